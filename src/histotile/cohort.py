@@ -1,0 +1,130 @@
+"""The cohort file: one row per slide, checked before the first job."""
+
+import csv
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from histotile.errors import HistotileError
+
+REQUIRED = ("slide_id", "path")
+OPTIONAL = ("patient_id", "label", "annotation", "site", "mpp")
+_ID = re.compile(r"^[^/\\\x00-\x1f]{1,150}$")
+
+
+@dataclass(frozen=True)
+class CohortSlide:
+    """One row of the cohort file.
+
+    `patient_id` equals `slide_id` where the file knows no patients; `label`, `annotation`,
+    `site` and `mpp` (micrometres per pixel at level 0) are None where the cell is empty.
+    """
+
+    slide_id: str
+    patient_id: str
+    path: Path
+    label: str | None = None
+    annotation: Path | None = None
+    site: str | None = None
+    mpp: float | None = None
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The slides in file order, and whether patients are known (else slides stand in for them)."""
+
+    slides: tuple[CohortSlide, ...]
+    has_patients: bool
+
+    def __getitem__(self, slide_id: str) -> CohortSlide:
+        """The slide of that id; KeyError if the cohort has none."""
+        return self._by_id[slide_id]
+
+    @property
+    def _by_id(self) -> dict[str, CohortSlide]:
+        cached: dict[str, CohortSlide] | None = self.__dict__.get("_index")
+        if cached is None:
+            cached = {s.slide_id: s for s in self.slides}
+            object.__setattr__(self, "_index", cached)
+        return cached
+
+
+def read_cohort(path: Path) -> Cohort:
+    """The cohort in a CSV file; relative paths in it count from the working directory.
+
+    Raises:
+        HistotileError: No such file, a missing or unknown column, an empty or repeated slide_id,
+            a slide path listed twice, patient_id given for some slides only, or an mpp that is not
+            a positive number; all wrong rows are named at once.
+    """
+    if not path.is_file():
+        raise HistotileError(
+            path, "there is no cohort file here", f"write a CSV with {', '.join(REQUIRED)}"
+        )
+    with path.open(newline="", encoding="utf-8-sig") as handle:
+        reader = csv.DictReader(handle)
+        columns = tuple(reader.fieldnames or ())
+        _check_columns(path, columns)
+        rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
+    problems = [p for number, row in enumerate(rows, 2) for p in _row_problems(number, row)]
+    problems += _repeats(rows, "slide_id") + _repeats(rows, "path")
+    has_patients = any(row.get("patient_id") for row in rows)
+    if has_patients:
+        problems += [
+            f"row {n}: patient_id is empty (slide {row.get('slide_id')!r})"
+            for n, row in enumerate(rows, 2)
+            if not row.get("patient_id")
+        ]
+    if not rows:
+        problems.append("it lists no slide")
+    if problems:
+        raise HistotileError(path, "; ".join(problems), "mend these rows of the cohort file")
+    return Cohort(tuple(_slide(row) for row in rows), has_patients)
+
+
+def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
+    missing = [c for c in REQUIRED if c not in columns]
+    unknown = [c for c in columns if c not in REQUIRED + OPTIONAL]
+    if missing or unknown:
+        fact = "; ".join(
+            f"{word} column(s) {', '.join(map(repr, names))}"
+            for word, names in (("missing", missing), ("unknown", unknown))
+            if names
+        )
+        remedy = f"use the columns {', '.join(REQUIRED)} and, optionally, {', '.join(OPTIONAL)}"
+        raise HistotileError(path, fact, remedy)
+
+
+def _row_problems(number: int, row: dict[str, str]) -> list[str]:
+    problems = []
+    if not _ID.match(row["slide_id"]) or row["slide_id"] in {".", ".."}:
+        problems.append(f"row {number}: slide_id {row['slide_id']!r} cannot name a file")
+    if not row["path"]:
+        problems.append(f"row {number}: path is empty")
+    if row.get("mpp"):
+        try:
+            mpp = float(row["mpp"])
+        except ValueError:
+            mpp = math.nan
+        if not (math.isfinite(mpp) and mpp > 0):
+            problems.append(f"row {number}: mpp {row['mpp']!r} is not a positive number")
+    return problems
+
+
+def _repeats(rows: list[dict[str, str]], column: str) -> list[str]:
+    counts = Counter(row[column] for row in rows if row[column])
+    return [f"{column} {value!r} is listed {n} times" for value, n in counts.items() if n > 1]
+
+
+def _slide(row: dict[str, str]) -> CohortSlide:
+    return CohortSlide(
+        slide_id=row["slide_id"],
+        patient_id=row.get("patient_id") or row["slide_id"],
+        path=Path(row["path"]),
+        label=row.get("label") or None,
+        annotation=Path(row["annotation"]) if row.get("annotation") else None,
+        site=row.get("site") or None,
+        mpp=float(row["mpp"]) if row.get("mpp") else None,
+    )

@@ -1,0 +1,1 @@
+"""Backbones, strategies, training, embedding and prediction."""

@@ -1,0 +1,1 @@
+"""The pages people read: slide pages and the cohort page."""

@@ -1,0 +1,1 @@
+"""From tile probabilities to slide scores, metrics with intervals, and heatmaps."""

@@ -1,0 +1,1 @@
+"""Slides: opening, scale, pixels, tissue, quality, annotations. The only room with OpenSlide."""

@@ -1,0 +1,175 @@
+"""Columns of every table, footers, code digests, and writing so that nothing is half there."""
+
+import ast
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from histotile import __version__
+from histotile.errors import HistotileError
+
+RESEARCH_USE = (
+    "Research use only. Not a medical device; not for diagnosis or patient management. "
+    "Outputs must not replace review by a qualified pathologist. "
+    "Performance outside the described data is unknown."
+)
+
+TILES = pa.schema(
+    [
+        ("tile_id", pa.int32()),  # 0..N-1 in reading order: rows of the grid, top to bottom
+        ("x", pa.int32()),  # top-left corner, level-0 px
+        ("y", pa.int32()),
+        ("tissue_fraction", pa.float32()),
+        ("label", pa.string()),  # class; null: unknown or between the overlap limits
+        ("overlap", pa.float32()),  # largest share of the tile inside outlines of one class
+        ("sharpness", pa.float32()),  # contrast-normalised variance of the Laplacian
+        ("pen_fraction", pa.float32()),
+        ("fold_fraction", pa.float32()),
+        ("mean_r", pa.float32()),  # 0-255, for the colour-only baseline
+        ("mean_g", pa.float32()),
+        ("mean_b", pa.float32()),
+        ("sd_r", pa.float32()),
+        ("sd_g", pa.float32()),
+        ("sd_b", pa.float32()),
+        ("blur", pa.bool_()),  # marks
+        ("pen", pa.bool_()),
+        ("fold", pa.bool_()),
+        ("excluded", pa.string()),  # null: used; else why not: "pen", "unreadable", ...
+    ]
+)
+COLOUR = ("mean_r", "mean_g", "mean_b", "sd_r", "sd_g", "sd_b")
+
+FOLDS = pa.schema(
+    [
+        ("fold", pa.int32()),
+        ("slide_id", pa.string()),
+        ("patient_id", pa.string()),
+        ("site", pa.string()),
+        ("label", pa.string()),
+        ("role", pa.string()),  # train | val | test; test in every fold: the fixed test set
+    ]
+)
+
+
+def prediction_schema(classes: tuple[str, ...]) -> pa.Schema:
+    """Columns of a prediction table: tile_id, x, y (level-0 px) and one prob_<class> per class."""
+    keys = [("tile_id", pa.int32()), ("x", pa.int32()), ("y", pa.int32())]
+    return pa.schema(keys + [(f"prob_{name}", pa.float32()) for name in classes])
+
+
+def write_table(
+    path: Path, columns: Mapping[str, Any], schema: pa.Schema, footer: Mapping[str, Any]
+) -> None:
+    """A Parquet file of these columns whose footer says how it was made.
+
+    Args:
+        path: Where; written under a temporary name, then renamed.
+        columns: One sequence per column of the schema.
+        schema: Column names and types, e.g. `TILES`.
+        footer: JSON-able facts that later stages read (settings, mpp, classes, ...).
+    """
+    table = pa.table(
+        {name: pa.array(columns[name], schema.field(name).type) for name in schema.names}
+    )
+    note = json.dumps({"histotile": __version__, **footer}, ensure_ascii=False, sort_keys=True)
+    with replacing(path) as temporary:
+        pq.write_table(table.replace_schema_metadata({"histotile": note}), temporary)
+
+
+def read_table(path: Path) -> pa.Table:
+    """The table in a Parquet file.
+
+    Raises:
+        HistotileError: The file is missing, cut short or no Parquet.
+    """
+    try:
+        return pq.read_table(path, partitioning=None)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise HistotileError(path, f"not a readable table ({error})", "make it again") from error
+
+
+def read_footer(path: Path) -> dict[str, Any]:
+    """How a table was made: what `write_table` was given, and the version of histotile."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowInvalid) as error:
+        raise HistotileError(path, f"not a readable table ({error})", "make it again") from error
+    if b"histotile" not in metadata:
+        raise HistotileError(path, "histotile did not write this table", "use `histotile tile`")
+    footer: dict[str, Any] = json.loads(metadata[b"histotile"])
+    return footer
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` with its suffix; renamed to `path` if the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A UTF-8 text file, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, data: object) -> None:
+    """A readable JSON file, whole or not at all; refuses NaN, which is not JSON."""
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@cache
+def digest(*modules: str) -> str:
+    """12 hex digits that change when the code of these modules changes.
+
+    Covers every module of ours they import, however deep, except the leaves config, tables,
+    cohort and errors, which hold names rather than computation. Snakemake does not notice an edit
+    in an imported module; rules carry this as a parameter instead.
+    """
+    hasher = hashlib.sha256()
+    for name in sorted(_reachable(modules)):
+        hasher.update(name.encode() + _source(name))
+    return hasher.hexdigest()[:12]
+
+
+_LEAVES = {f"histotile.{leaf}" for leaf in ("config", "configfile", "tables", "cohort", "errors")}
+
+
+def _reachable(modules: tuple[str, ...]) -> set[str]:
+    found: set[str] = set()
+    todo = list(modules)
+    while todo:
+        name = todo.pop()
+        if name in found or name in _LEAVES or _path(name) is None:
+            continue
+        found.add(name)
+        for node in ast.walk(ast.parse(_source(name))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("histotile"):
+                todo += [str(node.module), *(f"{node.module}.{a.name}" for a in node.names)]
+            elif isinstance(node, ast.Import):
+                todo += [a.name for a in node.names if a.name.startswith("histotile")]
+    return found
+
+
+def _path(module: str) -> Path | None:
+    base = Path(__file__).parent.joinpath(*module.split(".")[1:])
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((p for p in candidates if p.is_file()), None)
+
+
+def _source(module: str) -> bytes:
+    path = _path(module)
+    return path.read_bytes() if path else b""

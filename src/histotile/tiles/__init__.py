@@ -1,0 +1,1 @@
+"""Tiles: grid, labels, splits, augmentation, dataset."""
