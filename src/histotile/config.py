@@ -4,7 +4,7 @@ Values stand in config/config.yaml alone: no field of a section has a default he
 named after the rule that uses it; a job receives its whole section as JSON on its command line.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -169,12 +169,19 @@ class Split(Section):
 class Backbone(Section):
     """The network below the head."""
 
-    name: str = Field(description="timm model name, e.g. resnet18 or vit_small_patch16_224.")
+    name: str = Field(
+        description="timm model name, e.g. resnet18 or vit_small_patch16_224; `auto` where the "
+        "weights bring their own network (hf-hub, local-dir, shipped)."
+    )
     weights: str = Field(
         description="`imagenet` (timm's own, from the hub), `hf-hub:org/name`, `local-dir:/folder` "
         "(config.json + model.safetensors), a .safetensors or .pth file, `shipped:natural` or "
         "`shipped:histology` (small ones trained by this project; they bring their own network), "
         "or `none` (random)."
+    )
+    options: dict[str, Any] = Field(
+        description="Further arguments of timm.create_model, for weights from other libraries: "
+        "{pad_type: same, pretrained_cfg_overlay: {mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}}."
     )
 
 
