@@ -1,0 +1,189 @@
+"""Labels of tiles: exact overlaps, the two limits, and contradictions named."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from histotile.config import Labels
+from histotile.errors import HistotileError
+from histotile.tiles.labels import SlideTruth, ignored_names, label_tiles, overlap_shares
+
+CLASSES = ("healthy", "tumour", "necrosis")
+
+
+@dataclass
+class Outline:
+    """Stands in for an annotation: a name and a polygon."""
+
+    name: str
+    polygon: Any
+
+
+def rule(source: str = "annotation", outside: str | None = "healthy") -> Labels:
+    return Labels.model_validate(
+        {
+            "source": source,
+            "names": {"Tumor": "tumour"},
+            "outside": outside,
+            "positive_overlap": 0.5,
+            "negative_overlap": 0.02,
+        }
+    )
+
+
+def truth(label: str | None, *outlines: Outline, file: bool = True) -> SlideTruth:
+    return SlideTruth("s1", CLASSES, label, outlines if file else None)  # type: ignore[arg-type]
+
+
+def row_of_tiles(n: int, size: int = 100) -> tuple[np.ndarray, np.ndarray]:
+    return np.arange(n, dtype=np.int32) * size, np.zeros(n, np.int32)
+
+
+def test_limits_of_the_overlap_rule() -> None:
+    shares = (0.0, 0.02, 0.021, 0.499, 0.5, 1.0)
+    x, y = row_of_tiles(len(shares))
+    outlines = [
+        Outline("tumour", shapely.box(left, 0, left + 100 * share, 100))
+        for left, share in zip(x.tolist(), shares, strict=True)
+        if share
+    ]
+    labels, overlap = label_tiles(x, y, 100, truth("tumour", *outlines), rule())
+    assert labels == ["healthy", "healthy", None, None, "tumour", "tumour"]
+    np.testing.assert_allclose(overlap, shares, atol=1e-6)
+
+
+def test_without_an_outside_class_the_rest_has_no_label() -> None:
+    x, y = row_of_tiles(2)
+    outline = Outline("tumour", shapely.box(0, 0, 100, 100))
+    labels, _ = label_tiles(x, y, 100, truth("tumour", outline), rule(outside=None))
+    assert labels == ["tumour", None]
+
+
+def test_overlapping_outlines_of_a_class_count_once() -> None:
+    x, y = row_of_tiles(1)
+    twice = [Outline("tumour", shapely.box(0, 0, 40, 100))] * 2
+    labels, overlap = label_tiles(x, y, 100, truth("tumour", *twice), rule())
+    assert labels == [None]
+    assert overlap[0] == pytest.approx(0.4)
+
+
+def test_largest_overlap_wins() -> None:
+    x, y = row_of_tiles(1)
+    both = [
+        Outline("tumour", shapely.box(0, 0, 50, 100)),
+        Outline("necrosis", shapely.box(0, 0, 80, 100)),
+    ]
+    assert label_tiles(x, y, 100, truth("tumour", *both), rule())[0] == ["necrosis"]
+
+
+def test_outline_around_all_tissue_cannot_hide_the_lesion() -> None:
+    x, y = row_of_tiles(3)
+    both = [
+        Outline("healthy", shapely.box(0, 0, 300, 100)),
+        Outline("tumour", shapely.box(100, 0, 230, 100)),
+    ]
+    labels, _ = label_tiles(x, y, 100, truth("tumour", *both), rule())
+    assert labels == ["healthy", "tumour", None]
+
+
+def test_names_compare_without_case_and_others_are_counted() -> None:
+    x, y = row_of_tiles(1)
+    square = shapely.box(0, 0, 100, 100)
+    known = truth(
+        "tumour", Outline(" TUMOR", square), Outline("Fat", square), Outline("Fat", square)
+    )
+    assert label_tiles(x, y, 100, known, rule())[0] == ["tumour"]
+    assert ignored_names(known, rule()) == {"Fat": 2}
+
+
+def test_hole_is_outside() -> None:
+    x, y = row_of_tiles(3)
+    ring = shapely.box(0, 0, 300, 100) - shapely.box(100, 0, 200, 100)
+    labels, _ = label_tiles(x, y, 100, truth("tumour", Outline("tumour", ring)), rule())
+    assert labels == ["tumour", "healthy", "tumour"]
+
+
+def test_self_crossing_outline_is_mended() -> None:
+    x, y = row_of_tiles(1)
+    bow = shapely.Polygon([(0, 0), (100, 100), (100, 0), (0, 100)])
+    labels, overlap = label_tiles(x, y, 100, truth("tumour", Outline("tumour", bow)), rule())
+    assert labels == ["tumour"]
+    assert overlap[0] == pytest.approx(0.5)
+
+
+def test_weak_labels_are_inherited_and_say_nothing_of_overlap() -> None:
+    x, y = row_of_tiles(2)
+    labels, overlap = label_tiles(x, y, 100, truth("tumour", file=False), rule("slide"))
+    assert labels == ["tumour", "tumour"]
+    assert np.isnan(overlap).all()
+    assert label_tiles(x, y, 100, truth(None, file=False), rule("slide"))[0] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"), [("healthy", "healthy"), ("tumour", None), (None, None)]
+)
+def test_slide_without_outlines_gives_labels_only_if_outside(
+    label: str | None, expected: str | None
+) -> None:
+    x, y = row_of_tiles(2)
+    labels, overlap = label_tiles(x, y, 100, truth(label, file=False), rule())
+    assert labels == [expected] * 2
+    assert np.isnan(overlap).all()
+
+
+def test_unlabelled_slide_without_outlines_stays_so_when_there_is_no_outside_class() -> None:
+    x, y = row_of_tiles(1)
+    assert label_tiles(x, y, 100, truth(None, file=False), rule(outside=None))[0] == [None]
+
+
+def test_contradictions_name_both_sides() -> None:
+    x, y = row_of_tiles(1)
+    outline = Outline("tumor", shapely.box(0, 0, 9, 9))
+    with pytest.raises(HistotileError, match="'healthy'.*'tumour'"):
+        label_tiles(x, y, 100, truth("healthy", outline), rule())
+    with pytest.raises(HistotileError, match="'tumour'.*'Tumour 1'"):
+        label_tiles(x, y, 100, truth("tumour", Outline("Tumour 1", outline.polygon)), rule())
+    for source in ("slide", "annotation"):
+        with pytest.raises(HistotileError, match="'cyst' is not among classes"):
+            label_tiles(x, y, 100, truth("cyst"), rule(source))
+
+
+def blob(rng: np.random.Generator, vertices: int, radius: float) -> Any:
+    angles = np.sort(rng.random(vertices)) * 2 * np.pi
+    radii = radius * (0.6 + 0.4 * rng.random(vertices))
+    points = np.stack([radii * np.cos(angles), radii * np.sin(angles)], 1) + radius
+    return shapely.make_valid(shapely.Polygon(points))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**31), size=st.floats(5, 90), holes=st.booleans())
+def test_shares_equal_one_intersection_per_tile(seed: int, size: float, holes: bool) -> None:
+    rng = np.random.default_rng(seed)
+    outline = blob(rng, 40, 150)
+    if holes:
+        outline = outline - shapely.affinity.translate(blob(rng, 12, 60), 80, 90)
+    x, y = rng.integers(-50, 350, (2, 120)).astype(np.int32)
+    squares = shapely.box(x, y, x + size, y + size)
+    expected = shapely.area(shapely.intersection(outline, squares)) / size**2
+    np.testing.assert_allclose(overlap_shares(outline, x, y, size), expected, atol=1e-5)
+
+
+def test_many_tiles_and_long_outlines_are_quick() -> None:
+    rng = np.random.default_rng(0)
+    x, y = (a.ravel().astype(np.int32) for a in np.meshgrid(*[np.arange(200) * 224] * 2))
+    outline = shapely.union_all(
+        [
+            shapely.affinity.translate(blob(rng, 5000, 7000), *rng.integers(0, 30000, 2))
+            for _ in "abc"
+        ]
+    )
+    start = time.perf_counter()
+    shares = overlap_shares(outline, x, y, 224)
+    assert time.perf_counter() - start < 10
+    assert shares.sum() * 224**2 == pytest.approx(outline.area, rel=1e-6)
