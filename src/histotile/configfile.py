@@ -32,15 +32,36 @@ def validate(section: type[S], data: object, where: str) -> S:
         raise HistotileError(where, facts, "see the comments in config/config.yaml") from error
 
 
-def read_config(path: Path) -> Config:
-    """The configuration in a YAML file."""
+def read_config(path: Path, overlay: Path | None = None) -> Config:
+    """The configuration in a YAML file, with the keys of the overlay changed.
+
+    Raises:
+        HistotileError: No such file, no YAML, or settings that do not hold.
+    """
+    data = _read_yaml(path)
+    if overlay is not None:
+        _merge(data, _read_yaml(overlay))
+    return validate(Config, data, str(overlay or path))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise HistotileError(path, "there is no such file", "start from config/config.yaml")
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise HistotileError(path, f"not YAML: {error}", "mend the line named") from error
-    return validate(Config, data, str(path))
+    if not isinstance(data, dict):
+        raise HistotileError(path, "holds no settings", "start from config/config.yaml")
+    return data
+
+
+def _merge(data: dict[str, Any], changes: dict[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(data.get(key), dict):
+            _merge(data[key], value)
+        else:
+            data[key] = value
 
 
 def standard_config() -> Path:

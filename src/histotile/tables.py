@@ -173,3 +173,19 @@ def _path(module: str) -> Path | None:
 def _source(module: str) -> bytes:
     path = _path(module)
     return path.read_bytes() if path else b""
+
+
+def digest_files(folder: Path) -> str:
+    """12 hex digits that change when a model in this file or folder changes.
+
+    Raises:
+        HistotileError: There is no model.
+    """
+    names = ("model.ckpt", "model.safetensors")
+    found = [folder] if folder.is_file() else sorted(p for n in names for p in folder.rglob(n))
+    if not found:
+        raise HistotileError(folder, "no trained model here", "train first, or mend apply.model")
+    hasher = hashlib.sha256()
+    for path in found:
+        hasher.update(hashlib.sha256(path.read_bytes()).digest())
+    return hasher.hexdigest()[:12]

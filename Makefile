@@ -1,0 +1,46 @@
+# Every target sets up what it needs: `make demo` and `make test` work on a fresh clone.
+PYTHON ?= python3
+BIN := .venv/bin
+export NO_ALBUMENTATIONS_UPDATE := 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+SNAKEMAKE := snakemake --configfile config/demo.yaml
+
+.PHONY: setup demo test test-slow lint bench config clean-demo
+
+setup: .venv/done
+
+.venv/done: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+demo: demo/slides.csv  ## synthetic slides through the whole workflow, then where to look
+	$(SNAKEMAKE) --cores all
+	@echo; echo "Open $(CURDIR)/demo/results/report/index.html"
+
+demo/slides.csv: config/demo.yaml | .venv/done
+	histotile --config config/demo.yaml synthesize demo --processes 2
+
+test: .venv/done
+	OMP_NUM_THREADS=1 pytest -m "not slow" -n 2
+
+test-slow: .venv/done
+	tests/install_debian.sh
+	pytest -m slow
+
+lint: .venv/done
+	ruff format --check .
+	ruff check .
+	mypy
+	snakefmt --check Snakefile workflow
+	$(PYTHON) tests/lint_workflow.py
+
+bench: .venv/done
+	for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
+
+config: .venv/done  ## config.yaml's comments and schema.json from config.py
+	python -c "from histotile.configfile import rewrite; rewrite()"
+
+clean-demo:
+	rm -rf demo

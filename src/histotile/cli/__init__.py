@@ -1,0 +1,55 @@
+"""The command line: one verb per rule, named alike.
+
+A verb reads files, calls one function and writes files. Heavy libraries are imported inside the
+verbs, so that `--help` and the light verbs start at once.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from histotile import __version__
+from histotile.cli import models, results, slides
+from histotile.cli.options import FILE
+from histotile.errors import HistotileError
+
+
+class OrderedGroup(click.Group):
+    """Verbs listed in the order of the workflow instead of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the verbs, first stage first."""
+        return list(self.commands)
+
+
+@click.group(cls=OrderedGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="histotile")
+@click.option("--config", type=FILE, help="YAML whose keys replace those of config/config.yaml.")
+@click.pass_context
+def cli(context: click.Context, config: Path | None) -> None:
+    """Slides in; tile classifiers, heatmaps and models out. Research use only.
+
+    Positions are level-0 pixels, lengths carry their unit in the name (_px, _um), and scale is mpp:
+    micrometres per pixel. Settings come from ./config/config.yaml; change one for a single run with
+    --set key=value.
+    """
+    context.obj = config
+
+
+for _verb in (*slides.VERBS, *models.VERBS, *results.VERBS):
+    cli.add_command(_verb)
+
+
+def main() -> None:
+    """Run a verb; user mistakes end with exit code 2 and say file, fact and remedy."""
+    try:
+        cli.main(standalone_mode=False)
+    except HistotileError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)

@@ -1,0 +1,187 @@
+"""Options that several verbs share."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import yaml
+
+from histotile.config import Backbone, Config, Section
+from histotile.configfile import read_config, standard_config, validate
+from histotile.errors import HistotileError
+
+F = TypeVar("F", bound=Callable[..., Any])
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+PATH = click.Path(path_type=Path)
+
+
+def config_in_force() -> Config:
+    """config/config.yaml of the working directory, else the shipped one, under `--config`."""
+    context = click.get_current_context(silent=True)
+    return read_config(standard_config(), context.find_root().obj if context else None)
+
+
+class SectionCommand(click.Command):
+    """A verb whose help ends with the settings of its section: names, values, units, advice."""
+
+    section: str = ""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The settings table below the options."""
+        values = getattr(config_in_force(), self.section)
+        with formatter.section(f"Settings of `{self.section}` (change with --set key=value)"):
+            formatter.write_dl(list(_settings(values, "")))
+
+
+def _settings(section: Section, prefix: str) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, info in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            rows += _settings(value, f"{prefix}{name}.")
+        else:
+            shown = json.dumps(value, ensure_ascii=False)
+            rows.append((f"{prefix}{name}={shown}", info.description or ""))
+    return rows
+
+
+def verb(section: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
+    """A command named after its function; with a section, it receives `settings`."""
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        name = function.__name__.replace("_", "-")
+        if section is None:
+            return click.command(name)(function)
+        command: click.Command = click.command(name, cls=SectionCommand)(
+            _settings_options(section)(function)
+        )
+        command.section = section  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def _settings_options(section: str) -> Callable[[F], F]:
+    def parse(ctx: click.Context, _: click.Parameter, given: str | None) -> Section:
+        return section_settings(section, given, ctx.params.pop("changes", ()))
+
+    def decorate(function: F) -> F:
+        function = click.option(
+            "--settings",
+            callback=parse,
+            metavar="JSON",
+            help=f"The whole `{section}` section; default: that of the config.yaml in force.",
+        )(function)
+        return click.option(
+            "--set",
+            "changes",
+            multiple=True,
+            is_eager=True,
+            metavar="KEY=VALUE",
+            help="Change one setting, e.g. --set "
+            + {"tile": "mpp=1.0", "mask": "min_od=0.1"}.get(section, "KEY=VALUE")
+            + "; repeatable.",
+        )(function)
+
+    return decorate
+
+
+def section_settings(section: str, given: str | None, changes: tuple[str, ...] = ()) -> Any:
+    """A section from JSON, else from the config.yaml in force, with `key=value` changes.
+
+    Raises:
+        HistotileError: Not JSON, an unknown key, or a value out of bounds.
+    """
+    model = Config.model_fields[section].annotation
+    assert model is not None
+    if given is None:
+        data = getattr(config_in_force(), section).model_dump(mode="json")
+    else:
+        try:
+            data = json.loads(given)
+        except json.JSONDecodeError as error:
+            raise HistotileError("--settings", f"not JSON ({error})", "quote it well") from error
+    for change in changes:
+        _change(data, change)
+    return validate(model, data, f"settings of {section}")
+
+
+def _change(data: dict[str, Any], change: str) -> None:
+    key, equals, value = change.partition("=")
+    if not equals:
+        raise HistotileError(f"--set {change}", "no `=` in it", "write --set key=value")
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        data = data.get(parent, {})
+    if leaf not in data:
+        raise HistotileError(f"--set {change}", f"no setting {key!r}", "see --help for their names")
+    data[leaf] = yaml.safe_load(value)
+
+
+def classes_option(function: F) -> F:
+    """`--classes healthy,tumour` as a tuple, by default those of the config.yaml in force."""
+
+    def parse(_: click.Context, __: click.Parameter, given: str | None) -> tuple[str, ...]:
+        if given is None:
+            return config_in_force().classes
+        return tuple(json.loads(given)) if given.startswith("[") else tuple(given.split(","))
+
+    return click.option(
+        "--classes",
+        callback=parse,
+        metavar="A,B,...",
+        help="Class names in order, background first; comma-separated or a JSON list.",
+    )(function)
+
+
+def backbone_option(function: F) -> F:
+    """`--backbone JSON`, by default that of the config.yaml in force."""
+
+    def parse(_: click.Context, __: click.Parameter, given: str | None) -> Backbone:
+        backbone: Backbone = section_settings("backbone", given)
+        return backbone
+
+    return click.option(
+        "--backbone",
+        callback=parse,
+        metavar="JSON",
+        help='Network and weights, e.g. {"name": "resnet18", "weights": "imagenet"}.',
+    )(function)
+
+
+def output_option(what: str) -> Callable[[F], F]:
+    """The required `-o/--output PATH`."""
+    return click.option("-o", "--output", type=PATH, required=True, help=what)
+
+
+class Progress:
+    """A line on standard error for work that takes over two seconds, and nothing for less."""
+
+    def __init__(self, label: str, unit: str = "tiles") -> None:
+        self.label = label
+        self.unit = unit
+        self.start = time.monotonic()
+        self.shown = self.start + 1.0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how far the work is; call as often as you like."""
+        now = time.monotonic()
+        if now - self.shown < 1.0 and not (done == total and self.shown > self.start + 1.0):
+            return
+        self.shown = now
+        rate = done / (now - self.start)
+        left = (total - done) / rate if rate else 0.0
+        share = done / total if total else 1.0
+        bar = "#" * round(24 * share)
+        line = (
+            f"{self.label} [{bar:<24}] {done}/{total} {self.unit}, {rate:.0f}/s, {left:.0f} s left"
+        )
+        if sys.stderr.isatty():
+            print(f"\r{line}\033[K", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        else:
+            print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,203 @@
+"""Verbs that read slides: synthesize, inspect, triage, mask, tile."""
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from histotile import cohort as cohorts
+from histotile.cli.options import (
+    FILE,
+    FOLDER,
+    PATH,
+    Progress,
+    classes_option,
+    output_option,
+    section_settings,
+    verb,
+)
+from histotile.config import Inspect, Mask, Synthesize, Tile
+from histotile.errors import HistotileError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from histotile.slides.inspection import Inspection
+
+
+@verb("synthesize")
+@click.argument("output", type=PATH)
+@click.option("--processes", type=click.IntRange(1), default=1, help="Slides made side by side.")
+def synthesize(output: Path, processes: int, settings: Synthesize) -> None:
+    """Make a cohort of synthetic H&E slides with known truth in the folder OUTPUT."""
+    from histotile.slides.factory.cohort import synthesize_cohort
+
+    cohort = synthesize_cohort(output, settings, Progress("synthesize", "slides"), processes)
+    click.echo(f"{settings.slides} slides, {cohort}")
+
+
+@verb("inspect")
+@click.argument("slide", type=PATH)
+@output_option("JSON file of what was found.")
+@click.option("--slide-id", help="Id of the slide; default: its file name without suffix.")
+@click.option("--mpp", type=float, help="um/px at level 0, where the file is silent or wrong.")
+def inspect(
+    slide: Path, output: Path, slide_id: str | None, mpp: float | None, settings: Inspect
+) -> None:
+    """Open SLIDE at every level; find its scale (mpp), and whether it can be used."""
+    from histotile.slides.inspection import inspect_slide
+    from histotile.tables import write_json
+
+    found = inspect_slide(slide, slide_id or slide.stem, settings, mpp)
+    write_json(output, found.to_json())
+    click.echo(f"{found.slide_id}: {found.verdict}{f' - {found.reason}' if found.reason else ''}")
+
+
+@verb("inspect")
+@click.argument("inspections", type=FOLDER)
+@click.option("--cohort", type=FILE, required=True, help="The cohort file.")
+@output_option("CSV ledger: one row per slide with its verdict and reason.")
+def triage(inspections: Path, cohort: Path, output: Path, settings: Inspect) -> None:
+    """Judge the cohort on the folder of INSPECTIONS; stop on unknown mpp and on duplicates."""
+    from histotile.slides.triage import triage as judge
+    from histotile.tables import write_text
+
+    slides = cohorts.read_cohort(cohort).slides
+    rows = judge([_inspection(inspections / f"{s.slide_id}.json") for s in slides], settings)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(output, text.getvalue())
+    bad = [row for row in rows if row["verdict"] != "ok"]
+    click.echo(f"{len(rows) - len(bad)} of {len(rows)} slides can be used")
+    for row in bad:
+        click.echo(f"  quarantined: {row['slide_id']}: {row['reason']}")
+
+
+@verb("mask")
+@click.argument("slide", type=PATH)
+@output_option("8-bit PNG over the whole slide: 255 tissue, 0 background.")
+@click.option("--inspection", type=FILE, help="What `inspect` found; default: inspect now.")
+@click.option("--overlay", type=PATH, help="Also draw the outline over the slide (JPEG or PNG).")
+def mask(
+    slide: Path, output: Path, inspection: Path | None, overlay: Path | None, settings: Mask
+) -> None:
+    """Find the tissue of SLIDE on an overview image."""
+    import numpy as np
+
+    from histotile.slides.tissue import draw_overlay
+
+    found = _inspect(slide, inspection)
+    if found.verdict == "ok":
+        overview, tissue = _find_tissue(slide, found, settings)
+    else:
+        overview = np.full((64, 64, 3), 255, np.uint8)
+        tissue = np.zeros((64, 64), bool)
+    _write_image(output, (tissue * np.uint8(255)).astype(np.uint8))
+    if overlay:
+        _write_image(overlay, draw_overlay(overview, tissue))
+    click.echo(f"{found.slide_id}: {100 * tissue.mean():.1f} % tissue")
+
+
+@verb("tile")
+@click.argument("slide", type=PATH)
+@output_option("Parquet table of tiles: positions in level-0 px, never pixels.")
+@click.option("--inspection", type=FILE, help="What `inspect` found; default: inspect now.")
+@click.option("--mask", "mask_path", type=FILE, help="Tissue mask; default: find tissue now.")
+@click.option("--annotation", type=FILE, help="Outlines: GeoJSON, ASAP or ImageScope XML, mask.")
+@click.option("--label", help="Label of the slide.")
+@classes_option
+def tile(
+    slide: Path,
+    output: Path,
+    inspection: Path | None,
+    mask_path: Path | None,
+    annotation: Path | None,
+    label: str | None,
+    classes: tuple[str, ...],
+    settings: Tile,
+) -> None:
+    """Lay a grid of tiles over the tissue of SLIDE: where, how good, and with what label."""
+    from histotile import tables
+    from histotile.slides.annotations import read_annotations
+    from histotile.slides.slide import Slide
+    from histotile.tiles.tabulate import tabulate
+
+    found = _inspect(slide, inspection)
+    if found.verdict != "ok":
+        columns, footer = tabulate(found, None, None, None, label, settings, classes)
+    else:
+        tissue = (
+            _read_mask(mask_path)
+            if mask_path
+            else _find_tissue(slide, found, section_settings("mask", None))[1]
+        )
+        with Slide.open(slide, found.mpp) as opened:
+            size = (opened.width, opened.height)
+            outlines = read_annotations(annotation, opened.bounds, size) if annotation else None
+            progress = Progress(f"tile {found.slide_id}")
+            columns, footer = tabulate(
+                found, opened, tissue, outlines, label, settings, classes, progress
+            )
+    tables.write_table(output, columns, tables.TILES, footer)
+    click.echo(f"{found.slide_id}: {footer['counts']}")
+
+
+def _inspection(path: Path) -> "Inspection":
+    import json
+
+    from histotile.slides.inspection import Inspection
+
+    return Inspection.from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _inspect(slide: Path, inspection: Path | None) -> "Inspection":
+    if inspection:
+        return _inspection(inspection)
+    from histotile.slides.inspection import inspect_slide
+
+    found = inspect_slide(slide, slide.stem, section_settings("inspect", None))
+    if found.verdict != "ok":
+        remedy = (
+            "give it with --mpp of `histotile inspect`" if found.problem == "mpp" else "replace it"
+        )
+        raise HistotileError(slide, found.reason or "cannot be used", remedy)
+    return found
+
+
+def _find_tissue(
+    slide: Path, found: "Inspection", settings: Mask
+) -> tuple["NDArray[np.uint8]", "NDArray[np.bool_]"]:
+    from histotile.slides.pixels import read_overview
+    from histotile.slides.slide import Slide
+    from histotile.slides.tissue import find_tissue
+
+    assert found.mpp is not None
+    with Slide.open(slide, found.mpp) as opened:
+        overview, downsample = read_overview(opened, mpp=settings.mpp)
+    return overview, find_tissue(overview, found.mpp * downsample, settings)
+
+
+def _write_image(path: Path, pixels: "NDArray[np.uint8]") -> None:
+    from PIL import Image
+
+    from histotile.tables import replacing
+
+    with replacing(path) as temporary:
+        Image.fromarray(pixels).save(temporary)
+
+
+def _read_mask(path: Path) -> "NDArray[np.bool_]":
+    import numpy as np
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L")) > 127
+
+
+VERBS = (synthesize, inspect, triage, mask, tile)

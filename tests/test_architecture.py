@@ -1,0 +1,117 @@
+"""The house rules: who imports whom, how large a file may grow, what starts without torch."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+import histotile
+from histotile.configfile import read_config, render, schema
+
+PACKAGE = Path(histotile.__file__).parent
+LEAVES = {"config", "tables", "cohort", "errors"}
+ALLOWED = {
+    "config": {"errors"},
+    "configfile": {"config", "errors", "tables"},
+    "cohort": {"errors"},
+    "tables": {"errors"},
+    "errors": set(),
+    "slides": LEAVES,
+    "tiles": LEAVES | {"slides"},
+    "engines": set(),
+    "models": LEAVES | {"tiles", "engines"},
+    "results": LEAVES,
+    "reports": LEAVES | {"results", "models"},
+    "exports": LEAVES | {"results", "models", "engines"},
+}
+OPENSLIDE_ROOMS = {"slides"}
+# A list of settings is long but flat: it is read by looking up, not from top to bottom.
+LONG_FILES = {"config.py": 450}
+MOST_LINES = 250
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_rooms_import_in_one_direction(path: Path) -> None:
+    here = room(path)
+    ours = {name.split(".")[1] for name in imported(path) if name.startswith("histotile.")}
+    ours -= {here, "__version__"}
+    if here not in {"cli", "__init__"}:
+        assert ours <= ALLOWED[here], f"{here} may not import {sorted(ours - ALLOWED[here])}"
+    theirs = {name.split(".")[0] for name in imported(path)}
+    assert "openslide" not in theirs or here in OPENSLIDE_ROOMS
+    if here in {"results", "slides"}:
+        assert not theirs & {"torch", "timm", "pytorch_lightning"}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_stay_rooms_and_do_not_become_halls(path: Path) -> None:
+    lines = path.read_text().count("\n")
+    assert lines <= LONG_FILES.get(str(path.relative_to(PACKAGE)), MOST_LINES)
+
+
+def test_functions_are_short() -> None:
+    lengths = [
+        (node.end_lineno or node.lineno) - node.lineno + 1
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    ]
+    lengths.sort()
+    assert lengths[int(0.9 * len(lengths))] <= 40
+    assert lengths[-1] <= 60
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_module_level_holds_only_definitions(path: Path) -> None:
+    allowed = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
+    for node in ast.parse(path.read_text()).body:
+        docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        typing_only = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        loop = isinstance(node, ast.For) and path == PACKAGE / "cli" / "__init__.py"
+        assert isinstance(node, allowed) or docstring or typing_only or loop, ast.unparse(node)
+
+
+@pytest.mark.parametrize("module", ["histotile.config", "histotile.configfile", "histotile.cli"])
+def test_settings_and_command_line_import_no_heavy_library(module: str) -> None:
+    code = f"import sys, {module}; print(' '.join(sys.modules))"
+    loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert not {"torch", "openslide", "cv2", "timm", "pandas", "sklearn"} & set(loaded)
+
+
+def test_config_yaml_and_schema_follow_config_py(repository: Path) -> None:
+    folder = repository / "config"
+    config = read_config(folder / "config.yaml")
+    remedy = "run `make config`"
+    assert (folder / "config.yaml").read_text() == render(config), remedy
+    assert (folder / "schema.json").read_text() == schema(), remedy
+
+
+def test_every_yaml_in_the_repository_loads(repository: Path) -> None:
+    tracked = subprocess.check_output(["git", "ls-files", "*.yaml"], cwd=repository, text=True)
+    for name in tracked.split():
+        assert yaml.safe_load((repository / name).read_text()), name
+
+
+def test_overlays_give_valid_configurations(repository: Path) -> None:
+    for overlay in (repository / "config").glob("*.yaml"):
+        read_config(repository / "config" / "config.yaml", overlay)

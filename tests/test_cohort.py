@@ -1,0 +1,58 @@
+"""The cohort file: what is refused, and that all wrong rows are named at once."""
+
+from pathlib import Path
+
+import pytest
+
+from histotile.cohort import read_cohort
+from histotile.errors import HistotileError
+
+
+def write(path: Path, *rows: str) -> Path:
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_reads_optional_columns_and_spreadsheet_marks(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "slides.csv",
+        "\ufeffslide_id,patient_id,path,label,annotation,site,mpp",
+        "ä 😐,p1, a.svs ,tumour,a.geojson,north,0.25",
+        "b,p2,b.svs,,,,",
+    )
+    cohort = read_cohort(path)
+    assert cohort.has_patients
+    first, second = cohort.slides
+    assert (first.path, first.annotation, first.mpp) == (Path("a.svs"), Path("a.geojson"), 0.25)
+    assert (second.label, second.annotation, second.site, second.mpp) == (None,) * 4
+    assert cohort["b"] is second
+
+
+def test_slides_stand_in_for_unknown_patients(tmp_path: Path) -> None:
+    cohort = read_cohort(write(tmp_path / "s.csv", "slide_id,path", "a,a.svs"))
+    assert not cohort.has_patients
+    assert cohort["a"].patient_id == "a"
+
+
+@pytest.mark.parametrize(
+    ("rows", "facts"),
+    [
+        (["slide_id,paht", "a,a.svs"], ["missing column(s) 'path'", "unknown column(s) 'paht'"]),
+        (["slide_id,path", "a,x.svs", "a,y.svs"], ["slide_id 'a' is listed 2 times"]),
+        (["slide_id,path", "a,x.svs", "b,x.svs"], ["path 'x.svs' is listed 2 times"]),
+        (["slide_id,path", "../a,x.svs"], ["row 2", "cannot name a file"]),
+        (["slide_id,path,mpp", "a,x.svs,0.5um", "b,y.svs,-1"], ["row 2", "row 3"]),
+        (["slide_id,patient_id,path", "a,p,x.svs", "b,,y.svs"], ["row 3: patient_id is empty"]),
+        (["slide_id,path"], ["no slide"]),
+    ],
+)
+def test_wrong_rows_are_named_together(tmp_path: Path, rows: list[str], facts: list[str]) -> None:
+    with pytest.raises(HistotileError) as caught:
+        read_cohort(write(tmp_path / "slides.csv", *rows))
+    for fact in [*facts, "slides.csv", "Remedy"]:
+        assert fact in str(caught.value)
+
+
+def test_a_missing_file_says_what_to_write(tmp_path: Path) -> None:
+    with pytest.raises(HistotileError, match="slide_id, path"):
+        read_cohort(tmp_path / "none.csv")

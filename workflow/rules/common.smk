@@ -1,0 +1,89 @@
+"""Checks settings and cohort before the first job, and answers the rules' questions. No rules."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+from histotile.cohort import read_cohort
+from histotile.config import Config
+from histotile.configfile import validate
+from histotile.errors import HistotileError
+from histotile.tables import digest, digest_files
+
+
+def checked(function, *arguments):
+    """The function's result, or a stop with its error and no traceback."""
+    try:
+        return function(*arguments)
+    except HistotileError as error:
+        raise WorkflowError(str(error)) from None
+
+
+CONFIG = checked(validate, Config, dict(config), "config")
+COHORT = checked(read_cohort, Path(CONFIG.cohort))
+SLIDE_IDS = [slide.slide_id for slide in COHORT.slides]
+FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
+CLASSES = json.dumps(CONFIG.classes, ensure_ascii=False)
+BACKBONE = CONFIG.backbone.model_dump_json()
+
+
+pathvars:
+    results=CONFIG.results,
+    logs=f"{CONFIG.results}/logs",
+    benchmarks=f"{CONFIG.results}/benchmarks",
+
+
+missing = [str(s.path) for s in COHORT.slides if not s.path.exists()]
+missing += [
+    str(s.annotation)
+    for s in COHORT.slides
+    if s.annotation and not s.annotation.exists()
+]
+if missing:
+    raise WorkflowError(
+        f"{CONFIG.cohort}: {len(missing)} files do not exist: {', '.join(missing[:20])}\n"
+        f"  Remedy: mend the column path or annotation; relative paths count from {Path.cwd()}"
+    )
+
+
+wildcard_constraints:
+    fold="fold[0-9]+",
+
+
+def settings(section):
+    """The whole section as JSON for `--settings`: what the job does stands on its line."""
+    return getattr(CONFIG, section).model_dump_json()
+
+
+def slide_path(wildcards):
+    return str(COHORT[wildcards.slide_id].path)
+
+
+def annotation_path(wildcards):
+    return [str(p) for p in [COHORT[wildcards.slide_id].annotation] if p]
+
+
+def mpp_option(slide):
+    """`--mpp` where the cohort file states the scale."""
+    return f"--mpp {slide.mpp}" if slide.mpp else ""
+
+
+def label_option(wildcards):
+    label = COHORT[wildcards.slide_id].label
+    return ["--label", label] if label else []
+
+
+@cache
+def new_cohort():
+    """The cohort of `snakemake apply`, read only when that target is asked for."""
+    return checked(read_cohort, Path(CONFIG.apply.slides))
+
+
+def new_ids():
+    return [slide.slide_id for slide in new_cohort().slides]
+
+
+@cache
+def model_digest():
+    """Changes with the trained weights, so that `apply` runs again after a new training."""
+    return checked(digest_files, Path(CONFIG.apply.model))

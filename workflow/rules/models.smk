@@ -1,0 +1,111 @@
+"""Models: from tables of tiles to trained folds and exported models.
+
+REQUIRED INPUTS
+    <results>/tile/{slide_id}.parquet, <results>/triage/slides.csv
+OUTPUTS
+    <results>/split/folds.csv, <results>/embed/{slide_id}.h5,
+    <results>/train/{fold}/, <results>/export/{fold}/
+STEPS
+    split -> embed (only where features are kept fixed) -> train -> export
+"""
+
+
+rule split:
+    """Divide the patients into folds; no patient stands in two."""
+    input:
+        cohort=CONFIG.cohort,
+        triage="<results>/triage/slides.csv",
+    output:
+        "<results>/split/folds.csv",
+    log:
+        "<logs>/split.log",
+    localrule: True
+    params:
+        classes=CLASSES,
+        settings=settings("split"),
+        code=digest("histotile.tiles.splits"),
+    shell:
+        "histotile split {input.cohort:q} --triage {input.triage:q} --classes {params.classes:q}"
+        " --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule embed:
+    """Run the tiles of {wildcards.slide_id} through the frozen backbone and keep the features."""
+    input:
+        slide=slide_path,
+        tiles="<results>/tile/{slide_id}.parquet",
+    output:
+        "<results>/embed/{slide_id}.h5",
+    log:
+        "<logs>/embed/{slide_id}.log",
+    benchmark:
+        "<benchmarks>/embed/{slide_id}.tsv"
+    threads: 2
+    params:
+        backbone=BACKBONE,
+        code=digest("histotile.models.embedding"),
+    shell:
+        "histotile embed {input.slide:q} {input.tiles:q} --backbone {params.backbone:q}"
+        " --threads {threads} --output {output:q} > {log:q} 2>&1"
+
+
+rule train:
+    """Train {wildcards.fold} on its training patients; its test patients stay unseen."""
+    input:
+        cohort=CONFIG.cohort,
+        folds="<results>/split/folds.csv",
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        features=(
+            expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS)
+            if CONFIG.train.strategy == "fixed"
+            else []
+        ),
+    output:
+        model="<results>/train/{fold}/model.ckpt",
+        curves=report(
+            "<results>/train/{fold}/curves.svg",
+            caption="../report/curves.rst",
+            category="Training",
+            labels={"fold": "{fold}"},
+        ),
+        table="<results>/train/{fold}/curves.csv",
+        summary="<results>/train/{fold}/summary.json",
+    log:
+        "<logs>/train/{fold}.log",
+    benchmark:
+        "<benchmarks>/train/{fold}.tsv"
+    threads: 2
+    params:
+        tiles="<results>/tile",
+        features="<results>/embed",
+        folder=subpath(output.model, parent=True),
+        backbone=BACKBONE,
+        classes=CLASSES,
+        settings=settings("train"),
+        code=digest("histotile.models.training"),
+    shell:
+        "histotile train {input.cohort:q} {wildcards.fold} --folds {input.folds:q}"
+        " --tiles {params.tiles:q} --features {params.features:q} --classes {params.classes:q}"
+        " --backbone {params.backbone:q} --threads {threads} --output {params.folder:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule export:
+    """Write {wildcards.fold} as files other programs load, and check that they agree."""
+    input:
+        cohort=CONFIG.cohort,
+        model="<results>/train/{fold}/model.ckpt",
+        folds="<results>/split/folds.csv",
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+    output:
+        "<results>/export/{fold}/parity.json",
+    log:
+        "<logs>/export/{fold}.log",
+    params:
+        tiles="<results>/tile",
+        folder=subpath(output[0], parent=True),
+        settings=settings("export"),
+        code=digest("histotile.exports.formats"),
+    shell:
+        "histotile export {input.model:q} --cohort {input.cohort:q} --tiles {params.tiles:q}"
+        " --output {params.folder:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -1,0 +1,204 @@
+"""Results: from trained folds to scores, heatmaps and pages.
+
+REQUIRED INPUTS
+    <results>/train/{fold}/model.ckpt, <results>/tile/{slide_id}.parquet, <results>/split/folds.csv
+OUTPUTS
+    <results>/predict/{slide_id}.parquet, <results>/aggregate/, <results>/evaluate/,
+    <results>/heatmap/{slide_id}.png, <results>/report/, <results>/apply/
+STEPS
+    predict -> aggregate -> evaluate; predict -> heatmap; all -> report
+    apply: new slides straight to their pages
+"""
+
+
+rule predict:
+    """Predict {wildcards.slide_id} with the folds that never saw its patient."""
+    input:
+        slide=slide_path,
+        tiles="<results>/tile/{slide_id}.parquet",
+        folds="<results>/split/folds.csv",
+        models=expand("<results>/train/{fold}/model.ckpt", fold=FOLDS),
+    output:
+        "<results>/predict/{slide_id}.parquet",
+    log:
+        "<logs>/predict/{slide_id}.log",
+    benchmark:
+        "<benchmarks>/predict/{slide_id}.tsv"
+    threads: 2
+    params:
+        models="<results>/train",
+        code=digest("histotile.models.prediction"),
+    shell:
+        "histotile predict {params.models:q} {input.slide:q} {input.tiles:q} --folds {input.folds:q}"
+        " --slide-id {wildcards.slide_id:q} --threads {threads} --output {output:q} > {log:q} 2>&1"
+
+
+rule aggregate:
+    """Turn tile probabilities into a score per slide and per patient."""
+    input:
+        folds="<results>/split/folds.csv",
+        predictions=expand("<results>/predict/{slide_id}.parquet", slide_id=SLIDE_IDS),
+    output:
+        slides="<results>/aggregate/slides.csv",
+        patients="<results>/aggregate/patients.csv",
+    log:
+        "<logs>/aggregate.log",
+    localrule: True
+    params:
+        folder="<results>/predict",
+        classes=CLASSES,
+        settings=settings("aggregate"),
+        code=digest("histotile.results.aggregation"),
+    shell:
+        "histotile aggregate {params.folder:q} --folds {input.folds:q} --classes {params.classes:q}"
+        " --slides {output.slides:q} --patients {output.patients:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule evaluate:
+    """Measure held-out predictions, with intervals, beside a baseline that sees only colour."""
+    input:
+        cohort=CONFIG.cohort,
+        folds="<results>/split/folds.csv",
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        predictions=expand("<results>/predict/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        scores="<results>/aggregate/slides.csv",
+    output:
+        metrics=report(
+            "<results>/evaluate/metrics.csv",
+            caption="../report/metrics.rst",
+            category="Results",
+            labels={"what": "metrics"},
+        ),
+        evaluation="<results>/evaluate/evaluation.json",
+        roc=report(
+            "<results>/evaluate/roc.svg",
+            caption="../report/roc.rst",
+            category="Results",
+            labels={"what": "ROC"},
+        ),
+    log:
+        "<logs>/evaluate.log",
+    params:
+        tiles="<results>/tile",
+        predictions="<results>/predict",
+        classes=CLASSES,
+        aggregate=settings("aggregate"),
+        settings=settings("evaluate"),
+        code=digest("histotile.results.evaluation"),
+    shell:
+        "histotile evaluate {input.cohort:q} --folds {input.folds:q} --tiles {params.tiles:q}"
+        " --predictions {params.predictions:q} --classes {params.classes:q}"
+        " --aggregate {params.aggregate:q} --metrics {output.metrics:q}"
+        " --evaluation {output.evaluation:q} --roc {output.roc:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule heatmap:
+    """Paint the probabilities of {wildcards.slide_id} over the slide."""
+    input:
+        slide=slide_path,
+        tiles="<results>/tile/{slide_id}.parquet",
+        predictions="<results>/predict/{slide_id}.parquet",
+    output:
+        picture=report(
+            "<results>/heatmap/{slide_id}.png",
+            caption="../report/heatmap.rst",
+            category="Heatmaps",
+            labels={"slide": "{slide_id}"},
+        ),
+        map="<results>/heatmap/{slide_id}.tif",
+    log:
+        "<logs>/heatmap/{slide_id}.log",
+    params:
+        settings=settings("heatmap"),
+        code=digest("histotile.results.heatmap", "histotile.slides.pixels"),
+    shell:
+        "histotile heatmap {input.slide:q} {input.tiles:q} {input.predictions:q}"
+        " --output {output.picture:q} --map {output.map:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule report:
+    """Write the pages: one for the cohort, one per slide."""
+    input:
+        cohort=CONFIG.cohort,
+        triage="<results>/triage/slides.csv",
+        inspections=expand("<results>/inspect/{slide_id}.json", slide_id=SLIDE_IDS),
+        overlays=expand("<results>/mask/{slide_id}.overlay.jpg", slide_id=SLIDE_IDS),
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        predictions=expand("<results>/predict/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        heatmaps=expand("<results>/heatmap/{slide_id}.png", slide_id=SLIDE_IDS),
+        scores="<results>/aggregate/slides.csv",
+        evaluation="<results>/evaluate/evaluation.json",
+        training=expand("<results>/train/{fold}/summary.json", fold=FOLDS),
+    output:
+        "<results>/report/index.html",
+        "<results>/report/summary.txt",
+    log:
+        "<logs>/report.log",
+    params:
+        results="<results>",
+        configuration=CONFIG.model_dump_json(),
+        settings=settings("report"),
+        code=digest("histotile.reports.cohort_page", "histotile.reports.slide_page"),
+    shell:
+        "histotile report {params.results:q} --cohort {input.cohort:q}"
+        " --configuration {params.configuration:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+onsuccess:
+    summary = Path(CONFIG.results) / "report" / "summary.txt"
+    if summary.is_file():
+        print("\n" + summary.read_text(encoding="utf-8"))
+
+
+rule apply_slide:
+    """Mask, tile, predict and paint the new slide {wildcards.new_id} with a trained model."""
+    input:
+        slide=lambda wildcards: str(new_cohort()[wildcards.new_id].path),
+    output:
+        prediction="<results>/apply/predict/{new_id}.parquet",
+        heatmap="<results>/apply/heatmap/{new_id}.png",
+        page="<results>/apply/report/slides/{new_id}.html",
+    log:
+        "<logs>/apply/{new_id}.log",
+    benchmark:
+        "<benchmarks>/apply/{new_id}.tsv"
+    threads: 2
+    params:
+        model=CONFIG.apply.model,
+        model_id=lambda wildcards: model_digest(),
+        folder="<results>/apply",
+        mpp=lambda wildcards: mpp_option(new_cohort()[wildcards.new_id]),
+        configuration=CONFIG.model_dump_json(),
+        code=digest("histotile.cli.apply"),
+    shell:
+        "histotile apply {params.model:q} {input.slide:q} {params.folder:q} {params.mpp}"
+        " --slide-id {wildcards.new_id:q} --threads {threads}"
+        " --configuration {params.configuration:q} > {log:q} 2>&1"
+
+
+rule apply:
+    """Scores and pages of a cohort of new slides (section `apply`); nothing is trained."""
+    input:
+        cohort=CONFIG.apply.slides,
+        predictions=lambda wildcards: expand(
+            "<results>/apply/predict/{new_id}.parquet", new_id=new_ids()
+        ),
+    output:
+        "<results>/apply/report/index.html",
+        scores="<results>/apply/aggregate/slides.csv",
+    log:
+        "<logs>/apply.log",
+    params:
+        folder="<results>/apply",
+        configuration=CONFIG.model_dump_json(),
+        aggregate=settings("aggregate"),
+        settings=settings("report"),
+        code=digest("histotile.reports.cohort_page", "histotile.results.aggregation"),
+    shell:
+        "( histotile aggregate {params.folder:q}/predict --cohort {input.cohort:q}"
+        " --slides {output.scores:q} --settings {params.aggregate:q} &&"
+        " histotile report {params.folder:q} --cohort {input.cohort:q}"
+        " --configuration {params.configuration:q} --settings {params.settings:q} ) > {log:q} 2>&1"

@@ -1,0 +1,101 @@
+"""Slides: from files to tables of tiles.
+
+REQUIRED INPUTS
+    the cohort file and the slides it names; annotation files where it names them
+OUTPUTS
+    <results>/inspect/{slide_id}.json, <results>/triage/slides.csv,
+    <results>/mask/{slide_id}.png, <results>/tile/{slide_id}.parquet
+STEPS
+    inspect -> triage (whole cohort) -> mask -> tile
+"""
+
+
+rule inspect:
+    """Open {wildcards.slide_id} at every level; find its scale, and whether it can be used."""
+    input:
+        slide=slide_path,
+    output:
+        "<results>/inspect/{slide_id}.json",
+    log:
+        "<logs>/inspect/{slide_id}.log",
+    benchmark:
+        "<benchmarks>/inspect/{slide_id}.tsv"
+    params:
+        settings=settings("inspect"),
+        mpp=lambda wildcards: mpp_option(COHORT[wildcards.slide_id]),
+        code=digest("histotile.slides.inspection"),
+    shell:
+        "histotile inspect {input.slide:q} --output {output:q} --slide-id {wildcards.slide_id:q}"
+        " {params.mpp} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule triage:
+    """Set unusable slides aside with a reason; stop on unknown mpp and on slides listed twice."""
+    input:
+        inspections=expand("<results>/inspect/{slide_id}.json", slide_id=SLIDE_IDS),
+        cohort=CONFIG.cohort,
+    output:
+        "<results>/triage/slides.csv",
+    log:
+        "<logs>/triage.log",
+    localrule: True
+    params:
+        folder="<results>/inspect",
+        settings=settings("inspect"),
+        code=digest("histotile.slides.triage"),
+    shell:
+        "histotile triage {params.folder:q} --cohort {input.cohort:q} --output {output:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule mask:
+    """Find the tissue of {wildcards.slide_id}."""
+    input:
+        slide=slide_path,
+        inspection="<results>/inspect/{slide_id}.json",
+        triage=ancient("<results>/triage/slides.csv"),
+    output:
+        mask="<results>/mask/{slide_id}.png",
+        overlay=report(
+            "<results>/mask/{slide_id}.overlay.jpg",
+            caption="../report/mask.rst",
+            category="Tissue masks",
+            labels={"slide": "{slide_id}"},
+        ),
+    log:
+        "<logs>/mask/{slide_id}.log",
+    benchmark:
+        "<benchmarks>/mask/{slide_id}.tsv"
+    params:
+        settings=settings("mask"),
+        code=digest("histotile.slides.tissue", "histotile.slides.pixels"),
+    shell:
+        "histotile mask {input.slide:q} --inspection {input.inspection:q} --output {output.mask:q}"
+        " --overlay {output.overlay:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule tile:
+    """Lay a grid of tiles over the tissue of {wildcards.slide_id}."""
+    input:
+        slide=slide_path,
+        inspection="<results>/inspect/{slide_id}.json",
+        mask="<results>/mask/{slide_id}.png",
+        annotation=annotation_path,
+    output:
+        "<results>/tile/{slide_id}.parquet",
+    log:
+        "<logs>/tile/{slide_id}.log",
+    benchmark:
+        "<benchmarks>/tile/{slide_id}.tsv"
+    params:
+        annotation=lambda wildcards, input: ["--annotation", *input.annotation][
+            : 2 * len(input.annotation)
+        ],
+        label=label_option,
+        classes=CLASSES,
+        settings=settings("tile"),
+        code=digest("histotile.tiles.tabulate"),
+    shell:
+        "histotile tile {input.slide:q} --inspection {input.inspection:q} --mask {input.mask:q}"
+        " {params.annotation:q} {params.label:q} --classes {params.classes:q} --output {output:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
