@@ -242,7 +242,10 @@ class Aggregate(Section):
         description="`top_k`: mean of the k most probable tiles, for small lesions. `mean`: for "
         "changes of the whole tissue. `quantile`: robust top. `noisy_or`: any tile suffices."
     )
-    top_k: Annotated[int, Field(ge=1)] = Field(description="k of `top_k` (tiles).")
+    top_k: Annotated[int, Field(ge=1)] = Field(
+        description="k of `top_k` (tiles), and of `noisy_or`: the chance that k tiles drawn at "
+        "random hold a positive one."
+    )
     quantile: Fraction = Field(description="Quantile of `quantile`, e.g. 0.95.")
 
 

@@ -1,0 +1,140 @@
+"""How well scores and calls agree with labels; NaN where the question has no answer.
+
+Ranking metrics are functions of two histograms, of the positives and of the negatives over the
+distinct scores. Histograms of patients add up, so a resample of patients is a matrix product and
+not a new sort: `bootstrap` computes thousands of resamples that way with these same functions.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
+Bools = NDArray[np.bool_]
+
+
+def score_bins(scores: Floats, max_bins: int | None = None) -> tuple[NDArray[np.int64], int]:
+    """The rank of each score among the distinct ones (0 = lowest), and how many there are.
+
+    Args:
+        scores: (N,) finite.
+        max_bins: If there are more distinct scores, neighbours share a bin, each with about the
+            same number of scores; a ranking metric then moves by less than 1 / max_bins.
+    """
+    distinct, bins, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    if max_bins is None or len(distinct) <= max_bins:
+        return bins.astype(np.int64), len(distinct)
+    before = np.cumsum(counts) - counts
+    coarse = before * max_bins // max(len(scores), 1)
+    return coarse[bins].astype(np.int64), max_bins
+
+
+def histograms(bins: Ints, n_bins: int, groups: Ints, n_groups: int) -> NDArray[np.float64]:
+    """(n_groups, n_bins): how many members of each group fall into each bin."""
+    flat = np.bincount(groups * n_bins + bins, minlength=n_groups * n_bins)
+    return flat.reshape(n_groups, n_bins).astype(np.float64)
+
+
+def auroc_of(positives: Floats, negatives: Floats) -> NDArray[np.float64]:
+    """Area under the ROC curve of histograms over ascending scores; ties count one half.
+
+    Args:
+        positives: (..., K) number of positives at each score.
+        negatives: (..., K) number of negatives at each score.
+
+    Returns:
+        (...); NaN where there are no positives or no negatives.
+    """
+    below = np.cumsum(negatives, axis=-1) - negatives / 2
+    won = (positives * below).sum(axis=-1)
+    return _ratio(won, positives.sum(axis=-1) * negatives.sum(axis=-1))
+
+
+def auprc_of(positives: Floats, negatives: Floats) -> NDArray[np.float64]:
+    """Average precision of histograms over ascending scores: precision summed over recall steps.
+
+    Shapes as in `auroc_of`; NaN where there are no positives or no negatives (its value would be
+    1 whatever the scores). A score that knows nothing reaches the prevalence.
+    """
+    found = np.cumsum(positives[..., ::-1], axis=-1)
+    called = found + np.cumsum(negatives[..., ::-1], axis=-1)
+    precision = np.divide(found, called, out=np.zeros_like(called), where=called > 0)
+    total = (precision * positives[..., ::-1]).sum(axis=-1)
+    defined = negatives.sum(axis=-1) > 0
+    return np.where(defined, _ratio(total, positives.sum(axis=-1)), np.nan)
+
+
+def auroc(positive: Bools, scores: Floats) -> float:
+    """Area under the ROC curve: the chance that a positive outranks a negative, ties one half."""
+    return float(auroc_of(*_two_histograms(positive, scores)))
+
+
+def auprc(positive: Bools, scores: Floats) -> float:
+    """Average precision; read it beside the prevalence, which a blind score reaches."""
+    return float(auprc_of(*_two_histograms(positive, scores)))
+
+
+def _two_histograms(positive: Bools, scores: Floats) -> tuple[Floats, Floats]:
+    bins, n_bins = score_bins(scores)
+    negatives, positives = histograms(bins, n_bins, positive.astype(np.int64), 2)
+    return positives, negatives
+
+
+def roc_curve(positive: Bools, scores: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """False and true positive rate from (0, 0) to (1, 1), one point per distinct score.
+
+    NaN throughout where there are no positives or no negatives.
+    """
+    positives, negatives = _two_histograms(positive, scores)
+    rates = []
+    for counts in (negatives, positives):
+        found = np.concatenate([[0.0], np.cumsum(counts[::-1])])
+        rates.append(_ratio(found, np.full_like(found, counts.sum())))
+    return rates[0], rates[1]
+
+
+def confusion(
+    labels: Ints, preds: Ints, n_classes: int, groups: Ints | None = None, n_groups: int = 1
+) -> NDArray[np.float64]:
+    """(n_groups, C, C) counts, rows the label, columns the pred; one group where none is given."""
+    cells = labels * n_classes + preds
+    groups = np.zeros(len(labels), dtype=np.int64) if groups is None else groups
+    counts = histograms(cells, n_classes**2, groups, n_groups)
+    return counts.reshape(n_groups, n_classes, n_classes)
+
+
+def call_metrics(counts: Floats) -> dict[str, NDArray[np.float64]]:
+    """Accuracy and balanced accuracy; for two classes sensitivity and specificity too.
+
+    The positive class is the last. Balanced accuracy is the mean recall of the classes that occur
+    and is NaN where only one does.
+
+    Args:
+        counts: (..., C, C) as from `confusion`.
+
+    Returns:
+        One array of shape (...) per name.
+    """
+    right = np.diagonal(counts, axis1=-2, axis2=-1)
+    present = counts.sum(axis=-1)
+    recall = _ratio(right, present)
+    n_present = (present > 0).sum(axis=-1)
+    mean_recall = _ratio(np.nansum(recall, axis=-1), n_present)
+    found = {
+        "balanced_accuracy": np.where(n_present > 1, mean_recall, np.nan),
+        "accuracy": _ratio(right.sum(axis=-1), present.sum(axis=-1)),
+    }
+    if counts.shape[-1] == 2:
+        found |= {"sensitivity": recall[..., 1], "specificity": recall[..., 0]}
+    return found
+
+
+def _ratio(numerator: Any, denominator: Any) -> NDArray[np.float64]:
+    top, bottom = np.broadcast_arrays(
+        np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
+    )
+    quotient = np.full(top.shape, np.nan)
+    np.divide(top, bottom, out=quotient, where=bottom > 0)
+    return quotient
