@@ -1,0 +1,80 @@
+"""The page of a cohort."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from histotile.reports.facts import CohortFacts
+from histotile.reports.fates import add_counts, list_fates
+from histotile.reports.measures import by_fold, compare, headline
+from histotile.reports.rendering import list_banners, render
+from histotile.reports.wording import used_tiles
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many slides a cohort has, and what became of them; `ok` includes `empty`."""
+
+    slides: int
+    ok: int
+    empty: int
+    quarantined: int
+    patients: int
+    sites: int
+
+
+def render_cohort_page(facts: CohortFacts) -> str:
+    """One self-contained HTML page of a cohort, linking `slides/{slide_id}.html` for each slide.
+
+    A cohort without slides, without usable slides or without measures gives a page that says so.
+    """
+    comparisons = compare(facts.metrics)
+    totals = add_counts(slide.counts for slide in facts.slides)
+    return render(
+        "cohort.html",
+        facts=facts,
+        tally=tally(facts),
+        quarantined=list_quarantined(facts),
+        totals=totals,
+        fates=list_fates(totals),
+        rejecting=[s for s in facts.slides if s.counts],
+        overall=[c for c in comparisons if c.fold is None],
+        headline=headline(comparisons),
+        fold_tables=by_fold(comparisons),
+        banners=list_banners(facts.has_patients, facts.labels_source),
+    )
+
+
+def tally(facts: CohortFacts) -> Tally:
+    """Counts of slides, patients and sites; patients and sites count only where they are given."""
+    ok = [s for s in facts.slides if s.verdict != "quarantined"]
+    return Tally(
+        slides=len(facts.slides),
+        ok=len(ok),
+        empty=sum(used_tiles(s.counts) == 0 for s in ok),
+        quarantined=len(list_quarantined(facts)),
+        patients=_count_patients(facts),
+        sites=len({s.site for s in facts.slides if s.site is not None}),
+    )
+
+
+def list_quarantined(facts: CohortFacts) -> list[Mapping[str, Any]]:
+    """Every quarantined slide once, with problem and reason, from the ledger and the summaries."""
+    rows: Sequence[Mapping[str, Any]] = [
+        row for row in facts.ledger if row["verdict"] == "quarantined"
+    ]
+    listed = {row["slide_id"] for row in rows}
+    unlisted = [
+        {"slide_id": s.slide_id, "problem": s.problem, "reason": s.reason, "path": None}
+        for s in facts.slides
+        if s.verdict == "quarantined" and s.slide_id not in listed
+    ]
+    return [*rows, *unlisted]
+
+
+def _count_patients(facts: CohortFacts) -> int:
+    """Zero where slides stand in for unknown patients."""
+    given = [(s.patient_id, s.slide_id) for s in facts.slides if s.patient_id is not None]
+    if facts.has_patients or any(patient != slide for patient, slide in given):
+        return len({patient for patient, _ in given})
+    return 0

@@ -1,0 +1,177 @@
+"""What the pages tell: plain facts, gathered by the caller from files, pictures as bytes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.reports.images import thumbnail
+
+Picture = bytes | NDArray[np.uint8]  # an encoded PNG, JPEG or WebP, or RGB (h, w, 3)
+
+
+@dataclass(frozen=True)
+class SlideScore:
+    """The score of a slide: one number of 0-1 per class (NaN without tiles), and the class chosen.
+
+    `fold` names the fold whose model predicted the slide; None for an ensemble.
+    """
+
+    scores: Mapping[str, float]
+    pred: str | None = None
+    fold: str | None = None
+
+
+@dataclass(frozen=True)
+class TopTile:
+    """A tile worth a look: its picture, its probability, its top-left corner in level-0 px."""
+
+    image: Picture
+    probability: float
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
+class SlideFacts:
+    """Everything known of one slide.
+
+    Args:
+        inspection: As `slides.inspection.Inspection.to_json` gives it.
+        tiles: Footer of the tile table; None if the slide was not tiled (quarantined).
+        marks: Number of tiles per quality mark (blur, pen, fold), excluded or not.
+        score: None where nothing was predicted.
+        shown_class: Class of the heatmap and of the top tiles.
+        threshold: Probability at which the heatmap's contour is drawn.
+        heatmap: Heatmap over the overview of the slide.
+        mask_overlay: Outline of the tissue mask on the overview of the slide.
+        top_tiles: Most probable tiles of the shown class, first the most probable.
+        model_id: Name of the model, or of the ensemble.
+        settings: Section name -> settings, for the provenance.
+        versions: Library -> version.
+        has_patients: Whether folds were disjoint by patient; None where nothing was split.
+        cohort_page: Link to the cohort page; None if there is none.
+    """
+
+    inspection: Mapping[str, Any]
+    patient_id: str | None = None
+    site: str | None = None
+    label: str | None = None
+    tiles: Mapping[str, Any] | None = None
+    marks: Mapping[str, int] = field(default_factory=dict)
+    score: SlideScore | None = None
+    shown_class: str | None = None
+    threshold: float | None = None
+    heatmap: Picture | None = None
+    mask_overlay: Picture | None = None
+    top_tiles: Sequence[TopTile] = ()
+    model_id: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    has_patients: bool | None = None
+    cohort_page: str | None = "../index.html"
+
+    @property
+    def slide_id(self) -> str:
+        """The name of the slide in the cohort."""
+        return str(self.inspection["slide_id"])
+
+    @property
+    def counts(self) -> Mapping[str, Any]:
+        """Counts of tiles by fate, as the footer has them; empty if the slide was not tiled."""
+        counts: Mapping[str, Any] = (self.tiles or {}).get("counts", {})
+        return counts
+
+
+@dataclass(frozen=True)
+class SlideSummary:
+    """One row of the cohort page: a slide without its large pictures."""
+
+    slide_id: str
+    verdict: str
+    problem: str | None
+    reason: str | None
+    patient_id: str | None
+    site: str | None
+    label: str | None
+    score: float | None
+    pred: str | None
+    mpp: float | None
+    mpp_source: str | None
+    counts: Mapping[str, Any]
+    thumbnail: bytes | None
+
+
+def summarise_slide(facts: SlideFacts) -> SlideSummary:
+    """The row of a slide on the cohort page; its picture is a thumbnail of the heatmap."""
+    inspection = facts.inspection
+    scores = facts.score.scores if facts.score else {}
+    picture = facts.heatmap if facts.heatmap is not None else facts.mask_overlay
+    return SlideSummary(
+        slide_id=facts.slide_id,
+        verdict=str(inspection.get("verdict", "ok")),
+        problem=inspection.get("problem"),
+        reason=inspection.get("reason"),
+        patient_id=facts.patient_id,
+        site=facts.site,
+        label=facts.label,
+        score=scores.get(facts.shown_class) if facts.shown_class else None,
+        pred=facts.score.pred if facts.score else None,
+        mpp=inspection.get("mpp"),
+        mpp_source=inspection.get("mpp_source"),
+        counts=facts.counts,
+        thumbnail=None if picture is None else thumbnail(picture),
+    )
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of labels (rows) by preds (columns), both in the order of `classes`."""
+
+    level: str
+    classes: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class CohortFacts:
+    """Everything known of a cohort.
+
+    Args:
+        title: Heading of the page.
+        slides: One summary per slide, quarantined ones included, in cohort order.
+        shown_class: Class whose score stands in the table.
+        metrics: Rows of level, model, fold, metric, value, lower, upper, n, note; a value of None
+            or NaN was not computed, and the note says why.
+        metrics_missing: Why there are no metrics at all.
+        warnings: Sentences of the evaluation a reader must see.
+        confidence: Level of the intervals, e.g. 0.95.
+        roc_svg: ROC curves.
+        curves: Fold -> training curves as SVG.
+        confusions: One per level.
+        ledger: Rows of the triage ledger: slide_id, verdict, problem, reason, mpp, path, ...
+        config_yaml: The configuration as it was read.
+        versions: Library -> version.
+        has_patients: Whether folds were disjoint by patient; None where nothing was split.
+        labels_source: "annotation" or "slide" for tile labels; None where there are none.
+        decision: Room for the transfer-learning decision; not shown yet.
+    """
+
+    title: str
+    slides: Sequence[SlideSummary] = ()
+    shown_class: str | None = None
+    metrics: Sequence[Mapping[str, Any]] = ()
+    metrics_missing: str | None = None
+    warnings: Sequence[str] = ()
+    confidence: float | None = None
+    roc_svg: str | None = None
+    curves: Mapping[str, str] = field(default_factory=dict)
+    confusions: Sequence[Confusion] = ()
+    ledger: Sequence[Mapping[str, Any]] = ()
+    config_yaml: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    has_patients: bool | None = None
+    labels_source: str | None = None
+    decision: None = None

@@ -1,0 +1,83 @@
+"""Filling the templates: every text from outside is escaped, every page is one file."""
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from histotile import __version__
+from histotile.reports import images, measures, wording
+from histotile.tables import RESEARCH_USE
+
+
+def render(template: str, **context: Any) -> str:
+    """A whole page of HTML from a template of this room.
+
+    Characters that UTF-8 cannot write (half of a pair, from damaged file names) are spelled out.
+    """
+    page = _environment().get_template(template).render(context)
+    return page.encode("utf-8", "backslashreplace").decode("utf-8") + "\n"
+
+
+def list_banners(has_patients: bool | None, labels_source: str | None) -> list[str]:
+    """Sentences that limit what the numbers mean, to stand on every page."""
+    banners = []
+    if has_patients is False:
+        banners.append(
+            "Patient leakage cannot be excluded: the cohort names no patients, so folds were "
+            "divided by slide. Slides of one patient may stand on both sides of a split, and the "
+            "measures may be too good."
+        )
+    if labels_source == "slide":
+        banners.append(
+            "Tile labels are inherited from slides: every tile carries the label of its slide, "
+            "even where its own tissue shows nothing of the kind. Measures of tiles are to be read "
+            "so."
+        )
+    return banners
+
+
+def as_json(values: object) -> str:
+    """Settings as readable JSON."""
+    return json.dumps(values, indent=2, ensure_ascii=False, default=str)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("histotile.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for function in (
+        wording.count,
+        wording.interval,
+        wording.known,
+        wording.measure,
+        wording.mpp,
+        wording.page_name,
+        wording.percent,
+        wording.reason,
+        wording.score,
+        wording.used_tiles,
+        wording.excluded_tiles,
+        images.data_uri,
+        images.svg_uri,
+        measures.value_text,
+        as_json,
+    ):
+        environment.globals[function.__name__] = function
+    environment.tests["known"] = wording.known
+    environment.globals["style"] = Markup(_template_text("style.css"))  # ours, not from outside
+    environment.globals["research_use"] = RESEARCH_USE
+    environment.globals["version"] = __version__
+    return environment
+
+
+def _template_text(file_name: str) -> str:
+    return files("histotile.reports").joinpath("templates", file_name).read_text(encoding="utf-8")

@@ -1,0 +1,89 @@
+"""What the terminal says at the end of a run."""
+
+from pathlib import Path
+
+from histotile.reports.cohort_page import list_quarantined, tally
+from histotile.reports.facts import CohortFacts
+from histotile.reports.fates import add_counts
+from histotile.reports.measures import Comparison, compare, headline, value_text
+from histotile.reports.wording import (
+    count,
+    excluded_tiles,
+    interval,
+    known,
+    measure,
+    reason,
+    terminal_safe,
+    used_tiles,
+)
+
+
+def summary_lines(facts: CohortFacts, page: Path | None = None) -> list[str]:
+    """Lines of plain text: slides, tiles, AUROC beside the colour-only baseline, and the page.
+
+    Every quarantined slide and every slide without tiles is named with its reason.
+
+    Args:
+        facts: As for the cohort page.
+        page: Where the cohort page lies.
+    """
+    lines = [*_slide_lines(facts), *_tile_lines(facts), *_measure_lines(facts)]
+    lines += [f"Attention: {warning}" for warning in facts.warnings]
+    if facts.has_patients is False:
+        lines.append("Attention: no patient_id given; patient leakage cannot be excluded")
+    if facts.labels_source == "slide":
+        lines.append("Attention: tile labels are inherited from slides")
+    if page is not None:
+        lines.append(f"Page to open: {page}")
+    return [indent_safe(line) for line in lines]
+
+
+def indent_safe(line: str) -> str:
+    """A line whose text cannot steer the terminal, with its indentation kept."""
+    indent = len(line) - len(line.lstrip(" "))
+    return " " * indent + terminal_safe(line)
+
+
+def _slide_lines(facts: CohortFacts) -> list[str]:
+    counts = tally(facts)
+    lines = [f"Slides: {count(counts.ok)} ok, {count(counts.quarantined)} quarantined"]
+    lines += [
+        f"  {row['slide_id']}: quarantined, "
+        f"{reason(row['problem'] or 'problem not stated')}: {row['reason'] or 'no reason stated'}"
+        for row in list_quarantined(facts)
+    ]
+    empty = [s for s in facts.slides if s.verdict != "quarantined" and used_tiles(s.counts) == 0]
+    return lines + [f"  {slide.slide_id}: no tiles" for slide in empty]
+
+
+def _tile_lines(facts: CohortFacts) -> list[str]:
+    totals = add_counts(slide.counts for slide in facts.slides)
+    if "tiles" not in totals:
+        return ["Tiles: none, no slide was tiled"]
+    line = f"Tiles: {count(used_tiles(totals))} used of {count(totals['grid'])} on the grid"
+    if excluded_tiles(totals):
+        reasons = (f"{reason(why)} {count(n)}" for why, n in totals["excluded"].items() if n)
+        line += f", {count(excluded_tiles(totals))} excluded ({', '.join(reasons)})"
+    return [line]
+
+
+def _measure_lines(facts: CohortFacts) -> list[str]:
+    comparisons = headline(compare(facts.metrics))
+    if not comparisons:
+        return [f"AUROC: not computed: {facts.metrics_missing or 'nothing was evaluated'}"]
+    return [_measure_line(comparison) for comparison in comparisons]
+
+
+def _measure_line(comparison: Comparison) -> str:
+    row, baseline = comparison.network, comparison.baseline
+    ends = interval(row["lower"], row["upper"]) if row and known(row["value"]) else ""
+    colour = (
+        interval(baseline["lower"], baseline["upper"])
+        if baseline and known(baseline["value"])
+        else ""
+    )
+    return (
+        f"{comparison.level.capitalize()} {measure(comparison.metric)}: {value_text(row)}"
+        f"{f' ({ends})' if ends else ''}; colour-only baseline {value_text(baseline)}"
+        f"{f' ({colour})' if colour else ''}"
+    )

@@ -1,0 +1,87 @@
+"""How numbers and names are worded, alike on every page and in the terminal."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+_MEASURES = {"auroc": "AUROC", "auprc": "AUPRC"}
+_REASONS = {
+    "blur": "blurred",
+    "fold": "tissue fold",
+    "mpp": "mpp unknown or impossible",
+    "no_tissue": "too little tissue",
+    "pen": "pen ink",
+    "unreadable": "unreadable",
+}
+_UNSAFE_IN_TERMINAL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+
+
+def measure(key: object) -> str:
+    """The name of a measure: "auroc" becomes "AUROC", "balanced_accuracy" becomes words."""
+    return _MEASURES.get(str(key), str(key).replace("_", " "))
+
+
+def reason(key: object) -> str:
+    """Why a tile or slide was set aside, or how a tile is marked, in words."""
+    return _REASONS.get(str(key), str(key).replace("_", " "))
+
+
+def known(value: object) -> bool:
+    """Whether there is a value: not None, not NaN, not an empty cell."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is not None and value != ""
+
+
+def count(value: Any) -> str:
+    """12431 as "12,431"."""
+    return f"{int(value):,}" if known(value) else "unknown"
+
+
+def score(value: Any) -> str:
+    """A score or measure of 0-1 with three decimals; "none" where there is none."""
+    return f"{float(value):.3f}" if known(value) else "none"
+
+
+def interval(lower: Any, upper: Any) -> str:
+    """Both ends with three decimals, "0.921 to 0.974"; empty where unknown."""
+    return f"{score(lower)} to {score(upper)}" if known(lower) and known(upper) else ""
+
+
+def mpp(value: Any) -> str:
+    """A scale with four significant digits, "0.2521 µm/px"."""
+    return f"{float(value):.4g} µm/px" if known(value) else "unknown"
+
+
+def percent(part: Any, whole: Any) -> str:
+    """A share as "12 %"; empty where the whole is nothing. Only 0 is called 0 and 1 called 100."""
+    if not (known(part) and known(whole)) or not whole:
+        return ""
+    share = 100 * part / whole
+    if 0 < share < 1:
+        return "<1 %"
+    return ">99 %" if 99 < share < 100 else f"{share:.0f} %"
+
+
+def used_tiles(counts: Mapping[str, Any]) -> int | None:
+    """Tiles neither without tissue nor excluded; None where the slide was not tiled."""
+    if "tiles" not in counts:
+        return None
+    return int(counts["tiles"]) - excluded_tiles(counts)
+
+
+def excluded_tiles(counts: Mapping[str, Any]) -> int:
+    """Tiles with tissue that were set aside, for whatever reason."""
+    return sum(int(n) for n in (counts.get("excluded") or {}).values())
+
+
+def page_name(slide_id: str) -> str:
+    """The link from the cohort page to the page of a slide, percent-encoded."""
+    return f"slides/{quote(slide_id, safe='')}.html"
+
+
+def terminal_safe(text: object) -> str:
+    """One line of text without control characters and changes of writing direction."""
+    return _UNSAFE_IN_TERMINAL.sub(" ", str(text)).strip()
