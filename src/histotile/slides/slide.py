@@ -1,0 +1,164 @@
+"""An open slide: its sizes, its scale, and pixels of its levels."""
+
+import math
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+import openslide
+from PIL import Image
+
+from histotile.slides.refusal import refusal
+
+
+class Bounds(NamedTuple):
+    """The rectangle that holds the scanned tissue (level-0 px)."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class UnreadableTile(Exception):  # noqa: N818 - named after what the caller goes on from
+    """A region of a slide is damaged; the slide was opened again, other regions still read."""
+
+
+class Slide:
+    """An open slide. Reads are thread-safe; a pickled slide opens again where it arrives.
+
+    Attributes:
+        path: The file.
+        vendor: Format as OpenSlide names it, e.g. "aperio".
+        width: Level-0 px.
+        height: Level-0 px.
+        level_sizes: (width, height) of each level, level 0 first.
+        downsamples: Level-0 px per level px. Whole numbers where the level sizes agree with one:
+            OpenSlide divides sizes that were rounded (4443 / 2221 = 2.0005), which moves a
+            position by up to one level px at the far edge.
+        bounds: `openslide.bounds-*`, else the whole slide.
+        mpp: Micrometres per level-0 px: the caller's, else `openslide.mpp-*`, else None.
+        properties: All properties OpenSlide knows.
+    """
+
+    def __init__(self, path: Path, mpp: float | None, vendor: str) -> None:
+        self._handle = openslide.OpenSlide(path)
+        self._lock = threading.Lock()
+        self._given_mpp = mpp
+        self.path = path
+        self.vendor = vendor
+        self.width, self.height = map(int, self._handle.dimensions)
+        self.level_sizes = tuple((int(w), int(h)) for w, h in self._handle.level_dimensions)
+        self.openslide_downsamples = tuple(map(float, self._handle.level_downsamples))
+        self.properties: Mapping[str, str] = dict(self._handle.properties)
+        self.downsamples = tuple(
+            _true_downsample(self.level_sizes[0], size, downsample)
+            for size, downsample in zip(self.level_sizes, self.openslide_downsamples, strict=True)
+        )
+        self.bounds = _bounds(self.properties, self.width, self.height)
+        self.mpp = mpp if mpp is not None else _property_mpp(self.properties)
+
+    @classmethod
+    def open(cls, path: Path, mpp: float | None = None) -> "Slide":
+        """The slide in a file.
+
+        Args:
+            path: A file OpenSlide can open; any Unicode name.
+            mpp: Micrometres per level-0 px where known better than by the file.
+
+        Raises:
+            HistotileError: The file is missing, empty, cut short, of a format or compression that
+                OpenSlide does not take, or lacks its companion files; the reason is named.
+        """
+        vendor = None
+        try:
+            vendor = openslide.OpenSlide.detect_format(path)
+            return cls(path, mpp, vendor or "unknown")
+        except (openslide.OpenSlideError, OSError) as error:
+            raise refusal(path, vendor, str(error)) from error
+
+    def read(self, x: int, y: int, level: int, width: int, height: int) -> Image.Image:
+        """RGBA of a window of a level, transparent where the slide has no pixels.
+
+        The window begins at level px x / openslide_downsamples[level]; where that is no whole
+        number, OpenSlide interpolates between neighbouring pixels.
+
+        Args:
+            x: Left edge, level-0 px.
+            y: Top edge, level-0 px.
+            level: 0 is the finest.
+            width: Level px.
+            height: Level px.
+
+        Raises:
+            UnreadableTile: The window is damaged.
+        """
+        handle = self._handle
+        try:
+            return handle.read_region((x, y), level, (width, height))
+        except openslide.OpenSlideError as error:
+            self._reopen(handle)
+            where = f"{self.path}: level {level}, x {x}, y {y}, {width} x {height} px"
+            raise UnreadableTile(f"{where}: {error}") from error
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._handle.close()
+
+    def _reopen(self, failed: openslide.OpenSlide) -> None:
+        # An OpenSlide handle refuses every read after its first error. Other threads may still
+        # hold the failed one, so it is left to the garbage collector, which closes it.
+        with self._lock:
+            if self._handle is failed:
+                self._handle = openslide.OpenSlide(self.path)
+
+    def __reduce__(self) -> tuple[object, tuple[Path, float | None]]:
+        return Slide.open, (self.path, self._given_mpp)
+
+    def __enter__(self) -> "Slide":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def positive(text: str | None) -> float | None:
+    """The number in a property; None unless it is finite and above 0."""
+    try:
+        value = float(text) if text else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def _true_downsample(full: tuple[int, int], size: tuple[int, int], downsample: float) -> float:
+    whole = round(downsample)
+    pairs = zip(full, size, strict=True)
+    if all(s in {f // whole, -(-f // whole)} for f, s in pairs):
+        return float(whole)
+    return downsample
+
+
+def _property_mpp(properties: Mapping[str, str]) -> float | None:
+    x, y = (positive(properties.get(f"openslide.mpp-{axis}")) for axis in "xy")
+    return (x + y) / 2 if x and y else None
+
+
+def _bounds(properties: Mapping[str, str], width: int, height: int) -> Bounds:
+    names = ("x", "y", "width", "height")
+    values = [properties.get(f"openslide.bounds-{name}") for name in names]
+    whole = Bounds(0, 0, width, height)
+    try:
+        x, y, w, h = (int(value or "") for value in values)
+    except ValueError:
+        return whole
+    left, top = max(x, 0), max(y, 0)
+    right, bottom = min(x + w, width), min(y + h, height)
+    return Bounds(left, top, right - left, bottom - top) if right > left and bottom > top else whole
