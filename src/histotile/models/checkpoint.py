@@ -1,0 +1,171 @@
+"""Trained models as files: self-contained, safe to load, alone or as an ensemble of folds."""
+
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import nn
+
+from histotile import __version__
+from histotile.errors import HistotileError
+from histotile.models.backbones import Architecture, digest_of, normalisation, rebuild
+from histotile.tables import replacing
+
+FILE = "model.ckpt"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network that gives one logit per class for a tile, and the tiles it was trained on.
+
+    `classes` are in the order of the logits; tiles measure `tile_px` pixels at `tile_mpp` um/px.
+    `backbone` and `settings` are the configuration sections it was made by, `strategy` how.
+    `model_id` names the weights.
+    """
+
+    network: nn.Module
+    architecture: Architecture
+    classes: tuple[str, ...]
+    tile_mpp: float
+    tile_px: int
+    strategy: str
+    backbone: Mapping[str, Any]
+    settings: Mapping[str, Any]
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Of the three channels (0-1), subtracted before the network."""
+        return self.architecture.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Of the three channels (0-1), divided by before the network."""
+        return self.architecture.std
+
+    @property
+    def model_id(self) -> str:
+        """12 hex digits that name the weights."""
+        return digest_of(self.network.state_dict())
+
+    def facts(self) -> dict[str, Any]:
+        """Everything but the weights, ready for JSON."""
+        return {
+            "histotile": __version__,
+            "model_id": self.model_id,
+            "classes": list(self.classes),
+            "tile_mpp": self.tile_mpp,
+            "tile_px": self.tile_px,
+            "strategy": self.strategy,
+            "architecture": asdict(self.architecture),
+            "backbone": dict(self.backbone),
+            "settings": dict(self.settings),
+        }
+
+    def save(self, path: Path) -> None:
+        """Write facts and weights into one file; it holds no pickled code."""
+        content = {"facts": json.dumps(self.facts()), "state_dict": self.network.state_dict()}
+        with replacing(path) as temporary:
+            torch.save(content, temporary)
+
+
+def load(path: Path) -> TrainedModel:
+    """The model in a .ckpt file, rebuilt without hub or network.
+
+    Raises:
+        HistotileError: The file is missing, damaged or no model of histotile.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        facts, state = json.loads(content["facts"]), content["state_dict"]
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise HistotileError(path, f"not a readable model ({error})", _TRAIN) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise HistotileError(path, "histotile did not write this model", _TRAIN) from error
+    entry = facts["architecture"]
+    architecture = Architecture(
+        entry["name"], entry["arguments"], tuple(entry["mean"]), tuple(entry["std"])
+    )
+    network = rebuild(architecture, len(facts["classes"]))
+    network.load_state_dict(state)
+    return _model(network, architecture, facts)
+
+
+_TRAIN = "train it again with `histotile train`"
+
+
+def load_timm_folder(folder: Path) -> TrainedModel:
+    """The model in an exported timm folder: config.json with a `histotile` section + weights.
+
+    Raises:
+        HistotileError: Files are missing, or the folder was not exported by histotile.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise HistotileError(folder, f"not a model folder ({error})", _EXPORT) from error
+    if "histotile" not in config:
+        fact = "config.json has no `histotile` section with classes, tile_mpp and tile_px"
+        raise HistotileError(folder, fact, _EXPORT)
+    network = timm.create_model(f"local-dir:{folder}", pretrained=True)
+    arguments = {k: v for k, v in (config.get("model_args") or {}).items() if k != "num_classes"}
+    architecture = Architecture(config["architecture"], arguments, *normalisation(network))
+    return _model(network, architecture, config["histotile"])
+
+
+_EXPORT = "export it with `histotile export`"
+
+
+def load_ensemble(path: Path) -> list[TrainedModel]:
+    """All models below a path: a folder of folds, one fold's folder, its file, or a timm folder.
+
+    Raises:
+        HistotileError: No model there, or members that differ in classes, tile_mpp or tile_px.
+    """
+    if path.is_file():
+        return [load(path)]
+    if (path / FILE).is_file():
+        return [load(path / FILE)]
+    if (path / "config.json").is_file():
+        return [load_timm_folder(path)]
+    found = sorted(path.glob(f"*/{FILE}"), key=_fold_order)
+    if not found:
+        fact = f"there is neither {FILE}, nor config.json, nor a folder of folds here"
+        raise HistotileError(path, fact, "give results/train, one fold of it, or an exported model")
+    models = [load(file) for file in found]
+    check_agreement(models, [str(file) for file in found])
+    return models
+
+
+def check_agreement(models: Sequence[TrainedModel], names: Sequence[str]) -> None:
+    """Raises HistotileError unless all models share classes, tile_mpp and tile_px."""
+    for model, name in zip(models[1:], names[1:], strict=True):
+        for what in ("classes", "tile_mpp", "tile_px"):
+            ours, theirs = getattr(models[0], what), getattr(model, what)
+            if ours != theirs:
+                fact = f"has {what} {theirs}, but {names[0]} has {ours}"
+                raise HistotileError(name, fact, "use models of one training run together")
+
+
+def _fold_order(file: Path) -> tuple[int, str]:
+    name = file.parent.name
+    return (int(name) if name.isdigit() else -1, name)
+
+
+def _model(
+    network: nn.Module, architecture: Architecture, facts: Mapping[str, Any]
+) -> TrainedModel:
+    return TrainedModel(
+        network=network.eval(),
+        architecture=architecture,
+        classes=tuple(facts["classes"]),
+        tile_mpp=float(facts["tile_mpp"]),
+        tile_px=int(facts["tile_px"]),
+        strategy=str(facts["strategy"]),
+        backbone=facts["backbone"],
+        settings=facts["settings"],
+    )

@@ -1,0 +1,156 @@
+"""The LightningModule: one training step, one measurement, the optimiser."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from histotile.models.curves import Point, auroc
+from histotile.models.probe import log_loss
+
+Batch = tuple[Tensor, Tensor, Tensor]  # tiles uint8 NCHW, class index, tile index
+
+WARM_UP = 0.05  # share of all steps
+FINAL = 0.01  # learning rate at the end, relative to the peak
+
+
+class TileClassifier(pl.LightningModule):
+    """A network that learns the class of a tile.
+
+    Loss: class-weighted cross-entropy. Optimiser: AdamW, decay on matrices only, warm-up then
+    cosine, stepped per batch. Tiles arrive as uint8 and are normalised on the device.
+
+    Args:
+        network: Takes normalised float NCHW, gives (N, C).
+        mean: Of the three channels (0-1).
+        std: Of the three channels (0-1).
+        weights: One per class, for the loss.
+        learning_rate: At its peak.
+        weight_decay: Of AdamW.
+        frozen: Modules that stay in evaluation while training: their running statistics do not
+            move. (A module frozen by `requires_grad` alone still drifts.)
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        mean: Sequence[float],
+        std: Sequence[float],
+        weights: Sequence[float],
+        learning_rate: float,
+        weight_decay: float,
+        frozen: Sequence[nn.Module] = (),
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.frozen = list(frozen)
+        self.curve: list[Point] = []
+        self.register_buffer("shift", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("scale", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("weights", torch.tensor(weights).float(), persistent=False)
+        self._seen: dict[int, list[tuple[Tensor, Tensor, Tensor]]] = {0: [], 1: []}
+        self._running: list[Tensor] = []
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        """Logits (N, C) of uint8 tiles (N, 3, height, width)."""
+        pixels = (tiles.float() - self.shift) / self.scale
+        logits: Tensor = self.network(pixels.contiguous(memory_format=torch.channels_last))
+        return logits
+
+    def train(self, mode: bool = True) -> "TileClassifier":
+        """As in PyTorch, but frozen modules stay in evaluation."""
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the curve, so that a resumed training has all of it."""
+        checkpoint["curve"] = [list(vars(point).values()) for point in self.curve]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Continue the curve."""
+        self.curve = [Point(*values) for values in checkpoint["curve"]]
+
+    # Losses
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """Loss of one batch of augmented tiles."""
+        tiles, labels, _indices = batch
+        loss = nn.functional.cross_entropy(self(tiles).float(), labels, self.weights)
+        self._running.append(loss.detach())
+        return loss
+
+    def validation_step(self, batch: Batch, _: int, dataloader_idx: int = 0) -> None:
+        """Collect logits; loader 0 holds val, loader 1 some training tiles as they are."""
+        tiles, labels, indices = batch
+        self._seen[dataloader_idx].append((self(tiles).float(), labels, indices))
+
+    # Metrics
+
+    def on_validation_epoch_end(self) -> None:
+        """Add a point to the curve and log it."""
+        val_logits, val_labels = self._collected(0)
+        train_logits, train_labels = self._collected(1)
+        if self.trainer.sanity_checking:
+            return
+        weights = self.weights.double().cpu().numpy()
+        shifted = val_logits - val_logits.max(1, keepdims=True)
+        probabilities = np.exp(shifted) / np.exp(shifted).sum(1, keepdims=True)
+        running = torch.stack(self._running).mean() if self._running else torch.tensor(math.nan)
+        self._running.clear()
+        running = self.all_gather(running.to(self.device)).mean()
+        point = Point(
+            step=self.current_epoch + 1,
+            running_loss=float(running),
+            train_loss=log_loss(train_logits, train_labels, weights),
+            val_loss=log_loss(val_logits, val_labels, weights),
+            val_auroc=auroc(probabilities, val_labels),
+        )
+        self.curve.append(point)
+        self.log("running_loss", point.running_loss or math.nan)
+        self.log("train_loss", point.train_loss)
+        self.log("val_loss", point.val_loss)
+        self.log("val_auroc", math.nan if point.val_auroc is None else point.val_auroc)
+
+    def _collected(self, loader: int) -> tuple[Any, Any]:
+        """Logits and labels of all devices, each tile once."""
+        parts = [torch.cat(column) for column in zip(*self._seen[loader], strict=True)]
+        self._seen[loader].clear()
+        logits, labels, indices = (
+            self.all_gather(part).reshape(-1, *part.shape[1:]).cpu().numpy() for part in parts
+        )
+        _, once = np.unique(indices, return_index=True)
+        return logits[once].astype(np.float64), labels[once]
+
+    # Optimiser
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with warm-up and cosine, stepped per batch."""
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimiser = torch.optim.AdamW(groups, lr=self.learning_rate)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: rate_factor(s, steps))
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def rate_factor(step: int, steps: int) -> float:
+    """Learning rate at a step, relative to its peak: linear warm-up, then half a cosine."""
+    warm = max(1, round(WARM_UP * steps))
+    if step < warm:
+        return (step + 1) / warm
+    share = min(1.0, (step - warm) / max(1, steps - warm))
+    return FINAL + (1 - FINAL) * 0.5 * (1 + math.cos(math.pi * share))
