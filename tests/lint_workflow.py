@@ -1,6 +1,6 @@
 """`snakemake --lint`, passing over one lint openly: a conda environment or container per rule.
 
-The whole project is one Python environment with exact pins (requirements.txt), made by `make setup`;
+The whole project is one Python environment with exact pins (requirements.txt, `make setup`);
 a second description of it per rule would only be able to disagree. Every other lint fails.
 """
 

@@ -42,7 +42,7 @@ def test_an_empty_table_is_a_value(tmp_path: Path) -> None:
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     tables.write_json(path, {"old": 1})
-    with pytest.raises(ValueError, match="nan|JSON"):
+    with pytest.raises(ValueError, match=r"nan|JSON"):
         tables.write_json(path, {"new": float("nan")})
     with pytest.raises(RuntimeError), tables.replacing(path) as temporary:
         temporary.write_text("half")
@@ -55,9 +55,9 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
 def test_broken_tables_are_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "t.parquet"
     path.write_bytes(content)
-    with pytest.raises(HistotileError, match="t.parquet"):
+    with pytest.raises(HistotileError, match=r"t\.parquet"):
         tables.read_table(path)
-    with pytest.raises(HistotileError, match="t.parquet"):
+    with pytest.raises(HistotileError, match=r"t\.parquet"):
         tables.read_footer(path)
 
 

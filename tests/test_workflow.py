@@ -1,0 +1,256 @@
+"""The workflow, run for real on a small synthetic cohort."""
+
+import csv
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from histotile import tables
+
+SETTINGS = {
+    "results": "results",
+    "cohort": "slides.csv",
+    "backbone": {"name": "auto", "weights": "shipped:histology"},
+    "synthesize": {"slides": 8, "patients": 8, "side_px": 1024, "sites": 2},
+    "tile": {"mpp": 0.5, "tile_px": 96, "stride_px": 96},
+    "split": {"folds": 2, "val_fraction": 0.25},
+    "train": {"strategy": "fixed", "max_tiles_per_slide": 60},
+    "evaluate": {"bootstraps": 200},
+    "heatmap": {"overview_px": 512},
+    "export": {"formats": ["timm"], "tiles": 8},
+}
+
+
+class Project:
+    """A folder with a cohort and an overlay of settings, and Snakemake in it."""
+
+    def __init__(self, folder: Path, repository: Path) -> None:
+        self.folder = folder
+        self.repository = repository
+        self.write(SETTINGS)
+
+    def write(self, settings: dict[str, object]) -> None:
+        (self.folder / "overlay.yaml").write_text(yaml.safe_dump(settings))
+
+    def snakemake(
+        self, *arguments: str, profile: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        chosen = ["--workflow-profile", str(self.repository / profile)] if profile else []
+        return subprocess.run(
+            [
+                *("snakemake", "--snakefile", str(self.repository / "Snakefile"), "--cores", "2"),
+                *("--configfile", str(self.repository / "config/config.yaml"), "overlay.yaml"),
+                *chosen,
+                *arguments,
+            ],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Rule -> number of jobs that a dry run would start."""
+        run = self.snakemake("--dry-run", "--quiet", "progress", *arguments)
+        assert run.returncode == 0, run.stdout + run.stderr
+        jobs: dict[str, int] = {}
+        for line in (run.stdout + run.stderr).splitlines():
+            words = line.split()
+            if len(words) == 2 and words[1].isdigit() and words[0] != "total":
+                jobs[words[0]] = int(words[1])
+        return jobs
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Project:
+    """A synthetic cohort of which one slide is cut short."""
+    project = Project(tmp_path_factory.mktemp("cohort"), repository)
+    made = subprocess.run(
+        ["histotile", "--config", "overlay.yaml", "synthesize", "."],
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    cohort = rows(project.folder / "slides.csv")
+    broken = project.folder / "cut short.svs"
+    broken.write_bytes(Path(project.folder / cohort[0]["path"]).read_bytes()[:2000])
+    with (project.folder / "slides.csv").open("a", newline="", encoding="utf-8") as handle:
+        extra = {**cohort[0], "slide_id": "broken 😐", "path": broken.name, "annotation": ""}
+        csv.DictWriter(handle, fieldnames=list(cohort[0])).writerow(extra)
+    return project
+
+
+@pytest.fixture(scope="module")
+def done(fresh: Project) -> Project:
+    """The same after the whole workflow."""
+    run = fresh.snakemake()
+    assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-6000:]
+    return fresh
+
+
+def test_every_stage_leaves_its_artefacts(done: Project) -> None:
+    results = done.folder / "results"
+    scores = rows(results / "aggregate/slides.csv")
+    assert len(scores) == 9
+    metrics = rows(results / "evaluate/metrics.csv")
+    assert {"tile", "slide"} <= {row["level"] for row in metrics}
+    assert {"network", "colour"} <= {row["model"] for row in metrics}
+    for slide in rows(done.folder / "slides.csv")[:-1]:
+        predictions = tables.read_table(results / f"predict/{slide['slide_id']}.parquet")
+        assert predictions.num_rows > 0
+        probabilities = (
+            predictions["prob_tumour"].to_numpy() + predictions["prob_healthy"].to_numpy()
+        )
+        assert abs(probabilities - 1).max() < 1e-5
+        assert (results / f"heatmap/{slide['slide_id']}.png").stat().st_size > 1000
+        assert (results / f"report/slides/{slide['slide_id']}.html").is_file()
+    assert json.loads((results / "export/fold0/parity.json").read_text())
+
+
+def test_a_broken_slide_is_quarantined_with_its_reason_and_the_cohort_goes_on(
+    done: Project,
+) -> None:
+    results = done.folder / "results"
+    ledger = {row["slide_id"]: row for row in rows(results / "triage/slides.csv")}
+    assert [i for i, row in ledger.items() if row["verdict"] != "ok"] == ["broken 😐"]
+    reason = ledger["broken 😐"]["reason"]
+    assert reason
+    summary = (results / "report/summary.txt").read_text()
+    assert "broken 😐" in summary
+    assert reason in summary
+    assert "broken 😐" in (results / "report/index.html").read_text()
+    assert tables.read_table(results / "tile/broken 😐.parquet").num_rows == 0
+
+
+def test_no_patient_stands_on_both_sides(done: Project) -> None:
+    roles: dict[tuple[str, str], set[str]] = {}
+    for row in rows(done.folder / "results/split/folds.csv"):
+        roles.setdefault((row["fold"], row["patient_id"]), set()).add(row["role"])
+    assert all(len(found) == 1 for found in roles.values())
+
+
+def test_a_second_run_has_nothing_to_do(done: Project) -> None:
+    run = done.snakemake()
+    assert "Nothing to be done" in run.stdout + run.stderr
+
+
+def test_a_changed_setting_runs_its_rule_and_those_after_it_again(done: Project) -> None:
+    changes = {
+        "heatmap": ({"threshold": 0.7}, {"heatmap", "report", "all"}),
+        "evaluate": ({"bootstraps": 300}, {"evaluate", "report", "all"}),
+        "aggregate": ({"method": "mean"}, {"aggregate", "evaluate", "report", "all"}),
+        "report": ({"title": "Another"}, {"report", "all"}),
+    }
+    try:
+        for section, (change, expected) in changes.items():
+            done.write({**SETTINGS, section: {**SETTINGS.get(section, {}), **change}})  # type: ignore[dict-item]
+            assert set(done.planned()) == expected, section
+    finally:
+        done.write(SETTINGS)
+    assert done.planned() == {}
+
+
+def test_one_more_slide_does_not_tile_the_others_again(done: Project) -> None:
+    cohort = done.folder / "slides.csv"
+    before = cohort.read_text()
+    first = rows(cohort)[0]
+    try:
+        shutil.copy(done.folder / first["path"], done.folder / "one more.tiff")
+        row = {**first, "slide_id": "more", "path": "one more.tiff"}
+        with cohort.open("a", newline="") as handle:
+            csv.DictWriter(handle, fieldnames=list(first)).writerow(row)
+        planned = done.planned()
+        for rule in ("inspect", "mask", "tile", "embed"):
+            assert planned[rule] == 1, rule
+        run = done.snakemake("--until", "triage")
+        assert run.returncode != 0
+        message = run.stdout + run.stderr
+        assert first["slide_id"] in message
+        assert "more" in message
+        assert "checksum" in message
+    finally:
+        cohort.write_text(before)
+
+
+def test_new_slides_are_predicted_without_training(done: Project) -> None:
+    first = rows(done.folder / "slides.csv")[0]
+    shutil.copy(done.folder / first["path"], done.folder / "new slide.tiff")
+    (done.folder / "new.csv").write_text("slide_id,path\nnew,new slide.tiff\n")
+    done.write({**SETTINGS, "apply": {"slides": "new.csv", "model": "results/train"}})
+    try:
+        planned = done.planned("apply")
+        assert set(planned) == {"apply", "apply_slide"}
+        run = done.snakemake("apply")
+        assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    finally:
+        done.write(SETTINGS)
+    folder = done.folder / "results/apply"
+    assert tables.read_table(folder / "predict/new.parquet").num_rows > 0
+    assert "new" in (folder / "report/index.html").read_text()
+    assert (folder / "heatmap/new.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_snakemake_writes_its_own_report_with_captions(done: Project) -> None:
+    run = done.snakemake("--report", "provenance.html")
+    assert run.returncode == 0, run.stderr
+    page = (done.folder / "provenance.html").read_text()
+    assert "Probability per tile over the slide" in page
+
+
+def test_the_cluster_profile_plans_the_same_jobs(fresh: Project) -> None:
+    run = fresh.snakemake("--dry-run", "--quiet", "progress", profile="profiles/slurm")
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "facts"),
+    [
+        ({"tile": {"mppp": 0.5}}, ["tile.mppp", "Extra inputs are not permitted"]),
+        ({"tile": {"mpp": -1}}, ["tile.mpp", "greater than 0"]),
+        ({"cohort": "none.csv"}, ["none.csv", "no cohort file"]),
+    ],
+)
+def test_wrong_settings_stop_before_the_first_job(
+    fresh: Project, settings: dict[str, object], facts: list[str]
+) -> None:
+    try:
+        fresh.write({**SETTINGS, **settings})
+        run = fresh.snakemake("--dry-run")
+    finally:
+        fresh.write(SETTINGS)
+    assert run.returncode != 0
+    for fact in facts:
+        assert fact in run.stdout + run.stderr
+
+
+def test_missing_files_are_named_before_the_first_job(fresh: Project) -> None:
+    (fresh.folder / "lost.csv").write_text("slide_id,path\na,lost1.svs\nb,lost2.svs\n")
+    run = fresh.snakemake("--dry-run", "--config", "cohort=lost.csv")
+    assert run.returncode != 0
+    assert "lost1.svs, lost2.svs" in run.stdout + run.stderr
+
+
+def test_unknown_mpp_stops_and_names_all_such_slides(fresh: Project, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("a", "b"):
+        image = Image.effect_noise((512, 512), 30 + ord(name)).convert("RGB")
+        image.save(tmp_path / f"{name}.tif", compression="jpeg", tile=(256, 256))
+    lines = [f"{name},{tmp_path}/{name}.tif,healthy" for name in ("a", "b")]
+    (fresh.folder / "unscaled.csv").write_text("\n".join(["slide_id,path,label", *lines]) + "\n")
+    arguments = ("--config", "cohort=unscaled.csv", f"results={tmp_path}/out", "--until", "triage")
+    run = fresh.snakemake(*arguments)
+    assert run.returncode != 0
+    assert "mpp" in run.stdout + run.stderr
