@@ -125,7 +125,7 @@ def test_slide_of_exactly_one_tile_has_one() -> None:
     assert grid.empty_reason is None
 
 
-def brute_force(mask: np.ndarray, slide_size: tuple[int, int], grid: Grid) -> np.ndarray:
+def brute_force(mask: np.ndarray, slide_size: tuple[int, int], grid: Grid) -> list[list[float]]:
     """Area by adding up the overlap of the tile with each mask pixel."""
     sx, sy = slide_size[0] / mask.shape[1], slide_size[1] / mask.shape[0]
     size = grid.size_level0_px
@@ -134,15 +134,13 @@ def brute_force(mask: np.ndarray, slide_size: tuple[int, int], grid: Grid) -> np
         edges = np.arange(count + 1) * scale
         return np.clip(np.minimum(edges[1:], start + size) - np.maximum(edges[:-1], start), 0, None)
 
-    return np.asarray(
+    return [
         [
-            [
-                overlap(y, mask.shape[0], sy) @ mask @ overlap(x, mask.shape[1], sx) / size**2
-                for x in grid.columns
-            ]
-            for y in grid.rows
+            float(overlap(y, mask.shape[0], sy) @ mask @ overlap(x, mask.shape[1], sx)) / size**2
+            for x in grid.columns
         ]
-    )
+        for y in grid.rows
+    ]
 
 
 @settings(max_examples=60, deadline=None)

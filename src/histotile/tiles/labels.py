@@ -17,7 +17,9 @@ from histotile.errors import HistotileError
 if TYPE_CHECKING:
     from histotile.slides.annotations import Annotation
 
-_FEW = 4  # tiles at which splitting the outline further stops paying
+# Where cutting an outline further stops paying: this few tiles, or this short an outline.
+_FEW_TILES = 8
+_FEW_VERTICES = 200
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ def overlap_shares(
 ) -> NDArray[np.float32]:
     """Share of every tile's area inside a polygon (level-0 px), exact.
 
-    The polygon is cut in halves together with the tiles until few are left or it fills or misses
-    all of them: only tiles on its boundary cost an intersection, and that with a short piece.
+    A long outline is cut in halves together with the tiles until the pieces are short: then only
+    tiles on the outline cost an intersection, and that with a short piece.
     """
     shares = np.zeros(len(x), np.float32)
     todo = [(_polygons_only(outline), np.arange(len(x)))]
@@ -102,20 +104,27 @@ def overlap_shares(
         piece, tiles = todo.pop()
         if not len(tiles):
             continue
-        box = (x[tiles].min(), y[tiles].min(), x[tiles].max() + size, y[tiles].max() + size)
-        piece = _polygons_only(shapely.intersection(piece, shapely.box(*box)))
-        if piece.is_empty:
+        left, top = x[tiles], y[tiles]
+        if len(tiles) <= _FEW_TILES or shapely.get_num_coordinates(piece) <= _FEW_VERTICES:
+            shares[tiles] = _shares_of_piece(piece, left, top, size)
             continue
-        if piece.area >= (box[2] - box[0]) * (box[3] - box[1]) * (1 - 1e-12):
-            shares[tiles] = 1
-        elif len(tiles) <= _FEW:
-            squares = shapely.box(x[tiles], y[tiles], x[tiles] + size, y[tiles] + size)
-            shares[tiles] = shapely.area(shapely.intersection(piece, squares)) / size**2
-        else:
-            edges = x[tiles] if np.ptp(x[tiles]) >= np.ptp(y[tiles]) else y[tiles]
-            order = np.argsort(edges, kind="stable")
-            todo += [(piece, tiles[half]) for half in np.array_split(order, 2)]
+        edges = left if np.ptp(left) >= np.ptp(top) else top
+        for half in np.array_split(np.argsort(edges, kind="stable"), 2):
+            xs, ys = left[half], top[half]
+            box = shapely.box(xs.min(), ys.min(), xs.max() + size, ys.max() + size)
+            todo.append((_polygons_only(shapely.intersection(piece, box)), tiles[half]))
     return np.clip(shares, 0, 1, out=shares)
+
+
+def _shares_of_piece(
+    piece: Any, left: NDArray[np.int32], top: NDArray[np.int32], size: float
+) -> NDArray[np.float64]:
+    squares = shapely.box(left, top, left + size, top + size)
+    shapely.prepare(piece)
+    shares = np.asarray(shapely.contains_properly(piece, squares), np.float64)
+    partly = np.flatnonzero((shares == 0) & shapely.intersects(piece, squares))
+    shares[partly] = shapely.area(shapely.intersection(piece, squares[partly])) / size**2
+    return shares
 
 
 def _outlines_of_classes(truth: SlideTruth, settings: Labels) -> dict[str, Any]:

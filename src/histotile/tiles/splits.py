@@ -1,0 +1,215 @@
+"""Dividing patients into folds, so that nobody helps to judge what he helped to teach."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from histotile import tables
+from histotile.cohort import CohortSlide
+from histotile.config import Split
+from histotile.errors import HistotileError
+from histotile.tiles.assignment import Counts, assignments, choose_part
+
+Columns = dict[str, list[Any]]
+_LEAST_PATIENTS = 3  # one to train on, one to validate on, one to test on
+
+
+def make_folds(
+    slides: Sequence[CohortSlide], settings: Split, classes: tuple[str, ...], has_patients: bool
+) -> Columns:
+    """The role of every slide in every fold: columns of `tables.FOLDS`, one row per fold x slide.
+
+    A patient never has two roles in a fold, and is tested in exactly one fold, except
+    `test_patients`, who are tested in all. Test parts are balanced by the labels of slides,
+    validation parts by patients; every class that occurs has a patient in the training and in the
+    validation part of every fold. With `preserve_sites`, test parts are whole sites (patients seen
+    at two sites join these); the validation part, which judges nothing, may share sites with its
+    training part. The result depends on the seed and the rows, not on their order.
+
+    Args:
+        slides: All slides to be used; labelled, except those of test_patients.
+        settings: Number of folds and the rest.
+        classes: Class names; labels must be among them. A class may occur in no slide's label.
+        has_patients: Whether patient_id is real; else every slide stands for a patient.
+
+    Raises:
+        HistotileError: Slides without label or with an unknown one; test_patients not in the
+            cohort; too few patients of a class, or too few sites, for the folds; with
+            preserve_sites, slides without site, or a site on both sides of the fixed test set.
+    """
+    ordered = sorted(slides, key=lambda s: s.slide_id)
+    fixed = set(settings.test_patients)
+    _check_rows(ordered, fixed, classes)
+    if settings.preserve_sites:
+        _check_sites(ordered, fixed)
+    pool = [s for s in ordered if s.patient_id not in fixed]
+    patients = _count(pool, {s.patient_id: s.patient_id for s in pool}, classes)
+    _check_size(patients, settings.folds, classes, "patients" if has_patients else "slides")
+    tested, validating = _divide(pool, patients, settings, classes)
+    columns: Columns = {name: [] for name in tables.FOLDS.names}
+    for fold, val in enumerate(validating):
+        for s in ordered:
+            role = "val" if s.patient_id in val else "train"
+            role = "test" if tested.get(s.patient_id, fold) == fold else role
+            row = (fold, s.slide_id, s.patient_id, s.site, s.label, role)
+            for name, value in zip(tables.FOLDS.names, row, strict=True):
+                columns[name].append(value)
+    return columns
+
+
+def _divide(
+    pool: Sequence[CohortSlide], patients: Counts, settings: Split, classes: tuple[str, ...]
+) -> tuple[dict[str, int], list[set[str]]]:
+    """Each patient's test fold, and each fold's validation patients.
+
+    Of the assignments that leave every class enough patients to train and to validate, the first
+    that also tests every class in every fold; else the first.
+    """
+    group_of = {s.patient_id: s.patient_id for s in pool}
+    if settings.preserve_sites:
+        group_of = _join_by_site(pool)
+    groups = _count(pool, group_of, classes)
+    if len(groups.names) < settings.folds:
+        raise HistotileError(
+            "split.folds",
+            f"{settings.folds} folds, but only {len(groups.names)} sites that share no patient",
+            f"set split.folds <= {len(groups.names)}, or split.preserve_sites to false",
+        )
+    found: tuple[dict[str, int], list[set[str]]] | None = None
+    for assigned in assignments(groups, settings.folds, settings.seed):
+        fold_of = dict(zip(groups.names, assigned.tolist(), strict=True))
+        tested = {patient: fold_of[group] for patient, group in group_of.items()}
+        complete = _tests_every_class(groups, assigned, settings.folds)
+        if found is not None and not complete:
+            continue
+        validating = _validation_parts(patients, tested, settings)
+        if validating is not None:
+            found = tested, validating
+            if complete:
+                break
+    if found is None:
+        raise _impossible(groups, settings, classes)
+    return found
+
+
+def _tests_every_class(groups: Counts, assigned: Any, folds: int) -> bool:
+    occurring = groups.groups_per_class() > 0
+    tested = [groups.per_class[assigned == fold].sum(axis=0) > 0 for fold in range(folds)]
+    return bool(np.all(np.array(tested)[:, occurring]))
+
+
+def _validation_parts(
+    patients: Counts, tested: dict[str, int], settings: Split
+) -> list[set[str]] | None:
+    parts = []
+    for fold in range(settings.folds):
+        rest = patients.without({p for p, f in tested.items() if f == fold})
+        rng = np.random.default_rng([settings.seed, fold])
+        part = choose_part(rest, settings.val_fraction, rng)
+        occurring = patients.groups_per_class() > 0
+        if part is None or np.any(occurring & (rest.groups_per_class() == 0)):
+            return None
+        parts.append(set(part))
+    return parts
+
+
+def _count(
+    pool: Sequence[CohortSlide], group_of: dict[str, str], classes: tuple[str, ...]
+) -> Counts:
+    names = tuple(sorted(set(group_of.values())))
+    rows = {name: row for row, name in enumerate(names)}
+    per_class = np.zeros((len(names), len(classes)), np.int64)
+    for slide in pool:
+        per_class[rows[group_of[slide.patient_id]], classes.index(str(slide.label))] += 1
+    return Counts(names, per_class)
+
+
+def _join_by_site(pool: Sequence[CohortSlide]) -> dict[str, str]:
+    """Patient -> name of the sites that must stay together because patients link them."""
+    linked: dict[str, set[str]] = {str(s.site): {str(s.site)} for s in pool}
+    sites_of: dict[str, str] = {}
+    for slide in pool:
+        here = linked[str(slide.site)]
+        there = linked[sites_of.setdefault(slide.patient_id, str(slide.site))]
+        if here is not there:
+            here |= there
+            for site in there:
+                linked[site] = here
+    return {patient: " + ".join(sorted(linked[site])) for patient, site in sites_of.items()}
+
+
+def _check_rows(slides: Sequence[CohortSlide], fixed: set[str], classes: tuple[str, ...]) -> None:
+    problems = []
+    known = {s.patient_id for s in slides}
+    empty = [s.slide_id for s in slides if s.label is None and s.patient_id not in fixed]
+    wrong = [f"{s.slide_id} ({s.label!r})" for s in slides if s.label not in (None, *classes)]
+    if empty:
+        problems.append(f"slides without label: {', '.join(empty)}")
+    if wrong:
+        problems.append(f"slides whose label is not among {list(classes)}: {', '.join(wrong)}")
+    if fixed - known:
+        absent = ", ".join(sorted(fixed - known))
+        problems.append(f"split.test_patients that have no slide: {absent}")
+    if problems:
+        raise HistotileError(
+            "cohort", "; ".join(problems), "mend these rows, or take them out of the cohort file"
+        )
+
+
+def _check_sites(slides: Sequence[CohortSlide], fixed: set[str]) -> None:
+    without = [s.slide_id for s in slides if not s.site]
+    if without:
+        raise HistotileError(
+            "split.preserve_sites",
+            f"slides without site: {', '.join(without)}",
+            "fill the column `site`, or set split.preserve_sites to false",
+        )
+    sides: dict[str, set[bool]] = defaultdict(set)
+    for slide in slides:
+        sides[str(slide.site)].add(slide.patient_id in fixed)
+    both = sorted(site for site, seen in sides.items() if len(seen) == 2)
+    if both:
+        raise HistotileError(
+            "split.preserve_sites",
+            f"sites with patients inside and outside split.test_patients: {', '.join(both)}",
+            "list all patients of these sites in split.test_patients, or none",
+        )
+
+
+def _check_size(patients: Counts, folds: int, classes: tuple[str, ...], unit: str) -> None:
+    counts = {n: c for n, c in zip(classes, patients.groups_per_class().tolist(), strict=True) if c}
+    short = {name: c for name, c in counts.items() if not _workable(c, folds)}
+    if counts and not short:
+        return
+    few = min(counts.values(), default=0)
+    largest = max((k for k in range(2, few + 1) if _workable(few, k)), default=None)
+    remedy = f"each class needs at least {_LEAST_PATIENTS} {unit}: add slides"
+    if largest is not None:
+        remedy = f"set split.folds to {largest}, the largest number that works, or add slides"
+    facts = ", ".join(f"class {name!r} has {c} {unit}" for name, c in short.items())
+    raise HistotileError("split.folds", f"{folds} folds, but {facts or 'no slide'}", remedy)
+
+
+def _workable(patients: int, folds: int) -> bool:
+    """Whether each fold can test one and leaves two, even the fold that tests the most."""
+    return patients >= folds and patients - -(-patients // folds) >= _LEAST_PATIENTS - 1
+
+
+def _impossible(groups: Counts, settings: Split, classes: tuple[str, ...]) -> HistotileError:
+    sites = groups.groups_per_class().tolist()
+    rare = min((count, name) for count, name in zip(sites, classes, strict=True) if count)[1]
+    where = "sites" if settings.preserve_sites else "patients"
+    holders = [
+        g for g, row in zip(groups.names, groups.per_class, strict=True) if row[classes.index(rare)]
+    ]
+    return HistotileError(
+        "split",
+        f"no division gives every training and validation part a patient of every class; class "
+        f"{rare!r} is the rarest, seen in {len(holders)} {where}: {', '.join(holders[:10])}",
+        "add slides of that class"
+        + (", or set split.preserve_sites to false" if settings.preserve_sites else ""),
+    )

@@ -1,0 +1,180 @@
+"""Folds: nobody in two roles, everybody judged once, every class taught in every fold."""
+
+import random
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from histotile.cohort import CohortSlide
+from histotile.config import Split
+from histotile.errors import HistotileError
+from histotile.tiles.folds import check_folds
+from histotile.tiles.splits import make_folds
+
+CLASSES = ("healthy", "tumour", "necrosis")
+
+
+def split(**changes: Any) -> Split:
+    values = {
+        "folds": 3,
+        "val_fraction": 0.2,
+        "test_patients": (),
+        "preserve_sites": False,
+        "seed": 0,
+    }
+    return Split.model_validate({**values, **changes})
+
+
+def slide(number: int, patient: str, label: str | None, site: str | None = None) -> CohortSlide:
+    return CohortSlide(f"s{number:03}", patient, Path(f"s{number}.svs"), label, None, site)
+
+
+def cohort(patients: int, classes: int = 2, sites: int = 0) -> list[CohortSlide]:
+    return [
+        slide(
+            2 * p + k, f"p{p:03}", CLASSES[p % classes], f"site{p // 2 % sites}" if sites else None
+        )
+        for p in range(patients)
+        for k in range(2)
+    ]
+
+
+def roles(columns: dict[str, list[Any]], key: str) -> dict[int, dict[str, set[str]]]:
+    found: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for fold, name, role in zip(columns["fold"], columns[key], columns["role"], strict=True):
+        found[fold][name].add(role)
+    return found
+
+
+def assert_sound(
+    columns: dict[str, list[Any]], folds: int, fixed: frozenset[str] = frozenset()
+) -> None:
+    check_folds(columns)
+    assert set(columns["fold"]) == set(range(folds))
+    by_patient = roles(columns, "patient_id")
+    tests = Counter(p for fold in by_patient.values() for p, r in fold.items() if r == {"test"})
+    for patient in by_patient[0]:
+        assert tests[patient] == (folds if patient in fixed else 1)
+    occurring = {
+        label
+        for label, p in zip(columns["label"], columns["patient_id"], strict=True)
+        if p not in fixed
+    }
+    rows = list(zip(columns["fold"], columns["label"], columns["role"], strict=True))
+    for fold in range(folds):
+        for role in ("train", "val"):
+            assert {label for f, label, r in rows if f == fold and r == role} == occurring
+
+
+@st.composite
+def cohorts(draw: st.DrawFn) -> tuple[list[CohortSlide], int]:
+    folds = draw(st.integers(2, 5))
+    slides: list[CohortSlide] = []
+    for name in CLASSES[: draw(st.integers(1, 3))]:
+        for patient in range(draw(st.integers(max(folds, 4), 12))):
+            for _ in range(draw(st.integers(1, 4))):
+                slides.append(slide(len(slides), f"{name}-{patient}", name))
+    return slides, folds
+
+
+@settings(max_examples=40, deadline=None)
+@given(case=cohorts(), seed=st.integers(0, 1000), val=st.floats(0.05, 0.5))
+def test_folds_are_sound(case: tuple[list[CohortSlide], int], seed: int, val: float) -> None:
+    slides, folds = case
+    columns = make_folds(slides, split(folds=folds, seed=seed, val_fraction=val), CLASSES, True)
+    assert len(columns["fold"]) == folds * len(slides)
+    assert_sound(columns, folds)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1000), data=st.data())
+def test_patients_of_several_classes_are_never_parted(seed: int, data: st.DataObject) -> None:
+    slides = cohort(24)
+    for patient in data.draw(st.sets(st.integers(0, 23), max_size=8)):
+        slides.append(slide(len(slides), f"p{patient:03}", CLASSES[(patient + 1) % 2]))
+    columns = make_folds(slides, split(folds=4, seed=seed), CLASSES, True)
+    assert_sound(columns, 4)
+
+
+def test_order_of_rows_does_not_matter_but_the_seed_does() -> None:
+    slides = cohort(40)
+    shuffled = random.Random(1).sample(slides, len(slides))
+    first = make_folds(slides, split(), CLASSES, True)
+    assert make_folds(shuffled, split(), CLASSES, True) == first
+    assert make_folds(slides, split(seed=1), CLASSES, True) != first
+
+
+def test_classes_are_balanced_over_folds() -> None:
+    columns = make_folds(cohort(60), split(folds=5), CLASSES, True)
+    rows = zip(columns["fold"], columns["label"], columns["role"], strict=True)
+    tested = Counter((fold, label) for fold, label, role in rows if role == "test")
+    assert set(tested.values()) == {12}
+    rows = zip(columns["fold"], columns["label"], columns["role"], strict=True)
+    validating = Counter((fold, label) for fold, label, role in rows if role == "val")
+    assert set(validating.values()) == {10}  # a fifth of 24 patients with 2 slides each
+
+
+def test_fixed_test_set_is_tested_in_every_fold_and_may_lack_labels() -> None:
+    slides = [*cohort(20), slide(900, "new", None)]
+    columns = make_folds(slides, split(test_patients=("p000", "new")), CLASSES, True)
+    assert_sound(columns, 3, frozenset({"p000", "new"}))
+
+
+@given(seed=st.integers(0, 50), sites=st.integers(4, 9))
+@settings(max_examples=15, deadline=None)
+def test_sites_are_never_in_two_folds(seed: int, sites: int) -> None:
+    slides = cohort(36, sites=sites)
+    columns = make_folds(slides, split(preserve_sites=True, seed=seed), CLASSES, True)
+    assert_sound(columns, 3)
+    for fold in roles(columns, "site").values():
+        for seen in fold.values():
+            assert "test" not in seen or seen == {"test"}
+
+
+def test_patient_seen_at_two_sites_joins_them() -> None:
+    slides = [*cohort(36, sites=6), slide(900, "p000", "healthy", "site5")]
+    columns = make_folds(slides, split(preserve_sites=True), CLASSES, True)
+    for fold in roles(columns, "site").values():
+        assert ("test" in fold["site0"]) == ("test" in fold["site5"])
+
+
+def test_site_errors() -> None:
+    with pytest.raises(HistotileError, match="only 2 sites"):
+        make_folds(cohort(36, sites=2), split(preserve_sites=True), CLASSES, True)
+    with pytest.raises(HistotileError, match="without site: s900"):
+        broken = [*cohort(36, sites=4), slide(900, "x", "healthy")]
+        make_folds(broken, split(preserve_sites=True), CLASSES, True)
+    with pytest.raises(HistotileError, match=r"inside and outside split.test_patients: site0"):
+        fixed = split(preserve_sites=True, test_patients=("p000",))
+        make_folds(cohort(36, sites=4), fixed, CLASSES, True)
+    one_site = [slide(n, f"p{n}", CLASSES[n < 6], f"site{n // 6}") for n in range(24)]
+    with pytest.raises(HistotileError, match="'tumour' is the rarest, seen in 1 sites: site0"):
+        make_folds(one_site, split(preserve_sites=True), CLASSES, True)
+
+
+def test_too_few_patients_names_class_and_largest_number_of_folds() -> None:
+    slides = [slide(n, f"p{n}", CLASSES[n < 4]) for n in range(30)]
+    with pytest.raises(HistotileError, match=r"'tumour' has 4 patients[^']*set split.folds to 4"):
+        make_folds(slides, split(folds=5), CLASSES, True)
+    assert_sound(make_folds(slides, split(folds=4), CLASSES, True), 4)
+    with pytest.raises(HistotileError, match=r"has 2 slides.*\n.*at least 3 slides"):
+        make_folds(slides[2:], split(folds=2), CLASSES, False)
+
+
+def test_rows_that_cannot_be_used_are_all_named() -> None:
+    slides = [*cohort(12), slide(90, "x", None), slide(91, "y", "cyst")]
+    with pytest.raises(HistotileError) as caught:
+        make_folds(slides, split(test_patients=("nobody",)), CLASSES, True)
+    text = str(caught.value)
+    assert "s090" in text
+    assert "s091 ('cyst')" in text
+    assert "nobody" in text
+
+
+def test_large_cohorts_take_seconds() -> None:
+    slides = cohort(1000)
+    assert_sound(make_folds(slides, split(folds=5), CLASSES, True), 5)
