@@ -1,0 +1,170 @@
+"""Where the tissue is on the overview of a slide."""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.config import Mask as MaskSettings
+from histotile.slides.ink import find_black, find_ink, saturation
+
+Rgb = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+def find_tissue(rgb: Rgb, um_per_px: float, settings: MaskSettings) -> Mask:
+    """Where an overview shows tissue, (height, width).
+
+    1. Black padding and frames, and ink with a rim around it, are set aside.
+    2. The glass gets white: its own colour is divided out, so that yellow or grey glass is glass.
+    3. Tissue is what is more saturated than glass (Otsu's threshold, or where the glass ends, at
+       least `min_saturation`), or dense and not grey. Without `min_contrast` to the glass there is
+       no tissue.
+    4. Lines thinner than 20 um and small pieces are dropped, small holes filled.
+
+    A picture with a black field and no glass (fluorescence) has as tissue what is bright.
+
+    Args:
+        rgb: uint8 (height, width, 3).
+        um_per_px: Scale of the overview.
+        settings: Thresholds; saturation 0-1, optical density in base 10 summed over R, G and B.
+    """
+    black = find_black(rgb)
+    if _is_dark_field(rgb, black):
+        return _clean(_bright(rgb), um_per_px, settings)
+    aside = _strokes(black, um_per_px)
+    if settings.exclude_pen:
+        aside |= _strokes(find_ink(rgb) & ~black, um_per_px)
+    tissue = _stained(rgb, ~aside, um_per_px, settings)
+    return _clean(tissue, um_per_px, settings) & ~aside
+
+
+def draw_overlay(rgb: Rgb, mask: Mask) -> Rgb:
+    """The overview with tissue outlined in green and everything else faded."""
+    faded = (rgb.astype(np.float32) * 0.55 + 255 * 0.45).astype(np.uint8)
+    picture = np.where(mask[..., None], rgb, faded)
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    thickness = max(1, max(rgb.shape[:2]) // 600)
+    return np.asarray(cv2.drawContours(picture.copy(), outlines, -1, (0, 140, 60), thickness))
+
+
+def _stained(rgb: Rgb, usable: Mask, um_per_px: float, settings: MaskSettings) -> Mask:
+    none = np.zeros(usable.shape, np.bool_)
+    if not usable.any():
+        return none
+    balanced = _balanced(_smooth(rgb, um_per_px), usable)
+    colour = saturation(balanced)
+    values = colour[usable]
+    threshold, glass = _split(values)
+    coloured = (colour > max(threshold, settings.min_saturation)) & usable
+    if not coloured.any() or colour[coloured].mean() - glass < settings.min_contrast:
+        return none
+    density = sum(_DENSITY[balanced[..., channel]] for channel in range(3))
+    dense = (density > settings.min_od) & (colour > 0.5 * settings.min_saturation)
+    return np.asarray(coloured | (dense & usable))
+
+
+def _split(values: NDArray[np.float32]) -> tuple[float, float]:
+    """The saturation that parts tissue from glass, and that of the glass (0 if none is seen).
+
+    Otsu's threshold, unless the glass ends before it: where a slide shows dark and pale tissue,
+    Otsu parts these two, and the pale one would be lost.
+    """
+    otsu = min(_otsu(values), 0.1)
+    below = values[values <= otsu]
+    if below.size < 0.005 * values.size:
+        return otsu, 0.0
+    glass = float(np.median(below))
+    noise = 1.4826 * float(np.median(np.abs(below - glass)))
+    return min(otsu, glass + 5 * noise + 0.01), glass
+
+
+_DENSITY = -np.log10(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
+
+
+def _smooth(rgb: Rgb, um_per_px: float) -> Rgb:
+    side = min(7, max(3, 2 * round(20 / um_per_px) + 1))
+    return np.asarray(cv2.medianBlur(np.ascontiguousarray(rgb), side))
+
+
+def _balanced(rgb: Rgb, usable: Mask) -> Rgb:
+    """The picture with its glass made white; untouched where no glass is seen."""
+    low, high = rgb.min(axis=-1), rgb.max(axis=-1)
+    glass = usable & (low > 170) & (high - low < 0.16 * high)
+    scanned = glass & (low < 255)  # exactly white is padding, as long as there is other glass
+    if scanned.sum() > 0.002 * usable.sum():
+        glass = scanned
+    if glass.sum() < 0.002 * usable.sum():
+        return rgb
+    bright = rgb[glass]
+    luminance = bright.mean(axis=-1)
+    colour = np.median(bright[luminance >= np.quantile(luminance, 0.5)], axis=0)
+    table = np.minimum(np.arange(256)[:, None] * 255 / colour, 255).astype(np.uint8)
+    return np.stack([table[rgb[..., channel], channel] for channel in range(3)], axis=-1)
+
+
+def _otsu(values: NDArray[np.float32]) -> float:
+    histogram, edges = np.histogram(values, bins=512, range=(0.0, 1.0))
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(histogram)
+    above = below[-1] - below
+    total = np.cumsum(histogram * centres)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (total / below - (total[-1] - total) / above) ** 2
+    return float(edges[1 + int(np.nanargmax(np.nan_to_num(between, nan=-1.0)))])
+
+
+def _is_dark_field(rgb: Rgb, black: Mask) -> bool:
+    glass = np.mean(rgb.min(axis=-1) > 180)
+    return bool(np.mean(black) > 0.3 and glass < 0.02)
+
+
+def _bright(rgb: Rgb) -> Mask:
+    value = cv2.GaussianBlur(rgb.max(axis=-1), (0, 0), 1.5).astype(np.float32) / 255
+    background = float(np.quantile(value, 0.05))
+    threshold = max(min(_otsu(value), background + 0.15), background + 0.04)
+    return np.asarray(value > threshold)
+
+
+def _strokes(ink: Mask, um_per_px: float) -> Mask:
+    """Ink without its specks (nuclei, dust, compression noise), grown over its pale rim."""
+    solid = cv2.morphologyEx(ink.astype(np.uint8), cv2.MORPH_OPEN, _disc(um_per_px, 12.0))
+    kept = _without_small(solid.astype(bool), 4000 / um_per_px**2)
+    return _grown(kept, um_per_px, 40.0, 2)
+
+
+def _clean(tissue: Mask, um_per_px: float, settings: MaskSettings) -> Mask:
+    opened = cv2.morphologyEx(tissue.astype(np.uint8), cv2.MORPH_OPEN, _disc(um_per_px, 10.0))
+    closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _disc(um_per_px, 30.0)).astype(bool)
+    least = min(settings.min_object_um2 / um_per_px**2, tissue.size / 4)  # tiny pictures
+    kept = _without_small(closed, least)
+    if settings.max_hole_um2 <= 0:
+        return kept & tissue
+    return ~_without_small(~kept, settings.max_hole_um2 / um_per_px**2, edge_kept=True)
+
+
+def _without_small(mask: Mask, least_px: float, edge_kept: bool = False) -> Mask:
+    """The mask without connected pieces below an area; pieces cut by the picture's edge may stay.
+
+    A hole that touches the edge may be the open glass, so holes there are never filled.
+    """
+    count, pieces, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    keep = facts[:, cv2.CC_STAT_AREA] >= least_px
+    if edge_kept:
+        rim = np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])
+        keep[np.unique(rim)] = True
+    keep[0] = False
+    return np.asarray(keep[pieces]) if count > 1 else np.zeros(mask.shape, np.bool_)
+
+
+def _grown(mask: Mask, um_per_px: float, radius_um: float, least_px: int) -> Mask:
+    radius = max(least_px, math.ceil(radius_um / um_per_px))
+    side = 2 * min(radius, 25) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), disc)).astype(bool)
+
+
+def _disc(um_per_px: float, radius_um: float) -> NDArray[np.uint8]:
+    side = 2 * min(max(round(radius_um / um_per_px), 1), 25) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
