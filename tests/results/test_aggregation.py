@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from histotile.config import Aggregate
 from histotile.errors import HistotileError
 from histotile.results.aggregation import (
-    SlideFacts,
+    FoldSlide,
     aggregate_cohort,
     aggregate_patient,
     aggregate_slide,
-    slide_facts,
+    fold_slides,
 )
 
 CLASSES = ("healthy", "tumour")
@@ -90,9 +90,9 @@ def test_patient_is_the_worst_slide_for_lesions_and_the_mean_tile_for_mean() -> 
 
 def test_cohort_keeps_slides_without_tiles_and_counts_them() -> None:
     facts = [
-        SlideFacts("s1", "p1", "healthy", "north", "0"),
-        SlideFacts("s2", "p1", "tumour", "south", "0"),
-        SlideFacts("s3", "p2", None, None, "1"),
+        FoldSlide("s1", "p1", "healthy", "north", "0"),
+        FoldSlide("s2", "p1", "tumour", "south", "0"),
+        FoldSlide("s3", "p2", None, None, "1"),
     ]
     given = [("s2", tiles(0.9, 0.7)), ("s1", tiles(0.1)), ("s3", np.empty((0, 2)))]
     slides, patients = aggregate_cohort(facts, iter(given), CLASSES, settings("mean"))
@@ -123,7 +123,7 @@ def fold_table(roles: dict[str, list[str]], patients: dict[str, str]) -> dict[st
 def test_facts_tell_fold_holdout_and_untested_apart() -> None:
     roles = {"a": ["test", "train", "val"], "b": ["test"] * 3, "c": ["train", "train", "test"]}
     roles["d"] = ["train"] * 3
-    facts = slide_facts(fold_table(roles, {s: s for s in roles}))
+    facts = fold_slides(fold_table(roles, {s: s for s in roles}))
     assert [f.fold for f in facts] == ["0", "holdout", "2", "none"]
     assert facts[0].site is None
 
@@ -131,10 +131,10 @@ def test_facts_tell_fold_holdout_and_untested_apart() -> None:
 def test_facts_refuse_a_patient_or_slide_tested_twice() -> None:
     twice = fold_table({"a": ["test", "test", "train"]}, {"a": "a"})
     with pytest.raises(HistotileError, match="tested in folds 0, 1"):
-        slide_facts(twice)
+        fold_slides(twice)
     shared = fold_table({"a": ["test", "train"], "b": ["train", "test"]}, {"a": "p", "b": "p"})
     with pytest.raises(HistotileError, match="patient p"):
-        slide_facts(shared)
+        fold_slides(shared)
 
 
 def test_import_brings_no_heavy_library() -> None:

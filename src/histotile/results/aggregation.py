@@ -18,7 +18,7 @@ UNTESTED = "none"  # fold of slides that no fold tests
 
 
 @dataclass(frozen=True)
-class SlideFacts:
+class FoldSlide:
     """What the fold table says of one slide: whose it is, its label, and the fold that tests it.
 
     `fold` is the fold's number as text, `holdout` for the fixed test set, or any word the caller
@@ -32,7 +32,7 @@ class SlideFacts:
     fold: str
 
 
-def slide_facts(folds: Mapping[str, Sequence[Any]]) -> list[SlideFacts]:
+def fold_slides(folds: Mapping[str, Sequence[Any]]) -> list[FoldSlide]:
     """One entry per slide of a fold table (columns as in `tables.FOLDS`), in its order.
 
     Raises:
@@ -47,14 +47,14 @@ def slide_facts(folds: Mapping[str, Sequence[Any]]) -> list[SlideFacts]:
         if folds["role"][row] == "test":
             tested[slide_id].append(str(folds["fold"][row]))
     n_folds = len(set(folds["fold"]))
-    facts = [_facts(folds, row, tested[slide_id], n_folds) for slide_id, row in rows.items()]
+    facts = [_fold_slide(folds, row, tested[slide_id], n_folds) for slide_id, row in rows.items()]
     _check_patients(facts)
     return facts
 
 
-def _facts(
+def _fold_slide(
     folds: Mapping[str, Sequence[Any]], row: int, tested: list[str], n_folds: int
-) -> SlideFacts:
+) -> FoldSlide:
     slide_id = folds["slide_id"][row]
     if 1 < len(tested) < n_folds:
         raise HistotileError(
@@ -62,10 +62,10 @@ def _facts(
         )
     fold = HOLDOUT if len(tested) > 1 else (tested or [UNTESTED])[0]
     label, site = folds["label"][row] or None, folds["site"][row] or None
-    return SlideFacts(slide_id, folds["patient_id"][row], label, site, fold)
+    return FoldSlide(slide_id, folds["patient_id"][row], label, site, fold)
 
 
-def _check_patients(facts: Sequence[SlideFacts]) -> None:
+def _check_patients(facts: Sequence[FoldSlide]) -> None:
     fold_of: dict[str, str] = {}
     for slide in facts:
         if fold_of.setdefault(slide.patient_id, slide.fold) != slide.fold:
@@ -152,7 +152,7 @@ def patient_label(labels: Iterable[str | None], classes: Sequence[str]) -> str |
 
 
 def aggregate_cohort(
-    facts: Sequence[SlideFacts],
+    facts: Sequence[FoldSlide],
     probabilities: Iterable[tuple[str, Floats]],
     classes: Sequence[str],
     settings: Aggregate,
@@ -186,7 +186,7 @@ def aggregate_cohort(
 
 
 def _patient_columns(
-    facts: Sequence[SlideFacts],
+    facts: Sequence[FoldSlide],
     scores: NDArray[np.float64],
     n_tiles: NDArray[np.int64],
     classes: Sequence[str],

@@ -1,0 +1,120 @@
+"""What a reader must know before believing a number, as sentences for every report."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from histotile.results.units import Patients, SlideTiles
+
+_FEW_PATIENTS = 10  # per class; below it percentile intervals are known to be too narrow
+_NAMED = 10  # slides named in one sentence
+
+
+def caveats(
+    slides: Sequence[SlideTiles],
+    patients: Patients,
+    rows: Sequence[Mapping[str, Any]],
+    classes: Sequence[str],
+    has_patients: bool,
+) -> list[str]:
+    """The warnings of an evaluation, most serious first; empty if there is nothing to warn of.
+
+    Args:
+        slides: The cohort.
+        patients: Its patients.
+        rows: Rows of the metrics.
+        classes: Names in order.
+        has_patients: Whether the cohort knows patients.
+    """
+    found = [
+        *_about_patients(patients, classes, has_patients),
+        *_about_labels(slides),
+        *_about_slides(slides),
+        *_about_folds(rows),
+        *_about_colour(rows),
+    ]
+    return found
+
+
+def _about_patients(patients: Patients, classes: Sequence[str], has_patients: bool) -> list[str]:
+    found = []
+    if not has_patients:
+        found.append(
+            "The cohort has no patient_id: folds are disjoint by slide only, and leakage between "
+            "slides of one patient cannot be excluded."
+        )
+    word = "patients" if has_patients else "slides"
+    counts = Counter(patients.labels)
+    few = [f"{counts[name]} of {name}" for name in classes if counts[name] < _FEW_PATIENTS]
+    if few:
+        found.append(
+            f"Few {word} per class ({', '.join(few)}): intervals are rough, and too narrow "
+            f"rather than too wide."
+        )
+    return found
+
+
+def _about_labels(slides: Sequence[SlideTiles]) -> list[str]:
+    found = []
+    labelled = [tiles for tiles in slides if (tiles.labels >= 0).any()]
+    inherited = sum(tiles.labels_source == "slide" for tiles in labelled)
+    if inherited:
+        which = "all slides" if inherited == len(labelled) else f"{inherited} slides"
+        found.append(
+            f"Tile labels of {which} are inherited from the slide (weak labels): numbers at tile "
+            f"level tell agreement with the slide's label, not with what the tile shows."
+        )
+    unlabelled = sum(int((tiles.labels < 0).sum()) for tiles in slides)
+    total = sum(len(tiles.labels) for tiles in slides)
+    if unlabelled:
+        found.append(
+            f"{unlabelled:,} of {total:,} tiles have no label; they count towards slide and "
+            f"patient scores, not at tile level."
+        )
+    return found
+
+
+def _about_slides(slides: Sequence[SlideTiles]) -> list[str]:
+    empty = [t.slide.slide_id for t in slides if len(t.labels) == 0]
+    unlabelled = [t.slide.slide_id for t in slides if t.slide.label is None]
+    unpredicted = [
+        t.slide.slide_id for t in slides if len(t.labels) and np.isnan(t.probabilities).any()
+    ]
+    sentences = (
+        (empty, "without tiles, hence without a score"),
+        (unlabelled, "without a label, hence not in the numbers at slide level"),
+        (unpredicted, "with tiles that the network did not predict"),
+    )
+    return [f"{_listed(names)} {fact}." for names, fact in sentences if names]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    word = "slide" if len(names) == 1 else "slides"
+    return f"{len(names)} {word} ({', '.join(names[:_NAMED])}{more})"
+
+
+def _about_folds(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    skipped: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        is_auroc = row["metric"] == "auroc" and row["model"] == "network"
+        if is_auroc and row["value"] is None and row["fold"].isdigit():
+            skipped.setdefault((row["level"], row["note"]), []).append(row["fold"])
+    return [
+        f"At {level} level, fold {', '.join(folds)} defines no AUROC ({note})."
+        for (level, note), folds in skipped.items()
+    ]
+
+
+def _about_colour(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        f"At {row['level']} level the network is not clearly better than colour alone: AUROC "
+        f"differs by {row['value']:+.3f} [{row['lower']:+.3f}, {row['upper']:+.3f}]."
+        for row in rows
+        if row["metric"] == "auroc_difference"
+        and row["fold"] == "mean"
+        and row["lower"] is not None
+        and row["lower"] <= 0
+    ]

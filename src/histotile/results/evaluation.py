@@ -1,0 +1,151 @@
+"""The evaluation of a cohort: every metric at every level, per fold, beside colour alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from histotile.config import Aggregate, Evaluate
+from histotile.results.aggregation import HOLDOUT, Columns
+from histotile.results.baseline import predict_from_colour
+from histotile.results.bootstrap import draw_weights
+from histotile.results.caveats import caveats
+from histotile.results.curves import RocCurve, roc_curves
+from histotile.results.foldwise import COLOUR_ONLY, NETWORK, Row, level_rows
+from histotile.results.metrics import confusion
+from histotile.results.units import (
+    Patients,
+    Probabilities,
+    SlideTiles,
+    Units,
+    list_patients,
+    pooled_units,
+    tile_units,
+)
+
+KEYS = ("level", "model", "fold", "metric")
+NUMBERS = ("value", "lower", "upper", "n", "n_positive", "note")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What evaluation found.
+
+    Args:
+        metrics: Columns level (tile | slide | patient), model (network | colour | network-colour),
+            fold (number | mean | holdout), metric, value, lower, upper, n, n_positive, note; an
+            undefined value is None and the note says why.
+        confusion: Columns level, model, fold (all | holdout), label, pred, count.
+        summary: Both as lists of rows, with counts, settings and warnings: all JSON.
+        curves: ROC curves, for `curves.draw_roc`.
+    """
+
+    metrics: Columns
+    confusion: Columns
+    summary: dict[str, Any]
+    curves: list[RocCurve]
+
+
+def evaluate(
+    slides: Sequence[SlideTiles],
+    folds: Mapping[str, Sequence[Any]],
+    classes: Sequence[str],
+    settings: Evaluate,
+    aggregate: Aggregate,
+    has_patients: bool,
+) -> Evaluation:
+    """How well the network's held-out predictions agree with the labels, and what colour alone can.
+
+    1. Colour alone predicts the tiles each fold tests (`baseline`).
+    2. Both models' tiles are pooled into slide and patient scores (`aggregation`).
+    3. Every metric is computed within each fold and averaged over the folds that define it.
+       Scores of different folds' models are never ranked against each other.
+    4. Patients are resampled within fold and label; the interval of a mean is that of the mean of
+       the folds' metrics on the same resample, and both models see the same resamples.
+    5. The fixed test set stands apart, as fold `holdout`.
+
+    Args:
+        slides: From `units.slide_tiles`.
+        folds: Fold table, columns as in `tables.FOLDS`.
+        classes: Names in order; with two, the last is the positive one.
+        settings: Number and seed of resamples, level of intervals.
+        aggregate: How tiles become slide scores.
+        has_patients: Whether the cohort knows patients; if not, slides stand in for them.
+    """
+    colour, skipped = predict_from_colour(slides, folds, len(classes))
+    guesses: Probabilities = {NETWORK: [t.probabilities for t in slides], COLOUR_ONLY: colour}
+    patients = list_patients(slides, classes)
+    levels = _levels(slides, patients, guesses, classes, aggregate)
+    names = sorted({str(fold) for fold in folds["fold"]}, key=lambda f: (len(f), f))
+    strata = list(zip(patients.folds, patients.labels, strict=True))
+    weights = draw_weights(strata, settings.bootstraps, settings.seed)
+    rows = [r for units in levels for r in level_rows(units, names, weights, settings, classes)]
+    confusions = [r for units in levels for r in _confusion_rows(units, names, classes)]
+    warnings = caveats(slides, patients, rows, classes, has_patients)
+    summary = {
+        "classes": list(classes),
+        "positive": classes[-1] if len(classes) == 2 else None,
+        "folds": names,
+        "settings": {"evaluate": settings.model_dump(), "aggregate": aggregate.model_dump()},
+        "counts": _counts(slides, patients),
+        "has_patients": has_patients,
+        "metrics": rows,
+        "confusion": confusions,
+        "warnings": warnings + [f"Colour-only baseline: {why}." for why in skipped.values()],
+    }
+    curves = [c for units in levels for c in roc_curves(units, names)]
+    return Evaluation(
+        _columns(rows, KEYS + NUMBERS),
+        _columns(confusions, ("level", "model", "fold", "label", "pred", "count")),
+        summary,
+        curves,
+    )
+
+
+def _levels(
+    slides: Sequence[SlideTiles],
+    patients: Patients,
+    guesses: Probabilities,
+    classes: Sequence[str],
+    aggregate: Aggregate,
+) -> tuple[Units, Units, Units]:
+    tiles = tile_units(slides, patients, guesses)
+    return (tiles, *pooled_units(slides, patients, guesses, classes, aggregate))
+
+
+def _columns(rows: Sequence[Row], names: Sequence[str]) -> Columns:
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def _counts(slides: Sequence[SlideTiles], patients: Patients) -> dict[str, int]:
+    return {
+        "patients": len(patients.ids),
+        "slides": len(slides),
+        "slides_without_tiles": sum(len(t.labels) == 0 for t in slides),
+        "slides_without_label": sum(t.slide.label is None for t in slides),
+        "tiles": sum(len(t.labels) for t in slides),
+        "tiles_without_label": sum(int((t.labels < 0).sum()) for t in slides),
+        "tiles_without_prediction": sum(
+            int(np.isnan(t.probabilities).any(axis=1).sum()) for t in slides
+        ),
+    }
+
+
+def _confusion_rows(units: Units, folds: Sequence[str], classes: Sequence[str]) -> list[Row]:
+    """Counts over all folds (calls, unlike scores, may be added up), and of the fixed test set."""
+    rows: list[Row] = []
+    for model in (NETWORK, COLOUR_ONLY):
+        scored = units.scored_by(NETWORK, model)
+        for name, members in (("all", list(folds)), (HOLDOUT, [HOLDOUT])):
+            chosen = scored.where(np.isin(scored.folds, members))
+            preds = chosen.scores[model].argmax(axis=1)
+            counts = confusion(chosen.labels, preds, len(classes))[0]
+            key = {"level": units.level, "model": model, "fold": name}
+            rows += [
+                {**key, "label": label, "pred": pred, "count": int(counts[i, j])}
+                for i, label in enumerate(classes)
+                for j, pred in enumerate(classes)
+                if name != HOLDOUT or len(chosen.labels)
+            ]
+    return rows
