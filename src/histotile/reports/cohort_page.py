@@ -6,7 +6,7 @@ from typing import Any
 
 from histotile.reports.facts import CohortFacts
 from histotile.reports.fates import add_counts, list_fates
-from histotile.reports.measures import by_fold, compare, headline
+from histotile.reports.measures import by_fold, compare, confusion_tables, headline, overall
 from histotile.reports.rendering import list_banners, render
 from histotile.reports.wording import used_tiles
 
@@ -38,9 +38,11 @@ def render_cohort_page(facts: CohortFacts) -> str:
         totals=totals,
         fates=list_fates(totals),
         rejecting=[s for s in facts.slides if s.counts],
-        overall=[c for c in comparisons if c.fold is None],
+        overall=overall(comparisons),
         headline=headline(comparisons),
         fold_tables=by_fold(comparisons),
+        confusions=confusion_tables(facts.confusion),
+        warnings=other_warnings(facts),
         banners=list_banners(facts.has_patients, facts.labels_source),
     )
 
@@ -70,6 +72,16 @@ def list_quarantined(facts: CohortFacts) -> list[Mapping[str, Any]]:
         if s.verdict == "quarantined" and s.slide_id not in listed
     ]
     return [*rows, *unlisted]
+
+
+def other_warnings(facts: CohortFacts) -> list[str]:
+    """The evaluation's warnings, less those that the banners of every page give already."""
+    told = []
+    if facts.has_patients is False:
+        told.append("no patient_id")
+    if facts.labels_source == "slide":
+        told.append("of all slides are inherited")
+    return [w for w in facts.warnings if not any(part in w for part in told)]
 
 
 def _count_patients(facts: CohortFacts) -> int:

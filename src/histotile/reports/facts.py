@@ -14,12 +14,12 @@ Picture = bytes | NDArray[np.uint8]  # an encoded PNG, JPEG or WebP, or RGB (h, 
 
 @dataclass(frozen=True)
 class SlideScore:
-    """The score of a slide: one number of 0-1 per class (NaN without tiles), and the class chosen.
+    """The score of a slide: one number of 0-1 per class (None without tiles), and the class chosen.
 
     `fold` names the fold whose model predicted the slide; None for an ensemble.
     """
 
-    scores: Mapping[str, float]
+    scores: Mapping[str, float | None]
     pred: str | None = None
     fold: str | None = None
 
@@ -127,15 +127,6 @@ def summarise_slide(facts: SlideFacts) -> SlideSummary:
 
 
 @dataclass(frozen=True)
-class Confusion:
-    """Counts of labels (rows) by preds (columns), both in the order of `classes`."""
-
-    level: str
-    classes: Sequence[str]
-    counts: Sequence[Sequence[int]]
-
-
-@dataclass(frozen=True)
 class CohortFacts:
     """Everything known of a cohort.
 
@@ -143,14 +134,14 @@ class CohortFacts:
         title: Heading of the page.
         slides: One summary per slide, quarantined ones included, in cohort order.
         shown_class: Class whose score stands in the table.
-        metrics: Rows of level, model, fold, metric, value, lower, upper, n, note; a value of None
-            or NaN was not computed, and the note says why.
+        metrics: Rows of level, model, fold, metric, value, lower, upper, n, note, as the
+            evaluation gives them; a value of None was not computed, and the note says why.
         metrics_missing: Why there are no metrics at all.
         warnings: Sentences of the evaluation a reader must see.
         confidence: Level of the intervals, e.g. 0.95.
         roc_svg: ROC curves.
         curves: Fold -> training curves as SVG.
-        confusions: One per level.
+        confusion: Rows of level, model, fold, label, pred, count, as the evaluation gives them.
         ledger: Rows of the triage ledger: slide_id, verdict, problem, reason, mpp, path, ...
         config_yaml: The configuration as it was read.
         versions: Library -> version.
@@ -168,7 +159,7 @@ class CohortFacts:
     confidence: float | None = None
     roc_svg: str | None = None
     curves: Mapping[str, str] = field(default_factory=dict)
-    confusions: Sequence[Confusion] = ()
+    confusion: Sequence[Mapping[str, Any]] = ()
     ledger: Sequence[Mapping[str, Any]] = ()
     config_yaml: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -5,23 +5,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from histotile.reports.wording import known, score
+from histotile.results.aggregation import HOLDOUT
+from histotile.results.foldwise import COLOUR_ONLY, DIFFERENCE, MEAN, NETWORK
 
-_LEVELS = ("tile", "slide", "patient")
-_OVERALL = ("", "all", "mean", "None")
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One measure at one level: the row of the network, that of the baseline; either may lack.
+    """One measure at one level in one fold: the rows of network and baseline; either may lack.
 
-    `fold` is None for the measure over all folds.
+    `difference` is the row of the network's lead over the baseline, known for AUROC alone.
     """
 
     level: str
     metric: str
-    fold: str | None
-    network: Mapping[str, Any] | None
-    baseline: Mapping[str, Any] | None
+    fold: str
+    network: Row | None
+    baseline: Row | None
+    difference: Row | None
+
+    @property
+    def title(self) -> str:
+        """Level of the measure, and that it concerns the fixed test set, if it does."""
+        return f"{self.level}, fixed test set" if self.fold == HOLDOUT else self.level
 
     @property
     def notes(self) -> str:
@@ -39,34 +46,63 @@ class FoldTable:
     rows: Mapping[str, Sequence[Comparison | None]]
 
 
-def compare(metrics: Sequence[Mapping[str, Any]]) -> list[Comparison]:
-    """All measures in the order tile, slide, patient; over all folds first, then fold by fold."""
-    found: dict[tuple[str, str, str | None], dict[bool, Mapping[str, Any]]] = {}
+@dataclass(frozen=True)
+class ConfusionTable:
+    """Counts of labels (rows) by preds (columns), both in the order of `classes`."""
+
+    title: str
+    classes: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+
+def compare(metrics: Sequence[Row]) -> list[Comparison]:
+    """Every measure of every level and fold, in the order of the rows."""
+    found: dict[tuple[str, str, str], dict[str, Row]] = {}
     for row in metrics:
-        key = (str(row["level"]), str(row["metric"]), _fold(row["fold"]))
-        is_baseline = str(row["model"]).startswith("colour")
-        found.setdefault(key, {})[is_baseline] = row
-    comparisons = [
-        Comparison(*key, network=rows.get(False), baseline=rows.get(True))
+        is_difference = row["model"] == DIFFERENCE
+        metric = str(row["metric"]).removesuffix("_difference") if is_difference else row["metric"]
+        key = (str(row["level"]), str(metric), str(row["fold"]))
+        found.setdefault(key, {})[str(row["model"])] = row
+    return [
+        Comparison(*key, *(rows.get(model) for model in (NETWORK, COLOUR_ONLY, DIFFERENCE)))
         for key, rows in found.items()
     ]
-    return sorted(comparisons, key=lambda c: (c.fold is not None, _rank(c.level)))
+
+
+def overall(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The means over folds, then the fixed test set, if there is one."""
+    return [c for fold in (MEAN, HOLDOUT) for c in comparisons if c.fold == fold]
 
 
 def headline(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """AUROC over all folds, one per level."""
-    return [c for c in comparisons if c.fold is None and c.metric == "auroc"]
+    """AUROC at every level: mean over folds, then the fixed test set."""
+    return [c for c in overall(comparisons) if c.metric == "auroc"]
 
 
 def by_fold(comparisons: Sequence[Comparison]) -> list[FoldTable]:
-    """A table of folds per level; empty without measures of single folds."""
+    """A table of single folds per level; empty without any."""
+    single = [c for c in comparisons if c.fold not in (MEAN, HOLDOUT)]
+    levels = dict.fromkeys(c.level for c in single)
+    return [_fold_table(level, [c for c in single if c.level == level]) for level in levels]
+
+
+def confusion_tables(rows: Sequence[Row]) -> list[ConfusionTable]:
+    """The network's confusion at every level, from rows of level, model, fold, label, pred, count.
+
+    Counts over all folds first, then those of the fixed test set.
+    """
+    cells: dict[tuple[str, str], dict[tuple[str, str], int]] = {}
+    for row in rows:
+        if row["model"] == NETWORK:
+            table = cells.setdefault((str(row["level"]), str(row["fold"])), {})
+            table[str(row["label"]), str(row["pred"])] = int(row["count"])
     return [
-        _fold_table(level, [c for c in comparisons if c.fold is not None and c.level == level])
-        for level in dict.fromkeys(c.level for c in comparisons if c.fold is not None)
+        _confusion_table(f"{level} level{', fixed test set' if fold == HOLDOUT else ''}", table)
+        for (level, fold), table in sorted(cells.items(), key=lambda item: item[0][1] == HOLDOUT)
     ]
 
 
-def value_text(row: Mapping[str, Any] | None) -> str:
+def value_text(row: Row | None) -> str:
     """The value of a row, "not computed: ..." with its reason, or "not computed"."""
     if row is not None and known(row["value"]):
         return score(row["value"])
@@ -77,14 +113,12 @@ def value_text(row: Mapping[str, Any] | None) -> str:
 def _fold_table(level: str, comparisons: Sequence[Comparison]) -> FoldTable:
     metrics = list(dict.fromkeys(c.metric for c in comparisons))
     cells = {(c.fold, c.metric): c for c in comparisons}
-    folds = dict.fromkeys(str(c.fold) for c in comparisons)
+    folds = dict.fromkeys(c.fold for c in comparisons)
     rows = {fold: [cells.get((fold, metric)) for metric in metrics] for fold in folds}
     return FoldTable(level, metrics, rows)
 
 
-def _fold(fold: object) -> str | None:
-    return None if str(fold) in _OVERALL else str(fold)
-
-
-def _rank(level: str) -> int:
-    return _LEVELS.index(level) if level in _LEVELS else len(_LEVELS)
+def _confusion_table(title: str, cells: Mapping[tuple[str, str], int]) -> ConfusionTable:
+    classes = list(dict.fromkeys(label for label, _ in cells))
+    counts = [[cells.get((label, pred), 0) for pred in classes] for label in classes]
+    return ConfusionTable(title, classes, counts)

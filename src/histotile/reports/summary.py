@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from histotile.reports.cohort_page import list_quarantined, tally
+from histotile.reports.cohort_page import list_quarantined, other_warnings, tally
 from histotile.reports.facts import CohortFacts
 from histotile.reports.fates import add_counts
 from histotile.reports.measures import Comparison, compare, headline, value_text
@@ -28,7 +28,7 @@ def summary_lines(facts: CohortFacts, page: Path | None = None) -> list[str]:
         page: Where the cohort page lies.
     """
     lines = [*_slide_lines(facts), *_tile_lines(facts), *_measure_lines(facts)]
-    lines += [f"Attention: {warning}" for warning in facts.warnings]
+    lines += [f"Attention: {warning}" for warning in other_warnings(facts)]
     if facts.has_patients is False:
         lines.append("Attention: no patient_id given; patient leakage cannot be excluded")
     if facts.labels_source == "slide":
@@ -83,7 +83,7 @@ def _measure_line(comparison: Comparison) -> str:
         else ""
     )
     return (
-        f"{comparison.level.capitalize()} {measure(comparison.metric)}: {value_text(row)}"
+        f"{comparison.title.capitalize()} {measure(comparison.metric)}: {value_text(row)}"
         f"{f' ({ends})' if ends else ''}; colour-only baseline {value_text(baseline)}"
         f"{f' ({colour})' if colour else ''}"
     )
