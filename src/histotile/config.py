@@ -300,6 +300,81 @@ class Apply(Section):
     model: str = Field(description="Folder of trained folds, one fold, or an exported timm folder.")
 
 
+class Synthesize(Section):
+    """Making synthetic H&E slides with known truth: `histotile synthesize`. No rule uses it."""
+
+    slides: Annotated[int, Field(ge=1)] = Field(description="Number of slides.")
+    patients: Annotated[int, Field(ge=1)] = Field(
+        description="Number of patients, half of them healthy; each has 1 to 3 slides."
+    )
+    sites: Annotated[int, Field(ge=1)] = Field(
+        description="Number of laboratories, each with its own stain and glass."
+    )
+    side_px: Annotated[int, Field(ge=256, le=1_000_000)] = Field(
+        description="Width and height of a slide (level-0 px). Time and bytes grow with its square."
+    )
+    mpp: Annotated[float, Field(ge=0.1, le=4)] = Field(
+        description="Scale of level 0 (um/px): 0.5 as of a 20x, 0.25 as of a 40x objective."
+    )
+    tissue_fraction: Annotated[float, Field(gt=0, le=0.6)] = Field(
+        description="Share of a slide that is tissue. Near 0.55 a biopsy fills the slide; tiny "
+        "shares make huge sparse slides in a minute, for tests of memory."
+    )
+    task: Literal["binary", "syndrome"] = Field(
+        description="Labels of slides. `binary`: healthy or tumour. `syndrome`: healthy, A (few big "
+        "foci), B (several medium ones) or C (many small ones), told apart by their foci alone."
+    )
+    mode: Literal["easy", "hard", "iso_colour"] = Field(
+        description="How tumours differ. `easy`: darker, denser, larger nuclei; mean colour solves "
+        "it. `hard`: a third of that. `iso_colour`: size, form and chromatin of nuclei alone, at "
+        "equal mean and spread of colour; the honest test of a network."
+    )
+    organ: Literal["breast", "colon", "skin", "brain", "liver"] = Field(
+        description="Family of tissue: glands, fat, fibres, size of nuclei. The shipped histology "
+        "backbone has seen all but breast."
+    )
+    flavour: Literal["tiff", "svs", "mixed"] = Field(
+        description="File format: generic pyramidal TIFF, Aperio SVS, or both in turn."
+    )
+    jpeg_quality: Annotated[int, Field(ge=30, le=100)] = Field(
+        description="JPEG quality of the slides. Scanners use 70 to 90."
+    )
+    site_effect: Annotated[float, Field(ge=0, le=3)] = Field(
+        description="How far laboratories differ in stain and glass. 0: not at all; 1: as usual."
+    )
+    patient_effect: Annotated[float, Field(ge=0, le=3)] = Field(
+        description="How far patients differ in size and number of nuclei. 1: SD 5 % and 15 %."
+    )
+    site_label_confounding: Fraction = Field(
+        description="Share of patients whose label decides their laboratory. 0: balanced; raise it "
+        "to see whether leaks between site and label are noticed."
+    )
+    artefact_rate: Fraction = Field(
+        description="Probability of a pen stroke, of a fold and of a blurred place on each slide."
+    )
+    seed: int = Field(description="Seed of everything; the same seed gives the same cohort.")
+
+
+class Pretrain(Section):
+    """Making the small shipped backbones again: `histotile pretrain`. No rule uses it."""
+
+    rounds: Annotated[int, Field(ge=1)] = Field(description="Rounds; each draws new pictures.")
+    round_pictures: Annotated[int, Field(ge=2)] = Field(description="Pictures per round.")
+    passes: Annotated[int, Field(ge=1)] = Field(
+        description="Times a round's pictures are learnt. Raise it where drawing is slower than "
+        "learning."
+    )
+    tile_px: Annotated[int, Field(ge=32, le=512)] = Field(description="Side of a picture (px).")
+    batch_size: Annotated[int, Field(ge=2)] = Field(description="Pictures per optimisation step.")
+    learning_rate: Positive = Field(description="Peak learning rate (AdamW).")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(description="Decay of AdamW.")
+    precision: Literal["32", "bf16"] = Field(
+        description="Number format. bf16 is twice as fast where the processor has it (AMX), and "
+        "slow elsewhere."
+    )
+    seed: int = Field(description="Seed of pictures and initialisation.")
+
+
 class Config(Section):
     """The whole of config.yaml."""
 
@@ -322,6 +397,8 @@ class Config(Section):
     report: Report
     export: Export
     apply: Apply
+    synthesize: Synthesize
+    pretrain: Pretrain
 
     @model_validator(mode="after")
     def _classes_agree(self) -> "Config":

@@ -1,0 +1,64 @@
+"""What is really on a synthetic slide: outlines, masks, parameters."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from histotile.slides.factory.arrays import Bytes, Doubles
+from histotile.slides.factory.lesions import outline
+from histotile.slides.factory.world import World
+from histotile.tables import replacing, write_text
+
+MASK_DOWNSAMPLE = 16
+
+
+def lesion_outlines(world: World) -> list[Doubles]:
+    """The outline of every focus, cut at the slide's border: (points, 2), level-0 px."""
+    limits = np.array([world.width, world.height], float)
+    return [np.clip(outline(focus), 0, limits) for focus in world.foci]
+
+
+def write_outlines(path: Path, named: Sequence[tuple[str, Doubles]]) -> None:
+    """A GeoJSON file that QuPath reads, one annotation per outline.
+
+    Args:
+        path: Where.
+        named: Class name and outline (points, 2) in level-0 px. These slides have no bounds
+            offset, so level-0 px are also what QuPath counts.
+    """
+    features = [_feature(name, points, n) for n, (name, points) in enumerate(named)]
+    collection = {"type": "FeatureCollection", "features": features}
+    write_text(path, json.dumps(collection, allow_nan=False) + "\n")
+
+
+def _feature(name: str, points: Doubles, number: int) -> dict[str, object]:
+    ring = [[round(float(x), 1), round(float(y), 1)] for x, y in points]
+    colours = {"Tumor": [200, 0, 0]}
+    kind = {"name": name, "color": colours.get(name, [0, 120, 200])}
+    return {
+        "type": "Feature",
+        "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {number} {ring[0]} {ring[1]}")),
+        "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
+        "properties": {"objectType": "annotation", "classification": kind, "isLocked": True},
+    }
+
+
+def write_mask(path: Path, world: World, outlines: Sequence[tuple[int, Doubles]]) -> None:
+    """An 8-bit PNG at 1/16: 0 nothing, else the value of the outline that covers the pixel.
+
+    Args:
+        path: Where.
+        world: The slide that the mask covers as a whole.
+        outlines: Grey value and outline (points, 2) in level-0 px.
+    """
+    size = (-(-world.height // MASK_DOWNSAMPLE), -(-world.width // MASK_DOWNSAMPLE))
+    mask: Bytes = np.zeros(size, np.uint8)
+    for value, points in outlines:
+        cv2.fillPoly(mask, [np.round(points / MASK_DOWNSAMPLE - 0.5).astype(np.int32)], value)
+    _, data = cv2.imencode(".png", mask)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data.tobytes())
