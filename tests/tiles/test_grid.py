@@ -132,7 +132,8 @@ def brute_force(mask: np.ndarray, slide_size: tuple[int, int], grid: Grid) -> li
 
     def overlap(start: float, count: int, scale: float) -> np.ndarray:
         edges = np.arange(count + 1) * scale
-        return np.clip(np.minimum(edges[1:], start + size) - np.maximum(edges[:-1], start), 0, None)
+        common = np.minimum(edges[1:], start + size) - np.maximum(edges[:-1], start)
+        return np.asarray(np.clip(common, 0, None))
 
     return [
         [

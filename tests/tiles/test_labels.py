@@ -1,7 +1,6 @@
 """Labels of tiles: exact overlaps, the two limits, and contradictions named."""
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,10 @@ from hypothesis import strategies as st
 
 from histotile.config import Labels
 from histotile.errors import HistotileError
+from histotile.slides.annotations import Annotation
 from histotile.tiles.labels import SlideTruth, ignored_names, label_tiles, overlap_shares
 
 CLASSES = ("healthy", "tumour", "necrosis")
-
-
-@dataclass
-class Outline:
-    """Stands in for an annotation: a name and a polygon."""
-
-    name: str
-    polygon: Any
 
 
 def rule(source: str = "annotation", outside: str | None = "healthy") -> Labels:
@@ -37,7 +29,7 @@ def rule(source: str = "annotation", outside: str | None = "healthy") -> Labels:
     )
 
 
-def truth(label: str | None, *outlines: Outline, file: bool = True) -> SlideTruth:
+def truth(label: str | None, *outlines: Annotation, file: bool = True) -> SlideTruth:
     return SlideTruth("s1", CLASSES, label, outlines if file else None)
 
 
@@ -49,7 +41,7 @@ def test_limits_of_the_overlap_rule() -> None:
     shares = (0.0, 0.02, 0.021, 0.499, 0.5, 1.0)
     x, y = row_of_tiles(len(shares))
     outlines = [
-        Outline("tumour", shapely.box(left, 0, left + 100 * share, 100))
+        Annotation("tumour", shapely.box(left, 0, left + 100 * share, 100))
         for left, share in zip(x.tolist(), shares, strict=True)
         if share
     ]
@@ -60,14 +52,14 @@ def test_limits_of_the_overlap_rule() -> None:
 
 def test_without_an_outside_class_the_rest_has_no_label() -> None:
     x, y = row_of_tiles(2)
-    outline = Outline("tumour", shapely.box(0, 0, 100, 100))
+    outline = Annotation("tumour", shapely.box(0, 0, 100, 100))
     labels, _ = label_tiles(x, y, 100, truth("tumour", outline), rule(outside=None))
     assert labels == ["tumour", None]
 
 
 def test_overlapping_outlines_of_a_class_count_once() -> None:
     x, y = row_of_tiles(1)
-    twice = [Outline("tumour", shapely.box(0, 0, 40, 100))] * 2
+    twice = [Annotation("tumour", shapely.box(0, 0, 40, 100))] * 2
     labels, overlap = label_tiles(x, y, 100, truth("tumour", *twice), rule())
     assert labels == [None]
     assert overlap[0] == pytest.approx(0.4)
@@ -76,8 +68,8 @@ def test_overlapping_outlines_of_a_class_count_once() -> None:
 def test_largest_overlap_wins() -> None:
     x, y = row_of_tiles(1)
     both = [
-        Outline("tumour", shapely.box(0, 0, 50, 100)),
-        Outline("necrosis", shapely.box(0, 0, 80, 100)),
+        Annotation("tumour", shapely.box(0, 0, 50, 100)),
+        Annotation("necrosis", shapely.box(0, 0, 80, 100)),
     ]
     assert label_tiles(x, y, 100, truth("tumour", *both), rule())[0] == ["necrosis"]
 
@@ -85,8 +77,8 @@ def test_largest_overlap_wins() -> None:
 def test_outline_around_all_tissue_cannot_hide_the_lesion() -> None:
     x, y = row_of_tiles(3)
     both = [
-        Outline("healthy", shapely.box(0, 0, 300, 100)),
-        Outline("tumour", shapely.box(100, 0, 230, 100)),
+        Annotation("healthy", shapely.box(0, 0, 300, 100)),
+        Annotation("tumour", shapely.box(100, 0, 230, 100)),
     ]
     labels, _ = label_tiles(x, y, 100, truth("tumour", *both), rule())
     assert labels == ["healthy", "tumour", None]
@@ -96,7 +88,7 @@ def test_names_compare_without_case_and_others_are_counted() -> None:
     x, y = row_of_tiles(1)
     square = shapely.box(0, 0, 100, 100)
     known = truth(
-        "tumour", Outline(" TUMOR", square), Outline("Fat", square), Outline("Fat", square)
+        "tumour", Annotation(" TUMOR", square), Annotation("Fat", square), Annotation("Fat", square)
     )
     assert label_tiles(x, y, 100, known, rule())[0] == ["tumour"]
     assert ignored_names(known, rule()) == {"Fat": 2}
@@ -105,14 +97,14 @@ def test_names_compare_without_case_and_others_are_counted() -> None:
 def test_hole_is_outside() -> None:
     x, y = row_of_tiles(3)
     ring = shapely.box(0, 0, 300, 100) - shapely.box(100, 0, 200, 100)
-    labels, _ = label_tiles(x, y, 100, truth("tumour", Outline("tumour", ring)), rule())
+    labels, _ = label_tiles(x, y, 100, truth("tumour", Annotation("tumour", ring)), rule())
     assert labels == ["tumour", "healthy", "tumour"]
 
 
 def test_self_crossing_outline_is_mended() -> None:
     x, y = row_of_tiles(1)
     bow = shapely.Polygon([(0, 0), (100, 100), (100, 0), (0, 100)])
-    labels, overlap = label_tiles(x, y, 100, truth("tumour", Outline("tumour", bow)), rule())
+    labels, overlap = label_tiles(x, y, 100, truth("tumour", Annotation("tumour", bow)), rule())
     assert labels == ["tumour"]
     assert overlap[0] == pytest.approx(0.5)
 
@@ -144,11 +136,11 @@ def test_unlabelled_slide_without_outlines_stays_so_when_there_is_no_outside_cla
 
 def test_contradictions_name_both_sides() -> None:
     x, y = row_of_tiles(1)
-    outline = Outline("tumor", shapely.box(0, 0, 9, 9))
+    outline = Annotation("tumor", shapely.box(0, 0, 9, 9))
     with pytest.raises(HistotileError, match=r"'healthy'.*'tumour'"):
         label_tiles(x, y, 100, truth("healthy", outline), rule())
     with pytest.raises(HistotileError, match=r"'tumour'.*'Tumour 1'"):
-        label_tiles(x, y, 100, truth("tumour", Outline("Tumour 1", outline.polygon)), rule())
+        label_tiles(x, y, 100, truth("tumour", Annotation("Tumour 1", outline.polygon)), rule())
     for source in ("slide", "annotation"):
         with pytest.raises(HistotileError, match=r"'cyst' is not among classes"):
             label_tiles(x, y, 100, truth("cyst"), rule(source))
