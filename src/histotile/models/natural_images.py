@@ -20,9 +20,7 @@ FORMS_PER_PICTURE = 8
 OUTLINE_POINTS = 48
 
 
-def draw_pictures(
-    seed: int, count: int, px: int
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def draw_pictures(seed: int, count: int, px: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Pictures of heaped leaves, and what they show.
 
     Args:
@@ -141,7 +139,9 @@ def _lobes(angles: Floats, count: int, depth: float) -> Floats:
 
 
 def _blob(rng: Rng, angles: Floats) -> Floats:
-    waves = (rng.uniform(0.05, 0.2) * np.cos(k * angles + rng.uniform(0, 6.3)) for k in (2, 3, 4, 5))
+    waves = (
+        rng.uniform(0.05, 0.2) * np.cos(k * angles + rng.uniform(0, 6.3)) for k in (2, 3, 4, 5)
+    )
     radius = 1 + sum(waves)
     return np.asarray(np.stack([radius * np.cos(angles), radius * np.sin(angles)]))
 
@@ -170,7 +170,7 @@ def _textures() -> dict[str, Callable[[Rng, int], Floats]]:
         "rings": lambda rng, px: _spots(rng, px, filled=False),
         "cells": lambda rng, px: _mosaic(rng, px, edges=True),
         "facets": lambda rng, px: _mosaic(rng, px, edges=False),
-        "veins": lambda rng, px: -np.abs(_power_noise(rng, px, 1.8)) ** 0.5,
+        "veins": lambda rng, px: -(np.abs(_power_noise(rng, px, 1.8)) ** 0.5),
         "bricks": _bricks,
         "ripples": _ripples,
     }
@@ -207,7 +207,10 @@ def _fibres(rng: Rng, px: int) -> Floats:
     """White noise smeared along one direction."""
     half, turn = 9, rng.uniform(0, np.pi)
     kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
-    ends = [(round(half + s * half * np.cos(turn)), round(half + s * half * np.sin(turn))) for s in (-1, 1)]
+    ends = [
+        (round(half + s * half * np.cos(turn)), round(half + s * half * np.sin(turn)))
+        for s in (-1, 1)
+    ]
     cv2.line(kernel, ends[0], ends[1], 1.0)
     return np.asarray(cv2.filter2D(_white(rng, px), -1, kernel))
 

@@ -7,35 +7,23 @@ rights, and anyone can make them again: `histotile pretrain natural OUT/`.
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import timm
 import torch
 from numpy.typing import NDArray
-from timm.models import save_for_hf
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from histotile import tables
 from histotile.config import Pretrain
 from histotile.models import natural_images
-from histotile.tiles import synthetic
+from histotile.models.shipping import MEAN, STD, Pretraining, new_network, write_backbone
 
 Kind = Literal["natural", "histology"]
 Progress = Callable[[int, int, float], None]  # pictures seen, pictures in all, loss
 
-ARCHITECTURE = "resnet18"
-NETWORK: dict[str, Any] = {
-    "layers": [1, 2, 2, 1],
-    "channels": [32, 64, 112, 160],
-    "stem_type": "deep",
-    "stem_width": 16,
-}
-MEAN = STD = (0.5, 0.5, 0.5)
 HELD_OUT = 1_000_000  # number of the round kept for measuring; no training round reaches it
 
 
@@ -44,27 +32,6 @@ class Source(NamedTuple):
 
     draw: Callable[[int, int, int], tuple[NDArray[np.uint8], NDArray[np.int64]]]
     questions: dict[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class Pretraining:
-    """What a pre-training run came to.
-
-    Attributes:
-        kind: natural or histology.
-        pictures: Pictures seen.
-        seconds: Wall time.
-        curve: Mean loss per round.
-        accuracy: Balanced accuracy of each question on pictures never trained on.
-        chance: The same by guessing.
-    """
-
-    kind: str
-    pictures: int
-    seconds: float
-    curve: list[float]
-    accuracy: dict[str, float]
-    chance: dict[str, float]
 
 
 def pretrain(
@@ -88,7 +55,7 @@ def pretrain(
     torch.manual_seed(settings.seed)
     source = SOURCES[kind]()
     sizes = [len(answers) for answers in source.questions.values()]
-    network = timm.create_model(ARCHITECTURE, num_classes=0, **NETWORK)
+    network = new_network(kind)
     heads = nn.ModuleList(nn.Linear(network.num_features, size) for size in sizes)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = _Questioned(network, heads).to(device, memory_format=torch.channels_last)
@@ -100,9 +67,11 @@ def pretrain(
         seconds=round(time.monotonic() - start, 1),
         curve=[round(loss, 4) for loss in curve],
         accuracy=accuracy,
-        chance={name: round(1 / size, 4) for name, size in zip(source.questions, sizes, strict=True)},
+        chance={name: round(1 / len(named), 4) for name, named in source.questions.items()},
     )
-    _write(folder, model.cpu(), source, result, settings)
+    network.reset_classifier(sizes[0])
+    network.get_classifier().load_state_dict(heads[0].state_dict())
+    write_backbone(folder, network.cpu(), source.questions, result, settings)
     return result
 
 
@@ -111,6 +80,8 @@ def _natural() -> Source:
 
 
 def _histology() -> Source:
+    from histotile.tiles import synthetic
+
     return Source(synthetic.draw_tiles, synthetic.questions())
 
 
@@ -228,56 +199,3 @@ def _measure(model: _Questioned, source: Source, settings: Pretrain) -> dict[str
 def _balanced(right: NDArray[np.int64], given: NDArray[np.int64]) -> float:
     asked = np.unique(right[right >= 0])
     return float(np.mean([(given[right == answer] == answer).mean() for answer in asked]))
-
-
-def _write(
-    folder: Path, model: _Questioned, source: Source, result: Pretraining, settings: Pretrain
-) -> None:
-    """The folder: network with the first question's head, how it was made, and a page on it."""
-    network, answers = model.network.float(), next(iter(source.questions.values()))
-    network.reset_classifier(len(answers))  # type: ignore[operator]
-    network.get_classifier().load_state_dict(model.heads[0].state_dict())  # type: ignore[operator]
-    network.pretrained_cfg |= {  # type: ignore[operator]
-        "input_size": [3, settings.tile_px, settings.tile_px],
-        "pool_size": [settings.tile_px // 32, settings.tile_px // 32],
-        "mean": list(MEAN),
-        "std": list(STD),
-        "crop_pct": 1.0,
-        "interpolation": "bilinear",
-        "first_conv": "conv1.0",
-        "classifier": "fc",
-        "license": "apache-2.0",
-        "label_names": list(answers),
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    model_config = {"label_names": list(answers)}
-    save_for_hf(
-        network, folder, model_config=model_config, model_args=NETWORK, safe_serialization=True
-    )
-    facts = {**asdict(result), "questions": source.questions, "settings": settings.model_dump()}
-    tables.write_json(folder / "pretraining.json", facts)
-    tables.write_text(folder / "README.md", _page(result, settings))
-
-
-def _page(result: Pretraining, settings: Pretrain) -> str:
-    taught = {
-        "natural": "procedural pictures (heaps of textured leaves under random colours)",
-        "histology": "tiles of synthetic H&E slides of organs that the demo does not use",
-    }[result.kind]
-    lines = "\n".join(
-        f"| {name} | {value:.3f} | {result.chance[name]:.3f} |"
-        for name, value in result.accuracy.items()
-    )
-    return f"""# Backbone `shipped:{result.kind}`
-
-A {ARCHITECTURE} of timm's with layers {NETWORK["layers"]} and channels {NETWORK["channels"]},
-taught by histotile itself on {result.pictures} {taught}; no photograph, no slide of a patient.
-
-| question | balanced accuracy, held out | chance |
-|---|---|---|
-{lines}
-
-Input {settings.tile_px} px RGB, mean and deviation {MEAN[0]}. Made in {result.seconds:.0f} s by
-`histotile pretrain {result.kind} OUT/` with seed {settings.seed}; loss curve and all settings are
-in pretraining.json. Licence: Apache-2.0, as histotile. {tables.RESEARCH_USE}
-"""
