@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,13 +42,13 @@ class TorchEngine:
         shape = (1, 3, 1, 1)
         self._shift = torch.tensor(mean, device=self.device).view(shape) * 255
         self._scale = torch.tensor(std, device=self.device).view(shape) * 255
-        network = network.to(self.device).eval()
-        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network: Any = network.to(self.device).eval()
+        self._network.to(memory_format=torch.channels_last)
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (N, C) of tiles, uint8 RGB (N, height, width, 3)."""
         # A permuted NHWC array is channels-last already: no copy before the device.
-        batch = torch.from_numpy(np.ascontiguousarray(tiles)).permute(0, 3, 1, 2)
+        batch = torch.from_numpy(np.require(tiles, requirements=["C", "W"])).permute(0, 3, 1, 2)
         with torch.inference_mode(), self._numbers():
             pixels = batch.to(self.device, non_blocking=True).float()
             logits = self._network((pixels - self._shift) / self._scale)

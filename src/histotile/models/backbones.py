@@ -106,7 +106,8 @@ def digest_of(state: dict[str, torch.Tensor]) -> str:
     hasher = hashlib.sha256()
     for name in sorted(state):
         hasher.update(name.encode())
-        hasher.update(state[name].detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        values = state[name].detach().cpu().contiguous().view(-1).view(torch.uint8)
+        hasher.update(values.numpy().tobytes())
     return hasher.hexdigest()[:12]
 
 
@@ -129,7 +130,7 @@ def _source(backbone: Backbone, folder: Path | None) -> str:
 
 
 def _config(source: str, backbone: Backbone, folder: Path | None) -> dict[str, Any]:
-    """timm's description of the pretrained weights, with `model_args` where a folder has them."""
+    """Timm's description of the pretrained weights, with `model_args` where a folder has them."""
     if folder is not None:
         data = _read_config(folder)
     elif source.startswith("hf-hub:"):
@@ -184,7 +185,7 @@ def _create(
         )
     except (AssertionError, TypeError, ValueError) as error:
         fact = f"{source} cannot be built with {arguments}: {error}"
-        remedy = "change tile.tile_px (a multiple of the patch size) or backbone.options"
+        remedy = "change backbone.options or tile.tile_px"
         raise HistotileError("backbone", fact, remedy) from error
     except Exception as error:
         if not hub:
@@ -213,7 +214,11 @@ def _weights_file(weights: str, folder: Path | None) -> Path:
 def _check_tile(name: str, network: nn.Module, tile_px: int) -> None:
     info = getattr(network, "feature_info", None)
     stride = int(info[-1]["reduction"]) if info else 1
-    fixed = bool(network.pretrained_cfg.get("fixed_input_size"))  # type: ignore[operator, union-attr]
+    fixed = network.pretrained_cfg.get("fixed_input_size")  # type: ignore[operator, union-attr]
+    if fixed and tile_px % stride:
+        fact = f"is {tile_px}; {name} takes multiples of {stride} px"
+        remedy = f"use {tile_px // stride * stride + stride} or another backbone.name"
+        raise HistotileError("tile.tile_px", fact, remedy)
     least = stride if fixed else 2 * stride
     if tile_px < least:
         fact = f"is {tile_px}; {name} shrinks its input {stride}-fold and needs {least} px or more"

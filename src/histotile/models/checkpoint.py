@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import nn
 
 from histotile import __version__
 from histotile.errors import HistotileError
-from histotile.models.backbones import Architecture, digest_of, normalisation, rebuild
+from histotile.models.backbones import Architecture, digest_of, rebuild
 from histotile.tables import replacing
 
 FILE = "model.ckpt"
@@ -86,13 +87,9 @@ def load(path: Path) -> TrainedModel:
         raise HistotileError(path, f"not a readable model ({error})", _TRAIN) from error
     except (KeyError, TypeError, ValueError) as error:
         raise HistotileError(path, "histotile did not write this model", _TRAIN) from error
-    entry = facts["architecture"]
-    architecture = Architecture(
-        entry["name"], entry["arguments"], tuple(entry["mean"]), tuple(entry["std"])
-    )
-    network = rebuild(architecture, len(facts["classes"]))
+    network = rebuild(_architecture(facts), len(facts["classes"]))
     network.load_state_dict(state)
-    return _model(network, architecture, facts)
+    return _model(network, facts)
 
 
 _TRAIN = "train it again with `histotile train`"
@@ -112,9 +109,7 @@ def load_timm_folder(folder: Path) -> TrainedModel:
         fact = "config.json has no `histotile` section with classes, tile_mpp and tile_px"
         raise HistotileError(folder, fact, _EXPORT)
     network = timm.create_model(f"local-dir:{folder}", pretrained=True)
-    arguments = {k: v for k, v in (config.get("model_args") or {}).items() if k != "num_classes"}
-    architecture = Architecture(config["architecture"], arguments, *normalisation(network))
-    return _model(network, architecture, config["histotile"])
+    return _model(network, config["histotile"])
 
 
 _EXPORT = "export it with `histotile export`"
@@ -153,15 +148,21 @@ def check_agreement(models: Sequence[TrainedModel], names: Sequence[str]) -> Non
 
 def _fold_order(file: Path) -> tuple[int, str]:
     name = file.parent.name
-    return (int(name) if name.isdigit() else -1, name)
+    number = re.search(r"\d+$", name)  # fold10 comes after fold9
+    return (int(number.group()) if number else -1, name)
 
 
-def _model(
-    network: nn.Module, architecture: Architecture, facts: Mapping[str, Any]
-) -> TrainedModel:
+def _architecture(facts: Mapping[str, Any]) -> Architecture:
+    entry = facts["architecture"]
+    return Architecture(
+        entry["name"], entry["arguments"], tuple(entry["mean"]), tuple(entry["std"])
+    )
+
+
+def _model(network: nn.Module, facts: Mapping[str, Any]) -> TrainedModel:
     return TrainedModel(
         network=network.eval(),
-        architecture=architecture,
+        architecture=_architecture(facts),
         classes=tuple(facts["classes"]),
         tile_mpp=float(facts["tile_mpp"]),
         tile_px=int(facts["tile_px"]),

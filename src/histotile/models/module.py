@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from histotile.models.curves import Point, auroc
-from histotile.models.probe import log_loss
+from histotile.models.probe import log_loss, softmax
 
 Batch = tuple[Tensor, Tensor, Tensor]  # tiles uint8 NCHW, class index, tile index
 
@@ -34,6 +34,10 @@ class TileClassifier(pl.LightningModule):
         frozen: Modules that stay in evaluation while training: their running statistics do not
             move. (A module frozen by `requires_grad` alone still drifts.)
     """
+
+    shift: Tensor
+    scale: Tensor
+    weights: Tensor
 
     def __init__(
         self,
@@ -101,17 +105,15 @@ class TileClassifier(pl.LightningModule):
         if self.trainer.sanity_checking:
             return
         weights = self.weights.double().cpu().numpy()
-        shifted = val_logits - val_logits.max(1, keepdims=True)
-        probabilities = np.exp(shifted) / np.exp(shifted).sum(1, keepdims=True)
         running = torch.stack(self._running).mean() if self._running else torch.tensor(math.nan)
         self._running.clear()
-        running = self.all_gather(running.to(self.device)).mean()
+        running = self._gathered(running.to(self.device)).mean()
         point = Point(
             step=self.current_epoch + 1,
             running_loss=float(running),
             train_loss=log_loss(train_logits, train_labels, weights),
             val_loss=log_loss(val_logits, val_labels, weights),
-            val_auroc=auroc(probabilities, val_labels),
+            val_auroc=auroc(softmax(val_logits), val_labels),
         )
         self.curve.append(point)
         self.log("running_loss", point.running_loss or math.nan)
@@ -124,10 +126,14 @@ class TileClassifier(pl.LightningModule):
         parts = [torch.cat(column) for column in zip(*self._seen[loader], strict=True)]
         self._seen[loader].clear()
         logits, labels, indices = (
-            self.all_gather(part).reshape(-1, *part.shape[1:]).cpu().numpy() for part in parts
+            self._gathered(part).reshape(-1, *part.shape[1:]).cpu().numpy() for part in parts
         )
         _, once = np.unique(indices, return_index=True)
         return logits[once].astype(np.float64), labels[once]
+
+    def _gathered(self, tensor: Tensor) -> Tensor:
+        everywhere: Any = self.all_gather(tensor)
+        return torch.as_tensor(everywhere)
 
     # Optimiser
 

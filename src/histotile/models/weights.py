@@ -21,11 +21,14 @@ def load_weights(network: nn.Module, path: Path, classes: int) -> None:
         HistotileError: No such file, not a file of weights, or weights of another network.
     """
     if not path.is_file():
-        remedy = "give imagenet, hf-hub:org/name, local-dir:/folder, shipped:natural, a file or none"
+        remedy = (
+            "give imagenet, hf-hub:org/name, local-dir:/folder, shipped:natural, a file or none"
+        )
         raise HistotileError(f"backbone.weights {path}", "there is no such file", remedy)
     config = {**_config(network), "file": str(path), "num_classes": -1, "source": ""}
     outcome: list[Any] = []
-    hook = network.register_load_state_dict_post_hook(lambda _, keys: outcome.append(keys))
+    untyped: Any = network
+    hook = untyped.register_load_state_dict_post_hook(lambda _, keys: outcome.append(keys))
     try:
         load_pretrained(network, config, classes, filter_fn=_translator(network), strict=False)
     except (pickle.UnpicklingError, SafetensorError, EOFError) as error:
@@ -45,7 +48,7 @@ def _config(network: nn.Module) -> dict[str, Any]:
 
 
 def _translator(network: nn.Module) -> Any:
-    """timm's function that renames keys of other layouts, by its custom in the network's module."""
+    """Timm's function that renames keys of other layouts, by its custom in the network's module."""
     return getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
 
 
@@ -54,7 +57,9 @@ def _check(network: nn.Module, path: Path, keys: Any) -> None:
     heads = (named,) if isinstance(named, str) else tuple(named)
     prefixes = tuple(f"{name}." for name in heads)
     missing = [
-        k for k in keys.missing_keys if not k.startswith(prefixes) and "num_batches_tracked" not in k
+        k
+        for k in keys.missing_keys
+        if not k.startswith(prefixes) and "num_batches_tracked" not in k
     ]
     unexpected = [k for k in keys.unexpected_keys if not k.startswith(prefixes)]
     if missing or unexpected:

@@ -1,0 +1,56 @@
+"""Every format a trained model can be written in: one file and one row here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.config import Export
+from histotile.exports import onnx, timm_folder
+from histotile.exports.parity import Parity, compare
+from histotile.models.checkpoint import TrainedModel
+from histotile.tables import write_json
+
+Tiles = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How to write a model into a folder, and how its own runtime turns tiles into logits."""
+
+    write: Callable[[TrainedModel, Path], None]
+    reload: Callable[[Path, Tiles], NDArray[np.float32]]
+
+
+FORMATS = {
+    "timm": Format(timm_folder.write, timm_folder.reload),
+    "onnx": Format(onnx.write, onnx.reload),
+}
+
+
+def export_model(
+    model: TrainedModel, folder: Path, tiles: Tiles, settings: Export
+) -> Sequence[Parity]:
+    """The model in each format asked for, in a folder of that name, and how well they agree.
+
+    Writes parity.json beside the folders.
+
+    Args:
+        model: What to hand on.
+        folder: Of this model's exports.
+        tiles: Real tiles, uint8 RGB (N, tile_px, tile_px, 3), N at least 1.
+        settings: Formats and tolerance.
+
+    Raises:
+        HistotileError: A format gives other probabilities than the model.
+    """
+    results = []
+    for name in settings.formats:
+        FORMATS[name].write(model, folder / name)
+        logits = FORMATS[name].reload(folder / name, tiles)
+        results.append(compare(name, model, logits, tiles, settings.tolerance))
+    report = {"model_id": model.model_id, "tolerance": settings.tolerance}
+    write_json(folder / "parity.json", {**report, "formats": [vars(r) for r in results]})
+    return results

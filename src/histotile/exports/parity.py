@@ -1,0 +1,54 @@
+"""Whether an exported model says the same as the trained one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.engines.torch import TorchEngine
+from histotile.errors import HistotileError
+from histotile.models.checkpoint import TrainedModel
+from histotile.models.probe import softmax
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Largest difference of any probability between an export and its model, on some tiles."""
+
+    format: str
+    tiles: int
+    max_difference: float
+
+    def __str__(self) -> str:
+        """One line for the terminal."""
+        return f"{self.format}: max |dp| = {self.max_difference:.2e} on {self.tiles} tiles"
+
+
+def compare(
+    name: str,
+    model: TrainedModel,
+    logits: NDArray[np.float32],
+    tiles: NDArray[np.uint8],
+    tolerance: float,
+) -> Parity:
+    """How far the logits of an export lie from the model's own, as probabilities.
+
+    Raises:
+        HistotileError: No tiles, other shapes, or a difference above the tolerance.
+    """
+    if not len(tiles):
+        raise HistotileError(
+            f"export {name}", "there is no tile to compare on", "give a slide with tissue"
+        )
+    own = TorchEngine(model.network, model.mean, model.std, device="cpu")(tiles)
+    if own.shape != logits.shape:
+        fact = f"gives logits of shape {logits.shape}, the model {own.shape}"
+        raise HistotileError(
+            f"export {name}", fact, "report this: the format cannot hold the model"
+        )
+    difference = float(np.abs(softmax(own) - softmax(logits)).max())
+    if not difference <= tolerance:
+        fact = f"probabilities differ by up to {difference:.2e}, more than {tolerance:.0e}"
+        remedy = f"take {name!r} out of export.formats, or raise export.tolerance knowingly"
+        raise HistotileError(f"export {name}", fact, remedy)
+    return Parity(name, len(tiles), difference)
