@@ -46,4 +46,4 @@ def covered_mm2(tiles: Mapping[str, Any]) -> float | None:
     side_px, stride_px = tiles.get("tile_px"), tiles.get("stride_px")
     if used is None or not side_px or not stride_px or not tiles.get("tile_mpp"):
         return None
-    return used * (min(side_px, stride_px) * float(tiles["tile_mpp"]) / 1000) ** 2
+    return float(used * (min(side_px, stride_px) * float(tiles["tile_mpp"]) / 1000) ** 2)

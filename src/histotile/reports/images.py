@@ -54,6 +54,6 @@ def _mime(encoded: bytes) -> str:
         return "image/jpeg"
     if encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP":
         return "image/webp"
-    if encoded.lstrip()[:5] in (b"<?xml", b"<svg ", b"<svg>", b"<!DOC"):
+    if encoded.lstrip().startswith((b"<?xml", b"<svg", b"<!DOCTYPE svg")):
         return "image/svg+xml"
     raise ValueError(f"not a PNG, JPEG, WebP or SVG: it starts with {encoded[:8]!r}")

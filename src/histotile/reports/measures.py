@@ -26,9 +26,9 @@ class Comparison:
     difference: Row | None
 
     @property
-    def title(self) -> str:
-        """Level of the measure, and that it concerns the fixed test set, if it does."""
-        return f"{self.level}, fixed test set" if self.fold == HOLDOUT else self.level
+    def where(self) -> str:
+        """What to add to a name where the measure is that of the fixed test set; else nothing."""
+        return ", fixed test set" if self.fold == HOLDOUT else ""
 
     @property
     def notes(self) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from histotile.reports.cohort_page import list_quarantined, other_warnings, tally
 from histotile.reports.facts import CohortFacts
 from histotile.reports.fates import add_counts
-from histotile.reports.measures import Comparison, compare, headline, value_text
+from histotile.reports.measures import Comparison, Row, compare, headline, value_text
 from histotile.reports.wording import (
     count,
     excluded_tiles,
@@ -35,11 +35,10 @@ def summary_lines(facts: CohortFacts, page: Path | None = None) -> list[str]:
         lines.append("Attention: tile labels are inherited from slides")
     if page is not None:
         lines.append(f"Page to open: {page}")
-    return [indent_safe(line) for line in lines]
+    return [_safe(line) for line in lines]
 
 
-def indent_safe(line: str) -> str:
-    """A line whose text cannot steer the terminal, with its indentation kept."""
+def _safe(line: str) -> str:
     indent = len(line) - len(line.lstrip(" "))
     return " " * indent + terminal_safe(line)
 
@@ -75,15 +74,11 @@ def _measure_lines(facts: CohortFacts) -> list[str]:
 
 
 def _measure_line(comparison: Comparison) -> str:
-    row, baseline = comparison.network, comparison.baseline
+    name = f"{comparison.level.capitalize()} {measure(comparison.metric)}{comparison.where}"
+    network, baseline = _with_interval(comparison.network), _with_interval(comparison.baseline)
+    return f"{name}: {network}; colour-only baseline {baseline}"
+
+
+def _with_interval(row: Row | None) -> str:
     ends = interval(row["lower"], row["upper"]) if row and known(row["value"]) else ""
-    colour = (
-        interval(baseline["lower"], baseline["upper"])
-        if baseline and known(baseline["value"])
-        else ""
-    )
-    return (
-        f"{comparison.title.capitalize()} {measure(comparison.metric)}: {value_text(row)}"
-        f"{f' ({ends})' if ends else ''}; colour-only baseline {value_text(baseline)}"
-        f"{f' ({colour})' if colour else ''}"
-    )
+    return value_text(row) + (f" ({ends})" if ends else "")

@@ -1,0 +1,229 @@
+"""A cohort on paper: facts as the command line gathers them, and a strict reader of pages."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histotile.reports.facts import (
+    CohortFacts,
+    SlideFacts,
+    SlideScore,
+    TopTile,
+    summarise_slide,
+)
+
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """The elements of a page as (tag, attributes), its text, and what is wrong with it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.faults: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        self.faults += [f"<{tag}> is never closed" for tag in self._open]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        if len(names) != len(set(names)):
+            self.faults.append(f"<{tag}> has an attribute twice: {names}")
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self._open or self._open.pop() != tag:
+            self.faults.append(f"</{tag}> at {self.getpos()} closes another element")
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def values(self, attribute: str, tag: str | None = None) -> list[str]:
+        return [
+            str(attributes[attribute])
+            for name, attributes in self.elements
+            if attribute in attributes and tag in (None, name)
+        ]
+
+
+@pytest.fixture
+def read() -> Callable[[str], Page]:
+    """Reads a page and fails unless its elements nest."""
+
+    def read_page(html: str) -> Page:
+        page = Page(html)
+        assert not page.faults
+        return page
+
+    return read_page
+
+
+@pytest.fixture(scope="session")
+def picture() -> bytes:
+    """A PNG of 400 x 300 px."""
+    rgb = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def make_slide(picture: bytes) -> Callable[..., SlideFacts]:
+    """Facts of a predicted slide: 1,234 tiles used, 40 + 2 excluded, 2,724 without tissue."""
+
+    def make(slide_id: str = "slide_1", **changes: Any) -> SlideFacts:
+        facts = SlideFacts(
+            inspection={
+                "slide_id": slide_id,
+                "path": f"slides/{slide_id}.svs",
+                "verdict": "ok",
+                "problem": None,
+                "reason": None,
+                "vendor": "aperio",
+                "width": 46000,
+                "height": 32914,
+                "levels": [{"width": 46000, "height": 32914, "downsample": 1.0}],
+                "mpp": 0.49912,
+                "mpp_source": "openslide.mpp-x",
+                "checksum": "5f3c2f0e" * 8,
+            },
+            patient_id="P7",
+            site="North",
+            label="healthy",
+            tiles={
+                "tile_mpp": 1.0,
+                "tile_px": 200,
+                "stride_px": 200,
+                "labels_source": "annotation",
+                "settings": {"min_tissue_fraction": 0.37},
+                "counts": {
+                    "grid": 4000,
+                    "no_tissue": 2724,
+                    "tiles": 1276,
+                    "excluded": {"pen": 40, "unreadable": 2},
+                    "labels": {"healthy": 1100, "lesion": 100, "none": 76},
+                    "ignored_names": {},
+                },
+            },
+            marks={"blur": 31, "pen": 40, "fold": 5},
+            score=SlideScore({"healthy": 0.1234, "lesion": 0.8766}, "lesion", "3"),
+            shown_class="lesion",
+            threshold=0.5,
+            heatmap=picture,
+            mask_overlay=picture,
+            top_tiles=[TopTile(np.zeros((32, 32, 3), np.uint8), 0.9871, 12345, 67890)],
+            model_id="resnet18-3f9a",
+            versions={"torch": "2.13.0"},
+            has_patients=True,
+        )
+        return replace(facts, **changes)
+
+    return make
+
+
+@pytest.fixture
+def make_quarantined() -> Callable[..., SlideFacts]:
+    """Facts of a slide that could not be read."""
+
+    def make(slide_id: str = "broken", **changes: Any) -> SlideFacts:
+        inspection = {
+            "slide_id": slide_id,
+            "path": f"slides/{slide_id}.svs",
+            "verdict": "quarantined",
+            "problem": "unreadable",
+            "reason": "incomplete bitstream at level 0",
+        }
+        return replace(SlideFacts(inspection), **changes)
+
+    return make
+
+
+@pytest.fixture
+def make_empty(make_slide: Callable[..., SlideFacts]) -> Callable[..., SlideFacts]:
+    """Facts of a slide without tissue: a grid, and no tile."""
+
+    def make(slide_id: str = "pale") -> SlideFacts:
+        counts = {"grid": 900, "no_tissue": 900, "tiles": 0, "excluded": {}, "labels": {}}
+        return make_slide(
+            slide_id,
+            tiles={"labels_source": "annotation", "counts": counts},
+            score=SlideScore({"healthy": None, "lesion": None}),
+            heatmap=None,
+            marks={},
+            top_tiles=(),
+        )
+
+    return make
+
+
+def metric(level: str, model: str, fold: str, name: str, *numbers: float | None) -> dict[str, Any]:
+    value, lower, upper = numbers or (None, None, None)
+    keys = {"level": level, "model": model, "fold": fold, "metric": name}
+    note = "one class only" if value is None else None
+    return keys | {"value": value, "lower": lower, "upper": upper, "n": 24, "note": note}
+
+
+@pytest.fixture
+def metrics() -> list[dict[str, Any]]:
+    """Rows as the evaluation writes them: mean, two folds, one of them undefined, a holdout."""
+    return [
+        metric("tile", "network", "mean", "auroc", 0.9531, 0.9212, 0.9743),
+        metric("tile", "network", "0", "auroc", 0.9642, 0.9101, 0.9888),
+        metric("slide", "network", "mean", "auroc", 0.9376, 0.8511, 0.9901),
+        metric("slide", "network", "mean", "balanced_accuracy", 0.8817, 0.8, 0.93),
+        metric("slide", "network", "1", "auroc"),
+        metric("slide", "network", "holdout", "auroc", 0.8123, 0.7, 0.9),
+        metric("tile", "colour", "mean", "auroc", 0.5834, 0.5107, 0.6406),
+        metric("tile", "colour", "0", "auroc", 0.5555, 0.4, 0.7),
+        metric("slide", "colour", "mean", "auroc"),
+        metric("tile", "network-colour", "mean", "auroc_difference", 0.3697, 0.31, 0.42),
+    ]
+
+
+@pytest.fixture
+def make_cohort(
+    make_slide: Callable[..., SlideFacts],
+    make_quarantined: Callable[..., SlideFacts],
+    make_empty: Callable[..., SlideFacts],
+    metrics: list[dict[str, Any]],
+) -> Callable[..., CohortFacts]:
+    """Facts of four slides: two predicted, one without tissue, one quarantined."""
+
+    def make(**changes: Any) -> CohortFacts:
+        slides = [
+            make_slide("slide_1"),
+            make_slide("slide_2", patient_id="P8", label="lesion"),
+            make_empty("pale"),
+            make_quarantined("broken"),
+        ]
+        facts = CohortFacts(
+            title="Demo",
+            slides=[summarise_slide(facts) for facts in slides],
+            shown_class="lesion",
+            metrics=metrics,
+            confidence=0.95,
+            ledger=[dict(facts.inspection) for facts in slides],
+            config_yaml="classes: [healthy, lesion]\n",
+            versions={"torch": "2.13.0"},
+            has_patients=True,
+            labels_source="annotation",
+        )
+        return replace(facts, **changes)
+
+    return make

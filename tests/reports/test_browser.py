@@ -1,0 +1,139 @@
+"""The pages in a real Chromium, opened from disk."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from histotile.reports.cohort_page import render_cohort_page
+from histotile.reports.facts import CohortFacts, SlideFacts, summarise_slide
+from histotile.reports.slide_page import render_slide_page
+from histotile.reports.wording import page_name
+
+pytestmark = pytest.mark.slow
+WIDTHS_PX = (390, 1280, 1920)
+NAMES = ["slide_1", '<script>document.title="ran"<!--', "שקופית 😐 50% #4?", "W" * 120]
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    """A headless Chromium with logs of console and network."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("chromium and chromedriver are not installed (see tests/install_debian.sh)")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    chrome = webdriver.Chrome(options=options, service=Service(driver))
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture
+def folder(
+    tmp_path: Path,
+    make_slide: Callable[..., SlideFacts],
+    make_quarantined: Callable[..., SlideFacts],
+    make_empty: Callable[..., SlideFacts],
+    make_cohort: Callable[..., CohortFacts],
+) -> Path:
+    """Pages as a run writes them."""
+    slides = [*map(make_slide, NAMES), make_empty("pale"), make_quarantined("broken")]
+    (tmp_path / "slides").mkdir()
+    for facts in slides:
+        path = tmp_path / unquote(page_name(facts.slide_id))
+        path.write_text(render_slide_page(facts), encoding="utf-8")
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" width="900" height="400"/>'
+    rows = [summarise_slide(facts) for facts in slides]
+    cohort = make_cohort(slides=rows, roc_svg=svg, curves={"0": svg}, has_patients=False)
+    (tmp_path / "index.html").write_text(render_cohort_page(cohort), encoding="utf-8")
+    return tmp_path
+
+
+def show(browser: Any, page: Path, width_px: int) -> None:
+    size = {"width": width_px, "height": 900, "deviceScaleFactor": 1, "mobile": width_px < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(page.as_uri())
+
+
+def requested(browser: Any) -> set[str]:
+    """Schemes of everything the page asked for."""
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return {
+        event["params"]["request"]["url"].partition(":")[0]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    }
+
+
+@pytest.mark.parametrize("width_px", WIDTHS_PX)
+def test_pages_fit_the_screen_and_log_nothing(browser: Any, folder: Path, width_px: int) -> None:
+    for page in [folder / "index.html", *sorted((folder / "slides").iterdir())]:
+        show(browser, page, width_px)
+        wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert browser.execute_script(wide) <= 0, page.name
+        broken = "return [...document.images].filter(i => !i.complete || !i.naturalWidth).length"
+        assert browser.execute_script(broken) == 0
+        assert browser.get_log("browser") == []
+        assert browser.title != "ran"
+    assert requested(browser) <= {"file", "data"}
+
+
+def test_links_lead_to_every_slide_and_back(browser: Any, folder: Path) -> None:
+    count = len(list((folder / "slides").iterdir()))
+    for index in range(count):
+        show(browser, folder / "index.html", 1280)
+        link = browser.find_elements("css selector", "#slides tbody th a")[index]
+        name = link.text
+        link.click()
+        assert browser.find_element("css selector", "h1").text == name
+        browser.find_element("css selector", "header nav a").click()
+        assert browser.find_element("css selector", "h1").text == "Demo"
+
+
+def test_keyboard_reaches_the_content_first(browser: Any, folder: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    show(browser, folder / "index.html", 1280)
+    browser.find_element("css selector", "body").send_keys(Keys.TAB)
+    skip = browser.switch_to.active_element
+    assert skip.text == "Skip to content"
+    skip.send_keys(Keys.ENTER)
+    assert browser.switch_to.active_element.get_attribute("id") == "main"
+
+
+def test_table_of_slides_stays_a_table_for_screen_readers_on_a_phone(
+    browser: Any, folder: Path
+) -> None:
+    show(browser, folder / "index.html", 390)
+    tree = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    roles = [node["role"]["value"] for node in tree if not node["ignored"]]
+    assert roles.count("rowheader") >= len(NAMES) + 2
+    assert {"main", "banner", "contentinfo", "navigation", "table", "columnheader"} <= set(roles)
+
+
+def test_printing_shows_what_is_folded_on_screen(browser: Any, folder: Path) -> None:
+    show(browser, folder / "index.html", 1280)
+    shown = "return document.querySelector('details pre').checkVisibility()"
+    assert not browser.execute_script(shown)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert browser.execute_script(shown)

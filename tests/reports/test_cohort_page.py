@@ -1,0 +1,134 @@
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from histotile.reports.cohort_page import list_quarantined, render_cohort_page, tally
+from histotile.reports.facts import CohortFacts, SlideFacts, summarise_slide
+
+Read = Callable[[str], Any]
+Cohort = Callable[..., CohortFacts]
+Slide = Callable[..., SlideFacts]
+
+
+def test_numbers_shown_are_the_numbers_given(make_cohort: Cohort, read: Read) -> None:
+    text = read(render_cohort_page(make_cohort())).text
+    for shown in (
+        "4 slides of 2 patients from 1 site: 3 ok (1 without tiles), 1 quarantined; "
+        "2,468 tiles used.",
+        "Tile AUROC network 0.953 95 % interval 0.921 to 0.974",
+        "colour-only baseline 0.583 95 % interval 0.511 to 0.641",
+        "Lead over colour +0.370 (+0.310 to +0.420)",
+        "Slide AUROC network 0.938",
+        "colour-only baseline not computed: one class only",
+        "Slide AUROC, fixed test set network 0.812",
+        "slide balanced accuracy 0.882 0.800 to 0.930 not computed",
+        "0 0.964 (0.555)",  # fold 0, tile level
+        "1 not computed: one class only",  # fold 1, slide level
+        "slide_1 P7 North healthy 0.877 lesion not the label 1,234 42 0.4991 µm/px",
+        "broken unreadable incomplete bitstream at level 0 slides/broken.svs",
+        "used 2,468 28 %",
+        "rejected: too little tissue 6,348 71 %",
+        "positions of the grid 8,900",
+        "From annotations",
+    ):
+        assert shown in text
+
+
+def test_every_slide_has_a_row_that_links_its_page(
+    make_slide: Slide, make_cohort: Cohort, read: Read
+) -> None:
+    names = ["plain", "50% #1?.svs", "a&b;c", "<script>", "שקופית", "😐"]
+    slides = [summarise_slide(make_slide(name)) for name in names]
+    page = read(render_cohort_page(make_cohort(slides=slides, ledger=[])))
+    links = [link for link in page.values("href") if link.startswith("slides/")]
+    assert [unquote(link) for link in links] == [f"slides/{name}.html" for name in names]
+    assert all(link.isascii() and not set(link) & set("?#<>& ") for link in links)
+
+
+def test_slide_without_tiles_is_flagged(make_cohort: Cohort, read: Read) -> None:
+    text = read(render_cohort_page(make_cohort())).text
+    assert "pale P7 North healthy none none 0 0 0.4991 µm/px openslide.mpp-x no tiles" in text
+
+
+def test_empty_cohort_gives_a_page_that_says_so(read: Read) -> None:
+    text = read(render_cohort_page(CohortFacts("Nothing"))).text
+    assert "The cohort lists no slide" in text
+    assert "0 ok, 0 quarantined" in text
+
+
+def test_cohort_of_quarantined_slides_gives_their_reasons(
+    make_quarantined: Slide, read: Read
+) -> None:
+    slides = [summarise_slide(make_quarantined(f"broken_{i}")) for i in range(3)]
+    text = read(render_cohort_page(CohortFacts("Broken", slides))).text
+    assert "All 3 slides are quarantined" in text
+    assert text.count("incomplete bitstream at level 0") == 3
+    assert "No slide was tiled" in text
+
+
+def test_missing_measures_are_said_to_be_missing(make_cohort: Cohort, read: Read) -> None:
+    html = render_cohort_page(make_cohort(metrics=[], metrics_missing="the slides have no labels"))
+    page = read(html)
+    assert "Measures not computed: the slides have no labels." in page.text
+    assert "#measures" not in page.values("href")
+
+
+def test_new_slides_without_labels_have_no_columns_for_what_is_unknown(
+    make_slide: Slide, read: Read
+) -> None:
+    slide = summarise_slide(make_slide("new", label=None, site=None, patient_id="new"))
+    text = read(render_cohort_page(CohortFacts("New", [slide], "lesion"))).text
+    assert "Picture Slide Score lesion Pred Tiles used" in text
+    assert "1 slide: 1 ok, 0 quarantined" in text
+    assert "No tile has a label here: the slides were only predicted." in text
+
+
+def test_banners_are_told_once_although_the_evaluation_warns_too(
+    make_cohort: Cohort, read: Read
+) -> None:
+    warnings = [
+        "The cohort has no patient_id: folds are disjoint by slide only.",
+        "Tile labels of all slides are inherited from the slide (weak labels).",
+        "Few slides per class.",
+    ]
+    facts = make_cohort(has_patients=False, labels_source="slide", warnings=warnings)
+    text = read(render_cohort_page(facts)).text
+    assert text.count("Attention.") == 3
+    assert "Patient leakage cannot be excluded" in text
+    assert "Tile labels are inherited from slides" in text
+    assert "Few slides per class." in text
+
+
+def test_confusion_has_labels_in_rows(make_cohort: Cohort, read: Read) -> None:
+    counts = {("a", "a"): 11, ("a", "b"): 22, ("b", "a"): 33, ("b", "b"): 44}
+    rows = [
+        {"level": "slide", "model": model, "fold": "all", "label": label, "pred": pred, "count": n}
+        for (label, pred), n in counts.items()
+        for model in ("network", "colour")
+    ]
+    text = read(render_cohort_page(make_cohort(confusion=rows))).text
+    assert "Label pred a pred b a 11 22 b 33 44" in text
+
+
+def test_curves_become_pictures_that_cannot_run(make_cohort: Cohort) -> None:
+    svg = '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>'
+    html = render_cohort_page(make_cohort(roc_svg=svg, curves={"0": svg, "1": svg}))
+    assert html.count("data:image/svg+xml;base64,") == 3
+    assert "<script" not in html and "<svg" not in html
+
+
+@pytest.mark.parametrize("has_patients", [True, None])
+def test_quarantined_slides_are_listed_once(make_cohort: Cohort, has_patients: bool | None) -> None:
+    facts = make_cohort(has_patients=has_patients)
+    assert [row["slide_id"] for row in list_quarantined(facts)] == ["broken"]
+    assert [row["slide_id"] for row in list_quarantined(make_cohort(ledger=[]))] == ["broken"]
+
+
+def test_slides_standing_in_for_patients_are_not_counted_as_patients(
+    make_slide: Slide, make_cohort: Cohort
+) -> None:
+    slides = [summarise_slide(make_slide(name, patient_id=name)) for name in ("a", "b")]
+    assert tally(make_cohort(slides=slides, has_patients=False)).patients == 0
+    assert tally(make_cohort(slides=slides, has_patients=True)).patients == 2

@@ -1,0 +1,42 @@
+from typing import Any
+
+from histotile.reports.measures import by_fold, compare, headline, overall, value_text
+from histotile.results.foldwise import COLOUR_ONLY, NETWORK
+
+
+def test_network_and_baseline_stand_side_by_side(metrics: list[dict[str, Any]]) -> None:
+    for comparison in compare(metrics):
+        for row, model in ((comparison.network, NETWORK), (comparison.baseline, COLOUR_ONLY)):
+            assert row is None or row["model"] == model
+            assert row is None or (row["level"], row["fold"]) == (comparison.level, comparison.fold)
+
+
+def test_no_row_is_lost(metrics: list[dict[str, Any]]) -> None:
+    shown = [
+        row
+        for c in compare(metrics)
+        for row in (c.network, c.baseline, c.difference)
+        if row is not None
+    ]
+    assert sorted(map(str, shown)) == sorted(map(str, metrics))
+
+
+def test_headline_is_auroc_mean_first_and_fixed_test_set_after(
+    metrics: list[dict[str, Any]],
+) -> None:
+    heads = headline(compare(list(reversed(metrics))))
+    assert [(c.level, c.fold) for c in heads][-1] == ("slide", "holdout")
+    assert {(c.level, c.fold) for c in heads[:-1]} == {("slide", "mean"), ("tile", "mean")}
+    assert all(c.metric == "auroc" for c in heads)
+
+
+def test_single_folds_stand_apart_from_means(metrics: list[dict[str, Any]]) -> None:
+    comparisons = compare(metrics)
+    assert {fold for table in by_fold(comparisons) for fold in table.rows} == {"0", "1"}
+    assert {c.fold for c in overall(comparisons)} == {"mean", "holdout"}
+
+
+def test_undefined_value_gives_its_reason() -> None:
+    assert value_text(None) == "not computed"
+    assert value_text({"value": None, "note": "one class"}) == "not computed: one class"
+    assert value_text({"value": 0.98765, "note": None}) == "0.988"
