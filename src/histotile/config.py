@@ -266,7 +266,10 @@ class Heatmap(Section):
         description="Class to paint. null: the last of `classes`, by custom the lesion."
     )
     threshold: Fraction = Field(description="Probability at which the contour is drawn.")
-    colormap: Literal["cividis", "viridis"] = Field(description="Colour-blind safe colour map.")
+    colormap: Literal["cividis", "viridis"] = Field(
+        description="Colour map; both are safe for the colour-blind. `viridis` keeps middling "
+        "probabilities apart on pink and purple tissue; `cividis` suits green or grey stains."
+    )
     opacity: Fraction = Field(description="Opacity where the probability is 1.")
     overview_px: Annotated[int, Field(ge=256, le=8192)] = Field(
         description="Longest side of the picture (px)."

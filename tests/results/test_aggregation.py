@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import hypothesis
 import numpy as np
 import pytest
 from hypothesis import given
@@ -66,6 +67,7 @@ def test_no_tiles_give_nan_and_unpredicted_tiles_are_left_out(method: str) -> No
     assert aggregate_slide(holed, settings(method)) == pytest.approx(whole)
 
 
+@hypothesis.settings(deadline=None)
 @given(
     st.lists(st.floats(0, 1, width=32), min_size=1, max_size=40),
     st.sampled_from(["mean", "top_k", "quantile", "noisy_or"]),

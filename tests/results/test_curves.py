@@ -7,14 +7,19 @@ import pytest
 
 from histotile.config import Aggregate, Evaluate
 from histotile.results.curves import GRID, draw_roc
-from histotile.results.evaluation import evaluate
+from histotile.results.evaluation import Evaluation, evaluate
 
 SETTINGS = Evaluate(bootstraps=100, confidence=0.95, seed=0)
 TOP = Aggregate(method="top_k", top_k=5, quantile=0.9)
 
 
+def run(cohort: Any) -> Evaluation:
+    slides, folds = cohort
+    return evaluate(slides, folds, ("healthy", "tumour"), SETTINGS, TOP, True)
+
+
 def test_area_under_the_kept_curve_is_the_auroc(make_cohort: Callable[..., Any]) -> None:
-    found = evaluate(*make_cohort(), ("healthy", "tumour"), SETTINGS, TOP, True)
+    found = run(make_cohort())
     aurocs = {
         (r["level"], r["model"], r["fold"]): r["value"]
         for r in found.summary["metrics"]
@@ -27,7 +32,7 @@ def test_area_under_the_kept_curve_is_the_auroc(make_cohort: Callable[..., Any])
 
 
 def test_picture_is_svg_with_a_panel_per_level(make_cohort: Callable[..., Any]) -> None:
-    found = evaluate(*make_cohort(), ("healthy", "tumour"), SETTINGS, TOP, True)
+    found = run(make_cohort())
     svg = draw_roc(found.curves)
     ElementTree.fromstring(svg)
     for word in ("Tiles", "Slides", "Patients", "Network (mean of 3 folds)", "Colour alone"):
