@@ -15,7 +15,7 @@ from histotile.reports.slide_page import render_slide_page
 from histotile.reports.wording import page_name
 
 pytestmark = pytest.mark.slow
-WIDTHS_PX = (390, 1280, 1920)
+WIDTHS_PX = (390, 820, 1280, 1920)
 NAMES = ["slide_1", '<script>document.title="ran"<!--', "שקופית 😐 50% #4?", "W" * 120]
 
 
@@ -77,6 +77,16 @@ def show(browser: Any, page: Path, width_px: int) -> None:
     browser.get(page.as_uri())
 
 
+def list_pages(folder: Path) -> list[Path]:
+    return [folder / "index.html", *sorted((folder / "slides").iterdir())]
+
+
+def overflow_px(browser: Any) -> int:
+    """How far the page reaches beyond the right edge of the screen or sheet."""
+    width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    return int(browser.execute_script(f"return {width}"))
+
+
 def requested(browser: Any) -> set[str]:
     """Schemes of everything the page asked for."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
@@ -89,10 +99,9 @@ def requested(browser: Any) -> set[str]:
 
 @pytest.mark.parametrize("width_px", WIDTHS_PX)
 def test_pages_fit_the_screen_and_log_nothing(browser: Any, folder: Path, width_px: int) -> None:
-    for page in [folder / "index.html", *sorted((folder / "slides").iterdir())]:
+    for page in list_pages(folder):
         show(browser, page, width_px)
-        wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert browser.execute_script(wide) <= 0, page.name
+        assert overflow_px(browser) <= 0, page.name
         broken = "return [...document.images].filter(i => !i.complete || !i.naturalWidth).length"
         assert browser.execute_script(broken) == 0
         assert browser.get_log("browser") == []
@@ -139,3 +148,10 @@ def test_printing_shows_what_is_folded_on_screen(browser: Any, folder: Path) -> 
     assert not browser.execute_script(shown)
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     assert browser.execute_script(shown)
+
+
+def test_pages_fit_a_sheet_of_paper(browser: Any, folder: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    for page in list_pages(folder):
+        show(browser, page, 718)  # A4 less margins of 1 cm at 96 px per inch
+        assert overflow_px(browser) <= 0, page.name
