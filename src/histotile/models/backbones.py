@@ -180,9 +180,12 @@ def _create(
     source: str, backbone: Backbone, hub: bool, overlay: dict[str, Any] | None, **arguments: Any
 ) -> nn.Module:
     try:
-        network: nn.Module = timm.create_model(
-            source, pretrained=hub, pretrained_cfg_overlay=overlay, **arguments
-        )
+        # Random weights are the same in every process: features of `none` can be cached too.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network: nn.Module = timm.create_model(
+                source, pretrained=hub, pretrained_cfg_overlay=overlay, **arguments
+            )
     except (AssertionError, TypeError, ValueError) as error:
         fact = f"{source} cannot be built with {arguments}: {error}"
         remedy = "change backbone.options or tile.tile_px"

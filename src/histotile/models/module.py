@@ -109,7 +109,7 @@ class TileClassifier(pl.LightningModule):
         self._running.clear()
         running = self._gathered(running.to(self.device)).mean()
         point = Point(
-            step=self.current_epoch + 1,
+            step=self.current_epoch + 1 if self.trainer.training else 0,
             running_loss=float(running),
             train_loss=log_loss(train_logits, train_labels, weights),
             val_loss=log_loss(val_logits, val_labels, weights),

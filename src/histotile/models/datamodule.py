@@ -1,0 +1,103 @@
+"""Loaders of a fold's tiles: train with random changes, val and test without, by construction."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, DistributedSampler
+
+from histotile.config import Train
+from histotile.models.fold import FoldTiles, Machine
+from histotile.tiles.augmentation import Augmentation, make_transform
+from histotile.tiles.dataset import TileDataset
+from histotile.tiles.selection import Selection
+
+MEASURED = 2000  # training tiles measured as they are after each epoch
+
+Loader = DataLoader[tuple[torch.Tensor, int, int]]
+
+
+class TileDataModule(pl.LightningDataModule):
+    """Train tiles (augmented), val tiles and some train tiles as they are.
+
+    An epoch is every training tile once, whatever the augmentation. Order and random changes
+    depend on the seed and the epoch alone (and on the number of workers), so that a training that
+    was interrupted goes on as if it had not been.
+
+    Args:
+        fold: The tiles.
+        settings: Section `train`.
+        machine: Workers and memory.
+    """
+
+    def __init__(self, fold: FoldTiles, settings: Train, machine: Machine) -> None:
+        super().__init__()
+        self.settings = settings
+        self.machine = machine
+        measured = _some(fold.train)
+        tiles = len(fold.train) + len(fold.val) + len(measured)
+        self._bytes_per_tile = machine.cache_bytes // tiles
+        self._transform = make_transform(
+            "train", settings.augment, fold.train.tile_px, settings.seed
+        )
+        self.train = TileDataset(fold.train, self._transform, self._cache(fold.train))
+        self.val = self._as_is(fold.val, "val")
+        self.measured = self._as_is(measured, "test")
+
+    def train_dataloader(self) -> Loader:
+        """Augmented training tiles of the current epoch, in its order."""
+        epoch = self.trainer.current_epoch if self.trainer is not None else 0
+        seed = self.settings.seed * 100_003 + epoch
+        if isinstance(self._transform, Augmentation):
+            self._transform.reseed(seed)
+        sampler = self._sampler(self.train, shuffle=True)
+        sampler.set_epoch(epoch)
+        generator = torch.Generator().manual_seed(seed)  # of the workers' own streams
+        full = len(self.train) >= 2 * self.settings.batch_size
+        return self._loader(self.train, sampler, generator=generator, drop_last=full)
+
+    def val_dataloader(self) -> list[Loader]:
+        """Val tiles, then some training tiles, both as they are."""
+        return [
+            self._loader(data, self._sampler(data, shuffle=False))
+            for data in (self.val, self.measured)
+        ]
+
+    def probe_dataloader(self) -> Loader:
+        """The measured training tiles, for the linear probe that starts the head."""
+        return self._loader(self.measured, None)
+
+    def _as_is(self, selection: Selection, role: Any) -> TileDataset:
+        transform = make_transform(role, self.settings.augment, selection.tile_px, 0)
+        return TileDataset(selection, transform, self._cache(selection))
+
+    def _cache(self, selection: Selection) -> int:
+        return self._bytes_per_tile * len(selection)
+
+    def _sampler(self, data: TileDataset, shuffle: bool) -> DistributedSampler[Any]:
+        devices = self.trainer.world_size if self.trainer is not None else 1
+        rank = self.trainer.global_rank if self.trainer is not None else 0
+        return DistributedSampler(data, devices, rank, shuffle, self.settings.seed)
+
+    def _loader(
+        self, data: TileDataset, sampler: DistributedSampler[Any] | None, **options: Any
+    ) -> Loader:
+        return DataLoader(
+            data,
+            batch_size=self.settings.batch_size,
+            sampler=sampler,
+            num_workers=self.machine.workers,
+            pin_memory=torch.cuda.is_available(),
+            **options,
+        )
+
+
+def _some(selection: Selection) -> Selection:
+    """Evenly spaced tiles of a selection: every slide and class in proportion."""
+    if len(selection) <= MEASURED:
+        return selection
+    rows = np.unique(np.linspace(0, len(selection) - 1, MEASURED).astype(np.int64))
+    arrays = ("slide", "tile_id", "x", "y", "label")
+    return replace(selection, **{name: getattr(selection, name)[rows] for name in arrays})

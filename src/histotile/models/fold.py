@@ -1,0 +1,132 @@
+"""The tiles of one fold: who trains, who stops the training, and what training gives back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from histotile.errors import HistotileError
+from histotile.models.backbones import Architecture
+from histotile.models.curves import Point
+from histotile.tiles.selection import Selection, select_tiles
+
+
+@dataclass(frozen=True)
+class FoldSlide:
+    """A slide of a fold's training patients: its role, tile table and, for `fixed`, features."""
+
+    slide_id: str
+    patient_id: str
+    role: Literal["train", "val"]
+    tiles: Path
+    features: Path | None = None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How `finetune` runs; none of it belongs to the science.
+
+    `devices` are GPUs, or processes where there is none; `workers` load tiles for each of them;
+    `cache_bytes` is the memory for decoded tiles. `progress` is called with steps done and steps
+    in all.
+    """
+
+    devices: int = 1
+    threads: int | None = None
+    workers: int = 0
+    cache_bytes: int = 2 << 30
+    progress: Callable[[int, int], None] | None = None
+
+
+@dataclass(frozen=True)
+class FoldTiles:
+    """What one fold trains on and what stops it."""
+
+    slides: tuple[FoldSlide, ...]
+    train: Selection
+    val: Selection
+
+    def patients(self, selection: Selection) -> NDArray[Any]:
+        """The patient of each tile of one of the two selections."""
+        of_slide = {s.slide_id: s.patient_id for s in self.slides}
+        return np.array([of_slide[name] for name in selection.slide_ids])[selection.slide]
+
+    def sizes(self) -> dict[str, Any]:
+        """Patients, slides and tiles per class of both roles, ready for JSON."""
+        return {
+            role: {
+                "patients": len(set(self.patients(selection))),
+                "slides": len(set(selection.slide.tolist())),
+                "tiles": selection.count(),
+            }
+            for role, selection in (("train", self.train), ("val", self.val))
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a strategy gives back: the network, its learning curve, and facts for the summary.
+
+    `primary` is false in all but one of the processes of a training on several devices.
+    """
+
+    network: nn.Module
+    architecture: Architecture
+    curve: Sequence[Point]
+    best: Point
+    trained_weights: int
+    facts: dict[str, Any]
+    primary: bool = True
+
+
+def gather_tiles(
+    slides: Sequence[FoldSlide], classes: Sequence[str], max_per_slide: int, seed: int
+) -> FoldTiles:
+    """The labelled, not excluded tiles of a fold, at most so many per slide and class.
+
+    Raises:
+        HistotileError: Tables of different scale, no labelled tile for val, or a class without
+            tiles for train.
+    """
+    tables = {s.slide_id: s.tiles for s in slides}
+    chosen = {
+        role: select_tiles(
+            tables,
+            [s.slide_id for s in slides if s.role == role],
+            tuple(classes),
+            max_per_slide,
+            seed,
+        )
+        for role in ("train", "val")
+        if _has_slides(slides, role)
+    }
+    train, val = chosen["train"], chosen["val"]
+    if (train.tile_mpp, train.tile_px) != (val.tile_mpp, val.tile_px):
+        fact = f"train has {train.tile_px} px at {train.tile_mpp} um/px, val {val.tile_px} px at"
+        raise HistotileError("tiles", f"{fact} {val.tile_mpp}", "tile all slides again alike")
+    _check_classes(train, val)
+    return FoldTiles(tuple(slides), train, val)
+
+
+_REMEDY = "check labels, annotations (tile.labels) and split.folds: too few patients per class?"
+
+
+def _has_slides(slides: Sequence[FoldSlide], role: str) -> bool:
+    if not any(s.role == role for s in slides):
+        raise HistotileError("training", f"the fold has no slide of role {role}", _REMEDY)
+    return True
+
+
+def _check_classes(train: Selection, val: Selection) -> None:
+    if not len(val):
+        raise HistotileError("training", "no slide of role val has a labelled tile", _REMEDY)
+    counts = train.count()
+    missing = [name for name, count in counts.items() if not count]
+    if missing:
+        there = ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "none at all"
+        fact = f"no training tile is labelled {' or '.join(missing)} (there are: {there})"
+        raise HistotileError("training", fact, _REMEDY)
