@@ -45,14 +45,13 @@ rule embed:
         backbone=BACKBONE,
         code=digest("histotile.models.embedding"),
     shell:
-        "histotile embed {input.slide:q} {input.tiles:q} --backbone {params.backbone:q}"
+        "histotile embed {input.tiles:q} --backbone {params.backbone:q}"
         " --threads {threads} --output {output:q} > {log:q} 2>&1"
 
 
 rule train:
     """Train {wildcards.fold} on its training patients; its test patients stay unseen."""
     input:
-        cohort=CONFIG.cohort,
         folds="<results>/split/folds.csv",
         tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
         features=(
@@ -84,7 +83,7 @@ rule train:
         settings=settings("train"),
         code=digest("histotile.models.training"),
     shell:
-        "histotile train {input.cohort:q} {wildcards.fold} --folds {input.folds:q}"
+        "histotile train {wildcards.fold} --folds {input.folds:q}"
         " --tiles {params.tiles:q} --features {params.features:q} --classes {params.classes:q}"
         " --backbone {params.backbone:q} --threads {threads} --output {params.folder:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
@@ -93,7 +92,6 @@ rule train:
 rule export:
     """Write {wildcards.fold} as files other programs load, and check that they agree."""
     input:
-        cohort=CONFIG.cohort,
         model="<results>/train/{fold}/model.ckpt",
         folds="<results>/split/folds.csv",
         tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
@@ -107,5 +105,5 @@ rule export:
         settings=settings("export"),
         code=digest("histotile.exports.formats"),
     shell:
-        "histotile export {input.model:q} --cohort {input.cohort:q} --tiles {params.tiles:q}"
+        "histotile export {input.model:q} --tiles {params.tiles:q}"
         " --output {params.folder:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -29,8 +29,8 @@ rule predict:
         models="<results>/train",
         code=digest("histotile.models.prediction"),
     shell:
-        "histotile predict {params.models:q} {input.slide:q} {input.tiles:q} --folds {input.folds:q}"
-        " --slide-id {wildcards.slide_id:q} --threads {threads} --output {output:q} > {log:q} 2>&1"
+        "histotile predict {params.models:q} {input.tiles:q} --folds {input.folds:q}"
+        " --threads {threads} --output {output:q} > {log:q} 2>&1"
 
 
 rule aggregate:
@@ -114,7 +114,7 @@ rule heatmap:
         settings=settings("heatmap"),
         code=digest("histotile.results.heatmap", "histotile.slides.pixels"),
     shell:
-        "histotile heatmap {input.slide:q} {input.tiles:q} {input.predictions:q}"
+        "histotile heatmap {input.tiles:q} {input.predictions:q}"
         " --output {output.picture:q} --map {output.map:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 

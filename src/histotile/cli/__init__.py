@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from histotile import __version__
-from histotile.cli import models, results, slides
+from histotile.cli import apply, models, results, slides
 from histotile.cli.options import FILE
 from histotile.errors import HistotileError
 
@@ -23,7 +23,10 @@ class OrderedGroup(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=OrderedGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=OrderedGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, prog_name="histotile")
 @click.option("--config", type=FILE, help="YAML whose keys replace those of config/config.yaml.")
 @click.pass_context
@@ -37,7 +40,7 @@ def cli(context: click.Context, config: Path | None) -> None:
     context.obj = config
 
 
-for _verb in (*slides.VERBS, *models.VERBS, *results.VERBS):
+for _verb in (*slides.VERBS, *models.VERBS, *results.VERBS, *apply.VERBS):
     cli.add_command(_verb)
 
 

@@ -1,6 +1,7 @@
 """Options that several verbs share."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -67,7 +68,7 @@ def verb(section: str | None = None) -> Callable[[Callable[..., Any]], click.Com
 
 
 def _settings_options(section: str) -> Callable[[F], F]:
-    def parse(ctx: click.Context, _: click.Parameter, given: str | None) -> Section:
+    def parse(ctx: click.Context, _: click.Parameter, given: str | None) -> Any:
         return section_settings(section, given, ctx.params.pop("changes", ()))
 
     def decorate(function: F) -> F:
@@ -97,8 +98,7 @@ def section_settings(section: str, given: str | None, changes: tuple[str, ...] =
     Raises:
         HistotileError: Not JSON, an unknown key, or a value out of bounds.
     """
-    model = Config.model_fields[section].annotation
-    assert model is not None
+    model: Any = Config.model_fields[section].annotation
     if given is None:
         data = getattr(config_in_force(), section).model_dump(mode="json")
     else:
@@ -157,6 +157,21 @@ def backbone_option(function: F) -> F:
 def output_option(what: str) -> Callable[[F], F]:
     """The required `-o/--output PATH`."""
     return click.option("-o", "--output", type=PATH, required=True, help=what)
+
+
+def mpp_option(function: F) -> F:
+    """`--mpp`, for slides that do not know their scale."""
+    return click.option(
+        "--mpp", type=float, help="um/px at level 0, where the file is silent or wrong."
+    )(function)
+
+
+def threads_option(function: F) -> F:
+    """`--threads`, by default one per core."""
+    default = os.cpu_count() or 1
+    return click.option(
+        "--threads", type=click.IntRange(1), default=default, help="Threads; default: all cores."
+    )(function)
 
 
 class Progress:

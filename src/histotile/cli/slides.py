@@ -14,8 +14,10 @@ from histotile.cli.options import (
     PATH,
     Progress,
     classes_option,
+    mpp_option,
     output_option,
     section_settings,
+    threads_option,
     verb,
 )
 from histotile.config import Inspect, Mask, Synthesize, Tile
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from histotile.slides.annotations import Annotations
     from histotile.slides.inspection import Inspection
 
 
@@ -43,7 +46,7 @@ def synthesize(output: Path, processes: int, settings: Synthesize) -> None:
 @click.argument("slide", type=PATH)
 @output_option("JSON file of what was found.")
 @click.option("--slide-id", help="Id of the slide; default: its file name without suffix.")
-@click.option("--mpp", type=float, help="um/px at level 0, where the file is silent or wrong.")
+@mpp_option
 def inspect(
     slide: Path, output: Path, slide_id: str | None, mpp: float | None, settings: Inspect
 ) -> None:
@@ -83,23 +86,29 @@ def triage(inspections: Path, cohort: Path, output: Path, settings: Inspect) -> 
 @output_option("8-bit PNG over the whole slide: 255 tissue, 0 background.")
 @click.option("--inspection", type=FILE, help="What `inspect` found; default: inspect now.")
 @click.option("--overlay", type=PATH, help="Also draw the outline over the slide (JPEG or PNG).")
+@mpp_option
 def mask(
-    slide: Path, output: Path, inspection: Path | None, overlay: Path | None, settings: Mask
+    slide: Path,
+    output: Path,
+    inspection: Path | None,
+    overlay: Path | None,
+    mpp: float | None,
+    settings: Mask,
 ) -> None:
     """Find the tissue of SLIDE on an overview image."""
     import numpy as np
 
     from histotile.slides.tissue import draw_overlay
 
-    found = _inspect(slide, inspection)
+    found = look_at(slide, inspection, mpp)
     if found.verdict == "ok":
-        overview, tissue = _find_tissue(slide, found, settings)
+        overview, tissue = tissue_of(slide, found, settings)
     else:
         overview = np.full((64, 64, 3), 255, np.uint8)
         tissue = np.zeros((64, 64), bool)
-    _write_image(output, (tissue * np.uint8(255)).astype(np.uint8))
+    write_image(output, (tissue * np.uint8(255)).astype(np.uint8))
     if overlay:
-        _write_image(overlay, draw_overlay(overview, tissue))
+        write_image(overlay, draw_overlay(overview, tissue))
     click.echo(f"{found.slide_id}: {100 * tissue.mean():.1f} % tissue")
 
 
@@ -110,6 +119,8 @@ def mask(
 @click.option("--mask", "mask_path", type=FILE, help="Tissue mask; default: find tissue now.")
 @click.option("--annotation", type=FILE, help="Outlines: GeoJSON, ASAP or ImageScope XML, mask.")
 @click.option("--label", help="Label of the slide.")
+@mpp_option
+@threads_option
 @classes_option
 def tile(
     slide: Path,
@@ -118,33 +129,39 @@ def tile(
     mask_path: Path | None,
     annotation: Path | None,
     label: str | None,
+    mpp: float | None,
+    threads: int,
     classes: tuple[str, ...],
     settings: Tile,
 ) -> None:
     """Lay a grid of tiles over the tissue of SLIDE: where, how good, and with what label."""
     from histotile import tables
-    from histotile.slides.annotations import read_annotations
-    from histotile.slides.slide import Slide
+    from histotile.tiles.labels import SlideTruth
     from histotile.tiles.tabulate import tabulate
 
-    found = _inspect(slide, inspection)
-    if found.verdict != "ok":
-        columns, footer = tabulate(found, None, None, None, label, settings, classes)
-    else:
+    found = look_at(slide, inspection, mpp)
+    tissue = None
+    outlines = None
+    if found.verdict == "ok":
         tissue = (
             _read_mask(mask_path)
             if mask_path
-            else _find_tissue(slide, found, section_settings("mask", None))[1]
+            else tissue_of(slide, found, section_settings("mask", None))[1]
         )
-        with Slide.open(slide, found.mpp) as opened:
-            size = (opened.width, opened.height)
-            outlines = read_annotations(annotation, opened.bounds, size) if annotation else None
-            progress = Progress(f"tile {found.slide_id}")
-            columns, footer = tabulate(
-                found, opened, tissue, outlines, label, settings, classes, progress
-            )
+        outlines = _outlines(slide, found, annotation) if annotation else None
+    truth = SlideTruth(found.slide_id, classes, label, outlines)
+    progress = Progress(f"tile {found.slide_id}")
+    columns, footer = tabulate(found, tissue, truth, settings, threads, progress)
     tables.write_table(output, columns, tables.TILES, footer)
     click.echo(f"{found.slide_id}: {footer['counts']}")
+
+
+def _outlines(slide: Path, found: "Inspection", annotation: Path) -> "Annotations":
+    from histotile.slides.annotations import read_annotations
+    from histotile.slides.slide import Bounds
+
+    size = (found.width, found.height)
+    return read_annotations(annotation, Bounds(*found.bounds), size)
 
 
 def _inspection(path: Path) -> "Inspection":
@@ -155,23 +172,23 @@ def _inspection(path: Path) -> "Inspection":
     return Inspection.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
-def _inspect(slide: Path, inspection: Path | None) -> "Inspection":
+def look_at(slide: Path, inspection: Path | None, mpp: float | None = None) -> "Inspection":
+    """What `inspect` found, or finds now with the settings in force; then a bad slide stops."""
     if inspection:
         return _inspection(inspection)
     from histotile.slides.inspection import inspect_slide
 
-    found = inspect_slide(slide, slide.stem, section_settings("inspect", None))
+    found = inspect_slide(slide, slide.stem, section_settings("inspect", None), mpp)
     if found.verdict != "ok":
-        remedy = (
-            "give it with --mpp of `histotile inspect`" if found.problem == "mpp" else "replace it"
-        )
+        remedy = "give it with --mpp" if found.problem == "mpp" else "replace it"
         raise HistotileError(slide, found.reason or "cannot be used", remedy)
     return found
 
 
-def _find_tissue(
+def tissue_of(
     slide: Path, found: "Inspection", settings: Mask
 ) -> tuple["NDArray[np.uint8]", "NDArray[np.bool_]"]:
+    """The overview of a usable slide, and its tissue mask of the same shape."""
     from histotile.slides.pixels import read_overview
     from histotile.slides.slide import Slide
     from histotile.slides.tissue import find_tissue
@@ -182,7 +199,8 @@ def _find_tissue(
     return overview, find_tissue(overview, found.mpp * downsample, settings)
 
 
-def _write_image(path: Path, pixels: "NDArray[np.uint8]") -> None:
+def write_image(path: Path, pixels: "NDArray[np.uint8]") -> None:
+    """A PNG or JPEG, by the suffix; whole or not at all."""
     from PIL import Image
 
     from histotile.tables import replacing

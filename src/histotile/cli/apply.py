@@ -1,0 +1,113 @@
+"""The verb for new slides: a trained model, a slide, and everything up to its page."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from histotile.cli.options import PATH, Progress, config_in_force, mpp_option, threads_option, verb
+from histotile.cohort import Cohort, CohortSlide
+from histotile.config import Config
+from histotile.configfile import validate
+
+if TYPE_CHECKING:
+    from histotile.models.checkpoint import TrainedModel
+
+
+@verb()
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.argument("slide", type=PATH)
+@click.argument("output", type=PATH)
+@click.option("--slide-id", help="Id of the slide; default: its file name without suffix.")
+@click.option("--configuration", metavar="JSON", help="All settings; default: those in force.")
+@click.option(
+    "--batch-size", type=click.IntRange(1), default=32, help="Tiles at once; changes no result."
+)
+@mpp_option
+@threads_option
+def apply(
+    model: Path,
+    slide: Path,
+    output: Path,
+    slide_id: str | None,
+    configuration: str | None,
+    batch_size: int,
+    mpp: float | None,
+    threads: int,
+) -> None:
+    """Predict the new SLIDE with MODEL (all its folds): mask, tiles, heatmap and page in OUTPUT.
+
+    Scale and size of the tiles come from the model; nothing is trained. The folder is laid out as
+    results of the workflow are, so slides add up in it.
+    """
+    from histotile.cli.models import predict_to
+    from histotile.cli.painting import paint
+    from histotile.models.checkpoint import load_ensemble
+
+    config = (
+        validate(Config, json.loads(configuration), "--configuration")
+        if configuration
+        else config_in_force()
+    )
+    ensemble = load_ensemble(model)
+    config = _fit(config, ensemble[0])
+    name = slide_id or slide.stem
+    tiles = output / "tile" / f"{name}.parquet"
+    _tile(slide, name, output, config, mpp, threads)
+    predictions = output / "predict" / f"{name}.parquet"
+    predict_to(predictions, tiles, ensemble, batch_size, threads)
+    picture = output / "heatmap" / f"{name}.png"
+    paint(tiles, predictions, picture, picture.with_suffix(".tif"), config.heatmap)
+    _write_page(slide, name, output, config)
+    click.echo(f"{output / 'report/slides' / name}.html")
+
+
+def _fit(config: Config, model: "TrainedModel") -> Config:
+    """The settings with the classes and the tiles the model was trained on; no labels."""
+    data: dict[str, Any] = config.model_dump(mode="json")
+    tile = data["tile"]
+    tile["stride_px"] = max(1, round(tile["stride_px"] * model.tile_px / tile["tile_px"]))
+    tile |= {"mpp": model.tile_mpp, "tile_px": model.tile_px}
+    tile["labels"] |= {"source": "slide", "names": {}, "outside": None}
+    data["classes"] = list(model.classes)
+    if data["heatmap"]["class_name"] not in model.classes:
+        data["heatmap"]["class_name"] = None
+    return validate(Config, data, "settings for this model")
+
+
+def _tile(
+    slide: Path, name: str, output: Path, config: Config, mpp: float | None, threads: int
+) -> None:
+    from histotile import tables
+    from histotile.cli.slides import tissue_of, write_image
+    from histotile.slides.inspection import inspect_slide
+    from histotile.slides.tissue import draw_overlay
+    from histotile.tiles.labels import SlideTruth
+    from histotile.tiles.tabulate import tabulate
+
+    found = inspect_slide(slide, name, config.inspect, mpp)
+    tables.write_json(output / "inspect" / f"{name}.json", found.to_json())
+    tissue = None
+    if found.verdict == "ok":
+        overview, tissue = tissue_of(slide, found, config.mask)
+        write_image(output / "mask" / f"{name}.overlay.jpg", draw_overlay(overview, tissue))
+    else:
+        click.echo(f"{name}: {found.verdict}: {found.reason}", err=True)
+    truth = SlideTruth(name, config.classes)
+    progress = Progress(f"tile {name}")
+    columns, footer = tabulate(found, tissue, truth, config.tile, threads, progress)
+    tables.write_table(output / "tile" / f"{name}.parquet", columns, tables.TILES, footer)
+
+
+def _write_page(slide: Path, name: str, output: Path, config: Config) -> None:
+    from histotile.cli.gathering import Gathered
+    from histotile.reports.slide_page import render_slide_page
+    from histotile.tables import write_text
+
+    cohort = Cohort((CohortSlide(name, name, slide),), has_patients=False)
+    facts = Gathered(output, cohort, config, config.report).slide(cohort[name])
+    write_text(output / "report/slides" / f"{name}.html", render_slide_page(facts))
+
+
+VERBS = (apply,)

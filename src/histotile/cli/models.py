@@ -1,0 +1,203 @@
+"""Verbs that make and use models: split, embed, train, predict, export, pretrain."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from histotile import cohort as cohorts
+from histotile.cli.options import (
+    FILE,
+    FOLDER,
+    PATH,
+    Progress,
+    backbone_option,
+    classes_option,
+    output_option,
+    threads_option,
+    verb,
+)
+from histotile.config import Backbone, Export, Pretrain, Split, Train
+from histotile.errors import HistotileError
+
+if TYPE_CHECKING:
+    from histotile.models.checkpoint import TrainedModel
+
+BATCH = click.option(
+    "--batch-size", type=click.IntRange(1), default=32, help="Tiles at once; changes no result."
+)
+
+
+@verb("split")
+@click.argument("cohort", type=FILE)
+@click.option("--triage", type=FILE, help="Ledger; its quarantined slides are left out.")
+@output_option("CSV of folds: the role of each slide in each fold.")
+@classes_option
+def split(
+    cohort: Path, triage: Path | None, output: Path, classes: tuple[str, ...], settings: Split
+) -> None:
+    """Divide the patients of COHORT into folds; no patient stands in two."""
+    import csv
+
+    from histotile.tiles.folds import write_folds
+    from histotile.tiles.splits import make_folds
+
+    found = cohorts.read_cohort(cohort)
+    unusable = set()
+    if triage:
+        with triage.open(newline="", encoding="utf-8") as handle:
+            rows = list(csv.DictReader(handle))
+        unusable = {row["slide_id"] for row in rows if row["verdict"] != "ok"}
+    slides = [s for s in found.slides if s.slide_id not in unusable]
+    write_folds(output, make_folds(slides, settings, classes, found.has_patients))
+    if not found.has_patients:
+        click.echo("Attention: no patient_id given; patient leakage cannot be excluded")
+
+
+@verb()
+@click.argument("tiles", type=FILE)
+@output_option("HDF5: `coords` (N, 2) level-0 px, `features` (N, D) float16.")
+@backbone_option
+@BATCH
+@threads_option
+def embed(tiles: Path, output: Path, backbone: Backbone, batch_size: int, threads: int) -> None:
+    """Run the tiles of a slide (table TILES) through the frozen backbone; keep the features."""
+    from histotile.models.embedding import embed_slide
+
+    progress = Progress(f"embed {tiles.stem}")
+    embed_slide(tiles, backbone, batch_size, threads, progress).write(output)
+
+
+@verb("train")
+@click.argument("fold")
+@click.option("--folds", type=FILE, required=True, help="Fold table.")
+@click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables.")
+@click.option("--features", type=PATH, help="Folder of features (strategy `fixed`).")
+@click.option("--devices", type=click.IntRange(1), default=1, help="GPUs, or CPU processes.")
+@output_option("Folder: model.ckpt, curves.csv, curves.svg, summary.json.")
+@classes_option
+@backbone_option
+@threads_option
+def train(
+    fold: str,
+    folds: Path,
+    tiles: Path,
+    features: Path | None,
+    devices: int,
+    output: Path,
+    classes: tuple[str, ...],
+    backbone: Backbone,
+    threads: int,
+    settings: Train,
+) -> None:
+    """Train FOLD (fold0, fold1, ...) on its training patients; stop early on its val patients."""
+    from histotile.models.fold import FoldSlide, Machine
+    from histotile.models.training import train_fold
+
+    slides = [
+        FoldSlide(
+            slide_id=row["slide_id"],
+            patient_id=row["patient_id"],
+            role=row["role"],
+            tiles=tiles / f"{row['slide_id']}.parquet",
+            features=features / f"{row['slide_id']}.h5" if features else None,
+        )
+        for row in _fold_rows(folds)
+        if f"fold{row['fold']}" == fold and row["role"] != "test"
+    ]
+    if not slides:
+        raise HistotileError(folds, f"it has no slides for {fold}", "name a fold, e.g. fold0")
+    machine = Machine(devices, threads, progress=Progress(fold, "steps"))
+    summary = train_fold(output, slides, classes, backbone, settings, machine)
+    click.echo(f"{fold}: {summary['best']}, {summary['seconds']:.0f} s")
+
+
+@verb()
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.argument("tiles", type=FILE)
+@click.option("--folds", type=FILE, help="Fold table: only folds that tested the slide predict it.")
+@output_option("Parquet: tile_id, x, y (level-0 px), one prob_<class> per class.")
+@BATCH
+@threads_option
+def predict(
+    model: Path, tiles: Path, folds: Path | None, output: Path, batch_size: int, threads: int
+) -> None:
+    """Predict the tiles of a slide (table TILES) with MODEL: a folder of folds, a fold, a file."""
+    from histotile.models.checkpoint import load_ensemble
+    from histotile.tables import read_footer
+
+    members = _judges(model, folds, read_footer(tiles)["slide_id"]) if folds else [model]
+    ensemble = [found for path in members for found in load_ensemble(path)]
+    predict_to(output, tiles, ensemble, batch_size, threads)
+
+
+def predict_to(
+    output: Path, tiles: Path, ensemble: "list[TrainedModel]", batch_size: int, threads: int
+) -> None:
+    """Write the prediction table of a slide, and say how fast it went.
+
+    Speed stands on the terminal and not in the table: the same tiles give the same bytes.
+    """
+    from histotile.models.prediction import predict_slide
+    from histotile.tables import prediction_schema, read_footer, write_table
+
+    slide_id = read_footer(tiles)["slide_id"]
+    progress = Progress(f"predict {slide_id}")
+    found = predict_slide(tiles, ensemble, batch_size, threads, progress=progress)
+    speed = {name: found.facts.pop(name) for name in ("tiles_per_s", "waiting_share")}
+    footer = {"slide_id": slide_id, **found.facts}
+    write_table(output, found.columns, prediction_schema(found.classes), footer)
+    click.echo(
+        f"{slide_id}: {len(found.columns['x'])} tiles, {speed['tiles_per_s']:.0f} tiles/s, "
+        f"{100 * speed['waiting_share']:.0f} % of the time waiting for tiles"
+    )
+
+
+@verb("export")
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables to compare on.")
+@output_option("Folder: one folder per format, and parity.json.")
+def export(model: Path, tiles: Path, output: Path, settings: Export) -> None:
+    """Write MODEL for other programs, and check on real tiles that each says the same."""
+    from histotile.exports.formats import export_model
+    from histotile.models.checkpoint import load_ensemble
+    from histotile.tiles.sampling import sample_tiles
+
+    found = load_ensemble(model)
+    if len(found) > 1:
+        raise HistotileError(model, f"holds {len(found)} models", "export one fold at a time")
+    sample = sample_tiles(sorted(tiles.glob("*.parquet")), settings.tiles)
+    for parity in export_model(found[0], output, sample, settings):
+        click.echo(str(parity))
+
+
+@verb("pretrain")
+@click.argument("kind", type=click.Choice(["natural", "histology"]))
+@click.argument("output", type=PATH)
+def pretrain(kind: Any, output: Path, settings: Pretrain) -> None:
+    """Make a small backbone again: on procedural pictures, or on synthetic H&E of other organs."""
+    from histotile.models.pretraining import pretrain as teach
+
+    progress = Progress(kind, "pictures")
+    found = teach(kind, output, settings, lambda done, total, _: progress(done, total))
+    click.echo(f"{output}: {found.accuracy} (by chance {found.chance}), {found.seconds:.0f} s")
+
+
+def _fold_rows(path: Path) -> list[dict[str, Any]]:
+    from histotile.tiles.folds import read_folds
+
+    columns = read_folds(path)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _judges(model: Path, folds: Path, slide_id: str) -> list[Path]:
+    """The folds that tested the slide; all of them for a slide outside the fold table."""
+    rows = _fold_rows(folds)
+    tested = {r["fold"] for r in rows if r["slide_id"] == slide_id and r["role"] == "test"}
+    known = any(r["slide_id"] == slide_id for r in rows)
+    if known and not tested:
+        raise HistotileError(slide_id, "no fold tests it", "split again")
+    return [model / f"fold{fold}" for fold in sorted(tested or {r["fold"] for r in rows})]
+
+
+VERBS = (split, embed, train, predict, export, pretrain)

@@ -1,0 +1,187 @@
+"""Verbs that turn predictions into results: aggregate, evaluate, heatmap, report."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from histotile import cohort as cohorts
+from histotile.cli.options import (
+    FILE,
+    FOLDER,
+    PATH,
+    Progress,
+    classes_option,
+    config_in_force,
+    output_option,
+    section_settings,
+    verb,
+)
+from histotile.config import Aggregate, Config, Evaluate, Heatmap, Report
+from histotile.configfile import validate
+
+if TYPE_CHECKING:
+    from histotile.results.aggregation import FoldSlide
+
+
+@verb("aggregate")
+@click.argument("predictions", type=FOLDER)
+@click.option("--folds", type=FILE, help="Fold table of trained slides.")
+@click.option("--cohort", type=FILE, help="Instead of folds: cohort file of new slides.")
+@click.option("--slides", type=PATH, required=True, help="CSV of slide scores to write.")
+@click.option("--patients", type=PATH, help="CSV of patient scores to write.")
+@classes_option
+def aggregate(
+    predictions: Path,
+    folds: Path | None,
+    cohort: Path | None,
+    slides: Path,
+    patients: Path | None,
+    classes: tuple[str, ...],
+    settings: Aggregate,
+) -> None:
+    """Turn the tile probabilities in the folder PREDICTIONS into slide and patient scores."""
+    from histotile.results.aggregation import aggregate_cohort
+
+    members = _members(folds, cohort)
+    probabilities = (
+        (m.slide_id, _probabilities(predictions, m.slide_id, classes)) for m in members
+    )
+    by_slide, by_patient = aggregate_cohort(members, probabilities, classes, settings)
+    _write_csv(slides, by_slide)
+    if patients:
+        _write_csv(patients, by_patient)
+    scored = sum(n > 0 for n in by_slide["n_tiles"])
+    click.echo(f"{scored} of {len(members)} slides have tiles and a score")
+
+
+@verb("evaluate")
+@click.argument("cohort", type=FILE)
+@click.option("--folds", type=FILE, required=True, help="Fold table.")
+@click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables.")
+@click.option("--predictions", type=FOLDER, required=True, help="Folder of prediction tables.")
+@click.option("--aggregate", "pooling", metavar="JSON", help="Section `aggregate`.")
+@click.option("--metrics", type=PATH, required=True, help="CSV to write.")
+@click.option("--evaluation", type=PATH, required=True, help="JSON to write, for the report.")
+@click.option("--roc", type=PATH, required=True, help="SVG to write.")
+@classes_option
+def evaluate(
+    cohort: Path,
+    folds: Path,
+    tiles: Path,
+    predictions: Path,
+    pooling: str | None,
+    metrics: Path,
+    evaluation: Path,
+    roc: Path,
+    classes: tuple[str, ...],
+    settings: Evaluate,
+) -> None:
+    """Measure held-out predictions of COHORT, with intervals, beside a colour-only baseline."""
+    from histotile import tables
+    from histotile.results.aggregation import fold_slides
+    from histotile.results.curves import draw_roc
+    from histotile.results.evaluation import evaluate as measure
+    from histotile.results.units import slide_tiles
+    from histotile.tiles.folds import read_folds
+
+    table = read_folds(folds)
+    slides = []
+    for member in fold_slides(table):
+        path = tiles / f"{member.slide_id}.parquet"
+        source = tables.read_footer(path)["labels_source"]
+        guesses = tables.read_table(predictions / f"{member.slide_id}.parquet")
+        slides.append(slide_tiles(member, tables.read_table(path), guesses, source, classes))
+    has_patients = cohorts.read_cohort(cohort).has_patients
+    pool: Aggregate = section_settings("aggregate", pooling)
+    found = measure(slides, table, classes, settings, pool, has_patients)
+    _write_csv(metrics, found.metrics)
+    _write_csv(metrics.with_name("confusion.csv"), found.confusion)
+    tables.write_json(evaluation, found.summary)
+    tables.write_text(roc, draw_roc(found.curves))
+
+
+@verb("heatmap")
+@click.argument("tiles", type=FILE)
+@click.argument("predictions", type=FILE)
+@output_option("PNG: probability over the slide, with scale bar, colour bar and contour.")
+@click.option("--map", "map_path", type=PATH, help="Float TIFF of the raw map to write.")
+def heatmap(
+    tiles: Path, predictions: Path, output: Path, map_path: Path | None, settings: Heatmap
+) -> None:
+    """Paint the probabilities of a slide (tables TILES and PREDICTIONS) over its overview."""
+    from histotile.cli.painting import paint
+
+    paint(tiles, predictions, output, map_path, settings)
+
+
+@verb("report")
+@click.argument("results", type=FOLDER)
+@click.option("--cohort", type=FILE, required=True, help="The cohort file.")
+@click.option("--configuration", metavar="JSON", help="All settings; default: those in force.")
+def report(results: Path, cohort: Path, configuration: str | None, settings: Report) -> None:
+    """Write the pages of the folder RESULTS: report/index.html and one per slide beside it."""
+    from histotile.cli.gathering import Gathered
+    from histotile.reports.cohort_page import render_cohort_page
+    from histotile.reports.slide_page import render_slide_page
+    from histotile.reports.summary import summary_lines
+    from histotile.tables import write_text
+
+    config = (
+        validate(Config, json.loads(configuration), "--configuration")
+        if configuration
+        else config_in_force()
+    )
+    gathered = Gathered(results, cohorts.read_cohort(cohort), config, settings)
+    summaries = []
+    progress = Progress("report", "slides")
+    slides = gathered.cohort.slides
+    for done, slide in enumerate(slides, 1):
+        facts = gathered.slide(slide)
+        write_text(results / "report/slides" / f"{slide.slide_id}.html", render_slide_page(facts))
+        summaries.append(gathered.summary(facts))
+        progress(done, len(slides))
+    cohort_facts = gathered.whole(summaries)
+    page = results / "report/index.html"
+    write_text(page, render_cohort_page(cohort_facts))
+    lines = summary_lines(cohort_facts, page)
+    write_text(results / "report/summary.txt", "\n".join(lines) + "\n")
+    click.echo("\n".join(lines))
+
+
+def _members(folds: Path | None, cohort: Path | None) -> "list[FoldSlide]":
+    from histotile.results.aggregation import FoldSlide, fold_slides
+    from histotile.tiles.folds import read_folds
+
+    if folds:
+        return fold_slides(read_folds(folds))
+    if not cohort:
+        raise click.UsageError("give --folds (trained slides) or --cohort (new slides)")
+    slides = cohorts.read_cohort(cohort).slides
+    return [FoldSlide(s.slide_id, s.patient_id, s.label, s.site, "new") for s in slides]
+
+
+def _probabilities(folder: Path, slide_id: str, classes: Sequence[str]) -> Any:
+    import numpy as np
+
+    from histotile.tables import read_table
+
+    table = read_table(folder / f"{slide_id}.parquet")
+    return np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
+
+
+def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    from histotile.tables import write_text
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    write_text(path, text.getvalue())
+
+
+VERBS = (aggregate, evaluate, heatmap, report)
