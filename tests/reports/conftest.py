@@ -102,6 +102,7 @@ def make_slide(picture: bytes) -> Callable[..., SlideFacts]:
                 "mpp": 0.49912,
                 "mpp_source": "openslide.mpp-x",
                 "checksum": "5f3c2f0e" * 8,
+                "warnings": ["the TIFF tags say another mpp"],
             },
             patient_id="P7",
             site="North",

@@ -43,7 +43,7 @@ def browser(tmp_path: Path) -> Iterator[Any]:
     ):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=Service(driver))
+    chrome: Any = webdriver.Chrome(options=options, service=Service(driver))
     chrome.get("about:blank")
     chrome.get_log("performance")  # forget what the start page asked for
     yield chrome

@@ -29,6 +29,7 @@ def test_numbers_shown_are_the_numbers_given(make_slide: Make, read: Read) -> No
         "0.4991 µm/px openslide.mpp-x",
         "0.987 x 12,345, y 67,890",
         "46,000 × 32,914 px",
+        "Worth knowing the TIFF tags say another mpp",
         "5f3c2f0e" * 8,
         "resnet18-3f9a",
         '"min_tissue_fraction": 0.37',

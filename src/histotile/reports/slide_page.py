@@ -6,7 +6,7 @@ from histotile.reports.rendering import list_banners, render
 
 _INSPECTED = (
     "verdict problem reason path format vendor width height levels mpp mpp_source objective_power "
-    "checksum"
+    "checksum warnings"
 )
 _TILED = "tile_mpp tile_px size_level0_px labels_source settings histotile code"
 _COUNTED = "labels ignored_names excluded"
