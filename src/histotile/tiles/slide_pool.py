@@ -1,0 +1,45 @@
+"""A bounded number of open slides."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from pathlib import Path
+
+from histotile.slides.slide import Slide
+
+
+class SlidePool:
+    """Open slides by path, the least recently used closed when there are too many.
+
+    For one thread. Worker processes open their own: a file handle that crossed a fork would share
+    its position with the parent's and return somebody else's pixels.
+
+    Args:
+        limit: Most slides open at once.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._slides: OrderedDict[Path, Slide] = OrderedDict()
+        self._process = os.getpid()
+
+    def get(self, path: Path, mpp: float) -> Slide:
+        """The open slide; stays open until `limit` others were asked for."""
+        if self._process != os.getpid():
+            self._slides, self._process = OrderedDict(), os.getpid()
+        if path in self._slides:
+            self._slides.move_to_end(path)
+            return self._slides[path]
+        while len(self._slides) >= self._limit:
+            self._slides.popitem(last=False)[1].close()
+        self._slides[path] = Slide.open(path, mpp)
+        return self._slides[path]
+
+    def __len__(self) -> int:
+        """Number of slides now open."""
+        return len(self._slides)
+
+    def __reduce__(self) -> tuple[type[SlidePool], tuple[int]]:
+        """An empty pool where it arrives."""
+        return type(self), (self._limit,)

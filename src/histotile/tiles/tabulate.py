@@ -1,0 +1,218 @@
+"""The tile table of a slide: where its tiles lie, what they show, which are used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile import tables
+from histotile.config import Quality, Tile
+from histotile.errors import HistotileError
+from histotile.slides import quality
+from histotile.slides.inspection import Inspection
+from histotile.slides.pixels import UnreadableTile, read_tile
+from histotile.slides.slide import Slide
+from histotile.tiles.grid import Grid, plan_grid, tissue_fractions
+from histotile.tiles.labels import SlideTruth, ignored_names, label_tiles
+
+Progress = Callable[[int, int], None]
+_MEASURES = ("sharpness", "pen_fraction", "fold_fraction", *tables.COLOUR)
+_TILES_AT_ONCE = 64
+UNREADABLE = "unreadable"
+
+
+def tabulate(
+    inspection: Inspection,
+    mask: NDArray[np.bool_] | None,
+    truth: SlideTruth,
+    settings: Tile,
+    threads: int,
+    progress: Progress | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Columns of `tables.TILES` and the footer that later stages read instead of the config.
+
+    1. Lay the grid over the scanned area; keep tiles with enough tissue.
+    2. Label them from outlines or from the slide.
+    3. Read each once, in reading order; measure colour, sharpness, pen and folds.
+    4. Mark artefacts; note in `excluded` the first mark of `quality.exclude` that applies.
+
+    Damaged tiles stay in the table with null measures and excluded = "unreadable". A quarantined
+    slide, one smaller than a tile, or one without tissue gives a table of zero rows and the reason
+    in the footer. Memory does not grow with the slide beyond the table itself.
+
+    Args:
+        inspection: Facts about the slide, mpp included; the file is opened from its path.
+        mask: True for tissue, (height, width), covering the whole slide; None: all is tissue.
+        truth: Classes, label and outlines of the slide.
+        settings: The tile section of the config.
+        threads: Reader threads.
+        progress: Called with tiles done and tiles in total.
+
+    Raises:
+        HistotileError: Tiles finer than the slide; a mask of another shape than the slide; a label
+            that is no class or contradicts the outlines.
+    """
+    footer = _facts(inspection, truth, settings)
+    if inspection.verdict != "ok" or inspection.mpp is None:
+        return _columns(*_nothing()), footer
+    downsamples = [level["downsample"] for level in inspection.levels]
+    name, bounds, mpp = inspection.slide_id, inspection.bounds, inspection.mpp
+    grid = plan_grid(name, bounds, mpp, downsamples, settings)
+    x, y, tissue = _tissue_tiles(inspection, mask, grid, settings.min_tissue_fraction)
+    labels, overlap = label_tiles(x, y, grid.size_level0_px, truth, settings.labels)
+    with Slide.open(Path(inspection.path), mpp) as slide:
+        measures = measure_tiles(slide, x, y, settings, threads, progress)
+    marks, excluded = mark_tiles(measures, settings.quality)
+    footer |= {
+        "size_level0_px": grid.size_level0_px,
+        "stride_level0_px": grid.stride_level0_px,
+        "reason": grid.empty_reason or (None if len(x) else "no tissue found"),
+        "counts": _counts(grid.count, labels, excluded, truth, settings),
+    }
+    columns = _columns(x, y, tissue, labels, overlap, measures)
+    return columns | marks | {"excluded": excluded}, footer
+
+
+def measure_tiles(
+    slide: Slide,
+    x: NDArray[np.int32],
+    y: NDArray[np.int32],
+    settings: Tile,
+    threads: int,
+    progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """Sharpness, pen and fold fraction, mean and SD of R, G, B of every tile, (tiles, 9).
+
+    A row of NaN where the slide is damaged. Each tile's pixels are read once and let go.
+    """
+    measures = np.full((len(x), len(_MEASURES)), np.nan, np.float32)
+
+    def measure(tile: int) -> None:
+        try:
+            rgb = read_tile(slide, int(x[tile]), int(y[tile]), settings.mpp, settings.tile_px)
+        except UnreadableTile:
+            return
+        mean, sd = cv2.meanStdDev(rgb)
+        measures[tile] = (*quality.measure(rgb), *mean[:, 0], *sd[:, 0])
+
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(x), _TILES_AT_ONCE):
+            stop = min(start + _TILES_AT_ONCE, len(x))
+            for done in pool.map(measure, range(start, stop)):
+                assert done is None  # fetched so that an error in a thread is raised here
+            if progress is not None:
+                progress(stop, len(x))
+    return measures
+
+
+def mark_tiles(
+    measures: NDArray[np.float32], settings: Quality
+) -> tuple[dict[str, NDArray[np.bool_]], list[str | None]]:
+    """The marks blur, pen and fold of every tile, and why it is not used (None: it is)."""
+    readable = ~np.isnan(measures[:, 0])
+    found = quality.mark(*measures[readable, :3].T, settings)
+    marks = {name: np.zeros(len(measures), bool) for name in ("blur", "pen", "fold")}
+    excluded = np.full(len(measures), None, object)
+    for name, values in found.items():
+        marks[name][readable] = values
+    for name in reversed(settings.exclude):
+        excluded[marks[name]] = name
+    excluded[~readable] = UNREADABLE
+    return marks, excluded.tolist()
+
+
+def _tissue_tiles(
+    inspection: Inspection, mask: NDArray[np.bool_] | None, grid: Grid, least: float
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    if mask is None:
+        x, y = grid.positions()
+        return x, y, np.ones(len(x), np.float32)
+    expected = mask.shape[1] * inspection.height / inspection.width
+    if abs(mask.shape[0] - expected) > 1.5 + 0.01 * expected:
+        raise HistotileError(
+            f"mask of slide {inspection.slide_id}",
+            f"{mask.shape[1]} x {mask.shape[0]} px do not cover a slide of {inspection.width} x "
+            f"{inspection.height} px",
+            "make the mask again from this slide",
+        )
+    fractions = tissue_fractions(mask, (inspection.width, inspection.height), grid)
+    rows, columns = np.nonzero(fractions >= least - 1e-6)
+    return grid.columns[columns], grid.rows[rows], fractions[rows, columns]
+
+
+def _nothing() -> tuple[Any, ...]:
+    ints, floats = np.empty(0, np.int32), np.empty(0, np.float32)
+    return ints, ints, floats, [], floats, np.empty((0, len(_MEASURES)), np.float32)
+
+
+def _columns(
+    x: NDArray[np.int32],
+    y: NDArray[np.int32],
+    tissue: NDArray[np.float32],
+    labels: list[str | None],
+    overlap: NDArray[np.float32],
+    measures: NDArray[np.float32],
+) -> dict[str, Any]:
+    """The columns by name; unknown numbers are masked, so that the table holds null, not NaN."""
+    return {
+        "tile_id": np.arange(len(x), dtype=np.int32),
+        "x": x,
+        "y": y,
+        "tissue_fraction": tissue,
+        "label": labels,
+        "overlap": np.ma.masked_invalid(overlap),
+        **{n: np.ma.masked_invalid(v) for n, v in zip(_MEASURES, measures.T, strict=True)},
+        **{name: np.zeros(len(x), bool) for name in ("blur", "pen", "fold")},
+        "excluded": [None] * len(x),
+    }
+
+
+def _facts(inspection: Inspection, truth: SlideTruth, settings: Tile) -> dict[str, Any]:
+    """The footer, as for a table of zero rows."""
+    return {
+        "slide_id": inspection.slide_id,
+        "path": str(inspection.path),
+        "mpp": inspection.mpp,
+        "mpp_source": inspection.mpp_source,
+        "tile_mpp": settings.mpp,
+        "tile_px": settings.tile_px,
+        "stride_px": settings.stride_px,
+        "size_level0_px": None,
+        "stride_level0_px": None,
+        "width": inspection.width,
+        "height": inspection.height,
+        "bounds": list(inspection.bounds),
+        "classes": list(truth.classes),
+        "labels_source": settings.labels.source,
+        "slide_label": truth.label,
+        "settings": settings.model_dump(mode="json"),
+        "counts": _counts(0, [], [], truth, settings),
+        "verdict": inspection.verdict,
+        "reason": inspection.reason,
+        "code": tables.digest(__name__),
+    }
+
+
+def _counts(
+    grid: int,
+    labels: list[str | None],
+    excluded: list[str | None],
+    truth: SlideTruth,
+    settings: Tile,
+) -> dict[str, Any]:
+    by_label = Counter(labels)
+    return {
+        "grid": grid,
+        "no_tissue": grid - len(labels),
+        "tiles": len(labels),
+        "excluded": dict(sorted(Counter(e for e in excluded if e is not None).items())),
+        "labels": {**{c: by_label[c] for c in truth.classes}, "none": by_label[None]},
+        "ignored_names": ignored_names(truth, settings.labels),
+    }
