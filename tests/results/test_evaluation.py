@@ -181,5 +181,17 @@ def test_three_classes(make_cohort: Callable[..., Cohort]) -> None:
     assert len(found.confusion["count"]) == 3 * 2 * 9
 
 
+def test_poor_calls_of_good_ranks_are_told_once(make_cohort: Callable[..., Cohort]) -> None:
+    slides, folds = make_cohort(signal=3.0)
+    confident = []
+    for t in slides:  # every score above one half: ranks stay, calls are all `tumour`
+        p = 0.6 + 0.4 * t.probabilities[:, 1]
+        confident.append(replace(t, probabilities=np.stack([1 - p, p], axis=1)))
+    told = [w for w in run((confident, folds)).summary["warnings"] if "choose a threshold" in w]
+    assert [w.split()[1] for w in told] == ["tile", "slide"]
+    honest = run((slides, folds)).summary["warnings"]
+    assert not any("choose a threshold" in w and "tile" in w for w in honest)
+
+
 def test_same_seed_same_numbers(make_cohort: Callable[..., Cohort]) -> None:
     assert run(make_cohort()).metrics == run(make_cohort()).metrics

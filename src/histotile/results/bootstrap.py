@@ -19,7 +19,7 @@ from histotile.results.metrics import (
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 
-_MAX_BINS = 8192  # distinct scores kept apart in resamples; the value itself is always exact
+_MAX_BINS = 2048  # distinct scores kept apart in resamples; the value itself is always exact
 _CHUNK = 128  # resamples computed together: bounds memory to some 10 MB per array
 
 

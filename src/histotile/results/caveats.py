@@ -10,6 +10,7 @@ from histotile.results.units import Patients, SlideTiles
 
 _FEW_PATIENTS = 10  # per class; below it percentile intervals are known to be too narrow
 _NAMED = 10  # slides named in one sentence
+_POOR_CALLS = 0.15  # how far balanced accuracy may lag behind AUROC before a word is due
 
 
 def caveats(
@@ -28,14 +29,17 @@ def caveats(
         classes: Names in order.
         has_patients: Whether the cohort knows patients.
     """
-    found = [
+    distinct = rows
+    if len(patients.ids) == len(slides):  # one slide each: patients would repeat slides
+        distinct = [row for row in rows if row["level"] != "patient"]
+    return [
         *_about_patients(patients, classes, has_patients),
         *_about_labels(slides),
         *_about_slides(slides),
-        *_about_folds(rows),
-        *_about_colour(rows),
+        *_about_folds(distinct),
+        *_about_colour(distinct),
+        *_about_calls(distinct),
     ]
-    return found
 
 
 def _about_patients(patients: Patients, classes: Sequence[str], has_patients: bool) -> list[str]:
@@ -118,3 +122,22 @@ def _about_colour(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         and row["lower"] is not None
         and row["lower"] <= 0
     ]
+
+
+def _about_calls(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Levels whose scores rank well while the class of the highest score is often wrong."""
+    overall = {
+        (row["level"], row["metric"]): row["value"]
+        for row in rows
+        if row["model"] == "network" and row["fold"] == "mean" and row["value"] is not None
+    }
+    found = []
+    for (level, metric), ranked in overall.items():
+        called = overall.get((level, "balanced_accuracy"))
+        if metric == "auroc" and called is not None and ranked - called > _POOR_CALLS:
+            found.append(
+                f"At {level} level scores rank well (AUROC {ranked:.2f}) but the class of the "
+                f"highest score is often wrong (balanced accuracy {called:.2f}): choose a "
+                f"threshold on validation data before calling {level}s."
+            )
+    return found
