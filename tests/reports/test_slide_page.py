@@ -2,6 +2,8 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from histotile.reports.facts import SlideFacts, SlideScore
 from histotile.reports.slide_page import render_slide_page
 
@@ -76,6 +78,22 @@ def test_new_slide_without_label_is_predicted_by_the_ensemble(make_slide: Make, 
     assert "the ensemble of all folds" in page.text
     assert "not the label" not in page.text
     assert not [link for link in page.values("href") if "index.html" in link]
+
+
+@pytest.mark.parametrize(
+    ("fold", "words"),
+    [
+        ("0", "Predicted by the model of fold 0 never trained on this slide"),
+        ("holdout", "Predicted by the ensemble of all folds fixed test set"),
+        ("new", "Predicted by the ensemble of all folds Tiles used"),
+        (None, "Predicted by the ensemble of all folds Tiles used"),
+    ],
+)
+def test_page_says_which_model_predicted(
+    fold: str | None, words: str, make_slide: Make, read: Read
+) -> None:
+    score = SlideScore({"healthy": 0.4, "lesion": 0.6}, "lesion", fold)
+    assert words in read(render_slide_page(make_slide(score=score))).text
 
 
 def test_pages_tell_of_inherited_labels_and_unknown_patients(make_slide: Make, read: Read) -> None:

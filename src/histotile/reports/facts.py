@@ -16,7 +16,8 @@ Picture = bytes | NDArray[np.uint8]  # an encoded PNG, JPEG or WebP, or RGB (h, 
 class SlideScore:
     """The score of a slide: one number of 0-1 per class (None without tiles), and the class chosen.
 
-    `fold` names the fold whose model predicted the slide; None for an ensemble.
+    `fold` names the fold whose model predicted the slide; any other word, or None, stands for the
+    ensemble ("holdout": slide of the fixed test set; "new": none of the cohort).
     """
 
     scores: Mapping[str, float | None]

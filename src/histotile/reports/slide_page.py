@@ -3,6 +3,7 @@
 from histotile.reports.facts import SlideFacts
 from histotile.reports.fates import covered_mm2, list_fates
 from histotile.reports.rendering import list_banners, render
+from histotile.results.aggregation import HOLDOUT
 
 _INSPECTED = (
     "verdict problem reason path format vendor width height levels mpp mpp_source objective_power "
@@ -27,5 +28,16 @@ def render_slide_page(facts: SlideFacts) -> str:
         fates=list_fates(facts.counts),
         area_mm2=covered_mm2(tiles),
         banners=list_banners(facts.has_patients, tiles.get("labels_source")),
+        predictor=_predictor(facts),
         quarantined=facts.inspection.get("verdict") == "quarantined",
     )
+
+
+def _predictor(facts: SlideFacts) -> tuple[str, str | None]:
+    """Which model predicted the slide, and whether it can have seen the slide in training."""
+    fold = facts.score.fold if facts.score else None
+    if fold == HOLDOUT:
+        return "the ensemble of all folds", "fixed test set: none of them was trained on this slide"
+    if fold is not None and fold.isdigit():
+        return f"the model of fold {fold}", "never trained on this slide"
+    return "the ensemble of all folds", None
