@@ -49,6 +49,7 @@ def write_pyramid(
         with tifffile.TiffWriter(temporary, bigtiff=big) as tiff:
             base = _base(world, quality, levels[0] if levels else None, progress)
             _write(tiff, base, (world.width, world.height), world, flavour)
+            next(base, None)  # the writer stops at the last tile; its row goes down only after it
             for level in levels:
                 _write(tiff, level.tiles(), (level.width, level.height), None, flavour)
 
