@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histotile.errors import HistotileError
-from histotile.results.maps import Layout, probability_map, read_map, write_map
+from histotile.results.maps import Layout, ProbabilityMap, probability_map, read_map, write_map
 
 CLASSES = ("healthy", "tumour")
 
@@ -72,6 +72,18 @@ def test_map_on_disk_is_plain_float_tiff_that_tells_its_place(tmp_path: Path) ->
         assert tiff.pages.first.dtype == np.float32
         assert tiff.pages.first.get_resolution("MICROMETER")[0] == pytest.approx(1 / 56.35)
     assert [p.name for p in tmp_path.iterdir()] == ["map.tif"]
+
+
+@pytest.mark.parametrize("mpp", [None, 0.0])
+def test_map_of_unknown_scale_or_a_single_cell_is_written_too(
+    tmp_path: Path, mpp: float | None
+) -> None:
+    found = ProbabilityMap(np.full((2, 1, 1), np.nan, np.float32), CLASSES, 0, 0, 1, 1)
+    write_map(tmp_path / "map.tif", found, mpp, {})
+    read, note = read_map(tmp_path / "map.tif")
+    assert read.values.shape == (2, 1, 1)
+    assert np.isnan(read.values).all()
+    assert note["mpp"] == mpp
 
 
 def test_strange_files_are_refused(tmp_path: Path) -> None:

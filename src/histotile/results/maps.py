@@ -115,7 +115,9 @@ def probability_map(
     return ProbabilityMap(values, tuple(classes), layout.x0, layout.y0, layout.stride, covered)
 
 
-def write_map(path: Path, found: ProbabilityMap, mpp: float, facts: Mapping[str, Any]) -> None:
+def write_map(
+    path: Path, found: ProbabilityMap, mpp: float | None, facts: Mapping[str, Any]
+) -> None:
     """A TIFF of 32-bit floats, one page per class, that says where on the slide it lies.
 
     Its ImageDescription is JSON: classes, x0, y0, step and covered (level-0 px), mpp (um per
@@ -125,14 +127,14 @@ def write_map(path: Path, found: ProbabilityMap, mpp: float, facts: Mapping[str,
     Args:
         path: Where; whole or not at all.
         found: The map.
-        mpp: Micrometres per level-0 px.
+        mpp: Micrometres per level-0 px; None (or 0) if unknown: the TIFF then has no resolution.
         facts: More to tell, e.g. slide_id and model_id; JSON.
     """
     import tifffile
 
     place = {"x0": found.x0, "y0": found.y0, "step": found.step, "covered": found.covered}
     note = {"classes": list(found.classes), **place, "mpp": mpp, **facts}
-    per_cm = 1e4 / (found.step * mpp)
+    per_cm = 1e4 / (found.step * mpp) if mpp else None
     with replacing(path) as temporary:
         tifffile.imwrite(
             temporary,
@@ -141,8 +143,8 @@ def write_map(path: Path, found: ProbabilityMap, mpp: float, facts: Mapping[str,
             compression="zlib",
             description=json.dumps(note),
             metadata=None,
-            resolution=(per_cm, per_cm),
-            resolutionunit="CENTIMETER",
+            resolution=(per_cm, per_cm) if per_cm else None,
+            resolutionunit="CENTIMETER" if per_cm else None,
         )
 
 
