@@ -11,7 +11,7 @@ from histotile.errors import HistotileError
 
 LEVEL_TOLERANCE = 1e-3  # a level counts as coarse enough if its downsample is that close
 UPSAMPLING_TOLERANCE = 0.01 + 1e-9  # scanners state mpp to about 1 %: 0.5 may be cut from 0.504
-_ROWS_AT_ONCE_CELLS = 1 << 21
+_CELLS_AT_ONCE = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,14 @@ def tissue_fractions(
         grid: The tiles.
     """
     scale_x, scale_y = slide_size[0] / mask.shape[1], slide_size[1] / mask.shape[0]
-    integral = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1))
-    np.cumsum(mask, axis=0, out=integral[1:, 1:])
-    np.cumsum(integral, axis=1, out=integral)
+    integral = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int32)
+    np.cumsum(mask, axis=0, dtype=np.int32, out=integral[1:, 1:])
+    np.cumsum(integral, axis=1, dtype=np.int32, out=integral)
     size = grid.size_level0_px
     left, right = grid.columns / scale_x, (grid.columns + size) / scale_x
     top, bottom = grid.rows / scale_y, (grid.rows + size) / scale_y
     fractions = np.empty((len(grid.rows), len(grid.columns)), np.float32)
-    step = max(1, _ROWS_AT_ONCE_CELLS // (integral.shape[1] + len(grid.columns)))
+    step = max(1, _CELLS_AT_ONCE // (integral.shape[1] + len(grid.columns)))
     for start in range(0, len(grid.rows), step):
         part = slice(start, start + step)
         bands = _between(integral, bottom[part], 0) - _between(integral, top[part], 0)
@@ -134,7 +134,7 @@ def _edges(origin: int, extent: int, size: float, stride: float) -> NDArray[np.i
 
 
 def _between(
-    integral: NDArray[np.float64], at: NDArray[np.float64], axis: int
+    integral: NDArray[np.int32] | NDArray[np.float64], at: NDArray[np.float64], axis: int
 ) -> NDArray[np.float64]:
     """The integral at fractional places: exact, since it is linear within each mask pixel."""
     last = integral.shape[axis] - 1
