@@ -49,7 +49,6 @@ def write_pyramid(
         with tifffile.TiffWriter(temporary, bigtiff=big) as tiff:
             base = _base(world, quality, levels[0] if levels else None, progress)
             _write(tiff, base, (world.width, world.height), world, flavour)
-            next(base, None)  # the writer stops at the last tile; its row goes down only after it
             for level in levels:
                 _write(tiff, level.tiles(), (level.width, level.height), None, flavour)
 
@@ -70,20 +69,22 @@ def _base(
     empty = _jpeg(glass, quality)
     rows = -(-world.height // TILE_PX)
     for row in range(rows):
+        encoded: list[bytes] = []
         for column, count, blank in _runs(world, row):
             if blank:
                 run = np.tile(glass, (1, count, 1))
-                yield from [empty] * count
+                encoded += [empty] * count
             else:
                 place = (column * TILE_PX, row * TILE_PX)
                 run = world.region(*place, count * TILE_PX, TILE_PX)
-                yield from (_jpeg(tile, quality) for tile in np.split(run, count, axis=1))
+                encoded += [_jpeg(tile, quality) for tile in np.split(run, count, axis=1)]
             if below:
                 below.add(shrink(run, FACTOR), column * TILE_PX // FACTOR)
         if below:
             below.advance(last=row == rows - 1)
         if progress:
             progress((row + 1) / rows)
+        yield from encoded  # last: the writer never comes back after the last tile
 
 
 def _runs(world: World, row: int) -> Iterator[tuple[int, int, bool]]:
