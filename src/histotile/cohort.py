@@ -11,7 +11,8 @@ from histotile.errors import HistotileError
 
 REQUIRED = ("slide_id", "path")
 OPTIONAL = ("patient_id", "label", "annotation", "site", "mpp")
-_ID = re.compile(r"^[^/\\\x00-\x1f]{1,150}$")
+_ID = re.compile(r"^[^/\\\x00-\x1f]+$")
+MOST_BYTES = 200  # of a slide_id: file systems hold names of 255 bytes, and suffixes need room
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
 
 def _row_problems(number: int, row: dict[str, str]) -> list[str]:
     problems = []
-    if not _ID.match(row["slide_id"]) or row["slide_id"] in {".", ".."}:
+    too_long = len(row["slide_id"].encode()) > MOST_BYTES
+    if too_long or not _ID.match(row["slide_id"]) or row["slide_id"] in {".", ".."}:
         problems.append(f"row {number}: slide_id {row['slide_id']!r} cannot name a file")
     if not row["path"]:
         problems.append(f"row {number}: path is empty")

@@ -23,6 +23,7 @@ CONFIG = checked(validate, Config, dict(config), "config")
 COHORT = checked(read_cohort, Path(CONFIG.cohort))
 SLIDE_IDS = [slide.slide_id for slide in COHORT.slides]
 FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
+RESULTS = CONFIG.results
 CLASSES = json.dumps(CONFIG.classes, ensure_ascii=False)
 BACKBONE = CONFIG.backbone.model_dump_json()
 

@@ -75,8 +75,8 @@ rule train:
         "<benchmarks>/train/{fold}.tsv"
     threads: 2
     params:
-        tiles="<results>/tile",
-        features="<results>/embed",
+        tiles=f"{RESULTS}/tile",
+        features=f"{RESULTS}/embed",
         folder=subpath(output.model, parent=True),
         backbone=BACKBONE,
         classes=CLASSES,
@@ -100,7 +100,7 @@ rule export:
     log:
         "<logs>/export/{fold}.log",
     params:
-        tiles="<results>/tile",
+        tiles=f"{RESULTS}/tile",
         folder=subpath(output[0], parent=True),
         settings=settings("export"),
         code=digest("histotile.exports.formats"),

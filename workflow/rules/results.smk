@@ -26,7 +26,7 @@ rule predict:
         "<benchmarks>/predict/{slide_id}.tsv"
     threads: 2
     params:
-        models="<results>/train",
+        models=f"{RESULTS}/train",
         code=digest("histotile.models.prediction"),
     shell:
         "histotile predict {params.models:q} {input.tiles:q} --folds {input.folds:q}"
@@ -45,7 +45,7 @@ rule aggregate:
         "<logs>/aggregate.log",
     localrule: True
     params:
-        folder="<results>/predict",
+        folder=f"{RESULTS}/predict",
         classes=CLASSES,
         settings=settings("aggregate"),
         code=digest("histotile.results.aggregation"),
@@ -80,8 +80,8 @@ rule evaluate:
     log:
         "<logs>/evaluate.log",
     params:
-        tiles="<results>/tile",
-        predictions="<results>/predict",
+        tiles=f"{RESULTS}/tile",
+        predictions=f"{RESULTS}/predict",
         classes=CLASSES,
         aggregate=settings("aggregate"),
         settings=settings("evaluate"),
@@ -138,7 +138,7 @@ rule report:
     log:
         "<logs>/report.log",
     params:
-        results="<results>",
+        results=RESULTS,
         configuration=CONFIG.model_dump_json(),
         settings=settings("report"),
         code=digest("histotile.reports.cohort_page", "histotile.reports.slide_page"),
@@ -169,7 +169,7 @@ rule apply_slide:
     params:
         model=CONFIG.apply.model,
         model_id=lambda wildcards: model_digest(),
-        folder="<results>/apply",
+        folder=f"{RESULTS}/apply",
         mpp=lambda wildcards: mpp_option(new_cohort()[wildcards.new_id]),
         configuration=CONFIG.model_dump_json(),
         code=digest("histotile.cli.apply"),
@@ -192,7 +192,7 @@ rule apply:
     log:
         "<logs>/apply.log",
     params:
-        folder="<results>/apply",
+        folder=f"{RESULTS}/apply",
         configuration=CONFIG.model_dump_json(),
         aggregate=settings("aggregate"),
         settings=settings("report"),

@@ -40,7 +40,7 @@ rule triage:
         "<logs>/triage.log",
     localrule: True
     params:
-        folder="<results>/inspect",
+        folder=f"{RESULTS}/inspect",
         settings=settings("inspect"),
         code=digest("histotile.slides.triage"),
     shell:

@@ -1,6 +1,7 @@
 """The verb for new slides: a trained model, a slide, and everything up to its page."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +108,10 @@ def _write_page(slide: Path, name: str, output: Path, config: Config) -> None:
 
     cohort = Cohort((CohortSlide(name, name, slide),), has_patients=False)
     facts = Gathered(output, cohort, config, config.report).slide(cohort[name])
-    write_text(output / "report/slides" / f"{name}.html", render_slide_page(facts))
+    write_text(
+        output / "report/slides" / f"{name}.html",
+        render_slide_page(replace(facts, cohort_page=None)),
+    )
 
 
 VERBS = (apply,)

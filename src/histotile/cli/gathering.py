@@ -83,13 +83,15 @@ class Gathered:
             warnings=evaluation.get("warnings", ()),
             confidence=self.config.evaluate.confidence,
             roc_svg=_text(self.results / "evaluate/roc.svg"),
-            curves={p.parent.name: p.read_text() for p in self._folds("curves.svg")},
+            curves={
+                p.parent.name.removeprefix("fold"): p.read_text() for p in self._folds("curves.svg")
+            },
             confusion=evaluation.get("confusion", ()),
             ledger=_rows(self.results / "triage/slides.csv"),
             config_yaml=self._config_yaml(),
             versions=self.versions,
             has_patients=self._has_patients(),
-            labels_source=self.config.tile.labels.source if evaluation else None,
+            labels_source=self.config.tile.labels.source if self._is_split else None,
         )
 
     @cached_property
@@ -153,8 +155,11 @@ class Gathered:
         return ", ".join(map(str, ids)) or None
 
     def _has_patients(self) -> bool | None:
-        split = (self.results / "split/folds.csv").is_file()
-        return self.cohort.has_patients if split else None
+        return self.cohort.has_patients if self._is_split else None
+
+    @cached_property
+    def _is_split(self) -> bool:
+        return (self.results / "split/folds.csv").is_file()
 
     def _folds(self, name: str) -> list[Path]:
         return sorted((self.results / "train").glob(f"fold*/{name}"))
