@@ -79,7 +79,10 @@ def frame_picture(picture: Rgb, caption: Caption, legend: Legend) -> Rgb:
     pen.title(caption, legend)
     base = top + middle + em
     if legend.is_empty:
-        pen.panel((sheet.width // 2, top + middle // 2), caption.reason or "no reason is known")
+        pen.panel(
+            (sheet.width // 2, top + middle // 2),
+            caption.reason or "no tile of this slide was predicted",
+        )
     else:
         pen.colour_bar(base, legend)
         pen.key(base + int(2.9 * em), legend)

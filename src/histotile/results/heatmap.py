@@ -44,11 +44,10 @@ def paint_heatmap(
     painted = paint_overlay(larger, downsample / factor, found, settings)
     spread = _spread(found, found.layer(settings.class_name), larger.shape, downsample / factor)
     known = ~np.isnan(spread)
-    below = larger[known].mean(axis=0) if known.any() else np.full(3, 255.0)
     legend = Legend(
         class_name=settings.class_name or found.classes[-1],
         threshold=settings.threshold,
-        bar=_blend(below, np.linspace(0, 1, 256), settings),
+        bar=_blend(_tissue_below(larger, spread), np.linspace(0, 1, 256), settings),
         um_per_px=caption.mpp * downsample / factor if caption.mpp else None,
         is_empty=not known.any(),
     )
@@ -105,6 +104,17 @@ def _spread(
     spread[~in_rows] = np.nan
     spread[:, ~in_columns] = np.nan
     return spread
+
+
+def _tissue_below(overview: Rgb, spread: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The mean colour of what is painted over, mostly where the probability is high.
+
+    The colour bar is painted over it, so that it shows the colours one sees on the picture.
+    """
+    known = ~np.isnan(spread)
+    if not known.any():
+        return np.full(3, 255.0)
+    return np.asarray(np.average(overview[known], axis=0, weights=spread[known] + 0.02))
 
 
 def _cells(
