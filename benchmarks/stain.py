@@ -18,8 +18,8 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from histotile.tiles.augmentation import StainJitter
 from histotile.tiles.stain import change_stain, stain_vectors
+from histotile.tiles.transforms import StainJitter
 
 SIDE, ROUNDS = 256, 5
 Rgb = np.ndarray

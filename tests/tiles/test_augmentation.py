@@ -1,6 +1,8 @@
 """Augmentation: on training tiles only, repeatable, and never another size or type."""
 
 import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -93,5 +95,17 @@ def test_erased_rectangle_has_the_mean_colour_and_a_bounded_area() -> None:
     assert max(areas) <= 0.1 * SIDE * SIDE
 
 
-def test_importing_it_asks_nobody_for_updates() -> None:
-    assert os.environ["NO_ALBUMENTATIONS_UPDATE"]
+def test_importing_albumentations_asks_nobody_for_updates() -> None:
+    code = (
+        "import sys; from histotile.config import Augment\n"
+        "from histotile.tiles.augmentation import make_transform\n"
+        "assert 'albumentations' not in sys.modules\n"
+        f"make_transform('train', Augment(**{augment().model_dump()}), 32, 0)\n"
+        "assert 'albumentations' in sys.modules\n"
+        "import os; print(os.environ['NO_ALBUMENTATIONS_UPDATE'])"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "NO_ALBUMENTATIONS_UPDATE"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "1"
