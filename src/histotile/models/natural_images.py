@@ -6,12 +6,13 @@ size; colours are drawn at random, so that they answer nothing.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Rng = np.random.Generator
 
 MOST_LEAVES = 160  # per picture
@@ -87,9 +88,9 @@ def _heap(
 def _palette(rng: Rng, leaves: int) -> tuple[Floats, Floats]:
     """Colour and colour contrast of each leaf (leaves, 3), around a common tone of the picture."""
     tone = rng.uniform(0.2, 0.8, 3)
-    spread = rng.uniform(0.03, 0.3)
+    spread = rng.uniform(0.03, 0.2)
     colours = tone + spread * (rng.normal(size=(leaves, 3)) + rng.normal(size=(leaves, 1)))
-    strength = rng.uniform(0.05, 0.2)
+    strength = rng.uniform(0.08, 0.3)
     hue = 0.4 * rng.normal(size=(leaves, 3)) + rng.choice((-1, 1), size=(leaves, 1))
     return colours.astype(np.float32), (strength * hue).astype(np.float32)
 
@@ -101,9 +102,13 @@ def _photograph(rng: Rng, scene: Floats) -> NDArray[np.uint8]:
     ramp = np.linspace(-1, 1, px, dtype=np.float32)
     scene = scene * (1 + slope[0] * ramp[:, None, None] + slope[1] * ramp[None, :, None])
     if rng.random() < 0.5:
-        scene = cv2.GaussianBlur(scene.astype(np.float32), (0, 0), rng.uniform(0.4, 1.2))
+        scene = _blurred(scene.astype(np.float32), rng.uniform(0.4, 1.2))
     noise = rng.standard_normal((px, px, 1), np.float32) * rng.uniform(0, 0.04)
     return (np.clip(scene + noise, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def _blurred(field: Floats, sigma: float) -> Floats:
+    return np.asarray(cv2.GaussianBlur(field, (0, 0), sigma))
 
 
 def _normal(field: Floats) -> Floats:
@@ -160,8 +165,8 @@ def _textures() -> dict[str, Callable[[Rng, int], Floats]]:
         "plain": lambda rng, px: _waves(rng, px, 0.3, 0.8),
         "cloud": lambda rng, px: _power_noise(rng, px, rng.uniform(1.6, 2.2)),
         "pink": lambda rng, px: _power_noise(rng, px, rng.uniform(0.8, 1.2)),
-        "speckle": lambda rng, px: cv2.GaussianBlur(_white(rng, px), (0, 0), rng.uniform(0.5, 1)),
-        "grain": lambda rng, px: cv2.GaussianBlur(_white(rng, px), (0, 0), rng.uniform(1.6, 2.6)),
+        "speckle": lambda rng, px: _blurred(_white(rng, px), rng.uniform(0.5, 1)),
+        "grain": lambda rng, px: _blurred(_white(rng, px), rng.uniform(1.6, 2.6)),
         "grating": lambda rng, px: np.sin(_waves(rng, px, px / 16, px / 5)),
         "stripes": lambda rng, px: np.sign(np.sin(_waves(rng, px, px / 16, px / 6))),
         "checks": _checks,

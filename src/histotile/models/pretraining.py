@@ -55,10 +55,9 @@ def pretrain(
     torch.manual_seed(settings.seed)
     source = SOURCES[kind]()
     sizes = [len(answers) for answers in source.questions.values()]
-    network = new_network(kind)
-    heads = nn.ModuleList(nn.Linear(network.num_features, size) for size in sizes)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = _Questioned(network, heads).to(device, memory_format=torch.channels_last)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = _Questioned(new_network(kind), sizes).to(device)
+    model.to(memory_format=torch.channels_last)
     curve = list(_learn(model, source, settings, progress))
     accuracy = _measure(model, source, settings)
     result = Pretraining(
@@ -69,9 +68,7 @@ def pretrain(
         accuracy=accuracy,
         chance={name: round(1 / len(named), 4) for name, named in source.questions.items()},
     )
-    network.reset_classifier(sizes[0])
-    network.get_classifier().load_state_dict(heads[0].state_dict())
-    write_backbone(folder, network.cpu(), source.questions, result, settings)
+    write_backbone(folder, model.answering_first().cpu(), source.questions, result, settings)
     return result
 
 
@@ -91,10 +88,18 @@ SOURCES: dict[Kind, Callable[[], Source]] = {"natural": _natural, "histology": _
 class _Questioned(nn.Module):
     """A network with one linear head per question."""
 
-    def __init__(self, network: nn.Module, heads: nn.ModuleList) -> None:
+    def __init__(self, network: nn.Module, sizes: list[int]) -> None:
         super().__init__()
         self.network = network
-        self.heads = heads
+        width = int(network.num_features)  # type: ignore[arg-type]
+        self.heads = nn.ModuleList(nn.Linear(width, size) for size in sizes)
+
+    def answering_first(self) -> nn.Module:
+        """The network with the head of the first question as its classifier."""
+        first = self.heads[0]
+        self.network.reset_classifier(first.out_features)  # type: ignore[operator]
+        self.network.get_classifier().load_state_dict(first.state_dict())  # type: ignore[operator]
+        return self.network
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """Logits (N, answers) per question of uint8 pictures (N, 3, px, px)."""
@@ -124,7 +129,7 @@ def _learn(
                 batch, asked = _turned(rng, pictures[chosen]), torch.from_numpy(answers[chosen])
                 loss = _loss(model, batch, asked, settings)
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
                 losses.append(loss.item())

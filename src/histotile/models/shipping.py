@@ -81,7 +81,7 @@ def write_backbone(
     folder.mkdir(parents=True, exist_ok=True)
     save_for_hf(
         network.float().to(memory_format=torch.contiguous_format),
-        folder,
+        str(folder),
         model_config={"label_names": list(next(iter(questions.values())))},
         model_args=NETWORK,
         safe_serialization=True,
