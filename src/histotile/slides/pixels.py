@@ -2,6 +2,7 @@
 
 import logging
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ __all__ = ["UnreadableTile", "best_level", "read_overview", "read_tile"]
 
 Rgb = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
+Block = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 def best_level(slide: Slide, downsample: float) -> int:
@@ -58,8 +60,8 @@ def read_overview(
     """RGB of the whole slide, and how many level-0 px one of its px stands for.
 
     Read block by block from the best level, so that memory does not grow with the slide even
-    where low levels are missing; the picture itself is at most 24 Mpx. Each px is the mean of the
-    level's px inside it. Blocks that cannot be read stay white and are named in the log.
+    where low levels are missing; the picture itself is at most 24 Mpx. It is resampled by PIL's
+    antialiased bilinear filter. What cannot be read stays white and is counted in the log.
 
     Args:
         slide: An open slide.
@@ -73,24 +75,22 @@ def read_overview(
     scale = _overview_scale(slide, max_px, mpp)
     level = best_level(slide, scale)
     width, height = (max(1, round(side / scale)) for side in (slide.width, slide.height))
-    steps = [
-        full / out / slide.downsamples[level]
-        for full, out in ((slide.width, width), (slide.height, height))
-    ]
+    downsample = slide.downsamples[level]
+    steps = (slide.width / width / downsample, slide.height / height / downsample)
+    source = _Pyramid(slide, level, steps)
     picture = np.full((height, width, 3), 255, np.uint8)
     chunks = [max(1, int(block_px / step)) for step in steps]
-    damaged = []
+    damaged: list[str] = []
     for top in range(0, height, chunks[1]):
         for left in range(0, width, chunks[0]):
             block = (left, top, min(left + chunks[0], width), min(top + chunks[1], height))
-            try:
-                rgb = _overview_block(slide, level, block, (steps[0], steps[1]))
-                picture[block[1] : block[3], block[0] : block[2]] = rgb
-            except UnreadableTile as error:
-                damaged.append(str(error))
+            _paint_block(picture, source, block, damaged)
     if damaged:
         logging.getLogger(__name__).warning(
-            "%d blocks of the overview are unreadable and shown white: %s", len(damaged), damaged[0]
+            "%s: %d places of the overview are unreadable and shown white; the first: %s",
+            slide.path,
+            len(damaged),
+            damaged[0],
         )
     return picture, slide.width / width
 
@@ -120,13 +120,56 @@ def _overview_scale(slide: Slide, max_px: int | None, mpp: float | None) -> floa
     return max(wishes)
 
 
-def _overview_block(
-    slide: Slide, level: int, block: tuple[int, int, int, int], steps: tuple[float, float]
-) -> Rgb:
+class _Pyramid(NamedTuple):
+    """A level of a slide as an overview sees it."""
+
+    slide: Slide
+    level: int
+    steps: tuple[float, float]  # level px per overview px
+
+
+def _paint_block(picture: Rgb, source: _Pyramid, block: Block, damaged: list[str]) -> None:
+    """Read a block of the overview into the picture; around damage, smaller and smaller ones."""
+    left, top, right, bottom = block
+    try:
+        picture[top:bottom, left:right] = _overview_block(source, block, 1.0)
+        return
+    except UnreadableTile as error:
+        failure = str(error)
+    if max((right - left) * source.steps[0], (bottom - top) * source.steps[1]) > 128:
+        middle_x, middle_y = (left + right + 1) // 2, (top + bottom + 1) // 2
+        for part in (
+            (left, top, middle_x, middle_y),
+            (middle_x, top, right, middle_y),
+            (left, middle_y, middle_x, bottom),
+            (middle_x, middle_y, right, bottom),
+        ):
+            if part[2] > part[0] and part[3] > part[1] and part != block:
+                _paint_block(picture, source, part, damaged)
+        if right - left > 1 or bottom - top > 1:
+            return
+    try:
+        picture[top:bottom, left:right] = _overview_block(source, block, 0.0)
+    except UnreadableTile:
+        damaged.append(failure)
+
+
+def _overview_block(source: _Pyramid, block: Block, reach: float) -> Rgb:
+    slide, level, steps = source
     left, top, right, bottom = block
     window = (left * steps[0], top * steps[1], right * steps[0], bottom * steps[1])
-    picture, box = _read_window(slide, level, window)
-    return np.array(picture.resize((right - left, bottom - top), Image.Resampling.BOX, box=box))
+    end_x, end_y = (side / slide.downsamples[level] for side in (slide.width, slide.height))
+    wide = (  # the filter reaches one step further, so that blocks join without a seam
+        max(window[0] - reach * steps[0], 0.0),
+        max(window[1] - reach * steps[1], 0.0),
+        min(window[2] + reach * steps[0], end_x),
+        min(window[3] + reach * steps[1], end_y),
+    )
+    picture, outer = _read_window(slide, level, wide)
+    x, y = outer[0] - wide[0], outer[1] - wide[1]
+    box = (window[0] + x, window[1] + y, min(window[2] + x, outer[2]), min(window[3] + y, outer[3]))
+    size = (right - left, bottom - top)
+    return np.array(picture.resize(size, Image.Resampling.BILINEAR, box=box))
 
 
 def _read_window(slide: Slide, level: int, window: Box) -> tuple[Image.Image, Box]:

@@ -1,0 +1,289 @@
+"""Tiles and overviews against pixels that are known."""
+
+import pickle
+import tracemalloc
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from histotile.errors import HistotileError
+from histotile.slides import pixels
+from histotile.slides.pixels import best_level, read_overview, read_tile
+from histotile.slides.slide import Slide, UnreadableTile
+
+Rgb = NDArray[np.uint8]
+WriteSlide = Callable[..., Path]
+
+WIDTH, HEIGHT = 1021, 903  # no multiples of 4 or 16: OpenSlide's downsamples are not whole
+
+
+def gradient(width: int, height: int) -> Rgb:
+    """Red grows with x and green with y, by 0.2 per px; blue falls as red grows."""
+    y, x = np.mgrid[0.5:height, 0.5:width]
+    rng = np.random.default_rng(0)
+    channels = [
+        ramp + rng.uniform(-0.5, 0.5, x.shape) for ramp in (0.2 * x, 0.2 * y, 230 - 0.2 * x)
+    ]
+    return np.asarray(np.rint(np.stack(channels, axis=-1)), np.uint8)
+
+
+def places(rgb: Rgb) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The level-0 x of each column and y of each row of a picture made from `gradient`.
+
+    What resampling adds by rounding is the same in red and blue and so cancels.
+    """
+    values = rgb.astype(float)
+    rounding = (values[..., 0] + values[..., 2]).mean() / 2 - 115
+    return (
+        (values[..., 0].mean(axis=0) - rounding) / 0.2,
+        (values[..., 1].mean(axis=1) - rounding) / 0.2,
+    )
+
+
+def noise(width: int, height: int) -> Rgb:
+    return np.random.default_rng(1).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def slides(
+    tmp_path_factory: pytest.TempPathFactory, write_slide: WriteSlide
+) -> dict[tuple[str, bool], Path]:
+    folder = tmp_path_factory.mktemp("slides")
+    pictures = {"gradient": gradient(WIDTH, HEIGHT), "noise": noise(WIDTH, HEIGHT)}
+    return {
+        (name, aperio): write_slide(
+            folder / f"{name} é😐 {aperio}.tif", picture, (1, 4, 16), 0.5, aperio
+        )
+        for name, picture in pictures.items()
+        for aperio in (False, True)
+    }
+
+
+def precision(level: int) -> float:
+    """How exactly (level-0 px) mean places are known; higher levels hold undithered grey values.
+
+    With OpenSlide's own downsamples the far edge of this pyramid would be wrong by 2 and 9 px.
+    """
+    return (0.3, 0.7, 1.9)[level]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    x=st.integers(0, 900),
+    y=st.integers(0, 800),
+    slide_mpp=st.sampled_from([0.25, 0.2527, 0.499, 0.5]),
+    mpp=st.sampled_from([0.5, 0.5054, 1.0, 1.0108, 2.0, 3.1, 8.0]),
+    tile_px=st.sampled_from([33, 64, 100]),
+    aperio=st.booleans(),
+)
+def test_a_tile_shows_the_square_it_is_asked_for(
+    slides: dict[tuple[str, bool], Path],
+    x: int,
+    y: int,
+    slide_mpp: float,
+    mpp: float,
+    tile_px: int,
+    aperio: bool,
+) -> None:
+    downsample = mpp / slide_mpp
+    with Slide.open(slides["gradient", aperio], slide_mpp) as slide:
+        level = best_level(slide, downsample)
+        tile = read_tile(slide, x, y, mpp, tile_px)
+    assert tile.shape == (tile_px, tile_px, 3)
+    centres = (np.arange(tile_px) + 0.5) * downsample
+    end = 4 * slide.downsamples[level]  # where OpenSlide fades into the white outside
+    inner = (np.arange(tile_px) >= 3) & (np.arange(tile_px) < tile_px - 3)  # the filter's edge
+    columns = inner & (x + centres < WIDTH - end)
+    rows = inner & (y + centres < HEIGHT - end)
+    if columns.sum() > 25 and rows.sum() > 25:
+        shown_x, shown_y = places(tile[rows][:, columns])
+        assert abs((shown_x - x - centres[columns]).mean()) < precision(level)
+        assert abs((shown_y - y - centres[rows]).mean()) < precision(level)
+
+
+@pytest.mark.parametrize(
+    ("slide_mpp", "mpp", "level"),
+    [
+        (0.25, 0.5, 0),
+        (0.2527, 0.5, 0),
+        (0.5, 1.0, 0),
+        (0.25, 1.0, 1),
+        (0.25, 0.9999, 1),
+        (0.5, 40.0, 2),
+    ],
+)
+def test_the_coarsest_level_that_is_fine_enough_is_read(
+    slides: dict[tuple[str, bool], Path], slide_mpp: float, mpp: float, level: int
+) -> None:
+    with Slide.open(slides["noise", True], slide_mpp) as slide:
+        assert slide.downsamples == (1, 4, 16)
+        assert best_level(slide, mpp / slide_mpp) == level
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    x=st.integers(-70, WIDTH + 10),
+    y=st.integers(-70, HEIGHT + 10),
+    tile_px=st.sampled_from([16, 64]),
+)
+def test_at_level_0_the_pixels_are_the_files_own_and_outside_is_white(
+    slides: dict[tuple[str, bool], Path], x: int, y: int, tile_px: int
+) -> None:
+    padded = np.full((HEIGHT + 200, WIDTH + 200, 3), 255, np.uint8)
+    padded[100:-100, 100:-100] = noise(WIDTH, HEIGHT)
+    expected = padded[y + 100 : y + 100 + tile_px, x + 100 : x + 100 + tile_px]
+    with Slide.open(slides["noise", False]) as slide:
+        tile = read_tile(slide, x, y, 0.5, tile_px)
+    assert tile.dtype == np.uint8
+    assert tile.flags.writeable
+    np.testing.assert_array_equal(tile[: expected.shape[0], : expected.shape[1]], expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(x=st.integers(0, 700), y=st.integers(0, 600), mpp=st.sampled_from([0.5, 0.6, 0.75, 0.99]))
+def test_between_levels_the_pixels_are_pils_antialiased_bilinear(
+    slides: dict[tuple[str, bool], Path], x: int, y: int, mpp: float
+) -> None:
+    side = 64 * mpp / 0.2527
+    with Slide.open(slides["noise", True], 0.2527) as slide:
+        tile = read_tile(slide, x, y, mpp, 64)
+    covered = Image.fromarray(noise(WIDTH, HEIGHT)).crop(
+        (x, y, x + int(np.ceil(side)), y + int(np.ceil(side)))
+    )
+    expected = covered.resize((64, 64), Image.Resampling.BILINEAR, box=(0, 0, side, side))
+    np.testing.assert_array_equal(tile, np.asarray(expected))
+
+
+def test_on_whole_px_of_a_higher_level_the_pixels_are_nearly_the_files_own(
+    slides: dict[tuple[str, bool], Path],
+) -> None:
+    level = tifffile.imread(slides["noise", False], key=1).astype(float)
+    with Slide.open(slides["noise", False], 0.25) as slide:
+        near = read_tile(slide, 0, 0, 1.0, 64)
+        far = read_tile(slide, 4 * 180, 4 * 150, 1.0, 64).astype(float)
+    np.testing.assert_array_equal(near, level[:64, :64])
+    shown, own = far.ravel(), level[150:214, 180:244].ravel()
+    assert np.corrcoef(shown, own)[0, 1] > 0.97  # OpenSlide blends neighbours by at most 1/8 px
+    one_off = level[150:214, 181:245].ravel()
+    assert abs(np.corrcoef(shown, one_off)[0, 1]) < 0.4
+
+
+def test_transparent_px_become_white() -> None:
+    picture = Image.new("RGBA", (4, 1), (10, 20, 30, 255))
+    picture.putpixel((1, 0), (0, 0, 0, 0))
+    picture.putpixel((2, 0), (0, 0, 0, 128))
+    shown = np.asarray(pixels._on_white(picture))[0]
+    assert shown[0].tolist() == [10, 20, 30]
+    assert shown[1].tolist() == [255, 255, 255]
+    assert abs(int(shown[2][0]) - 127) <= 1
+
+
+def test_threads_and_pickles_read_the_same(slides: dict[tuple[str, bool], Path]) -> None:
+    corners = [(x, y) for x in range(0, 700, 97) for y in range(0, 600, 131)]
+    with Slide.open(slides["noise", True], 0.25) as slide:
+        alone = [read_tile(slide, x, y, 0.5, 64) for x, y in corners]
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(lambda p: read_tile(slide, p[0], p[1], 0.5, 64), corners))
+        copy = pickle.loads(pickle.dumps(slide))
+    with copy:
+        assert copy.mpp == 0.25
+        again = [read_tile(copy, x, y, 0.5, 64) for x, y in corners]
+    np.testing.assert_array_equal(alone, together)
+    np.testing.assert_array_equal(alone, again)
+
+
+def test_a_damaged_tile_is_named_and_the_rest_still_reads(
+    tmp_path: Path, write_slide: WriteSlide
+) -> None:
+    path = write_slide(tmp_path / "a.svs", noise(256, 256), aperio=True)
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.pages[0].dataoffsets[5]  # row 1, column 1 of 64 px tiles
+    data = bytearray(path.read_bytes())
+    data[offset : offset + 40] = b"\xff" * 40
+    path.write_bytes(data)
+    with Slide.open(path) as slide:
+        before = read_tile(slide, 128, 128, 0.5, 64)
+        with pytest.raises(UnreadableTile, match="level 0, x 64, y 64"):
+            read_tile(slide, 64, 64, 0.5, 64)
+        np.testing.assert_array_equal(read_tile(slide, 128, 128, 0.5, 64), before)
+        overview, _ = read_overview(slide, max_px=256, block_px=64)
+    assert (overview[64:128, 64:128] == 255).all()
+    np.testing.assert_array_equal(overview[:64], noise(256, 256)[:64])
+
+
+def test_a_tile_needs_the_mpp(tmp_path: Path, write_slide: WriteSlide) -> None:
+    path = write_slide(tmp_path / "a.tif", noise(64, 64), mpp=None)
+    with Slide.open(path) as slide, pytest.raises(HistotileError, match="column `mpp`"):
+        read_tile(slide, 0, 0, 0.5, 16)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    mpp=st.sampled_from([0.3, 0.5, 1.0, 1.7, 2.3, 8.0, 11.0]),
+    block_px=st.sampled_from([33, 128, 2048]),
+)
+def test_the_overview_shows_the_whole_slide_however_it_is_cut(
+    slides: dict[tuple[str, bool], Path], mpp: float, block_px: int
+) -> None:
+    with Slide.open(slides["gradient", False], 0.5) as slide:
+        overview, scale = read_overview(slide, mpp=mpp, block_px=block_px)
+        whole, _ = read_overview(slide, mpp=mpp)
+    assert overview.shape[1] == round(WIDTH / max(1, mpp / 0.5))
+    assert scale == WIDTH / overview.shape[1]
+    inner = (slice(1, -3), slice(1, -3))  # at the far edge OpenSlide fades into white
+    np.testing.assert_allclose(overview[inner].astype(int), whole[inner].astype(int), atol=2)
+    shown_x, shown_y = places(overview[inner])
+    error_x = shown_x - (np.arange(overview.shape[1]) + 0.5)[inner[1]] * scale
+    error_y = shown_y - (np.arange(overview.shape[0]) + 0.5)[inner[0]] * HEIGHT / overview.shape[0]
+    level = best_level(slide, max(1, mpp / 0.5))
+    for error in (error_x, error_y):
+        assert abs(error.mean()) < precision(level)
+        assert np.abs(error).max() < (2.0 if level == 0 else 5.0)
+
+
+def test_the_overview_fits_max_px(slides: dict[tuple[str, bool], Path]) -> None:
+    with Slide.open(slides["noise", False]) as slide:
+        overview, scale = read_overview(slide, max_px=100)
+        assert overview.shape == (88, 100, 3)
+        assert scale == WIDTH / 100
+        assert read_overview(slide, max_px=5000)[0].shape == (HEIGHT, WIDTH, 3)
+
+
+class _HugeSlide(Slide):
+    """A slide of 100,000 x 2,500 px with level 0 alone, whose pixels cost nothing."""
+
+    def __init__(self) -> None:
+        self.path = Path("huge.tif")
+        self.width, self.height = 100_000, 2_500
+        self.level_sizes = ((self.width, self.height),)
+        self.downsamples = self.openslide_downsamples = (1.0,)
+        self.mpp = 0.5
+        self.largest = 0
+
+    def read(self, x: int, y: int, level: int, width: int, height: int) -> Image.Image:
+        self.largest = max(self.largest, width * height)
+        return Image.new("RGBA", (width, height), (x // 400, y // 400, 0, 255))
+
+
+def test_the_overview_of_a_huge_slide_without_low_levels_needs_little_memory() -> None:
+    slide: Any = _HugeSlide()
+    tracemalloc.start()
+    overview, scale = read_overview(slide, mpp=32.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert overview.shape == (39, 1562, 3)
+    assert scale == 100_000 / 1562
+    assert slide.largest < 2200**2
+    assert peak < 50e6
+    assert abs(int(overview[5, -1, 0]) - 249) < 6
+    slide.width = slide.height = 100_000
+    assert pixels._overview_scale(slide, None, 1.0) == pytest.approx((1e10 / 24e6) ** 0.5)
