@@ -4,7 +4,7 @@ import ast
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -106,6 +106,13 @@ def read_footer(path: Path) -> dict[str, Any]:
         raise HistotileError(path, "histotile did not write this table", "use `histotile tile`")
     footer: dict[str, Any] = json.loads(metadata[b"histotile"])
     return footer
+
+
+def name_models(ids: Sequence[str]) -> str | None:
+    """A short name for the models behind a prediction: one id, or one for the ensemble."""
+    if len(ids) < 2:
+        return ids[0] if ids else None
+    return f"ensemble of {len(ids)}, {hashlib.sha256(' '.join(ids).encode()).hexdigest()[:12]}"
 
 
 @contextmanager

@@ -151,8 +151,7 @@ class Gathered:
         path = self.results / "predict" / f"{slide_id}.parquet"
         if not path.is_file():
             return None
-        ids = tables.read_footer(path).get("models", [])
-        return ", ".join(map(str, ids)) or None
+        return tables.name_models(tables.read_footer(path)["models"])
 
     def _has_patients(self) -> bool | None:
         return self.cohort.has_patients if self._is_split else None

@@ -28,12 +28,12 @@ def paint(
     facts = tables.read_footer(predictions)
     found = _map(predictions, footer, tuple(footer["classes"]))
     overview, downsample = _overview(footer, settings)
-    model_id = ", ".join(facts["models"]) or None
-    caption = Caption(footer["slide_id"], model_id, footer["mpp"], footer["reason"])
+    name = tables.name_models(facts["models"])
+    caption = Caption(footer["slide_id"], name, footer["mpp"], footer["reason"])
     write_picture(output, paint_heatmap(overview, downsample, found, settings, caption))
     if raw:
         note = {"slide_id": footer["slide_id"], "models": facts["models"]}
-        write_map(raw, found, footer["mpp"] or 0.0, note | {"note": tables.RESEARCH_USE})
+        write_map(raw, found, footer["mpp"], note | {"note": tables.RESEARCH_USE})
 
 
 def _map(predictions: Path, footer: dict[str, Any], classes: tuple[str, ...]) -> ProbabilityMap:
