@@ -31,6 +31,7 @@ AREAS = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(bounds=AREAS, mpp=MPPS, factor=st.floats(1.0, 40.0), tile_px=st.integers(16, 512))
 def test_tiles_without_overlap_meet_within_one_pixel_and_stay_inside(
     bounds: tuple[int, int, int, int], mpp: float, factor: float, tile_px: int
@@ -50,6 +51,7 @@ def test_tiles_without_overlap_meet_within_one_pixel_and_stay_inside(
     assert (grid.empty_reason is None) == (grid.count > 0)
 
 
+@settings(deadline=None)
 @given(mpp=MPPS, factor=st.floats(0.99, 8.0), stride_px=st.integers(1, 300))
 def test_positions_increase_for_any_stride(mpp: float, factor: float, stride_px: int) -> None:
     grid = plan_grid(
@@ -59,6 +61,7 @@ def test_positions_increase_for_any_stride(mpp: float, factor: float, stride_px:
     assert np.all(np.diff(grid.rows) > 0)
 
 
+@settings(deadline=None)
 @given(levels=st.lists(st.floats(1.0, 64.0), max_size=6), mpp=MPPS, factor=st.floats(1.0, 16.0))
 def test_positions_do_not_depend_on_the_pyramid(
     levels: list[float], mpp: float, factor: float
