@@ -73,7 +73,7 @@ def precision(level: int) -> float:
 
     With OpenSlide's own downsamples the far edge of this pyramid would be wrong by 2 and 9 px.
     """
-    return (0.3, 0.7, 1.9)[level]
+    return (0.5, 1.2, 2.4)[level]
 
 
 @settings(max_examples=60, deadline=None)
