@@ -117,7 +117,8 @@ def mark_tiles(
 ) -> tuple[dict[str, NDArray[np.bool_]], list[str | None]]:
     """The marks blur, pen and fold of every tile, and why it is not used (None: it is)."""
     readable = ~np.isnan(measures[:, 0])
-    found = quality.mark(*measures[readable, :3].T, settings)
+    sharpness, pen, fold = measures[readable, :3].T
+    found = quality.mark(sharpness, pen, fold, settings)
     marks = {name: np.zeros(len(measures), bool) for name in ("blur", "pen", "fold")}
     excluded = np.full(len(measures), None, object)
     for name, values in found.items():
