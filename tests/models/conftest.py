@@ -2,13 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 import torch
 
-from histotile.config import Backbone
+from histotile import tables
+from histotile.config import Augment, Backbone, Train
 from histotile.models.backbones import build_network
 from histotile.models.checkpoint import TrainedModel
+from histotile.models.embedding import embed_slide
+from histotile.models.fold import FoldSlide
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +56,78 @@ def saved(tmp_path: Path, make_model: Callable[..., TrainedModel]) -> Path:
     path = tmp_path / "saved" / "model.ckpt"
     make_model().save(path)
     return path
+
+
+@pytest.fixture
+def make_slide(tmp_path: Path) -> Callable[..., Path]:
+    """A slide of 256 x 512 px, coarse texture on its left half, fine on its right; its table.
+
+    Both halves have the same mean colour; 32 tiles of 64 px at 0.5 um/px.
+    """
+
+    def write(name: str, seed: int = 0, **changes: Any) -> Path:
+        rng = np.random.default_rng(seed)
+        coarse = rng.integers(60, 240, (32, 32, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+        fine = rng.integers(60, 240, (256, 256, 3), np.uint8)
+        path = tmp_path / f"{name}.tiff"
+        rgb = np.concatenate([coarse, fine], axis=1)
+        tifffile.imwrite(path, rgb, tile=(64, 64), photometric="rgb", compression="zlib")
+        y, x = (a.ravel().astype(np.int32) for a in np.mgrid[0:256:64, 0:512:64])
+        columns: dict[str, Any] = {column: [None] * 32 for column in tables.TILES.names}
+        columns |= {"tile_id": np.arange(32), "x": x, "y": y}
+        columns["label"] = np.where(x < 256, "healthy", "tumour")
+        facts = {"slide_id": name, "path": str(path), "mpp": 0.5, "tile_mpp": 0.5, "tile_px": 64}
+        facts |= {"size_level0_px": 64.0}
+        facts |= {key: changes.pop(key) for key in list(changes) if key in facts}
+        table = tmp_path / f"{name}.parquet"
+        tables.write_table(table, columns | changes, tables.TILES, facts)
+        return table
+
+    return write
+
+
+@pytest.fixture
+def fold(
+    tmp_path: Path, make_slide: Callable[..., Path], tiny_backbone: Backbone
+) -> list[FoldSlide]:
+    """Five training patients and two for val, one slide each, embedded."""
+    slides = []
+    for number in range(7):
+        name = f"s{number}"
+        table = make_slide(name, seed=number)
+        features = tmp_path / f"{name}.h5"
+        embed_slide(table, tiny_backbone).write(features)
+        role = "train" if number < 5 else "val"
+        slides.append(FoldSlide(name, f"p{number}", role, table, features))  # type: ignore[arg-type]
+    return slides
+
+
+@pytest.fixture
+def make_settings() -> Callable[..., Train]:
+    """Section `train` for seconds of computing; keywords replace keys."""
+
+    def make(**changes: Any) -> Train:
+        plain: dict[str, Any] = {
+            "strategy": "fixed",
+            "augment": Augment(
+                orientation="d4",
+                resized_crop="off",
+                perspective="off",
+                colour="light",
+                stain="off",
+                erasing="off",
+            ),
+            "max_tiles_per_slide": 16,
+            "class_weights": True,
+            "epochs": 4,
+            "patience": 4,
+            "batch_size": 16,
+            "learning_rate": 1e-3,
+            "weight_decay": 0.01,
+            "precision": "32",
+            "tensorboard": False,
+            "seed": 0,
+        }
+        return Train(**(plain | changes))
+
+    return make

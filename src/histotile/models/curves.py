@@ -39,18 +39,24 @@ class Diagnosis:
     remedies: tuple[str, ...]
 
 
-UNDERFIT = (
-    "more epochs or a higher train.learning_rate",
-    "train.strategy: finetune",
-    "lighter train.augment",
-    "a larger backbone, or one trained on similar images",
-)
-OVERFIT = (
-    "more patients",
-    "stronger train.augment",
-    "more train.weight_decay or less train.patience",
-    "train.strategy: fixed",
-)
+REMEDIES = {
+    ("underfit", "fixed"): (
+        "a backbone trained on more similar images, or a larger one",
+        "train.strategy: finetune",
+    ),
+    ("underfit", "finetune"): (
+        "more train.epochs or a higher train.learning_rate",
+        "lighter train.augment",
+        "a larger backbone",
+    ),
+    ("overfit", "fixed"): ("more patients", "fewer features: a smaller backbone"),
+    ("overfit", "finetune"): (
+        "more patients",
+        "stronger train.augment",
+        "more train.weight_decay",
+        "train.strategy: fixed",
+    ),
+}
 
 
 def auroc(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float | None:
@@ -68,32 +74,34 @@ def auroc(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> f
     return float(np.mean([roc_auc_score(labels == c, probabilities[:, c]) for c in present]))
 
 
-def diagnose(curve: Sequence[Point], best: Point, classes: int, over_time: bool) -> Diagnosis:
+def diagnose(curve: Sequence[Point], best: Point, classes: int, strategy: str) -> Diagnosis:
     """Underfit, overfit or good fit, from losses measured without augmentation.
 
     Args:
-        curve: All points in order.
+        curve: All points in order; over epochs for `finetune`, so that its shape counts too.
         best: The point that was kept.
         classes: Number of classes; log(classes) is the loss of guessing.
-        over_time: Whether the curve runs over epochs, so that its shape tells something too.
+        strategy: `fixed` or `finetune`.
     """
     gap = (best.val_loss - best.train_loss) / max(best.train_loss, 0.05)
-    chance = math.log(classes)
+    verdict, reason = _verdict(curve, best, math.log(classes), gap, strategy == "finetune")
+    return Diagnosis(verdict, gap, reason, REMEDIES.get((verdict, strategy), ()))
+
+
+def _verdict(
+    curve: Sequence[Point], best: Point, guessing: float, gap: float, over_time: bool
+) -> tuple[str, str]:
     last = curve[-1]
-    if best.train_loss > 0.9 * chance:
-        reason = f"even the training loss ({best.train_loss:.3f}) is near guessing ({chance:.3f})"
-        return Diagnosis("underfit", gap, reason, UNDERFIT)
+    if best.train_loss > 0.9 * guessing:
+        fact = f"even the training loss ({best.train_loss:.3f}) is near guessing ({guessing:.3f})"
+        return "underfit", fact
     if over_time and last.val_loss > 1.05 * best.val_loss and last.train_loss < best.train_loss:
-        reason = "the loss on val rises again while that on train falls; the best epoch was kept"
-        return Diagnosis("overfit", gap, reason, OVERFIT)
-    if gap > 0.5:
-        reason = f"the loss on val is {gap:.0%} above that on train"
-        return Diagnosis("overfit", gap, reason, OVERFIT)
-    if over_time and best is last and len(curve) > 1 and gap < 0.1:
-        reason = "the loss on val was still falling when the epochs ended"
-        return Diagnosis("underfit", gap, reason, UNDERFIT)
-    reason = f"train and val agree (gap {gap:.0%}) and are well below guessing"
-    return Diagnosis("good fit", gap, reason, ())
+        return "overfit", "val loss rises again while train loss falls; the best epoch was kept"
+    if gap > 0.5 and best.val_loss - best.train_loss > 0.1 * guessing:
+        return "overfit", f"the loss on val is {gap:.0%} above that on train"
+    if over_time and best is last and len(curve) > 1 and gap < 0.1 and best.step > 0:
+        return "underfit", "the loss on val was still falling when the epochs ended"
+    return "good fit", f"train and val agree (gap {gap:.0%}) and are well below guessing"
 
 
 def write_curve(path: Path, curve: Sequence[Point]) -> None:

@@ -1,6 +1,7 @@
 """The strategy `finetune`: a linear probe starts the head, then all layers learn."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,11 @@ def train_finetune(
     Raises:
         HistotileError: Fewer devices came together than were asked for.
     """
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     pl.seed_everything(settings.seed, workers=True, verbose=False)
     classes = len(fold.train.classes)
     network, architecture = build_network(backbone, classes, fold.train.tile_px)
+    untaught = backbone.weights == "none"  # then there are no features to protect
     data = TileDataModule(fold, settings, machine)
     weights = class_weights(fold.train.label, classes, settings.class_weights)
     module = TileClassifier(
@@ -48,7 +51,7 @@ def train_finetune(
         weights.tolist(),
         settings.learning_rate,
         settings.weight_decay,
-        frozen=[] if backbone.weights == "none" else _batch_norms(network),
+        frozen=[] if untaught else _batch_norms(network),
     )
     state = folder / STATE
     resuming = _same_inputs(state, fold, backbone, settings)
@@ -60,10 +63,12 @@ def train_finetune(
     if resuming:
         trainer.fit(module, data, ckpt_path=state / "last.ckpt", weights_only=False)
     else:
-        _fit_head(module, data, fold, settings)
+        if not untaught:
+            _fit_head(module, data, fold, settings)
         trainer.validate(module, data, verbose=False)
-        start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-        torch.save(start, state / "start.pth")
+        if trainer.is_global_zero:
+            torch.save(network.state_dict(), state / "start.pth")
+        module.train()  # Lightning keeps whatever mode it finds
         trainer.fit(module, data)
     best = min(module.curve, key=lambda point: point.val_loss)
     network.load_state_dict(_best_state(state, best))
@@ -109,14 +114,9 @@ def _batch_norms(network: nn.Module) -> list[nn.Module]:
 
 def _trainer(folder: Path, settings: Train, machine: Machine) -> pl.Trainer:
     stop = EarlyStopping("val_loss", patience=settings.patience, mode="min")
-    keep = ModelCheckpoint(
-        folder / STATE,
-        "best",
-        "val_loss",
-        mode="min",
-        save_last=True,
-        enable_version_counter=False,
-    )
+    state: dict[str, Any] = {"dirpath": folder / STATE, "enable_version_counter": False}
+    best = ModelCheckpoint(filename="best", monitor="val_loss", mode="min", **state)
+    last = ModelCheckpoint(filename="last", **state)
     logger: Any = False
     if settings.tensorboard:
         from pytorch_lightning.loggers import TensorBoardLogger
@@ -128,7 +128,7 @@ def _trainer(folder: Path, settings: Train, machine: Machine) -> pl.Trainer:
         strategy="ddp" if machine.devices > 1 else "auto",
         precision=precision(settings.precision),
         max_epochs=settings.epochs,
-        callbacks=[stop, keep, _EpochStart(settings.seed, machine)],
+        callbacks=[stop, _EpochStart(settings.seed, machine), best, last],
         logger=logger,
         gradient_clip_val=1.0,
         num_sanity_val_steps=0,
@@ -182,6 +182,11 @@ def _same_inputs(state: Path, fold: FoldTiles, backbone: Backbone, settings: Tra
     shutil.rmtree(state, ignore_errors=True)
     write_json(path, inputs)
     return False
+
+
+def clear_state(folder: Path) -> None:
+    """Remove what a finished training kept for the case of an interruption."""
+    shutil.rmtree(folder / STATE, ignore_errors=True)
 
 
 def _best_state(state: Path, best: Point) -> dict[str, Tensor]:

@@ -105,18 +105,18 @@ class TileClassifier(pl.LightningModule):
         if self.trainer.sanity_checking:
             return
         weights = self.weights.double().cpu().numpy()
-        running = torch.stack(self._running).mean() if self._running else torch.tensor(math.nan)
+        running = torch.stack(self._running).mean() if self._running else None
         self._running.clear()
-        running = self._gathered(running.to(self.device)).mean()
         point = Point(
-            step=self.current_epoch + 1 if self.trainer.training else 0,
-            running_loss=float(running),
+            step=self.current_epoch + 1 if self.trainer.state.fn == "fit" else 0,
+            running_loss=None if running is None else float(self._gathered(running).mean()),
             train_loss=log_loss(train_logits, train_labels, weights),
             val_loss=log_loss(val_logits, val_labels, weights),
             val_auroc=auroc(softmax(val_logits), val_labels),
         )
         self.curve.append(point)
-        self.log("running_loss", point.running_loss or math.nan)
+        if point.running_loss is not None:
+            self.log("running_loss", point.running_loss)
         self.log("train_loss", point.train_loss)
         self.log("val_loss", point.val_loss)
         self.log("val_auroc", math.nan if point.val_auroc is None else point.val_auroc)

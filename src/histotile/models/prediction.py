@@ -90,7 +90,8 @@ def _mean_probabilities(
     engines: Sequence[TorchEngine], pixels: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
     members = np.stack([softmax(engine(pixels)) for engine in engines])
-    return members.mean(axis=0).astype(np.float32)
+    mean: NDArray[np.float32] = members.mean(axis=0).astype(np.float32)
+    return mean
 
 
 def _check_scale(tiles: Path, model: TrainedModel) -> None:

@@ -50,7 +50,7 @@ def train_fold(
 
         outcome = train_fixed(fold, backbone, settings)
     else:
-        from histotile.models.finetune import train_finetune
+        from histotile.models.finetune import clear_state, train_finetune
 
         outcome = train_finetune(folder, fold, backbone, settings, machine)
     model = TrainedModel(
@@ -63,8 +63,8 @@ def train_fold(
         backbone=backbone.model_dump(),
         settings=settings.model_dump(),
     )
-    over_time = settings.strategy != "fixed"
-    diagnosis = diagnose(outcome.curve, outcome.best, len(classes), over_time)
+    over_time = settings.strategy == "finetune"
+    diagnosis = diagnose(outcome.curve, outcome.best, len(classes), settings.strategy)
     summary = _summary(model, fold, outcome, diagnosis) | {"seconds": time.monotonic() - start}
     if not outcome.primary:
         return summary
@@ -73,6 +73,8 @@ def train_fold(
     label = "epoch" if over_time else "L2 strength"
     draw_curve(folder / "curves.svg", outcome.curve, outcome.best, label)
     write_json(folder / "summary.json", summary)
+    if over_time:
+        clear_state(folder)
     return summary
 
 
