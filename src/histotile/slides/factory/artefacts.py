@@ -113,13 +113,14 @@ def disturb(rgb: Bytes, artefact: Artefact, x: int, y: int, white: tuple[float, 
             changed = glass * (np.minimum(seen, glass) / glass) ** 1.9
         case "blur":
             changed = _blurred(rgb)
-    return np.clip(seen + (changed - seen) * share + 0.5, 0, 255).astype(np.uint8)
+    out: Bytes = np.clip(seen + (changed - seen) * share + 0.5, 0, 255).astype(np.uint8)
+    return out
 
 
 def _blurred(rgb: Bytes) -> Floats:
     """Two box filters of 15 px in whole numbers, exact wherever the window lies."""
-    sums = rgb.astype(np.int32)
+    sums = rgb.astype(np.float64)
     for _ in range(2):
-        sums = cv2.boxFilter(sums.astype(np.float64), cv2.CV_64F, (15, 15), normalize=False)
+        sums = cv2.boxFilter(sums, cv2.CV_64F, (15, 15), normalize=False)
     out: Floats = (sums / 15**4).astype(np.float32)
     return out

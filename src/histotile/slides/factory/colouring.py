@@ -16,6 +16,8 @@ from histotile.slides.factory.fields import (
     GLAND_X,
     GLAND_Y,
     LESION,
+    NUCLEAR_E,
+    NUCLEAR_H,
     TISSUE,
     WARP_X,
     WARP_Y,
@@ -115,8 +117,10 @@ def colour(nuclei, x0, y0, fields, gx, gy, glands, look, stain, fibres, grain, s
                 alpha = clamp((inside * soft + 5 * fibre) / 6) * clamp(0.5 + d / 3)
                 e *= alpha * (1 - look.lesion_e_loss * lesion)
                 n = nuclei[y - y0, x - x0]
-                h = h * alpha + n * look.nucleus_h
-                e *= 1 - 0.55 * min(1.0, n)
+                dark = rows[NUCLEAR_H, i] + (rows[NUCLEAR_H, i + 1] - rows[NUCLEAR_H, i]) * f
+                blue = rows[NUCLEAR_E, i] + (rows[NUCLEAR_E, i + 1] - rows[NUCLEAR_E, i]) * f
+                h = h * alpha + n * look.nucleus_h * dark
+                e *= 1 - blue * (1 + look.lesion_blue * lesion) * min(1.0, n)
                 h *= rows[GAIN_H, i] + (rows[GAIN_H, i + 1] - rows[GAIN_H, i]) * f
                 e *= rows[GAIN_E, i] + (rows[GAIN_E, i + 1] - rows[GAIN_E, i]) * f
             for k in range(3):

@@ -8,7 +8,8 @@ from numba import njit
 
 from histotile.slides.factory.lattice import clamp, draw, edge, mix, noise, unit
 
-TISSUE, EPITHELIUM, WARP_X, WARP_Y, GAIN_H, GAIN_E, LESION = range(7)
+TISSUE, EPITHELIUM, WARP_X, WARP_Y, GAIN_H, GAIN_E, LESION, NUCLEAR_H, NUCLEAR_E = range(9)
+FIELDS = 9
 GLAND_X, GLAND_Y, GLAND_R, GLAND_FAT, GLAND_SHAPE = range(5)  # columns; the shape takes four
 
 
@@ -35,6 +36,7 @@ class Look(NamedTuple):
     lesion_soft: float
     lesion_everywhere: float
     lesion_e_loss: float
+    lesion_blue: float  # change of the eosin that nuclei displace
 
 
 @njit
@@ -77,8 +79,8 @@ def _lesion(x, y, look, foci):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def slow_fields(seed, x0, y0, nx, ny, step, look, pieces, foci):  # type: ignore[no-untyped-def]
-    """Slow fields on the nodes (x0 + i step, y0 + j step): float32 (7, ny, nx)."""
-    out = np.zeros((7, ny, nx), np.float32)
+    """Slow fields on the nodes (x0 + i step, y0 + j step): float32 (9, ny, nx)."""
+    out = np.zeros((FIELDS, ny, nx), np.float32)
     w, q = look.warp_wave, look.unevenness
     for j in range(ny):
         for i in range(nx):
@@ -91,6 +93,8 @@ def slow_fields(seed, x0, y0, nx, ny, step, look, pieces, foci):  # type: ignore
             out[WARP_Y, j, i] = w * noise(seed, 7, 0.7 * x / w, 0.7 * y / w)
             out[GAIN_H, j, i] = 1 + q * noise(seed, 8, 0.6 * x / w, 0.6 * y / w)
             out[GAIN_E, j, i] = 1 + q * noise(seed, 9, 0.6 * x / w, 0.6 * y / w)
+            out[NUCLEAR_H, j, i] = 1 + 2 * q * noise(seed, 11, 0.8 * x / w, 0.8 * y / w)
+            out[NUCLEAR_E, j, i] = 0.5 + 4 * q * noise(seed, 12, 0.8 * x / w, 0.8 * y / w)
             out[LESION, j, i] = _lesion(x, y, look, foci)
     return out
 

@@ -66,7 +66,7 @@ def make_foci(
     for radius in (side * r for r in radii):
         for _ in range(60):
             cx, cy, rx, ry = pieces[rng.choice(len(pieces), p=areas / areas.sum())]
-            angle, far = rng.uniform(0, 2 * math.pi), 0.8 * math.sqrt(rng.uniform())
+            angle, far = rng.uniform(0, 2 * math.pi), 1.02 * math.sqrt(rng.uniform())
             x, y = cx + far * rx * math.cos(angle), cy + far * ry * math.sin(angle)
             if all(math.hypot(x - r[0], y - r[1]) > 1.25 * (radius + r[2]) for r in rows):
                 rows.append([x, y, radius, *_shape(rng)])

@@ -14,12 +14,12 @@ class Organ:
     """Sizes in micrometres, stain as concentration (1: a well stained nucleus), shares 0-1."""
 
     nucleus_um: float = 6.6  # diameter
-    tumour_scale: float = 1.65  # tumour nuclei are this much wider
+    tumour_scale: float = 1.5  # tumour nuclei are this much wider
     spacing_um: float = 8.6  # lattice of nuclei
     stroma_density: float = 0.22
     epithelium_density: float = 0.72
     epithelium_share: float = 0.5
-    epithelium_um: float = 150.0
+    epithelium_um: float = 110.0
     gland_um: float = 95.0  # lattice of glands
     gland_rate: float = 0.5
     lumen_um: float = 22.0  # largest radius
@@ -51,7 +51,7 @@ def organs() -> dict[str, Organ]:
             nucleus_um=7.2,
             tumour_scale=1.55,
             epithelium_share=0.32,
-            epithelium_um=230.0,
+            epithelium_um=160.0,
             gland_rate=0.2,
             lumen_um=16.0,
             fat_share=0.4,
@@ -129,6 +129,7 @@ def make_look(
         nucleus_h=1.15,
         lesion_soft=12.0 * um,
         lesion_everywhere=lesion_everywhere,
+        lesion_blue=-0.1 if mode == "iso_colour" else 0.0,
         lesion_e_loss=0.0 if mode == "iso_colour" else 0.3 * opacity(mode),
     )
 

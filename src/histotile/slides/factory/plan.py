@@ -62,20 +62,25 @@ def plan_cohort(settings: Synthesize) -> list[SyntheticSlide]:
 
 
 def _patients(settings: Synthesize) -> list[Patient]:
-    """Scenarios in equal parts; within each, sites in turn, or kept apart by confounding."""
+    """Scenarios in equal parts; every healthy patient has a diseased twin of the same effects.
+
+    So neither site nor patient tells the label, however few patients there are, unless the sites
+    are confounded on purpose.
+    """
     rng = np.random.default_rng([settings.seed, 21])
-    cycle: tuple[Scenario, ...] = ("Z", "A", "B", "C")
-    if settings.task == "binary":
-        cycle = ("Z", "A", "Z", "B")
+    cycle: tuple[Scenario, ...] = ("Z", "A", "Z", "B")
+    if settings.task == "syndrome":
+        cycle = ("Z", "A", "B", "C")
+    classes = len(set(cycle)) if settings.task == "syndrome" else 2
     scenarios = [cycle[n % len(cycle)] for n in range(settings.patients)]
     sites = _sites(settings, scenarios)
-    order = rng.permutation(settings.patients)
     spread = settings.patient_effect * np.array([0.05, 0.15, 0.03, 0.03])
+    twins = -(-settings.patients // classes)
+    effects = np.exp(spread * np.clip(rng.standard_normal((twins, 4)), -2, 2))
     patients = []
-    for number, n in enumerate(order, 1):
-        effects = np.exp(spread * np.clip(rng.standard_normal(4), -2, 2))
-        name = f"patient_{number:03d}"
-        patients.append(Patient(name, scenarios[n], sites[n], *(float(e) for e in effects)))
+    for number, n in enumerate(rng.permutation(settings.patients), 1):
+        own = (float(e) for e in effects[n // classes])
+        patients.append(Patient(f"patient_{number:03d}", scenarios[n], sites[n], *own))
     return patients
 
 

@@ -139,7 +139,7 @@ class _Level:
 def _jpeg(tile: Bytes, quality: int) -> bytes:
     packed = np.ascontiguousarray(tile)
     return bytes(
-        imagecodecs.jpeg8_encode(packed, level=quality, colorspace="rgb", subsampling="420")
+        imagecodecs.jpeg8_encode(packed, level=quality, colorspace="rgb", subsampling="444")
     )
 
 
@@ -159,7 +159,7 @@ def _write(
         tile=(TILE_PX, TILE_PX),
         photometric="ycbcr",
         compression="jpeg",
-        subsampling=(2, 2),
+        subsampling=(1, 1),
         metadata=None,
         software="histotile",
         subfiletype=0 if world else 1,

@@ -55,14 +55,14 @@ def _fibres(rng: np.random.Generator) -> Floats:
     coarse = _band(rng, FIBRE_PX, 9.0, 60.0, 6.0)
     fine = _band(rng, FIBRE_PX, 3.0, 16.0, 5.0)
     mixed = np.tanh(0.8 * coarse + 0.55 * fine) + 0.15 * fine
-    return ((mixed - mixed.mean()) / mixed.std()).astype(np.float32)
+    return np.asarray((mixed - mixed.mean()) / mixed.std(), np.float32)
 
 
 def _sensor(rng: np.random.Generator) -> Floats:
     noise = rng.standard_normal((GRAIN_PX, GRAIN_PX, 3)) + rng.standard_normal(
         (GRAIN_PX, GRAIN_PX, 1)
     )
-    return (1.1 * (noise - noise.mean(axis=(0, 1)))).astype(np.float32)
+    return np.asarray(1.1 * (noise - noise.mean(axis=(0, 1))), np.float32)
 
 
 def _banks(rng: np.random.Generator) -> Bytes:
@@ -75,7 +75,7 @@ def _banks(rng: np.random.Generator) -> Bytes:
     matched = np.empty_like(atypical).ravel()
     matched[np.argsort(atypical, axis=None, kind="stable")] = np.sort(usual, axis=None)
     banks = np.stack([usual, matched.reshape(usual.shape)])
-    return np.clip(255 * banks, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(255 * banks, 0, 255), np.uint8)
 
 
 def _disc(rng: np.random.Generator, wobble: float, harmonics: int) -> tuple[Doubles, Doubles]:

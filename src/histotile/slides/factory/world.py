@@ -1,6 +1,6 @@
 """A synthetic slide as a function: any window, rendered alone, without the rest."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -39,7 +39,7 @@ class Spec:
     scenario: Scenario = "Z"
     tissue_fraction: float = 0.55
     cover: Literal["slide", "healthy", "tumour"] = "slide"
-    site: Site = Site()
+    site: Site = field(default_factory=Site)
     nuclear_size: float = 1.0
     nuclear_density: float = 1.0
     haematoxylin: float = 1.0
