@@ -1,6 +1,6 @@
 """Slides written on the fly: tiled pyramids with known pixels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,10 @@ def reduced(rgb: Rgb, factor: int) -> Rgb:
 
 @pytest.fixture(scope="session")
 def write_slide() -> WriteSlide:
-    """Writes a tiled pyramid: generic TIFF, or Aperio by its description."""
+    """Writes a tiled pyramid: generic TIFF, or Aperio by its description.
+
+    Its levels are given, or reduced from `rgb` by the factors.
+    """
 
     def write(
         path: Path,
@@ -31,10 +34,11 @@ def write_slide() -> WriteSlide:
         mpp: float | None = 0.5,
         aperio: bool = False,
         comment: str = "",
+        levels: Sequence[Rgb] | None = None,
     ) -> Path:
         with tifffile.TiffWriter(path) as tiff:
-            for factor in factors:
-                level = rgb if factor == 1 else reduced(rgb, factor)
+            for number, factor in enumerate(factors):
+                level = levels[number] if levels else reduced(rgb, factor)
                 text = f"Aperio Image Library v12\r\n{level.shape[1]}x{level.shape[0]}"
                 if mpp is not None:
                     text += f"|AppMag = 20|MPP = {mpp:.4f}"
