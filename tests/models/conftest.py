@@ -33,10 +33,10 @@ def make_model(tiny_backbone: Backbone) -> Callable[..., TrainedModel]:
     """Trained models with random weights; keywords replace fields."""
 
     def make(seed: int = 0, **fields: object) -> TrainedModel:
-        torch.manual_seed(seed)
         network, architecture = build_network(tiny_backbone, 2, 64)
+        torch.manual_seed(seed)
         with torch.no_grad():  # spread the logits, so that probabilities differ visibly
-            network.get_classifier().weight.mul_(20)  # type: ignore[operator]
+            network.get_classifier().weight.normal_()  # type: ignore[operator]
         plain: dict[str, object] = {
             "classes": ("healthy", "tumour"),
             "tile_mpp": 0.5,

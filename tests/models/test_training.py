@@ -109,7 +109,7 @@ def test_same_seed_gives_the_same_weights(
         assert third["model_id"] != ids[0]
 
 
-class Interrupted(Exception):
+class InterruptedHereError(Exception):
     pass
 
 
@@ -123,10 +123,10 @@ def test_interrupted_training_goes_on_as_if_nothing_had_happened(
     def stop(done: int, total: int) -> None:
         steps.append(done)
         if done == 25:  # in the third of four epochs of ten steps
-            raise Interrupted
+            raise InterruptedHereError
 
     cut = tmp_path / "cut"
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedHereError):
         train_fold(cut, fold, CLASSES, tiny_backbone, settings, Machine(progress=stop))
     assert not (cut / "model.ckpt").exists()
     resumed = Machine(progress=lambda done, total: steps.append(done))
@@ -143,11 +143,11 @@ def test_state_of_another_training_is_not_resumed(
 ) -> None:
     def stop(done: int, total: int) -> None:
         if done == 15:
-            raise Interrupted
+            raise InterruptedHereError
 
     folder = tmp_path / "f"
     settings = make_settings(strategy="finetune")
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedHereError):
         train_fold(folder, fold, CLASSES, tiny_backbone, settings, Machine(progress=stop))
     steps: list[int] = []
     machine = Machine(progress=lambda done, total: steps.append(done))

@@ -51,7 +51,7 @@ def build_network(backbone: Backbone, classes: int, tile_px: int) -> tuple[nn.Mo
         arguments.setdefault("img_size", tile_px)
     overlay = arguments.pop("pretrained_cfg_overlay", None)
     hub = backbone.weights == "imagenet" or source.startswith("hf-hub:")
-    network = _create(source, backbone, hub, overlay, num_classes=classes, **arguments)
+    network = _create(source, backbone, hub, overlay, classes, arguments)
     if not hub and backbone.weights != "none":
         load_weights(network, _weights_file(backbone.weights, folder), classes)
     stored = {k: v for k, v in (config.get("model_args") or {}).items() if k != "num_classes"}
@@ -177,15 +177,27 @@ def _check_name(backbone: Backbone, architecture: str) -> None:
 
 
 def _create(
-    source: str, backbone: Backbone, hub: bool, overlay: dict[str, Any] | None, **arguments: Any
+    source: str,
+    backbone: Backbone,
+    hub: bool,
+    overlay: dict[str, Any] | None,
+    classes: int,
+    arguments: dict[str, Any],
 ) -> nn.Module:
     try:
-        # Random weights are the same in every process: features of `none` can be cached too.
+        # Random weights are the same in every process and for any number of classes, so that
+        # features of `none` can be cached too.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            network: nn.Module = timm.create_model(
-                source, pretrained=hub, pretrained_cfg_overlay=overlay, **arguments
+            network: Any = timm.create_model(
+                source,
+                pretrained=hub,
+                pretrained_cfg_overlay=overlay,
+                num_classes=2,
+                **arguments,
             )
+            if classes != 2:
+                network.reset_classifier(classes)
     except (AssertionError, TypeError, ValueError) as error:
         fact = f"{source} cannot be built with {arguments}: {error}"
         remedy = "change backbone.options or tile.tile_px"
@@ -194,7 +206,8 @@ def _create(
         if not hub:
             raise
         raise _unreachable(f"{backbone.name} ({backbone.weights})", error) from error
-    return network
+    module: nn.Module = network
+    return module
 
 
 def _unreachable(subject: str, error: Exception) -> HistotileError:
