@@ -182,3 +182,15 @@ def test_config_without_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "test_resnet"}))
     with pytest.raises(HistotileError, match="no such file"):
         build_network(backbone("auto", f"local-dir:{tmp_path}"), 2, 64)
+
+
+@pytest.mark.parametrize("kind", ["natural", "histology"])
+def test_shipped_backbones_load_without_a_download(kind: str) -> None:
+    network, architecture = build_network(backbone("auto", f"shipped:{kind}"), 3, 128)
+    again = rebuild(architecture, 3)
+    again.load_state_dict(network.state_dict())
+    tiles = torch.rand(2, 3, 128, 128)
+    torch.testing.assert_close(again.eval()(tiles), network.eval()(tiles))
+    assert body_digest(network) == body_digest(
+        build_network(backbone("auto", f"shipped:{kind}"), 2, 64)[0]
+    )

@@ -60,6 +60,8 @@ def test_a_slide_without_tissue_has_features_of_no_tile(
 ) -> None:
     embed_slide(make_slide("s", excluded=["pen"] * 32), tiny_backbone).write(tmp_path / "s.h5")
     assert read_embedding(tmp_path / "s.h5").features.shape == (0, 256)
+    quarantined = make_slide("q", excluded=["pen"] * 32, mpp=None, size_level0_px=None)
+    assert len(embed_slide(quarantined, tiny_backbone).coords) == 0
 
 
 def test_what_is_no_embedding_is_refused(tmp_path: Path) -> None:

@@ -91,8 +91,9 @@ def embed_slide(
         "backbone_id": body_digest(network),
         "mpp": float(footer["tile_mpp"]),
         "tile_px": tile_px,
-        "tile_size_level0_px": float(footer["size_level0_px"]),
     }
+    if footer["size_level0_px"] is not None:  # null in the table of a slide that cannot be used
+        facts["tile_size_level0_px"] = float(footer["size_level0_px"])
     features_of: Any = network
     width = head(network).in_features
     features_of.reset_classifier(0)

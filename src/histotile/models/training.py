@@ -45,14 +45,7 @@ def train_fold(
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)
     fold = gather_tiles(slides, classes, settings.max_tiles_per_slide, settings.seed)
-    if settings.strategy == "fixed":
-        from histotile.models.fixed import train_fixed
-
-        outcome = train_fixed(fold, backbone, settings)
-    else:
-        from histotile.models.finetune import clear_state, train_finetune
-
-        outcome = train_finetune(folder, fold, backbone, settings, machine)
+    outcome = _train(folder, fold, backbone, settings, machine)
     model = TrainedModel(
         network=outcome.network,
         architecture=outcome.architecture,
@@ -60,22 +53,39 @@ def train_fold(
         tile_mpp=fold.train.tile_mpp,
         tile_px=fold.train.tile_px,
         strategy=settings.strategy,
-        backbone=backbone.model_dump(),
-        settings=settings.model_dump(),
+        backbone=backbone.model_dump(mode="json"),
+        settings=settings.model_dump(mode="json"),
     )
-    over_time = settings.strategy == "finetune"
     diagnosis = diagnose(outcome.curve, outcome.best, len(classes), settings.strategy)
     summary = _summary(model, fold, outcome, diagnosis) | {"seconds": time.monotonic() - start}
-    if not outcome.primary:
-        return summary
+    if outcome.primary:
+        _write(folder, model, outcome, summary)
+    return summary
+
+
+def _train(
+    folder: Path, fold: FoldTiles, backbone: Backbone, settings: Train, machine: Machine
+) -> Outcome:
+    """By the strategy of the settings; `fixed` does not wait for Lightning's import."""
+    if settings.strategy == "fixed":
+        from histotile.models.fixed import train_fixed
+
+        return train_fixed(fold, backbone, settings)
+    from histotile.models.finetune import train_finetune
+
+    return train_finetune(folder, fold, backbone, settings, machine)
+
+
+def _write(folder: Path, model: TrainedModel, outcome: Outcome, summary: dict[str, Any]) -> None:
     model.save(folder / FILE)
     write_curve(folder / "curves.csv", outcome.curve)
-    label = "epoch" if over_time else "L2 strength"
-    draw_curve(folder / "curves.svg", outcome.curve, outcome.best, label)
+    xlabel = "L2 strength" if model.strategy == "fixed" else "epoch"
+    draw_curve(folder / "curves.svg", outcome.curve, outcome.best, xlabel)
     write_json(folder / "summary.json", summary)
-    if over_time:
+    if model.strategy == "finetune":
+        from histotile.models.finetune import clear_state
+
         clear_state(folder)
-    return summary
 
 
 def _summary(
