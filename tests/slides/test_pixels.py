@@ -23,36 +23,31 @@ from histotile.slides.slide import Slide, UnreadableTile
 Rgb = NDArray[np.uint8]
 WriteSlide = Callable[..., Path]
 
-# How exactly mean places follow from rounded grey values (level-0 px, by level). With OpenSlide's
-# own downsamples they would be wrong by 2 (level 1) and 9 (level 2) at the far edge.
-PRECISION = (0.7, 1.4, 2.4)
+# How exactly mean places follow from dithered grey values (level-0 px, by level). With OpenSlide's
+# own downsamples level 2 would be wrong by 9 at the far edge.
+PRECISION = (1.0, 2.6, 2.6)
 WIDTH, HEIGHT = 1021, 903  # no multiples of 4 or 16: OpenSlide's downsamples are not whole
 
 
-def gradient(width: int, height: int, factor: int) -> Rgb:
-    """Red grows with x and green with y, by 0.2 per level-0 px; blue falls as red grows.
+def gradient(axis: str, factor: int) -> Rgb:
+    """Red grows along an axis by 0.2 per level-0 px and blue falls by as much.
 
-    Every level is dithered by itself, so that means keep fractions of grey values.
+    Every level is dithered by itself and so widely that rounding is even: means keep fractions.
     """
-    y, x = factor * np.mgrid[0.5 : height // factor, 0.5 : width // factor]
-    rng = np.random.default_rng(factor)
-    channels = [
-        ramp + rng.uniform(-0.5, 0.5, x.shape) for ramp in (0.2 * x, 0.2 * y, 230 - 0.2 * x)
-    ]
-    return np.asarray(np.rint(np.stack(channels, axis=-1)), np.uint8)
+    y, x = factor * np.mgrid[0.5 : HEIGHT // factor, 0.5 : WIDTH // factor]
+    ramp = 0.2 * (x if axis == "x" else y)
+    dither = np.random.default_rng(factor).uniform(-3, 3, (*x.shape, 3))
+    channels = np.stack([10 + ramp, np.full_like(ramp, 128), 240 - ramp], axis=-1)
+    return np.asarray(np.rint(channels + dither), np.uint8)
 
 
-def places(rgb: Rgb) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The level-0 x of each column and y of each row of a picture made from `gradient`.
+def places(rgb: Rgb, axis: str) -> NDArray[np.float64]:
+    """The level-0 place along the axis of each column or row of a picture made from `gradient`.
 
-    What resampling adds by rounding is the same in red and blue and so cancels.
+    What resampling adds by rounding is alike in red and blue and cancels.
     """
-    values = rgb.astype(float)
-    rounding = (values[..., 0] + values[..., 2]).mean() / 2 - 115
-    return (
-        (values[..., 0].mean(axis=0) - rounding) / 0.2,
-        (values[..., 1].mean(axis=1) - rounding) / 0.2,
-    )
+    values = rgb.astype(float).mean(axis=0 if axis == "x" else 1)
+    return np.asarray((values[:, 0] - values[:, 2] + 230) / 0.4)
 
 
 def noise(width: int, height: int) -> Rgb:
@@ -65,7 +60,7 @@ def slides(
 ) -> dict[tuple[str, bool], Path]:
     folder = tmp_path_factory.mktemp("slides")
     factors = (1, 4, 16)
-    levels = {"gradient": [gradient(WIDTH, HEIGHT, f) for f in factors], "noise": None}
+    levels = {axis: [gradient(axis, f) for f in factors] for axis in "xy"} | {"noise": None}
     return {
         (name, aperio): write_slide(
             folder / f"{name} é😐 {aperio}.tif",
@@ -86,7 +81,7 @@ def slides(
     slide_mpp=st.sampled_from([0.25, 0.2527, 0.499, 0.5]),
     mpp=st.sampled_from([0.5, 0.5054, 1.0, 1.0108, 2.0, 3.1, 8.0]),
     tile_px=st.sampled_from([33, 64, 100]),
-    aperio=st.booleans(),
+    axis=st.sampled_from("xy"),
 )
 def test_a_tile_shows_the_square_it_is_asked_for(
     slides: dict[tuple[str, bool], Path],
@@ -95,10 +90,10 @@ def test_a_tile_shows_the_square_it_is_asked_for(
     slide_mpp: float,
     mpp: float,
     tile_px: int,
-    aperio: bool,
+    axis: str,
 ) -> None:
     downsample = mpp / slide_mpp
-    with Slide.open(slides["gradient", aperio], slide_mpp) as slide:
+    with Slide.open(slides[axis, True], slide_mpp) as slide:
         level = best_level(slide, downsample)
         tile = read_tile(slide, x, y, mpp, tile_px)
     assert tile.shape == (tile_px, tile_px, 3)
@@ -108,9 +103,9 @@ def test_a_tile_shows_the_square_it_is_asked_for(
     columns = inner & (x + centres < WIDTH - end)
     rows = inner & (y + centres < HEIGHT - end)
     if columns.sum() > 25 and rows.sum() > 25:
-        shown_x, shown_y = places(tile[rows][:, columns])
-        assert abs((shown_x - x - centres[columns]).mean()) < PRECISION[level]
-        assert abs((shown_y - y - centres[rows]).mean()) < PRECISION[level]
+        first, used = (x, columns) if axis == "x" else (y, rows)
+        error = places(tile[rows][:, columns], axis) - first - centres[used]
+        assert abs(error.mean()) < PRECISION[level]
 
 
 @pytest.mark.parametrize(
@@ -233,24 +228,22 @@ def test_a_tile_needs_the_mpp(tmp_path: Path, write_slide: WriteSlide) -> None:
 @given(
     mpp=st.sampled_from([0.3, 0.5, 1.0, 1.7, 2.3, 8.0, 11.0]),
     block_px=st.sampled_from([33, 128, 2048]),
+    axis=st.sampled_from("xy"),
 )
 def test_the_overview_shows_the_whole_slide_however_it_is_cut(
-    slides: dict[tuple[str, bool], Path], mpp: float, block_px: int
+    slides: dict[tuple[str, bool], Path], mpp: float, block_px: int, axis: str
 ) -> None:
-    with Slide.open(slides["gradient", False], 0.5) as slide:
+    with Slide.open(slides[axis, False], 0.5) as slide:
         overview, scale = read_overview(slide, mpp=mpp, block_px=block_px)
         whole, _ = read_overview(slide, mpp=mpp)
     assert overview.shape[1] == round(WIDTH / max(1, mpp / 0.5))
     assert scale == WIDTH / overview.shape[1]
     inner = (slice(1, -3), slice(1, -3))  # at the far edge OpenSlide fades into white
     np.testing.assert_allclose(overview[inner].astype(int), whole[inner].astype(int), atol=2)
-    shown_x, shown_y = places(overview[inner])
-    error_x = shown_x - (np.arange(overview.shape[1]) + 0.5)[inner[1]] * scale
-    error_y = shown_y - (np.arange(overview.shape[0]) + 0.5)[inner[0]] * HEIGHT / overview.shape[0]
-    level = best_level(slide, max(1, mpp / 0.5))
-    for error in (error_x, error_y):
-        assert abs(error.mean()) < PRECISION[level]
-        assert np.abs(error).max() < 5
+    count, full = (overview.shape[1], WIDTH) if axis == "x" else (overview.shape[0], HEIGHT)
+    error = places(overview[inner], axis) - ((np.arange(count) + 0.5) * full / count)[inner[0]]
+    assert abs(error.mean()) < PRECISION[best_level(slide, max(1, mpp / 0.5))]
+    assert np.abs(error).max() < 6
 
 
 def test_the_overview_fits_max_px(slides: dict[tuple[str, bool], Path]) -> None:

@@ -1,0 +1,102 @@
+"""Artefact measures on drawn tiles, and marks relative to a slide."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from histotile.config import Quality
+from histotile.slides.quality import mark, measure
+
+SETTINGS = Quality(max_blur_z=2.5, max_pen_fraction=0.05, max_fold_fraction=0.3, exclude=())
+
+
+def tissue(seed: int, nuclei: int = 60) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(seed)
+    tile = np.clip(np.array([215, 150, 190]) + rng.normal(0, 8, (224, 224, 1)), 0, 255).astype(
+        np.uint8
+    )
+    for x, y in rng.integers(0, 224, (nuclei, 2)).tolist():
+        cv2.circle(tile, (x, y), 6, (85, 50, 120), -1)
+    return tile
+
+
+def blurred(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.GaussianBlur(tile, (0, 0), 4.0), np.uint8)
+
+
+def test_blur_is_seen_whatever_the_number_of_nuclei() -> None:
+    for nuclei in (5, 60, 200):
+        sharp, soft = tissue(1, nuclei), blurred(tissue(1, nuclei))
+        assert measure(soft)[0] < 0.1 * measure(sharp)[0]
+
+
+@pytest.mark.parametrize(
+    "ink",
+    [(40, 160, 80), (30, 70, 200), (215, 35, 45), (30, 30, 34)],
+    ids=["green", "blue", "red", "black"],
+)
+def test_ink_is_measured_by_its_area(ink: tuple[int, int, int]) -> None:
+    tile = tissue(2)
+    assert measure(tile)[1] < 0.005
+    tile[40:96] = ink  # a quarter of the tile
+    assert measure(tile)[1] == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_fold_is_dark_and_saturated_over_an_area_and_nuclei_are_not() -> None:
+    assert measure(tissue(3, 150))[2] < 0.05
+    folded = tissue(3)
+    folded[:112] = (70, 20, 80)
+    assert measure(folded)[2] == pytest.approx(0.5, abs=0.05)
+
+
+def test_blur_is_marked_against_the_slide() -> None:
+    rng = np.random.default_rng(0)
+    tiles = [tissue(seed, int(rng.integers(20, 120))) for seed in range(60)]
+    tiles[7], tiles[31] = blurred(tiles[7]), blurred(tiles[31])
+    sharpness, pen, fold = (np.array(v) for v in zip(*map(measure, tiles), strict=True))
+    marks = mark(sharpness, pen, fold, SETTINGS)
+    assert set(np.flatnonzero(marks["blur"])) == {7, 31}
+    assert not marks["pen"].any()
+    assert not marks["fold"].any()
+    assert set(marks) == {"blur", "pen", "fold"}
+
+
+def test_there_is_no_blur_without_comparison() -> None:
+    few = np.array([1.0, 1.1, 1e-6])
+    assert not mark(few, few * 0, few * 0, SETTINGS)["blur"].any()
+    equal = np.ones(50)
+    equal[3] = 1e-6
+    assert not mark(equal, equal * 0, equal * 0, SETTINGS)["blur"].any()
+    none = np.array([])
+    assert all(m.shape == (0,) for m in mark(none, none, none, SETTINGS).values())
+
+
+def test_unreadable_tiles_have_no_mark_and_disturb_none() -> None:
+    sharpness = np.exp(np.random.default_rng(1).normal(0, 0.3, 100))
+    sharpness[5], sharpness[9] = np.nan, 1e-3
+    blank = np.where(np.isnan(sharpness), np.nan, 0.0)
+    marks = mark(sharpness, blank, blank, SETTINGS)
+    assert marks["blur"][9]
+    assert not marks["blur"][5] and not marks["pen"][5] and not marks["fold"][5]
+
+
+def test_limits_come_from_the_settings_and_folds_are_relative() -> None:
+    shares = np.array([0.0] * 30 + [0.2, 0.4])
+    marks = mark(np.ones(32), shares, shares, SETTINGS)
+    assert np.flatnonzero(marks["pen"]).tolist() == [30, 31]
+    assert np.flatnonzero(marks["fold"]).tolist() == [31]
+    lax = SETTINGS.model_copy(update={"max_pen_fraction": 0.3})
+    assert np.flatnonzero(mark(np.ones(32), shares, shares, lax)["pen"]).tolist() == [31]
+    dark_slide = np.full(32, 0.8)
+    assert not mark(np.ones(32), dark_slide * 0, dark_slide, SETTINGS)["fold"].any()
+
+
+def test_real_stained_tiles_hold_no_ink(shared_data: Path) -> None:
+    files = sorted((shared_data / "tiles" / "colorectal5_flagy").rglob("*.jpg"))[::20]
+    inked = [measure(np.array(Image.open(f).convert("RGB")))[1] > 0.05 for f in files]
+    assert len(files) > 50
+    assert np.mean(inked) < 0.01
