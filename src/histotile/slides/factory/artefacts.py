@@ -119,8 +119,6 @@ def disturb(rgb: Bytes, artefact: Artefact, x: int, y: int, white: tuple[float, 
 
 def _blurred(rgb: Bytes) -> Floats:
     """Two box filters of 15 px in whole numbers, exact wherever the window lies."""
-    sums = rgb.astype(np.float64)
-    for _ in range(2):
-        sums = cv2.boxFilter(sums, cv2.CV_64F, (15, 15), normalize=False)
-    out: Floats = (sums / 15**4).astype(np.float32)
-    return out
+    once = cv2.boxFilter(rgb.astype(np.float64), cv2.CV_64F, (15, 15), normalize=False)
+    twice = cv2.boxFilter(once, cv2.CV_64F, (15, 15), normalize=False)
+    return np.asarray(twice / 15**4, np.float32)

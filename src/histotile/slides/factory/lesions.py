@@ -21,7 +21,7 @@ def make_pieces(rng: np.random.Generator, width: int, height: int, share: float)
     for _ in range(200):
         aspect = math.exp(rng.uniform(-0.15, 0.15))
         rx, ry = min(radius * aspect, 0.46 * width), min(radius / aspect, 0.46 * height)
-        x, y = rng.uniform(1.05 * rx, width - 1.05 * rx), rng.uniform(1.05 * ry, height - 1.05 * ry)
+        x, y = rng.uniform(1.08 * rx, width - 1.08 * rx), rng.uniform(1.08 * ry, height - 1.08 * ry)
         if all(math.hypot(x - r[0], y - r[1]) > 1.2 * (rx + r[2]) for r in rows):
             rows.append([x, y, rx, ry])
         if len(rows) == count:

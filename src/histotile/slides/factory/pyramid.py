@@ -66,25 +66,25 @@ def _base(
 ) -> Iterator[bytes]:
     """The encoded tiles of level 0 in reading order; what they show is handed to the next level."""
     glass = world.glass(TILE_PX)
-    empty = _jpeg(glass, quality)
+    small_glass, empty = shrink(glass, FACTOR), _jpeg(glass, quality)
     rows = -(-world.height // TILE_PX)
     for row in range(rows):
         encoded: list[bytes] = []
         for column, count, blank in _runs(world, row):
             if blank:
-                run = np.tile(glass, (1, count, 1))
                 encoded += [empty] * count
+                small = np.tile(small_glass, (1, count, 1))
             else:
-                place = (column * TILE_PX, row * TILE_PX)
-                run = world.region(*place, count * TILE_PX, TILE_PX)
+                run = world.region(column * TILE_PX, row * TILE_PX, count * TILE_PX, TILE_PX)
                 encoded += [_jpeg(tile, quality) for tile in np.split(run, count, axis=1)]
+                small = shrink(run, FACTOR)
             if below:
-                below.add(shrink(run, FACTOR), column * TILE_PX // FACTOR)
+                below.add(small, column * TILE_PX // FACTOR)
         if below:
             below.advance(last=row == rows - 1)
         if progress:
             progress((row + 1) / rows)
-        yield from encoded  # last: the writer never comes back after the last tile
+        yield from encoded  # last: who takes the last tile does not come back for more
 
 
 def _runs(world: World, row: int) -> Iterator[tuple[int, int, bool]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from shapely import Polygon, box, contains_xy
 
 from histotile.slides.factory.arrays import Bytes, Doubles
 from histotile.slides.factory.lesions import outline
@@ -17,9 +18,11 @@ MASK_DOWNSAMPLE = 16
 
 
 def lesion_outlines(world: World) -> list[Doubles]:
-    """The outline of every focus, cut at the slide's border: (points, 2), level-0 px."""
-    limits = np.array([world.width, world.height], float)
-    return [np.clip(outline(focus), 0, limits) for focus in world.foci]
+    """The outline of every focus, cut at the slide's border: (points, 2) open, level-0 px."""
+    border = box(0, 0, world.width, world.height)
+    inside = (Polygon(outline(focus)).intersection(border) for focus in world.foci)
+    parts = (max(getattr(p, "geoms", [p]), key=lambda part: part.area) for p in inside)
+    return [np.array(part.exterior.coords)[:-1] for part in parts if part.area > 0]
 
 
 def write_outlines(path: Path, named: Sequence[tuple[str, Doubles]]) -> None:
@@ -48,7 +51,7 @@ def _feature(name: str, points: Doubles, number: int) -> dict[str, object]:
 
 
 def write_mask(path: Path, world: World, outlines: Sequence[tuple[int, Doubles]]) -> None:
-    """An 8-bit PNG at 1/16: 0 nothing, else the value of the outline that covers the pixel.
+    """An 8-bit PNG at 1/16: 0 nothing, else the value of the outline around the pixel's centre.
 
     Args:
         path: Where.
@@ -58,7 +61,11 @@ def write_mask(path: Path, world: World, outlines: Sequence[tuple[int, Doubles]]
     size = (-(-world.height // MASK_DOWNSAMPLE), -(-world.width // MASK_DOWNSAMPLE))
     mask: Bytes = np.zeros(size, np.uint8)
     for value, points in outlines:
-        cv2.fillPoly(mask, [np.round(points / MASK_DOWNSAMPLE - 0.5).astype(np.int32)], value)
+        low = np.maximum(points.min(axis=0) // MASK_DOWNSAMPLE, 0).astype(int)
+        high = np.minimum(points.max(axis=0) // MASK_DOWNSAMPLE + 1, size[::-1]).astype(int)
+        x, y = ((np.arange(low[k], high[k]) + 0.5) * MASK_DOWNSAMPLE for k in range(2))
+        inside = contains_xy(Polygon(points), x[None], y[:, None])
+        mask[low[1] : high[1], low[0] : high[0]][inside] = value
     _, data = cv2.imencode(".png", mask)
     with replacing(path) as temporary:
         temporary.write_bytes(data.tobytes())

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -200,7 +201,5 @@ def shrink(rgb: Bytes, factor: int) -> Bytes:
     """RGB averaged over squares of `factor` px, rounded to nearest; sides must be multiples."""
     if factor == 1:
         return rgb
-    h, w = rgb.shape[0] // factor, rgb.shape[1] // factor
-    sums = rgb.reshape(h, factor, w, factor, 3).sum(axis=(1, 3), dtype=np.uint32)
-    out: Bytes = ((sums + factor * factor // 2) // (factor * factor)).astype(np.uint8)
-    return out
+    size = (rgb.shape[1] // factor, rgb.shape[0] // factor)
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
