@@ -324,8 +324,8 @@ class Synthesize(Section):
         "shares make huge sparse slides in a minute, for tests of memory."
     )
     task: Literal["binary", "syndrome"] = Field(
-        description="Labels of slides. `binary`: healthy or tumour. `syndrome`: healthy, A (few big "
-        "foci), B (several medium ones) or C (many small ones), told apart by their foci alone."
+        description="Labels of slides. `binary`: healthy or tumour. `syndrome`: healthy, A (few "
+        "big foci), B (several medium ones) or C (many small ones), told apart by foci alone."
     )
     mode: Literal["easy", "hard", "iso_colour"] = Field(
         description="How tumours differ. `easy`: darker, denser, larger nuclei; mean colour solves "

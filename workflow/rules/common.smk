@@ -64,6 +64,11 @@ def annotation_path(wildcards):
     return [str(p) for p in [COHORT[wildcards.slide_id].annotation] if p]
 
 
+def folder_of(name, up=0):
+    """A param: the folder of the input of that name, or of one so many folders further up."""
+    return lambda wildcards, input: str(Path(list(input[name])[0]).parents[up])
+
+
 def mpp_option(slide):
     """`--mpp` where the cohort file states the scale."""
     return f"--mpp {slide.mpp}" if slide.mpp else ""

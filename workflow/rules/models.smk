@@ -75,8 +75,12 @@ rule train:
         "<benchmarks>/train/{fold}.tsv"
     threads: 2
     params:
-        tiles=f"{RESULTS}/tile",
-        features=f"{RESULTS}/embed",
+        tiles=folder_of("tiles"),
+        features=lambda wildcards, input: (
+            ["--features", folder_of("features")(wildcards, input)]
+            if input.features
+            else []
+        ),
         folder=subpath(output.model, parent=True),
         backbone=BACKBONE,
         classes=CLASSES,
@@ -84,7 +88,7 @@ rule train:
         code=digest("histotile.models.training"),
     shell:
         "histotile train {wildcards.fold} --folds {input.folds:q}"
-        " --tiles {params.tiles:q} --features {params.features:q} --classes {params.classes:q}"
+        " --tiles {params.tiles:q} {params.features:q} --classes {params.classes:q}"
         " --backbone {params.backbone:q} --threads {threads} --output {params.folder:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
@@ -100,7 +104,7 @@ rule export:
     log:
         "<logs>/export/{fold}.log",
     params:
-        tiles=f"{RESULTS}/tile",
+        tiles=folder_of("tiles"),
         folder=subpath(output[0], parent=True),
         settings=settings("export"),
         code=digest("histotile.exports.formats"),

@@ -26,7 +26,7 @@ rule predict:
         "<benchmarks>/predict/{slide_id}.tsv"
     threads: 2
     params:
-        models=f"{RESULTS}/train",
+        models=folder_of("models", up=1),
         code=digest("histotile.models.prediction"),
     shell:
         "histotile predict {params.models:q} {input.tiles:q} --folds {input.folds:q}"
@@ -45,7 +45,7 @@ rule aggregate:
         "<logs>/aggregate.log",
     localrule: True
     params:
-        folder=f"{RESULTS}/predict",
+        folder=folder_of("predictions"),
         classes=CLASSES,
         settings=settings("aggregate"),
         code=digest("histotile.results.aggregation"),
@@ -80,8 +80,8 @@ rule evaluate:
     log:
         "<logs>/evaluate.log",
     params:
-        tiles=f"{RESULTS}/tile",
-        predictions=f"{RESULTS}/predict",
+        tiles=folder_of("tiles"),
+        predictions=folder_of("predictions"),
         classes=CLASSES,
         aggregate=settings("aggregate"),
         settings=settings("evaluate"),
@@ -138,7 +138,7 @@ rule report:
     log:
         "<logs>/report.log",
     params:
-        results=RESULTS,
+        results=subpath(output[0], ancestor=2),
         configuration=CONFIG.model_dump_json(),
         settings=settings("report"),
         code=digest("histotile.reports.cohort_page", "histotile.reports.slide_page"),
@@ -150,7 +150,7 @@ rule report:
 onsuccess:
     summary = Path(CONFIG.results) / "report" / "summary.txt"
     if summary.is_file():
-        print("\n" + summary.read_text(encoding="utf-8"))
+        print(f"\n{summary.read_text(encoding='utf-8')}")
 
 
 rule apply_slide:
@@ -169,7 +169,7 @@ rule apply_slide:
     params:
         model=CONFIG.apply.model,
         model_id=lambda wildcards: model_digest(),
-        folder=f"{RESULTS}/apply",
+        folder=subpath(output[0], ancestor=2),
         mpp=lambda wildcards: mpp_option(new_cohort()[wildcards.new_id]),
         configuration=CONFIG.model_dump_json(),
         code=digest("histotile.cli.apply"),
@@ -192,7 +192,7 @@ rule apply:
     log:
         "<logs>/apply.log",
     params:
-        folder=f"{RESULTS}/apply",
+        folder=subpath(output[0], ancestor=2),
         configuration=CONFIG.model_dump_json(),
         aggregate=settings("aggregate"),
         settings=settings("report"),

@@ -40,7 +40,7 @@ rule triage:
         "<logs>/triage.log",
     localrule: True
     params:
-        folder=f"{RESULTS}/inspect",
+        folder=folder_of("inspections"),
         settings=settings("inspect"),
         code=digest("histotile.slides.triage"),
     shell:
