@@ -25,6 +25,7 @@ from histotile.slides.factory.fields import (
 from histotile.slides.factory.lattice import STEP, clamp, edge
 
 FIBRE_PX, GRAIN_PX = 1024, 256  # periods of the textures
+FINE = 32  # steps per unit of the textures kept as int8
 LIGHT_STEPS = 1024  # entries of the table of exp(-x) per unit of x
 
 
@@ -71,9 +72,10 @@ def _fibre(texture, u, v):  # type: ignore[no-untyped-def]
     fx, fy = np.float32(u - i), np.float32(v - j)
     i0, j0 = int(i) & (FIBRE_PX - 1), int(j) & (FIBRE_PX - 1)
     i1, j1 = (i0 + 1) & (FIBRE_PX - 1), (j0 + 1) & (FIBRE_PX - 1)
-    top = texture[j0, i0] + (texture[j0, i1] - texture[j0, i0]) * fx
-    low = texture[j1, i0] + (texture[j1, i1] - texture[j1, i0]) * fx
-    return top + (low - top) * fy
+    a, b = np.float32(texture[j0, i0]), np.float32(texture[j0, i1])
+    c, d = np.float32(texture[j1, i0]), np.float32(texture[j1, i1])
+    top = a + (b - a) * fx
+    return (top + (c + (d - c) * fx - top) * fy) / np.float32(FINE)
 
 
 @njit
@@ -127,5 +129,7 @@ def colour(nuclei, x0, y0, fields, gx, gy, glands, look, stain, fibres, grain, s
                 seen = stain.white[k] * _light(
                     table, h * stain.haematoxylin[k] + e * stain.eosin[k]
                 )
-                out[y - y0, x - x0, k] = np.uint8(min(255.0, max(0.0, seen + noise[k] + 0.5)))
+                out[y - y0, x - x0, k] = np.uint8(
+                    min(255.0, max(0.0, seen + noise[k] / np.float32(FINE) + 0.5))
+                )
     return out

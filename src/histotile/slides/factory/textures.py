@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from histotile.slides.factory.arrays import Bytes, Doubles, Floats
-from histotile.slides.factory.colouring import FIBRE_PX, GRAIN_PX, LIGHT_STEPS
+from histotile.slides.factory.arrays import Bytes, Doubles, Floats, Small
+from histotile.slides.factory.colouring import FIBRE_PX, FINE, GRAIN_PX, LIGHT_STEPS
 from histotile.slides.factory.nuclei import SPRITE_PX, SPRITE_RADIUS
 
 SPRITES = 96
@@ -15,13 +15,14 @@ SPRITES = 96
 class Textures(NamedTuple):
     """Everything that is looked up rather than computed.
 
-    `fibres` (1024, 1024) and `grain` (256, 256) have mean 0 and SD 1; `sensor` (256, 256, 3) is
-    in grey values; `table` holds exp(-x); `banks` (2, 96, 64, 64) are nuclei, usual and atypical.
+    `fibres` (1024, 1024) and `grain` (256, 256) have mean 0 and SD 1, `sensor` (256, 256, 3) is
+    in grey values; `fibres` and `sensor` are kept times 32, so small that they stay in the cache.
+    `table` holds exp(-x); `banks` (2, 96, 64, 64) are nuclei, usual and atypical.
     """
 
-    fibres: Floats
+    fibres: Small
     grain: Floats
-    sensor: Floats
+    sensor: Small
     table: Floats
     banks: Bytes
 
@@ -50,19 +51,21 @@ def _band(rng: np.random.Generator, side: int, low: float, high: float, stretch:
     return unit
 
 
-def _fibres(rng: np.random.Generator) -> Floats:
+def _fibres(rng: np.random.Generator) -> Small:
     """Wavy bundles: coarse and fine strands, sharpened."""
     coarse = _band(rng, FIBRE_PX, 9.0, 60.0, 6.0)
     fine = _band(rng, FIBRE_PX, 3.0, 16.0, 5.0)
     mixed = np.tanh(0.8 * coarse + 0.55 * fine) + 0.15 * fine
-    return np.asarray((mixed - mixed.mean()) / mixed.std(), np.float32)
+    unit = (mixed - mixed.mean()) / mixed.std()
+    return np.asarray(np.clip(np.round(unit * FINE), -127, 127), np.int8)
 
 
-def _sensor(rng: np.random.Generator) -> Floats:
+def _sensor(rng: np.random.Generator) -> Small:
     noise = rng.standard_normal((GRAIN_PX, GRAIN_PX, 3)) + rng.standard_normal(
         (GRAIN_PX, GRAIN_PX, 1)
     )
-    return np.asarray(1.1 * (noise - noise.mean(axis=(0, 1))), np.float32)
+    grey = 0.7 * (noise - noise.mean(axis=(0, 1)))
+    return np.asarray(np.clip(np.round(grey * FINE), -127, 127), np.int8)
 
 
 def _banks(rng: np.random.Generator) -> Bytes:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from histotile.slides.factory.arrays import Bytes, Doubles, Floats
 from histotile.slides.factory.artefacts import REACH_PX, Artefact, disturb, make_artefacts
-from histotile.slides.factory.colouring import colour
+from histotile.slides.factory.colouring import FINE, colour
 from histotile.slides.factory.fields import TISSUE, Look, find_glands, slow_fields
 from histotile.slides.factory.lattice import STEP
 from histotile.slides.factory.lesions import Scenario, focus_radii, make_foci, make_pieces
@@ -145,7 +145,7 @@ class World:
 
     def glass(self, tile_px: int) -> Bytes:
         """A tile of empty glass."""
-        noise = textures().sensor[:tile_px, :tile_px]
+        noise = textures().sensor[:tile_px, :tile_px] / np.float32(FINE)
         out: Bytes = np.clip(np.array(self._stain.white) + noise + 0.5, 0, 255).astype(np.uint8)
         return out
 
