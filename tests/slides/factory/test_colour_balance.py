@@ -76,7 +76,7 @@ def auroc(measures: np.ndarray, tiles: Tiles) -> float:
 @pytest.mark.parametrize("tile_px", [96, 128, 224, 256])
 def test_colour_tells_nothing_in_iso_colour_mode(tile_px: int) -> None:
     cohorts = [draw_tiles("iso_colour", seed, 2048, (96, 128, 224, 256)) for seed in (0, 1)]
-    assert sum(c[tile_px].label.sum() for c in cohorts) > 50
+    assert sum(c[tile_px].label.sum() for c in cohorts) > 40
     assert np.mean([auroc(c[tile_px].colour, c[tile_px]) for c in cohorts]) < 0.65
 
 
