@@ -40,7 +40,7 @@ rule embed:
         "<logs>/embed/{slide_id}.log",
     benchmark:
         "<benchmarks>/embed/{slide_id}.tsv"
-    threads: 2
+    threads: 1
     params:
         backbone=BACKBONE,
         code=digest("histotile.models.embedding"),

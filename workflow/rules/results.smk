@@ -24,7 +24,7 @@ rule predict:
         "<logs>/predict/{slide_id}.log",
     benchmark:
         "<benchmarks>/predict/{slide_id}.tsv"
-    threads: 2
+    threads: 1
     params:
         models=folder_of("models", up=1),
         code=digest("histotile.models.prediction"),
@@ -165,7 +165,7 @@ rule apply_slide:
         "<logs>/apply/{new_id}.log",
     benchmark:
         "<benchmarks>/apply/{new_id}.tsv"
-    threads: 2
+    threads: 1
     params:
         model=CONFIG.apply.model,
         model_id=lambda wildcards: model_digest(),

@@ -1,12 +1,13 @@
 """A few real tiles of a cohort, for comparing models on."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.slides.pixels import read_tile
+from histotile.slides.pixels import UnreadableTile, read_tile
 from histotile.slides.slide import Slide
 from histotile.tables import read_footer, read_table
 
@@ -37,8 +38,10 @@ def _sample(tiles: Path, count: int) -> list[NDArray[np.uint8]]:
     places = _used(tiles)
     footer = read_footer(tiles)
     chosen = np.linspace(0, len(places) - 1, min(count, len(places))).round().astype(int)
-    with Slide.open(Path(footer["path"]), footer["mpp"]) as opened:
-        return [
-            read_tile(opened, x, y, footer["tile_mpp"], footer["tile_px"])
-            for x, y in (places[k] for k in chosen)
-        ]
+    found = []
+    with Slide.open(Path(footer["path"]), footer["mpp"]) as slide:
+        for x, y in (places[k] for k in chosen):
+            # A tile damaged since it was tabulated is one tile less to compare on.
+            with suppress(UnreadableTile):
+                found.append(read_tile(slide, x, y, footer["tile_mpp"], footer["tile_px"]))
+    return found
