@@ -6,14 +6,12 @@ size; colours are drawn at random, so that they answer nothing.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
-Rng = np.random.Generator
+from histotile.models.natural_textures import Floats, Rng, blurred, normal, textures
 
 MOST_LEAVES = 160  # per picture
 TEXTURES_PER_PICTURE = 4
@@ -45,15 +43,15 @@ def draw_pictures(seed: int, count: int, px: int) -> tuple[NDArray[np.uint8], ND
 def questions() -> dict[str, tuple[str, ...]]:
     """What is asked of each picture, and the possible answers in the order of their numbers."""
     return {
-        "texture": tuple(_textures()),
+        "texture": tuple(textures()),
         "shape": tuple(_shapes()),
         "size": ("small", "medium", "large"),
     }
 
 
 def _picture(rng: Rng, px: int, texture: int, shape: int, size: int) -> NDArray[np.uint8]:
-    paint = list(_textures().values())[texture]
-    fields = np.stack([_normal(paint(rng, px)) for _ in range(TEXTURES_PER_PICTURE)])
+    paint = list(textures().values())[texture]
+    fields = np.stack([normal(paint(rng, px)) for _ in range(TEXTURES_PER_PICTURE)])
     owner, leaves = _heap(rng, px, list(_shapes().values())[shape], size)
     rows, columns = np.indices((px, px))
     pattern = fields[owner % TEXTURES_PER_PICTURE, rows, columns]
@@ -102,18 +100,9 @@ def _photograph(rng: Rng, scene: Floats) -> NDArray[np.uint8]:
     ramp = np.linspace(-1, 1, px, dtype=np.float32)
     scene = scene * (1 + slope[0] * ramp[:, None, None] + slope[1] * ramp[None, :, None])
     if rng.random() < 0.5:
-        scene = _blurred(scene.astype(np.float32), rng.uniform(0.4, 1.2))
+        scene = blurred(scene.astype(np.float32), rng.uniform(0.4, 1.2))
     noise = rng.standard_normal((px, px, 1), np.float32) * rng.uniform(0, 0.04)
     return (np.clip(scene + noise, 0, 1) * 255 + 0.5).astype(np.uint8)
-
-
-def _blurred(field: Floats, sigma: float) -> Floats:
-    return np.asarray(cv2.GaussianBlur(field, (0, 0), sigma))
-
-
-def _normal(field: Floats) -> Floats:
-    deviation = float(field.std())
-    return np.asarray((field - field.mean()) / max(deviation, 1e-6), np.float32)
 
 
 # Outlines: x and y (2, points) of a leaf of radius one at these angles.
@@ -155,104 +144,3 @@ def _crescent(rng: Rng, angles: Floats) -> Floats:
     depth = rng.uniform(0.3, 0.6)
     y = np.where(np.sin(angles) > 0, np.sin(angles), -depth * np.sin(angles))
     return np.asarray(np.stack([np.cos(angles), y]))
-
-
-# Textures: grey fields (px, px) of any mean and contrast.
-
-
-def _textures() -> dict[str, Callable[[Rng, int], Floats]]:
-    return {
-        "plain": lambda rng, px: _waves(rng, px, 0.3, 0.8),
-        "cloud": lambda rng, px: _power_noise(rng, px, rng.uniform(1.6, 2.2)),
-        "pink": lambda rng, px: _power_noise(rng, px, rng.uniform(0.8, 1.2)),
-        "speckle": lambda rng, px: _blurred(_white(rng, px), rng.uniform(0.5, 1)),
-        "grain": lambda rng, px: _blurred(_white(rng, px), rng.uniform(1.6, 2.6)),
-        "grating": lambda rng, px: np.sin(_waves(rng, px, px / 16, px / 5)),
-        "stripes": lambda rng, px: np.sign(np.sin(_waves(rng, px, px / 16, px / 6))),
-        "checks": _checks,
-        "fibres": _fibres,
-        "dots": lambda rng, px: _spots(rng, px, filled=True),
-        "rings": lambda rng, px: _spots(rng, px, filled=False),
-        "cells": lambda rng, px: _mosaic(rng, px, edges=True),
-        "facets": lambda rng, px: _mosaic(rng, px, edges=False),
-        "veins": lambda rng, px: -(np.abs(_power_noise(rng, px, 1.8)) ** 0.5),
-        "bricks": _bricks,
-        "ripples": _ripples,
-    }
-
-
-def _white(rng: Rng, px: int) -> Floats:
-    return rng.standard_normal((px, px), np.float32)
-
-
-def _waves(rng: Rng, px: int, fewest: float, most: float) -> Floats:
-    """Phase of a plane wave: so many periods per picture, in any direction."""
-    turn, cycles = rng.uniform(0, 2 * np.pi), rng.uniform(fewest, most)
-    grid = np.arange(px, dtype=np.float32) * np.float32(2 * np.pi * cycles / px)
-    return np.asarray(np.cos(turn) * grid[:, None] + np.sin(turn) * grid[None, :])
-
-
-def _power_noise(rng: Rng, px: int, exponent: float) -> Floats:
-    """Noise whose amplitude falls with frequency to this power; natural scenes have about 1."""
-    spectrum = np.fft.rfft2(_white(rng, px))
-    fy, fx = np.fft.fftfreq(px)[:, None], np.fft.rfftfreq(px)[None, :]
-    scale = np.maximum(np.hypot(fy, fx), 1 / px) ** -exponent
-    return _normal(np.fft.irfft2(spectrum * scale, (px, px)))
-
-
-def _checks(rng: Rng, px: int) -> Floats:
-    turn, cycles = rng.uniform(0, np.pi), rng.uniform(px / 20, px / 8)
-    grid = np.arange(px, dtype=np.float32) * np.float32(2 * np.pi * cycles / px)
-    u = np.cos(turn) * grid[:, None] + np.sin(turn) * grid[None, :]
-    v = -np.sin(turn) * grid[:, None] + np.cos(turn) * grid[None, :]
-    return np.asarray(np.sign(np.sin(u) * np.sin(v)))
-
-
-def _fibres(rng: Rng, px: int) -> Floats:
-    """White noise smeared along one direction."""
-    half, turn = 9, rng.uniform(0, np.pi)
-    kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
-    ends = [
-        (round(half + s * half * np.cos(turn)), round(half + s * half * np.sin(turn)))
-        for s in (-1, 1)
-    ]
-    cv2.line(kernel, ends[0], ends[1], 1.0)
-    return np.asarray(cv2.filter2D(_white(rng, px), -1, kernel))
-
-
-def _spots(rng: Rng, px: int, filled: bool) -> Floats:
-    field = np.zeros((px, px), np.float32)
-    radius = rng.uniform(2.5, 5.5)
-    count = int(rng.uniform(0.25, 0.5) * px * px / (np.pi * radius**2))
-    width = -1 if filled else max(1, round(radius / 3))
-    for x, y in rng.uniform(0, px, (count, 2)) * 16:
-        r = radius * rng.uniform(0.75, 1.25)
-        cv2.circle(field, (int(x), int(y)), int(r * 16), 1.0, width, cv2.LINE_AA, 4)
-    return field
-
-
-def _mosaic(rng: Rng, px: int, edges: bool) -> Floats:
-    """Nearest-seed cells: their walls, or each in its own grey."""
-    count = int(px * px / rng.uniform(7, 14) ** 2)
-    seeds = np.full((px, px), 255, np.uint8)
-    seeds[rng.integers(px, size=count), rng.integers(px, size=count)] = 0
-    distance, cell = cv2.distanceTransformWithLabels(
-        seeds, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    return np.asarray(distance if edges else rng.standard_normal(count + 1, np.float32)[cell])
-
-
-def _bricks(rng: Rng, px: int) -> Floats:
-    length, height = rng.uniform(9, 18), rng.uniform(5, 8)
-    turn = rng.uniform(0, np.pi)
-    grid = np.arange(px, dtype=np.float32)
-    u = np.cos(turn) * grid[:, None] + np.sin(turn) * grid[None, :] + 2 * px
-    v = -np.sin(turn) * grid[:, None] + np.cos(turn) * grid[None, :] + 2 * px
-    shifted = u + length / 2 * (np.floor(v / height) % 2)
-    return np.asarray(((v % height < 1.3) | (shifted % length < 1.3)).astype(np.float32))
-
-
-def _ripples(rng: Rng, px: int) -> Floats:
-    """Waves bent by slow noise, like wood or sand."""
-    bend = _power_noise(rng, px, 2.2) * rng.uniform(2, 5)
-    return np.asarray(np.sin(_waves(rng, px, px / 14, px / 7) + bend))
