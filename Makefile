@@ -23,7 +23,7 @@ demo/slides.csv: config/demo.yaml | .venv/done
 	histotile --config config/demo.yaml synthesize demo --processes 2
 
 test: .venv/done
-	OMP_NUM_THREADS=1 pytest -m "not slow" -n 2
+	OMP_NUM_THREADS=1 pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: .venv/done
 	tests/install_debian.sh

@@ -2,13 +2,17 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 import yaml
 
 from histotile import tables
@@ -44,10 +48,9 @@ class Project:
         chosen = ["--workflow-profile", str(self.repository / profile)] if profile else []
         return subprocess.run(
             [
-                *("snakemake", "--snakefile", str(self.repository / "Snakefile"), "--cores", "2"),
+                *("snakemake", *arguments, "--cores", "2", *chosen),
+                *("--snakefile", str(self.repository / "Snakefile")),
                 *("--configfile", str(self.repository / "config/config.yaml"), "overlay.yaml"),
-                *chosen,
-                *arguments,
             ],
             cwd=self.folder,
             capture_output=True,
@@ -57,14 +60,10 @@ class Project:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Rule -> number of jobs that a dry run would start."""
-        run = self.snakemake("--dry-run", "--quiet", "progress", *arguments)
+        run = self.snakemake(*arguments, "--dry-run")
         assert run.returncode == 0, run.stdout + run.stderr
-        jobs: dict[str, int] = {}
-        for line in (run.stdout + run.stderr).splitlines():
-            words = line.split()
-            if len(words) == 2 and words[1].isdigit() and words[0] != "total":
-                jobs[words[0]] = int(words[1])
-        return jobs
+        planned = re.findall(r"^(?:local)?rule (\w+):", run.stdout + run.stderr, re.MULTILINE)
+        return dict(Counter(planned))
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -212,7 +211,7 @@ def test_snakemake_writes_its_own_report_with_captions(done: Project) -> None:
 
 
 def test_the_cluster_profile_plans_the_same_jobs(fresh: Project) -> None:
-    run = fresh.snakemake("--dry-run", "--quiet", "progress", profile="profiles/slurm")
+    run = fresh.snakemake("--dry-run", profile="profiles/slurm")
     assert run.returncode == 0, run.stdout + run.stderr
 
 
@@ -245,14 +244,14 @@ def test_missing_files_are_named_before_the_first_job(fresh: Project) -> None:
 
 
 def test_unknown_mpp_stops_and_names_all_such_slides(fresh: Project, tmp_path: Path) -> None:
-    from PIL import Image
-
+    noise = np.random.default_rng(0)
     for name in ("a", "b"):
-        image = Image.effect_noise((512, 512), 30 + ord(name)).convert("RGB")
-        image.save(tmp_path / f"{name}.tif", compression="jpeg", tile=(256, 256))
-    lines = [f"{name},{tmp_path}/{name}.tif,healthy" for name in ("a", "b")]
+        pixels = noise.integers(0, 255, (512, 512, 3), np.uint8)
+        tifffile.imwrite(tmp_path / f"{name}.tif", pixels, photometric="rgb", tile=(256, 256))
+    lines = [f"slide {name},{tmp_path}/{name}.tif,healthy" for name in ("a", "b")]
     (fresh.folder / "unscaled.csv").write_text("\n".join(["slide_id,path,label", *lines]) + "\n")
     arguments = ("--config", "cohort=unscaled.csv", f"results={tmp_path}/out", "--until", "triage")
     run = fresh.snakemake(*arguments)
     assert run.returncode != 0
-    assert "mpp" in run.stdout + run.stderr
+    for fact in ("2 slides without a usable mpp", "slide a", "slide b", "column `mpp`"):
+        assert fact in run.stdout + run.stderr
