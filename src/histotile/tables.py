@@ -160,15 +160,23 @@ def _reachable(modules: tuple[str, ...]) -> set[str]:
     todo = list(modules)
     while todo:
         name = todo.pop()
-        if name in found or name in _LEAVES or _path(name) is None:
-            continue
-        found.add(name)
-        for node in ast.walk(ast.parse(_source(name))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("histotile"):
-                todo += [str(node.module), *(f"{node.module}.{a.name}" for a in node.names)]
-            elif isinstance(node, ast.Import):
-                todo += [a.name for a in node.names if a.name.startswith("histotile")]
+        path = _path(name)
+        if name not in found and name not in _LEAVES and path is not None:
+            found.add(name)
+            todo += _imports(path, path.stat().st_mtime_ns)
     return found
+
+
+@cache
+def _imports(path: Path, _version: int) -> list[str]:
+    """Names of ours that a module imports, at its top or inside a function."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("histotile"):
+            names += [str(node.module), *(f"{node.module}.{a.name}" for a in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [a.name for a in node.names if a.name.startswith("histotile")]
+    return names
 
 
 def _path(module: str) -> Path | None:

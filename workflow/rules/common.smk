@@ -23,7 +23,6 @@ CONFIG = checked(validate, Config, dict(config), "config")
 COHORT = checked(read_cohort, Path(CONFIG.cohort))
 SLIDE_IDS = [slide.slide_id for slide in COHORT.slides]
 FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
-RESULTS = CONFIG.results
 CLASSES = json.dumps(CONFIG.classes, ensure_ascii=False)
 BACKBONE = CONFIG.backbone.model_dump_json()
 
@@ -64,9 +63,9 @@ def annotation_path(wildcards):
     return [str(p) for p in [COHORT[wildcards.slide_id].annotation] if p]
 
 
-def folder_of(name, up=0):
-    """A param: the folder of the input of that name, or of one so many folders further up."""
-    return lambda wildcards, input: str(Path(list(input[name])[0]).parents[up])
+def folder(stage):
+    """A param: the folder of a stage. Its files are inputs, or come before one that is."""
+    return lambda wildcards: f"{CONFIG.results}/{stage}"
 
 
 def mpp_option(slide):

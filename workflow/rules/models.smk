@@ -53,11 +53,14 @@ rule train:
     """Train {wildcards.fold} on its training patients; its test patients stay unseen."""
     input:
         folds="<results>/split/folds.csv",
-        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
-        features=(
-            expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS)
-            if CONFIG.train.strategy == "fixed"
-            else []
+        # Features come after tiles: one of both is enough for the order.
+        tiles=expand(
+            (
+                "<results>/embed/{slide_id}.h5"
+                if CONFIG.train.strategy == "fixed"
+                else "<results>/tile/{slide_id}.parquet"
+            ),
+            slide_id=SLIDE_IDS,
         ),
     output:
         model="<results>/train/{fold}/model.ckpt",
@@ -75,12 +78,8 @@ rule train:
         "<benchmarks>/train/{fold}.tsv"
     threads: 2
     params:
-        tiles=folder_of("tiles"),
-        features=lambda wildcards, input: (
-            ["--features", folder_of("features")(wildcards, input)]
-            if input.features
-            else []
-        ),
+        tiles=folder("tile"),
+        features=folder("embed"),
         folder=subpath(output.model, parent=True),
         backbone=BACKBONE,
         classes=CLASSES,
@@ -88,7 +87,7 @@ rule train:
         code=digest("histotile.models.training"),
     shell:
         "histotile train {wildcards.fold} --folds {input.folds:q}"
-        " --tiles {params.tiles:q} {params.features:q} --classes {params.classes:q}"
+        " --tiles {params.tiles:q} --features {params.features:q} --classes {params.classes:q}"
         " --backbone {params.backbone:q} --threads {threads} --output {params.folder:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
@@ -98,13 +97,12 @@ rule export:
     input:
         model="<results>/train/{fold}/model.ckpt",
         folds="<results>/split/folds.csv",
-        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
     output:
         "<results>/export/{fold}/parity.json",
     log:
         "<logs>/export/{fold}.log",
     params:
-        tiles=folder_of("tiles"),
+        tiles=folder("tile"),
         folder=subpath(output[0], parent=True),
         settings=settings("export"),
         code=digest("histotile.exports.formats"),

@@ -26,7 +26,7 @@ rule predict:
         "<benchmarks>/predict/{slide_id}.tsv"
     threads: 1
     params:
-        models=folder_of("models", up=1),
+        models=folder("train"),
         code=digest("histotile.models.prediction"),
     shell:
         "histotile predict {params.models:q} {input.tiles:q} --folds {input.folds:q}"
@@ -45,7 +45,7 @@ rule aggregate:
         "<logs>/aggregate.log",
     localrule: True
     params:
-        folder=folder_of("predictions"),
+        folder=folder("predict"),
         classes=CLASSES,
         settings=settings("aggregate"),
         code=digest("histotile.results.aggregation"),
@@ -60,7 +60,6 @@ rule evaluate:
     input:
         cohort=CONFIG.cohort,
         folds="<results>/split/folds.csv",
-        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
         predictions=expand("<results>/predict/{slide_id}.parquet", slide_id=SLIDE_IDS),
         scores="<results>/aggregate/slides.csv",
     output:
@@ -80,8 +79,8 @@ rule evaluate:
     log:
         "<logs>/evaluate.log",
     params:
-        tiles=folder_of("tiles"),
-        predictions=folder_of("predictions"),
+        tiles=folder("tile"),
+        predictions=folder("predict"),
         classes=CLASSES,
         aggregate=settings("aggregate"),
         settings=settings("evaluate"),
@@ -124,10 +123,7 @@ rule report:
     input:
         cohort=CONFIG.cohort,
         triage="<results>/triage/slides.csv",
-        inspections=expand("<results>/inspect/{slide_id}.json", slide_id=SLIDE_IDS),
         overlays=expand("<results>/mask/{slide_id}.overlay.jpg", slide_id=SLIDE_IDS),
-        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
-        predictions=expand("<results>/predict/{slide_id}.parquet", slide_id=SLIDE_IDS),
         heatmaps=expand("<results>/heatmap/{slide_id}.png", slide_id=SLIDE_IDS),
         scores="<results>/aggregate/slides.csv",
         evaluation="<results>/evaluate/evaluation.json",

@@ -40,7 +40,7 @@ rule triage:
         "<logs>/triage.log",
     localrule: True
     params:
-        folder=folder_of("inspections"),
+        folder=folder("inspect"),
         settings=settings("inspect"),
         code=digest("histotile.slides.triage"),
     shell:
