@@ -39,7 +39,8 @@ def measure(folder: Path, side_px: int) -> dict[str, float]:
     (slide,) = (folder / "slides").iterdir()
     model = folder / "model.ckpt"
     subprocess.run([sys.executable, "-c", UNTRAINED, str(model), json.dumps(BACKBONE)], check=True)
-    tiles = ("--set", "tile_px=128", "--set", "stride_px=128", "-o", "tiles.parquet")
+    known = ("--inspection", "inspect.json", "--mask", "mask.png")
+    tiles = (*known, "--set", "tile_px=128", "--set", "stride_px=128", "-o", "tiles.parquet")
     return {
         "inspect": peak_mb("histotile", "inspect", str(slide), "-o", "inspect.json", cwd=folder),
         "mask": peak_mb("histotile", "mask", str(slide), "-o", "mask.png", cwd=folder),
