@@ -1,0 +1,122 @@
+"""The command line as a user types it: each verb alone, on one synthetic slide."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from histotile import tables
+from histotile.cli import cli
+
+STAGES = ("inspect", "mask", "tile", "split", "embed", "train", "predict", "aggregate")
+STAGES += ("evaluate", "heatmap", "report", "export", "apply", "synthesize", "pretrain", "triage")
+
+
+def run(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["histotile", *map(str, words)], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def succeed(*words: object, cwd: Path) -> str:
+    done = run(*words, cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one slide, and no configuration: the shipped one is in force."""
+    folder = tmp_path_factory.mktemp("desk")
+    few = ("--set", "slides=1", "--set", "patients=1", "--set", "sites=1", "--set", "side_px=1024")
+    succeed("synthesize", ".", *few, "--set", "flavour=svs", cwd=folder)
+    (slide,) = (folder / "slides").glob("*.svs")
+    slide.rename(folder / "slide.svs")
+    return folder
+
+
+def test_every_stage_is_a_verb_with_help() -> None:
+    assert set(cli.commands) == set(STAGES)
+    for verb in cli.commands.values():
+        assert verb.help
+
+
+def test_help_names_settings_with_units(tmp_path: Path) -> None:
+    text = succeed("tile", "--help", cwd=tmp_path)
+    for words in ("um/px", "tile_px=", "level-0", "labels.positive_overlap=", "--set KEY=VALUE"):
+        assert words in text
+
+
+def test_a_slide_is_inspected_masked_and_tiled_alone(desk: Path) -> None:
+    succeed("inspect", "slide.svs", "-o", "inspect.json", cwd=desk)
+    found = json.loads((desk / "inspect.json").read_text())
+    assert (found["verdict"], found["mpp"]) == ("ok", 0.5)
+    succeed("mask", "slide.svs", "-o", "mask.png", "--overlay", "overlay.jpg", cwd=desk)
+    small = ("--set", "tile_px=64", "--set", "stride_px=64")
+    succeed("tile", "slide.svs", "-o", "alone.parquet", *small, cwd=desk)
+    given = ("--inspection", "inspect.json", "--mask", "mask.png")
+    succeed("tile", "slide.svs", "-o", "given.parquet", *given, *small, cwd=desk)
+    alone, joined = (tables.read_table(desk / f"{n}.parquet") for n in ("alone", "given"))
+    assert alone.num_rows > 20
+    assert alone.equals(joined)
+
+
+def test_mpp_on_the_command_line_comes_first(desk: Path) -> None:
+    succeed("tile", "slide.svs", "-o", "m.parquet", "--mpp", "0.25", cwd=desk)
+    footer = tables.read_footer(desk / "m.parquet")
+    assert footer["mpp"] == 0.25
+    assert footer["size_level0_px"] == pytest.approx(2 * footer["tile_px"])
+
+
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        (("--set", "mpp=0.1"), ["slide.svs", "0.1", "0.5", "Remedy"]),
+        (("--set", "mppp=1"), ["mppp", "--help"]),
+        (("--set", "mpp"), ["no `=`"]),
+        (("--set", "mpp=-1"), ["mpp", "greater than 0"]),
+        (("--settings", "{mpp: 1"), ["not JSON"]),
+        (("--annotation", "slide.svs"), ["slide.svs", "Remedy"]),
+    ],
+)
+def test_mistakes_end_with_2_and_name_fact_and_remedy(
+    desk: Path, words: tuple[str, ...], facts: list[str]
+) -> None:
+    done = run("tile", "slide.svs", "-o", "wrong.parquet", *words, cwd=desk)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for fact in facts:
+        assert fact.removesuffix(".svs") in done.stderr
+    assert not (desk / "wrong.parquet").exists()
+
+
+def test_a_file_that_is_no_slide_is_refused_with_its_reason(desk: Path) -> None:
+    (desk / "empty.svs").touch()
+    done = run("tile", "empty.svs", "-o", "wrong.parquet", cwd=desk)
+    assert done.returncode == 2
+    assert "zero bytes" in done.stderr
+
+
+def test_an_exported_model_is_applied_to_a_slide(desk: Path) -> None:
+    from histotile.config import Backbone
+    from histotile.exports import timm_folder
+    from histotile.models.backbones import build_network
+    from histotile.models.checkpoint import TrainedModel
+
+    backbone = Backbone(name="auto", weights="shipped:natural", options={})
+    network, architecture = build_network(backbone, 3, 64)
+    classes = ("benign", "border", "tumour")
+    made = backbone.model_dump()
+    model = TrainedModel(network.eval(), architecture, classes, 1.0, 64, "fixed", made, {})
+    timm_folder.write(model, desk / "exported")
+    succeed("apply", "exported", "slide.svs", "out", "--slide-id", "new <slide>", cwd=desk)
+    predictions = tables.read_table(desk / "out/predict/new <slide>.parquet")
+    assert predictions.num_rows > 0
+    assert [n for n in predictions.column_names if n.startswith("prob_")] == [
+        f"prob_{name}" for name in classes
+    ]
+    page = (desk / "out/report/slides/new <slide>.html").read_text()
+    assert "new &lt;slide&gt;" in page
+    assert "Research use only" in page
+    assert (desk / "out/heatmap/new <slide>.png").is_file()
