@@ -16,7 +16,7 @@ setup: .venv/done
 	touch $@
 
 demo: demo/slides.csv  ## synthetic slides through the whole workflow, then where to look
-	$(SNAKEMAKE) --cores all
+	$(SNAKEMAKE) --cores all --quiet rules
 	@echo; echo "Open $(CURDIR)/demo/results/report/index.html"
 
 demo/slides.csv: config/demo.yaml | .venv/done

@@ -114,4 +114,4 @@ def test_every_yaml_in_the_repository_loads(repository: Path) -> None:
 
 def test_overlays_give_valid_configurations(repository: Path) -> None:
     for overlay in (repository / "config").glob("*.yaml"):
-        read_config(repository / "config" / "config.yaml", overlay)
+        assert read_config(repository / "config" / "config.yaml", overlay).classes
