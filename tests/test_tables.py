@@ -82,6 +82,10 @@ def test_digest_follows_the_modules_a_rule_reaches(
     near_after, apart_after = both()
     assert near_after != near
     assert apart_after == apart
+    (package / "a" / "templates").mkdir()
+    (package / "a" / "templates" / "page.html").write_text("<p>")
+    assert both()[0] != near_after
+    apart = both()[1]
     (package / "config.py").write_text("x = 2\n")
     assert both()[1] == apart
     tables.digest.cache_clear()
@@ -97,3 +101,16 @@ def test_digest_of_a_model_follows_its_weights(tmp_path: Path) -> None:
     assert tables.digest_files(tmp_path) != before
     with pytest.raises(HistotileError, match="no trained model"):
         tables.digest_files(tmp_path / "empty")
+
+
+def test_digest_of_weights_follows_files_and_knows_hub_names(tmp_path: Path) -> None:
+    assert tables.digest_weights("imagenet") == tables.digest_weights("hf-hub:a/b") == ""
+    assert tables.digest_weights("shipped:natural") != tables.digest_weights("shipped:histology")
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"1")
+    before = tables.digest_weights(f"local-dir:{tmp_path}")
+    assert before == tables.digest_weights(str(weights))
+    weights.write_bytes(b"2")
+    assert tables.digest_weights(f"local-dir:{tmp_path}") != before
+    with pytest.raises(HistotileError, match="no trained model"):
+        tables.digest_weights(str(tmp_path / "lost.pth"))

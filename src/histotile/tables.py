@@ -142,13 +142,18 @@ def write_json(path: Path, data: object) -> None:
 def digest(*modules: str) -> str:
     """12 hex digits that change when the code of these modules changes.
 
-    Covers every module of ours they import, however deep, except the leaves config, tables,
-    cohort and errors, which hold names rather than computation. Snakemake does not notice an edit
-    in an imported module; rules carry this as a parameter instead.
+    Covers every module of ours they import, however deep, and the templates beside them, except
+    the leaves config, tables, cohort and errors, which hold names rather than computation.
+    Snakemake does not notice an edit in an imported module; rules carry this as a parameter
+    instead.
     """
     hasher = hashlib.sha256()
-    for name in sorted(_reachable(modules)):
+    found = sorted(_reachable(modules))
+    for name in found:
         hasher.update(name.encode() + _source(name))
+    folders = {path.parent for path in map(_path, found) if path}
+    for template in sorted(t for folder in folders for t in folder.glob("templates/*")):
+        hasher.update(template.name.encode() + template.read_bytes())
     return hasher.hexdigest()[:12]
 
 
@@ -191,16 +196,37 @@ def _source(module: str) -> bytes:
 
 
 def digest_files(folder: Path) -> str:
-    """12 hex digits that change when a model in this file or folder changes.
+    """12 hex digits that change when a model or weights in this file or folder change.
 
     Raises:
         HistotileError: There is no model.
     """
-    names = ("model.ckpt", "model.safetensors")
-    found = [folder] if folder.is_file() else sorted(p for n in names for p in folder.rglob(n))
+    kinds = ("*.ckpt", "*.safetensors", "*.bin", "*.pth")
+    found = (
+        [folder]
+        if folder.is_file()
+        else sorted(p for k in kinds for p in folder.rglob(k) if p.parent.name != "checkpoints")
+    )
     if not found:
-        raise HistotileError(folder, "no trained model here", "train first, or mend apply.model")
+        raise HistotileError(folder, "no trained model here", "train first, or mend the path")
     hasher = hashlib.sha256()
     for path in found:
         hasher.update(hashlib.sha256(path.read_bytes()).digest())
     return hasher.hexdigest()[:12]
+
+
+def digest_weights(weights: str) -> str:
+    """12 hex digits that change with a backbone's weights where they are files on this machine.
+
+    Args:
+        weights: The setting `backbone.weights`; names on the hub and `none` give "".
+
+    Raises:
+        HistotileError: The file or folder is not there.
+    """
+    shipped = Path(__file__).parent / "models" / "backbones_shipped"
+    scheme, colon, name = weights.partition(":")
+    if weights in {"imagenet", "none"} or scheme == "hf-hub":
+        return ""
+    places = {"shipped": shipped / name, "local-dir": Path(name)}
+    return digest_files(places.get(scheme, Path(weights)) if colon else Path(weights))

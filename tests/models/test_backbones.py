@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,18 +55,24 @@ def test_head_of_a_file_is_dropped_even_when_its_size_fits(tmp_path: Path) -> No
     assert not torch.equal(head(network).weight, head(source).weight)
 
 
+def _first_layer(vit: Any) -> torch.Tensor:
+    """Weights of the first linear layer of the second block."""
+    weight: torch.Tensor = vit.blocks[1].mlp.fc1.weight
+    return weight
+
+
 def test_folder_brings_its_own_network_and_normalisation(tmp_path: Path) -> None:
     torch.manual_seed(3)
     source, _ = build_network(backbone("test_vit", depth=2), 5, 64)
     with torch.no_grad():
-        source.blocks[1].mlp.fc1.weight.normal_()  # type: ignore
+        _first_layer(source).normal_()
     source.pretrained_cfg["mean"] = (0.7, 0.6, 0.5)  # type: ignore[index, operator, assignment]
     save_for_hf(source, str(tmp_path), safe_serialization=True)
     network, architecture = build_network(backbone("auto", f"local-dir:{tmp_path}"), 2, 96)
     assert architecture.name == "test_vit"
     assert architecture.arguments["depth"] == 2
     assert normalisation(network)[0] == (0.7, 0.6, 0.5)
-    assert torch.equal(network.blocks[1].mlp.fc1.weight, source.blocks[1].mlp.fc1.weight)  # type: ignore
+    assert torch.equal(_first_layer(network), _first_layer(source))
     again = rebuild(architecture, 2)
     again.load_state_dict(network.state_dict())
     tiles = torch.rand(2, 3, 96, 96)

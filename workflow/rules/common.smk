@@ -8,7 +8,7 @@ from histotile.cohort import read_cohort
 from histotile.config import Config
 from histotile.configfile import validate
 from histotile.errors import HistotileError
-from histotile.tables import digest, digest_files
+from histotile.tables import digest, digest_files, digest_weights
 
 
 def checked(function, *arguments):
@@ -25,6 +25,7 @@ SLIDE_IDS = [slide.slide_id for slide in COHORT.slides]
 FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
 CLASSES = json.dumps(CONFIG.classes, ensure_ascii=False)
 BACKBONE = CONFIG.backbone.model_dump_json()
+WEIGHTS = checked(digest_weights, CONFIG.backbone.weights)
 
 
 pathvars:

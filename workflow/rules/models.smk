@@ -43,6 +43,7 @@ rule embed:
     threads: 1
     params:
         backbone=BACKBONE,
+        weights=WEIGHTS,
         code=digest("histotile.models.embedding"),
     shell:
         "histotile embed {input.tiles:q} --backbone {params.backbone:q}"
@@ -82,6 +83,7 @@ rule train:
         features=folder("embed"),
         folder=subpath(output.model, parent=True),
         backbone=BACKBONE,
+        weights=WEIGHTS,
         classes=CLASSES,
         settings=settings("train"),
         code=digest("histotile.models.training"),

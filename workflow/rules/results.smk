@@ -111,7 +111,7 @@ rule heatmap:
         "<logs>/heatmap/{slide_id}.log",
     params:
         settings=settings("heatmap"),
-        code=digest("histotile.results.heatmap", "histotile.slides.pixels"),
+        code=digest("histotile.cli.painting"),
     shell:
         "histotile heatmap {input.tiles:q} {input.predictions:q}"
         " --output {output.picture:q} --map {output.map:q}"
@@ -137,7 +137,7 @@ rule report:
         results=subpath(output[0], ancestor=2),
         configuration=CONFIG.model_dump_json(),
         settings=settings("report"),
-        code=digest("histotile.reports.cohort_page", "histotile.reports.slide_page"),
+        code=digest("histotile.cli.gathering", "histotile.reports.cohort_page"),
     shell:
         "histotile report {params.results:q} --cohort {input.cohort:q}"
         " --configuration {params.configuration:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -192,7 +192,7 @@ rule apply:
         configuration=CONFIG.model_dump_json(),
         aggregate=settings("aggregate"),
         settings=settings("report"),
-        code=digest("histotile.reports.cohort_page", "histotile.results.aggregation"),
+        code=digest("histotile.cli.gathering", "histotile.results.aggregation"),
     shell:
         "( histotile aggregate {params.folder:q}/predict --cohort {input.cohort:q}"
         " --slides {output.scores:q} --settings {params.aggregate:q} &&"

@@ -17,7 +17,6 @@ from histotile.reports.facts import (
     SlideScore,
     SlideSummary,
     TopTile,
-    summarise_slide,
 )
 
 if TYPE_CHECKING:
@@ -66,10 +65,6 @@ class Gathered:
             versions=self.versions,
             has_patients=self._has_patients(),
         )
-
-    def summary(self, facts: SlideFacts) -> SlideSummary:
-        """The row of a slide on the cohort page."""
-        return summarise_slide(facts)
 
     def whole(self, slides: Sequence[SlideSummary]) -> CohortFacts:
         """All facts of the cohort."""

@@ -127,6 +127,7 @@ def report(results: Path, cohort: Path, configuration: str | None, settings: Rep
     """Write the pages of the folder RESULTS: report/index.html and one per slide beside it."""
     from histotile.cli.gathering import Gathered
     from histotile.reports.cohort_page import render_cohort_page
+    from histotile.reports.facts import summarise_slide
     from histotile.reports.slide_page import render_slide_page
     from histotile.reports.summary import summary_lines
     from histotile.tables import write_text
@@ -143,7 +144,7 @@ def report(results: Path, cohort: Path, configuration: str | None, settings: Rep
     for done, slide in enumerate(slides, 1):
         facts = gathered.slide(slide)
         write_text(results / "report/slides" / f"{slide.slide_id}.html", render_slide_page(facts))
-        summaries.append(gathered.summary(facts))
+        summaries.append(summarise_slide(facts))
         progress(done, len(slides))
     cohort_facts = gathered.whole(summaries)
     page = results / "report/index.html"
