@@ -100,3 +100,11 @@ def test_real_stained_tiles_hold_no_ink(shared_data: Path) -> None:
     inked = [measure(np.array(Image.open(f).convert("RGB")))[1] > 0.05 for f in files]
     assert len(files) > 50
     assert np.mean(inked) < 0.01
+
+
+@pytest.mark.parametrize("tissue", [(200, 140, 165), (150, 110, 170), (235, 225, 232)])
+def test_blue_ink_that_tissue_shines_through_counts_as_pen(tissue: tuple[int, int, int]) -> None:
+    tile = np.full((128, 128, 3), tissue, np.uint8)
+    ink = np.array([20, 30, 120])
+    tile[:, 40:90] = np.rint(0.8 * ink + 0.2 * tile[:, 40:90])
+    assert measure(tile)[1] == pytest.approx(50 / 128, abs=0.05)

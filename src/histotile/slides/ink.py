@@ -13,8 +13,8 @@ def find_ink(rgb: Rgb) -> Mask:
 
     The rules lie outside the wedge of haematoxylin (hue 235-290 degrees), eosin and blood
     (300-355, saturation below 0.75) and DAB (15-40, dark): green never occurs in them, blue ink
-    has more green than red or is more saturated than any nucleus, red ink is more saturated than
-    blood, and black ink is neutral and too dark for a shadow.
+    has more green than red, or is bluer or more saturated than nuclei, red ink is more saturated
+    than blood, and black ink is neutral and too dark for a shadow.
 
     Args:
         rgb: uint8 (height, width, 3).
@@ -47,7 +47,8 @@ def _ink(rgb: Rgb) -> Mask:
     hue, saturation, value = hsv(rgb)
     green = (hue >= 70) & (hue < 165) & (saturation > 0.15)
     blue = (hue >= 165) & (hue < 231) & (saturation > 0.4)
-    blue |= (hue >= 231) & (hue < 252) & (saturation > 0.78) & (value > 0.35)
+    blue |= (hue >= 231) & (hue < 248) & (saturation > 0.45) & (value > 0.35)
+    blue |= (hue >= 248) & (hue < 252) & (saturation > 0.78) & (value > 0.35)
     red = ((hue >= 350) | (hue < 14)) & (saturation > 0.75) & (value > 0.5)
     black = (saturation < 0.22) & (value < 0.42)
     return np.asarray((green & (value > 0.15)) | (blue & (value > 0.25)) | red | black)
