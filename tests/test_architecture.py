@@ -13,24 +13,26 @@ import histotile
 from histotile.configfile import read_config, render, schema
 
 PACKAGE = Path(histotile.__file__).parent
-LEAVES = {"config", "tables", "cohort", "errors"}
+LEAVES = {"config", "tables", "cohort", "errors", "features"}
 ALLOWED = {
     "config": {"errors"},
     "configfile": {"config", "errors", "tables"},
     "cohort": {"errors"},
     "tables": {"errors"},
+    "features": {"errors", "tables"},
     "errors": set(),
     "slides": LEAVES,
     "tiles": LEAVES | {"slides"},
     "engines": set(),
+    "decision": {"config", "errors", "features", "tables"},
     "models": LEAVES | {"tiles", "engines"},
     "results": LEAVES,
-    "reports": LEAVES | {"results", "models"},
+    "reports": LEAVES | {"results", "models", "decision"},
     "exports": LEAVES | {"results", "models", "engines"},
 }
 OPENSLIDE_ROOMS = {"slides"}
 # A list of settings is long but flat: it is read by looking up, not from top to bottom.
-LONG_FILES = {"config.py": 450}
+LONG_FILES = {"config.py": 600}
 MOST_LINES = 250
 
 
@@ -59,7 +61,7 @@ def test_rooms_import_in_one_direction(path: Path) -> None:
         assert ours <= ALLOWED[here], f"{here} may not import {sorted(ours - ALLOWED[here])}"
     theirs = {name.split(".")[0] for name in imported(path)}
     assert "openslide" not in theirs or here in OPENSLIDE_ROOMS
-    if here in {"results", "slides"}:
+    if here in {"results", "slides", "decision"}:
         assert not theirs & {"torch", "timm", "pytorch_lightning"}
 
 

@@ -179,6 +179,10 @@ class Backbone(Section):
         "`shipped:histology` (small ones trained by this project; they bring their own network), "
         "or `none` (random)."
     )
+    domain: Literal["auto", "natural", "pathology"] = Field(
+        description="What the weights were learnt on. `pathology`: counts as similar, and a linear "
+        "head is preferred. `auto` knows the published pathology models by name."
+    )
     options: dict[str, Any] = Field(
         description="Further arguments of timm.create_model, for weights from other libraries: "
         "{pad_type: same, pretrained_cfg_overlay: {mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}}."
@@ -201,13 +205,161 @@ class Augment(Section):
     erasing: Strength = Field(description="Rectangles filled with the tile's mean colour.")
 
 
+class Embed(Section):
+    """Keeping features of every tile."""
+
+    views: Annotated[int, Field(ge=0, le=16)] = Field(
+        description="Randomly changed copies of each tile (train.augment) whose features are kept "
+        "too, for heads that must bear other stains. Each costs as much time as the tile itself."
+    )
+    seed: int = Field(description="Seed of the changes.")
+
+
+class Control(Section):
+    """What the backbone is held against: itself with random weights, and colour alone."""
+
+    max_tiles: Annotated[int, Field(ge=64)] = Field(
+        description="Labelled tiles, spread evenly over patients and classes, on which the "
+        "transfer of features is measured. More narrow the intervals of large cohorts."
+    )
+    ruler: str | None = Field(
+        description="JSON written by `histotile ruler` for this backbone: what a shift of "
+        "batch-norm statistics means. null: that shift is shown, and decides nothing."
+    )
+    seed: int = Field(description="Seed of the random weights and of the choice of tiles.")
+
+
+class SizeRule(Section):
+    """When a cohort is small, borderline or large."""
+
+    icc_prior: Fraction = Field(
+        description="Likeness of tiles of one patient (intra-class correlation) where fewer than "
+        "5 patients leave it unmeasured."
+    )
+    small_neff: Positive = Field(
+        description="Fewer effective tiles than this in some class: small."
+    )
+    small_patients: Annotated[int, Field(ge=1)] = Field(
+        description="Fewer patients than this in some class: small."
+    )
+    large_neff: Positive = Field(
+        description="At least this many effective tiles in each class, and `large_patients`: large."
+    )
+    large_patients: Annotated[int, Field(ge=1)] = Field(
+        description="At least this many patients in each class, and `large_neff`: large."
+    )
+    borderline: Literal["small", "large"] = Field(
+        description="What a cohort between both counts as."
+    )
+
+
+class SimilarityRule(Section):
+    """When features transfer as they are."""
+
+    depth_tolerance: Fraction = Field(
+        description="How far (AUROC) the last stage may lie below the best one, if its standard "
+        "error is not larger."
+    )
+    min_gain: Fraction = Field(
+        description="Least gain over random weights, (a - r) / (1 - r) of the AUROCs, for features "
+        "to count as useful."
+    )
+    saturated: Fraction = Field(
+        description="AUROC from which there is nothing to gain: similar, and the cheapest cell."
+    )
+    min_patients: Annotated[int, Field(ge=1)] = Field(
+        description="Fewer patients in some class leave similarity undecided."
+    )
+    max_interval: Fraction = Field(
+        description="A wider 95 % interval of last minus best stage leaves similarity undecided."
+    )
+
+
+class Alarms(Section):
+    """When a leak or a shortcut is reported."""
+
+    stop: bool = Field(
+        description="Whether an error (not a warning) stops training. Switch off only to see what "
+        "a leak does."
+    )
+    max_near_duplicates: Fraction = Field(
+        description="Share of tiles with a near duplicate under another patient above which it is "
+        "an error."
+    )
+    duplicate_cosine: Fraction = Field(
+        description="Likeness of features (cosine) from which two tiles of like picture hash count "
+        "as near duplicates."
+    )
+    max_association: Fraction = Field(
+        description="Association (Cramer's V) of label with site, file format or mpp from which to "
+        "warn."
+    )
+
+
+class Decide(Section):
+    """Choosing the strategy of transfer learning."""
+
+    size: SizeRule
+    similarity: SimilarityRule
+    alarms: Alarms
+    folds: Annotated[int, Field(ge=2, le=20)] = Field(
+        description="Folds of the probes' cross-validation by patient."
+    )
+    repeats: Annotated[int, Field(ge=1, le=20)] = Field(
+        description="Times the probes' cross-validation is repeated with other folds."
+    )
+    bootstraps: Annotated[int, Field(ge=20)] = Field(
+        description="Resamples of patients behind intervals and the cloud of decisions."
+    )
+    seed: int = Field(description="Seed of folds and resamples.")
+
+
+class Verify(Section):
+    """Checking the decision against the other cells."""
+
+    budget: Literal["off", "probe", "full"] = Field(
+        description="`probe`: the cells that learn from cached features, minutes on a laptop. "
+        "`full`: all four cells in every fold, for cohorts worth the time. `off`: none."
+    )
+    margin: Fraction = Field(
+        description="Regret (AUROC) that does not matter. Above it for certain: contradicted."
+    )
+    bootstraps: Annotated[int, Field(ge=100)] = Field(
+        description="Resamples of patients behind the interval of the regret."
+    )
+    seed: int = Field(description="Seed of the resamples.")
+
+
+class Recipe(Section):
+    """How a trained cell learns."""
+
+    optimiser: Literal["auto", "sgd", "adamw"] = Field(
+        description="`auto`: SGD with Nesterov momentum for networks with batch norm, else AdamW."
+    )
+    sgd_rate: Positive = Field(description="Peak learning rate of SGD.")
+    adamw_rate: Positive = Field(description="Peak learning rate of AdamW.")
+    sgd_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of SGD.")
+    adamw_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of AdamW.")
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="Learning rate of a layer relative to the next deeper one. Below 1, early "
+        "layers keep what they have learnt."
+    )
+
+
 class Train(Section):
     """Training one fold."""
 
-    strategy: Literal["fixed", "finetune"] = Field(
-        description="`fixed`: frozen backbone, linear head on cached features, seconds. "
-        "`finetune`: all layers, hours without a GPU; for large cohorts."
+    strategy: Literal["auto", "fixed", "early_fixed", "finetune", "init"] = Field(
+        description="`auto`: what `decide` finds. `fixed`: frozen backbone, linear head, seconds. "
+        "`early_fixed`: linear head on an early stage. `finetune`: all layers, gently. `init`: all "
+        "layers, pre-trained weights as a start only. The last two take hours without a GPU."
     )
+    early_fixed: Literal["truncate", "retrain_tail"] = Field(
+        description="`truncate`: later stages are dropped, seconds. `retrain_tail`: later stages "
+        "are trained over the frozen early ones."
+    )
+    finetune: Recipe
+    init: Recipe
     augment: Augment
     max_tiles_per_slide: Annotated[int, Field(ge=1)] = Field(
         description="Tiles drawn per slide and class for training. Tiles of one slide are alike: "
@@ -216,18 +368,20 @@ class Train(Section):
     class_weights: bool = Field(
         description="Whether rare classes weigh more. Switch off to learn the cohort's prevalence."
     )
-    epochs: Annotated[int, Field(ge=1)] = Field(description="Most passes over the training tiles.")
-    patience: Annotated[int, Field(ge=1)] = Field(
-        description="Epochs without a better validation loss before training stops."
+    epochs: Annotated[int, Field(ge=1)] = Field(
+        description="Most passes over the training tiles, unless `min_steps` asks for more."
+    )
+    min_steps: Annotated[int, Field(ge=0)] = Field(
+        description="Passes are added until this many optimisation steps are planned: small "
+        "cohorts need more passes."
+    )
+    patience: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="Share of the planned epochs without a better validation loss before training "
+        "stops."
     )
     batch_size: Annotated[int, Field(ge=1)] = Field(
         description="Tiles per optimisation step. Changes the result, unlike that of prediction."
     )
-    learning_rate: Positive = Field(
-        description="Peak learning rate of `finetune` (AdamW). Small, so as not to distort "
-        "pre-trained weights."
-    )
-    weight_decay: Annotated[float, Field(ge=0)] = Field(description="Decay of AdamW.")
     precision: Literal["auto", "32", "bf16", "16"] = Field(
         description="Number format. `auto`: bf16 where the GPU has it, else 32 bit."
     )
@@ -393,7 +547,11 @@ class Config(Section):
     mask: Mask
     tile: Tile
     split: Split
+    embed: Embed
+    control: Control
+    decide: Decide
     train: Train
+    verify: Verify
     aggregate: Aggregate
     evaluate: Evaluate
     heatmap: Heatmap

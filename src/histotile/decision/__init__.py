@@ -1,0 +1,1 @@
+"""Which strategy of transfer learning a cohort calls for, and whether that was right."""
