@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,91 @@ def read_features(path: Path, views: bool = False) -> FeatureFile:
     except (OSError, KeyError, TypeError, ValueError) as error:
         remedy = "make it again with `histotile embed`"
         raise HistotileError(path, f"no features of histotile ({error})", remedy) from error
+
+
+@dataclass(frozen=True)
+class BnShift:
+    """How far a cohort's activations lie from those that batch norm was learnt on, at one stage.
+
+    `hellinger` is the squared Hellinger distance (0-1), mean over channels and layers of the
+    stage; `shift_sd` the median shift of a channel in standard deviations of the source.
+    """
+
+    stage: int
+    hellinger: float
+    shift_sd: float
+
+
+@dataclass(frozen=True)
+class ControlFile:
+    """What the features of a cohort are held against: the same network with random weights.
+
+    Args:
+        slide_ids: (N,) slides of the sampled tiles.
+        tile_ids: (N,) their rows in the slides' tile tables; sorted by slide, then tile.
+        features: (N, D) of the last stage, random weights.
+        early: (N, width) of each earlier stage, random weights.
+        stages: What the stages are, as in the feature files.
+        bn: Shift of batch-norm statistics with the pre-trained weights, per stage that has batch
+            norm; empty if there is none, or if its statistics say nothing (folded: all 0 and 1).
+        ruler: What the shift means; None without a ruler.
+        facts: backbone (its section), backbone_id (of the pre-trained weights, as in the feature
+            files), domain, seed, ...
+    """
+
+    slide_ids: NDArray[np.str_]
+    tile_ids: NDArray[np.int32]
+    features: Half
+    early: tuple[Half, ...]
+    stages: tuple[Stage, ...]
+    bn: tuple[BnShift, ...]
+    ruler: Literal["similar", "different"] | None
+    facts: Mapping[str, Any]
+
+    def of_stage(self, number: int) -> Half:
+        """(N, width) of stage `number` (1 is the shallowest), random weights."""
+        return [*self.early, self.features][number - 1]
+
+    def write(self, path: Path) -> None:
+        """The HDF5 file, whole or not at all."""
+        import h5py
+
+        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+            names = [str(name) for name in self.slide_ids]
+            file.create_dataset("slide_id", data=names, dtype=h5py.string_dtype())
+            file.create_dataset("tile_id", data=self.tile_ids)
+            _write_stages(file, self.features, self.early)
+            file.attrs["stages"] = json.dumps([vars(stage) for stage in self.stages])
+            file.attrs["bn"] = json.dumps([vars(shift) for shift in self.bn])
+            file.attrs["ruler"] = json.dumps(self.ruler)
+            file.attrs["facts"] = json.dumps(dict(self.facts))
+
+
+def read_control(path: Path) -> ControlFile:
+    """The control in an HDF5 file.
+
+    Raises:
+        HistotileError: The file is missing, cut short or of another make.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            stages = tuple(Stage(**entry) for entry in json.loads(file.attrs["stages"]))
+            last, early = _read_stages(file, len(stages))
+            return ControlFile(
+                slide_ids=np.array(file["slide_id"].asstr()[:], np.str_),
+                tile_ids=file["tile_id"][:],
+                features=last,
+                early=early,
+                stages=stages,
+                bn=tuple(BnShift(**entry) for entry in json.loads(file.attrs["bn"])),
+                ruler=json.loads(file.attrs["ruler"]),
+                facts=json.loads(file.attrs["facts"]),
+            )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        remedy = "make it again with `histotile control`"
+        raise HistotileError(path, f"no control of histotile ({error})", remedy) from error
 
 
 def _write_stages(group: Any, last: Half, early: Sequence[Half]) -> None:
