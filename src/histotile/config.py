@@ -506,6 +506,20 @@ class Synthesize(Section):
         description="Share of patients whose label decides their laboratory. 0: balanced; raise it "
         "to see whether leaks between site and label are noticed."
     )
+    format_label_confounding: Fraction = Field(
+        description="Share of patients whose label decides their file format: SVS when diseased."
+    )
+    stain_label_shift: Annotated[float, Field(ge=0, le=2)] = Field(
+        description="How much stronger the slides of diseased patients are stained, lesion or not. "
+        "0.5: half as strong again, a shortcut that colour alone can take."
+    )
+    duplicate_slides: Fraction = Field(
+        description="Share of patients whose slide is a copy of another patient's, saved anew."
+    )
+    near_duplicate_rate: Fraction = Field(
+        description="Share of a slide's tissue that also stands, rescanned, on the slide of another "
+        "patient; among healthy patients alone, so that outlines stay true."
+    )
     artefact_rate: Fraction = Field(
         description="Probability of a pen stroke, of a fold and of a blurred place on each slide."
     )
