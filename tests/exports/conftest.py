@@ -18,7 +18,7 @@ def make_model() -> Callable[[str], TrainedModel]:
 
     def make(name: str) -> TrainedModel:
         torch.manual_seed(0)
-        backbone = Backbone(name=name, weights="none", options={})
+        backbone = Backbone(name=name, weights="none", domain="auto", options={})
         network, architecture = build_network(backbone, 3, 64)
         with torch.no_grad():  # spread the logits, so that probabilities differ visibly
             network.get_classifier().weight.mul_(20)  # type: ignore[operator]

@@ -25,7 +25,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def tiny_backbone() -> Backbone:
     """A timm network of 100,000 random weights."""
-    return Backbone(name="test_efficientnet", weights="none", options={})
+    return Backbone(name="test_efficientnet", weights="none", domain="auto", options={})
 
 
 @pytest.fixture

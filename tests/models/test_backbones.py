@@ -22,7 +22,7 @@ MOBILENET = {"pad_type": "same", "pretrained_cfg_overlay": {"mean": HALF, "std":
 
 
 def backbone(name: str = "test_efficientnet", weights: str = "none", **options: object) -> Backbone:
-    return Backbone(name=name, weights=weights, options=options)
+    return Backbone(name=name, weights=weights, domain="auto", options=options)
 
 
 def source_network(classes: int = 7) -> nn.Module:

@@ -29,7 +29,10 @@ def test_file_needs_no_weights_from_elsewhere(tmp_path: Path, make_model: Make) 
     source = make_model()
     torch.save(source.network.state_dict(), tmp_path / "pretrained.pth")
     settings = Backbone(
-        name="test_efficientnet", weights=str(tmp_path / "pretrained.pth"), options={}
+        name="test_efficientnet",
+        weights=str(tmp_path / "pretrained.pth"),
+        domain="auto",
+        options={},
     )
     network, architecture = build_network(settings, 2, 64)
     fields = {**vars(source), "network": network, "architecture": architecture}
@@ -67,7 +70,7 @@ def test_members_must_agree(tmp_path: Path, make_model: Make, field: str, value:
 def test_exported_folder_loads_as_an_ensemble_of_one(
     tmp_path: Path, make_model: Make, name: str
 ) -> None:
-    backbone = Backbone(name=name, weights="none", options={})
+    backbone = Backbone(name=name, weights="none", domain="auto", options={})
     network, architecture = build_network(backbone, 2, 64)
     fields = {**vars(make_model()), "network": network.eval(), "architecture": architecture}
     model = TrainedModel(**fields)

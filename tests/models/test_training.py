@@ -16,8 +16,8 @@ import torch
 
 from histotile.config import Backbone, Train
 from histotile.errors import HistotileError
+from histotile.features import read_features
 from histotile.models.checkpoint import load
-from histotile.models.embedding import read_embedding
 from histotile.models.fold import FoldSlide, Machine
 from histotile.models.prediction import predict_slide
 from histotile.models.training import train_fold
@@ -75,7 +75,7 @@ def test_fixed_head_on_the_network_equals_the_probe_on_features(
     train_fold(tmp_path / "f", fold, CLASSES, tiny_backbone, make_settings())
     model = load(tmp_path / "f" / "model.ckpt")
     assert fold[6].features is not None
-    features = torch.from_numpy(read_embedding(fold[6].features).features.astype(np.float32))
+    features = torch.from_numpy(read_features(fold[6].features).features.astype(np.float32))
     with torch.inference_mode():
         logits = model.network.get_classifier()(features)  # type: ignore[operator]
     predicted = predict_slide(fold[6].tiles, [model]).columns["prob_tumour"]

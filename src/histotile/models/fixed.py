@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from histotile.config import Backbone, Train
 from histotile.errors import HistotileError
+from histotile.features import read_features
 from histotile.models.backbones import body_digest, build_network, head
 from histotile.models.curves import Point, auroc
-from histotile.models.embedding import read_embedding
 from histotile.models.fold import FoldTiles, Outcome
 from histotile.models.probe import (
     STRENGTHS,
@@ -79,13 +79,13 @@ def _rows(
 ) -> NDArray[np.float16]:
     if path is None:
         raise HistotileError(slide_id, "has no features", "run `histotile embed` first")
-    embedding = read_embedding(path)
-    if embedding.facts["backbone_id"] != made_by:
-        fact = f"was made by backbone {embedding.facts['backbone_id']}, training uses {made_by}"
+    cached = read_features(path)
+    if cached.facts["backbone_id"] != made_by:
+        fact = f"was made by backbone {cached.facts['backbone_id']}, training uses {made_by}"
         raise HistotileError(path, fact, "embed this slide again with the same backbone section")
-    row_of = {int(tile_id): row for row, tile_id in enumerate(embedding.tile_ids)}
+    row_of = {int(tile_id): row for row, tile_id in enumerate(cached.tile_ids)}
     try:
-        return embedding.features[[row_of[int(tile_id)] for tile_id in tile_ids]]
+        return cached.features[[row_of[int(tile_id)] for tile_id in tile_ids]]
     except KeyError as error:
         fact = f"lacks tile {error}, which the tile table has"
         raise HistotileError(path, fact, "embed this slide again") from error
