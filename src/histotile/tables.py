@@ -84,14 +84,14 @@ def write_table(
         pq.write_table(table.replace_schema_metadata({"histotile": note}), temporary)
 
 
-def read_table(path: Path) -> pa.Table:
-    """The table in a Parquet file.
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """The table in a Parquet file, or these columns of it.
 
     Raises:
         HistotileError: The file is missing, cut short or no Parquet.
     """
     try:
-        return pq.read_table(path, partitioning=None)
+        return pq.read_table(path, columns=columns, partitioning=None)
     except (OSError, pa.ArrowInvalid) as error:
         raise HistotileError(path, f"not a readable table ({error})", "make it again") from error
 

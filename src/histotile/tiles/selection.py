@@ -83,7 +83,7 @@ def select_tiles(
         fact = f"no tile table for slides: {', '.join(missing)}" if missing else "no slide is named"
         raise HistotileError("tiles", fact, "run `histotile tile` on the slides of the fold table")
     footers = [tables.read_footer(tile_tables[s]) for s in slide_ids]
-    tile_mpp, tile_px = _common_scale(footers)
+    tile_mpp, tile_px = common_scale(footers)
     parts = [
         _draw(tile_tables[slide_id], slide_id, classes, max_tiles_per_slide, seed)
         for slide_id in slide_ids
@@ -125,7 +125,8 @@ def _draw(
     return np.stack([*columns, np.concatenate(labels)]).astype(np.int64)
 
 
-def _common_scale(footers: Sequence[Mapping[str, Any]]) -> tuple[float, int]:
+def common_scale(footers: Sequence[Mapping[str, Any]]) -> tuple[float, int]:
+    """The mpp and tile_px of these tile tables; raises HistotileError unless all share them."""
     scales = {(float(f["tile_mpp"]), int(f["tile_px"])): f["slide_id"] for f in footers}
     if len(scales) > 1:
         found = "; ".join(f"{px} px at {mpp:g} um/px ({s})" for (mpp, px), s in scales.items())
