@@ -9,7 +9,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from histotile.config import Synthesize
-from histotile.slides.factory.plan import SyntheticSlide, plan_cohort
+from histotile.slides.factory.plan import plan_cohort
+from histotile.slides.factory.plants import SyntheticSlide
 from histotile.slides.factory.pyramid import write_pyramid
 from histotile.slides.factory.truth import lesion_outlines, write_mask, write_outlines
 from histotile.slides.factory.world import World
@@ -40,7 +41,7 @@ def synthesize_cohort(
         (folder / name).mkdir(parents=True, exist_ok=True)
     if progress:
         progress(0, len(slides))
-    for done, _ in enumerate(_make_all(folder, slides, settings.jpeg_quality, processes), 1):
+    for done, _ in enumerate(_make_all(folder, slides, processes), 1):
         if progress:
             progress(done, len(slides))
     facts = [{**asdict(slide), **World(slide.spec).facts()} for slide in slides]
@@ -50,7 +51,7 @@ def synthesize_cohort(
     return folder / "slides.csv"
 
 
-def synthesize_slide(folder: Path, slide: SyntheticSlide, quality: int) -> Path:
+def synthesize_slide(folder: Path, slide: SyntheticSlide) -> Path:
     """One slide with its truth: the slide's path.
 
     Writes slides/<id>.tiff or .svs, truth/<id>.lesions.png and truth/<id>.artefacts.png (1/16),
@@ -58,7 +59,7 @@ def synthesize_slide(folder: Path, slide: SyntheticSlide, quality: int) -> Path:
     """
     world = World(slide.spec)
     path = slide_path(folder, slide)
-    write_pyramid(path, world, slide.flavour, quality)
+    write_pyramid(path, world, slide.flavour, slide.quality)
     lesions = lesion_outlines(world)
     truth = folder / "truth"
     if lesions:
@@ -85,16 +86,14 @@ def annotation_path(folder: Path, slide: SyntheticSlide) -> Path:
     return folder / "annotations" / f"{slide.slide_id}.geojson"
 
 
-def _make_all(
-    folder: Path, slides: list[SyntheticSlide], quality: int, processes: int
-) -> Iterator[Path]:
+def _make_all(folder: Path, slides: list[SyntheticSlide], processes: int) -> Iterator[Path]:
     if processes <= 1:
-        yield from (synthesize_slide(folder, slide, quality) for slide in slides)
+        yield from (synthesize_slide(folder, slide) for slide in slides)
         return
     World(slides[0].spec).region(0, 0, 16, 16)  # compile once, before the others need it
     context = get_context("spawn")
     with ProcessPoolExecutor(min(processes, len(slides)), mp_context=context) as pool:
-        jobs = [pool.submit(synthesize_slide, folder, slide, quality) for slide in slides]
+        jobs = [pool.submit(synthesize_slide, folder, slide) for slide in slides]
         for job in as_completed(jobs):
             yield job.result()
 

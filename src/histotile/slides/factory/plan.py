@@ -7,23 +7,12 @@ import numpy as np
 from histotile.config import Synthesize
 from histotile.errors import HistotileError
 from histotile.slides.factory.lesions import Scenario
+from histotile.slides.factory.plants import SyntheticSlide, plant_leaks
 from histotile.slides.factory.pyramid import Flavour
 from histotile.slides.factory.stains import make_site
 from histotile.slides.factory.world import Spec
 
 MOST_SLIDES = 3  # per patient
-
-
-@dataclass(frozen=True)
-class SyntheticSlide:
-    """One slide to be made: who, where, and what its pixels follow from."""
-
-    slide_id: str
-    patient_id: str
-    site: str
-    label: str
-    flavour: Flavour
-    spec: Spec
 
 
 @dataclass(frozen=True)
@@ -55,10 +44,11 @@ def plan_cohort(settings: Synthesize) -> list[SyntheticSlide]:
         p for p, n in zip(_patients(settings), _counts(settings), strict=True) for _ in range(n)
     ]
     seeds = np.random.default_rng([settings.seed, 23]).integers(0, 2**31, len(owners))
-    return [
+    slides = [
         _slide(settings, patient, number, int(seed))
         for number, (patient, seed) in enumerate(zip(owners, seeds, strict=True), 1)
     ]
+    return plant_leaks(settings, slides)
 
 
 def _patients(settings: Synthesize) -> list[Patient]:
@@ -140,5 +130,6 @@ def _slide(settings: Synthesize, patient: Patient, number: int, seed: int) -> Sy
         site=f"site_{patient.site + 1}",
         label="healthy" if patient.scenario == "Z" else lesion,
         flavour=mixed if settings.flavour == "mixed" else settings.flavour,
+        quality=settings.jpeg_quality,
         spec=spec,
     )

@@ -23,6 +23,23 @@ BLOCK = 1024  # px: windows are rendered in blocks, so that memory stays bounded
 
 
 @dataclass(frozen=True)
+class Graft:
+    """A square of a slide that shows another slide, at the same place (level-0 px)."""
+
+    spec: "Spec"
+    x: int
+    y: int
+    side: int
+
+    def overlap(self, x: int, y: int, width: int, height: int) -> tuple[int, int, int, int] | None:
+        """Left, top, right, bottom (level-0 px) of what it covers of a window, if anything."""
+        left, top = max(x, self.x), max(y, self.y)
+        right = min(x + width, self.x + self.side)
+        bottom = min(y + height, self.y + self.side)
+        return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+@dataclass(frozen=True)
 class Spec:
     """Everything that determines a slide's pixels.
 
@@ -46,6 +63,7 @@ class Spec:
     haematoxylin: float = 1.0
     eosin: float = 1.0
     artefact_rate: float = 0.0
+    graft: Graft | None = None
 
 
 class World:
@@ -137,11 +155,15 @@ class World:
         far = nodes.max(axis=0) < -(4.0 * step + 80 * self._look.pixel)
         return np.array(
             [
-                far[4 * k : 4 * k + 7].all()
-                and not any(a.touches(x + k * tile_px, y, tile_px, tile_px) for a in self.artefacts)
+                far[4 * k : 4 * k + 7].all() and not self._altered(x + k * tile_px, y, tile_px)
                 for k in range(count)
             ]
         )
+
+    def _altered(self, x: int, y: int, side: int) -> bool:
+        graft = self.spec.graft
+        grafted = graft is not None and graft.overlap(x, y, side, side) is not None
+        return grafted or any(a.touches(x, y, side, side) for a in self.artefacts)
 
     def glass(self, tile_px: int) -> Bytes:
         """A tile of empty glass."""
@@ -159,12 +181,20 @@ class World:
         """A window with its artefacts, the last of which lies on top."""
         near = [a for a in self.artefacts if a.touches(x, y, width, height)]
         if not near:
-            return self._block(x, y, width, height)
+            return self._grafted(x, y, width, height)
         m = REACH_PX * len(near)
-        rgb = self._block(x - m, y - m, width + 2 * m, height + 2 * m)
+        rgb = self._grafted(x - m, y - m, width + 2 * m, height + 2 * m)
         for artefact in near:
             rgb = disturb(rgb, artefact, x - m, y - m, self._stain.white)
         return rgb[m : m + height, m : m + width]
+
+    def _grafted(self, x: int, y: int, width: int, height: int) -> Bytes:
+        rgb, graft = self._block(x, y, width, height), self.spec.graft
+        if graft and (covered := graft.overlap(x, y, width, height)):
+            left, top, right, bottom = covered
+            donor = World(graft.spec)._block(left, top, right - left, bottom - top)
+            rgb[top - y : bottom - y, left - x : right - x] = donor
+        return rgb
 
     def _block(self, x: int, y: int, width: int, height: int) -> Bytes:
         m, seed, shared = self._margin, self.spec.seed, textures()
