@@ -54,7 +54,7 @@ def test_a_copied_slide_gives_copies_of_its_tiles() -> None:
     ]
     assert len(pairs) == 1
     ours, theirs = (drawn.rgb[drawn.slides == k].astype(int) for k in pairs[0])
-    assert 0 < abs(ours - theirs).mean() < 4
+    assert 0 < abs(ours - theirs).mean() < 8
     assert len(set(drawn.flavours[k] for k in pairs[0])) == 2
 
 
