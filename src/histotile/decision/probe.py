@@ -1,0 +1,131 @@
+"""How well a linear head on features tells the classes of patients it has never seen.
+
+Features are standardised and turned to their principal components without regard to labels, once
+for all folds: nothing about the classes leaks, and all fits share one table. At most
+`MOST_COMPONENTS` are kept: more than a few hundred directions cannot be supported by a few hundred
+effective tiles, the penalty flattens the rest anyway, and time grows with their number.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.decision import auroc
+from histotile.decision.crossvalidation import Floats, Integers, Plan
+from histotile.decision.logistic import Single, fit_path
+
+MOST_COMPONENTS = 192
+# L2 strengths in units of the mean loss, so that they mean the same at any number of tiles.
+STRENGTHS = (10.0, 1.0, 0.1, 0.01, 0.001, 0.0001)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Logits of tiles by probes that have not seen their patients.
+
+    Args:
+        plan: Who taught and who was tested.
+        logits: (R, N, 1) of class 1 where there are two classes, else (R, N, C); NaN: not tested.
+        strengths: (R, F) the penalty of each fold's probe.
+    """
+
+    plan: Plan
+    logits: Single
+    strengths: Floats
+
+    def scores(self, weights: Floats | None = None) -> Floats:
+        """(B,) AUROC under (B, P) multiplicities of patients; without them, of all once."""
+        chosen = auroc.once(self.plan.patients) if weights is None else weights
+        return auroc.scores(self.plan, self.logits, chosen)
+
+
+def components(features: NDArray[np.floating], seed: int) -> Single:
+    """(N, <= MOST_COMPONENTS) principal components of standardised features (N, width).
+
+    Wide features use a random sketch with four power iterations (Halko, Martinsson and Tropp 2011),
+    which finds the leading components as well as is needed in a fraction of the time.
+    """
+    values = features.astype(np.float32)
+    values -= values.mean(axis=0, dtype=np.float64).astype(np.float32)
+    scale = np.sqrt(np.einsum("nd,nd->d", values, values, dtype=np.float64) / len(values))
+    values /= np.where(scale < 1e-6, 1, scale).astype(np.float32)  # dead features stay dead
+    kept = min(MOST_COMPONENTS, *values.shape)
+    if values.shape[1] > 2 * MOST_COMPONENTS:
+        sketch = np.random.default_rng(seed).standard_normal((values.shape[1], kept + 32))
+        basis = np.linalg.qr(values @ sketch.astype(np.float32))[0]
+        for _ in range(4):
+            basis = np.linalg.qr(values @ (values.T @ basis))[0]
+        inner = basis.T @ values
+        turn = np.linalg.eigh((inner @ inner.T).astype(np.float64))[1][:, ::-1][:, :kept]
+        return np.ascontiguousarray(values @ (inner.T @ _unit(inner, turn)))
+    covariance = (values.T @ values).astype(np.float64)
+    turn = np.linalg.eigh(covariance)[1][:, ::-1][:, :kept]
+    return np.ascontiguousarray(values @ turn.astype(np.float32))
+
+
+def _unit(inner: Single, turn: Floats) -> Single:
+    lengths = np.sqrt(np.maximum(np.einsum("ij,ij->j", turn, inner @ (inner.T @ turn)), 1e-12))
+    columns: Single = (turn / lengths).astype(np.float32)
+    return columns
+
+
+def hold_out(points: Single, plan: Plan) -> HeldOut:
+    """Probes of all folds on `components`, each with the penalty that suits other folds.
+
+    One class is told from the rest, both sides weighing alike. The penalty of a fold is the one
+    with the best mean AUROC on the other test folds of the same repeat: its own test tiles have no
+    say in it, and no fit is needed beyond those the test needs anyway.
+    """
+    told = list(auroc.judged_classes(plan.classes))
+    targets = plan.labels[None, :] == np.array(told)[:, None]
+    shape = (plan.repeats, plan.folds, len(told), len(plan.labels))
+    every = np.broadcast_to(targets, shape).reshape(-1, shape[-1])
+    teaches = np.broadcast_to(plan.train[:, :, None, :], shape).reshape(-1, shape[-1])
+    paths = fit_path(points, every, _balanced(every, teaches), STRENGTHS)
+    logits = np.stack([_tested(points, path.reshape(*shape[:3], -1), plan) for path in paths])
+    once = auroc.once(plan.patients)
+    found = np.stack([auroc.fold_scores(plan, each, once)[0] for each in logits])
+    choice = _crossed(found)
+    mixed = np.full_like(logits[0], np.nan)
+    for r in range(plan.repeats):
+        for f in range(plan.folds):
+            rows = plan.test[r] == f
+            mixed[r, rows] = logits[choice[r, f], r][rows]
+    return HeldOut(plan, mixed, np.array(STRENGTHS)[choice])
+
+
+def probe(features: NDArray[np.floating], plan: Plan, seed: int) -> HeldOut:
+    """Logits of left-out patients from features (N, width)."""
+    return hold_out(components(features, seed), plan)
+
+
+def _balanced(targets: NDArray[np.bool_], teaches: NDArray[np.bool_]) -> Single:
+    """(M, N) weights: half for each side, nothing outside the lessons."""
+    weights = np.zeros(targets.shape, np.float32)
+    for side in (targets & teaches, ~targets & teaches):
+        counts = side.sum(axis=1, keepdims=True)
+        weights += side * (0.5 / np.maximum(counts, 1)).astype(np.float32)
+    return weights
+
+
+def _tested(points: Single, coefficients: Single, plan: Plan) -> Single:
+    """(R, N, classes told) logits by the probe of the fold that tests the tile."""
+    logits = np.full((plan.repeats, len(points), coefficients.shape[2]), np.nan, np.float32)
+    for r in range(plan.repeats):
+        for f in range(plan.folds):
+            rows = plan.test[r] == f
+            slope = coefficients[r, f]
+            logits[r, rows] = points[rows] @ slope[:, :-1].T + slope[:, -1]
+    return logits
+
+
+def _crossed(found: Floats) -> Integers:
+    """(R, F) number of the strength best on the other folds, from scores (S, R, F)."""
+    known = np.isfinite(found)
+    values = np.where(known, found, 0)
+    others = values.sum(2, keepdims=True) - values
+    counts = known.sum(2, keepdims=True) - known
+    means = np.divide(others, counts, out=np.full(found.shape, -1.0), where=counts > 0)
+    choice: Integers = np.argmax(np.round(means, 6), axis=0)  # ties: the stronger penalty
+    return choice
