@@ -43,9 +43,19 @@ TILES = pa.schema(
         ("pen", pa.bool_()),
         ("fold", pa.bool_()),
         ("excluded", pa.string()),  # null: used; else why not: "pen", "unreadable", ...
+        ("file", pa.string()),  # image of a ready-made tile; null: cut from the slide
+        ("checksum", pa.string()),  # 16 hex digits of that file's sha256; null likewise
     ]
 )
 COLOUR = ("mean_r", "mean_g", "mean_b", "sd_r", "sd_g", "sd_b")
+
+IMAGES = pa.schema(  # the listing of a cohort of ready-made tiles
+    [
+        ("slide_id", pa.string()),  # the group, which stands where a slide stands
+        ("file", pa.string()),
+        ("label", pa.string()),
+    ]
+)
 
 FOLDS = pa.schema(
     [

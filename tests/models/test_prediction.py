@@ -86,7 +86,7 @@ def test_damaged_tiles_are_left_out_and_named(
     make_slide: MakeSlide, make_model: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from histotile.slides.pixels import UnreadableTile
-    from histotile.tiles import read_ahead
+    from histotile.tiles import source
 
     whole = predict_slide(make_slide("s"), [make_model()], batch_size=4)
 
@@ -95,7 +95,7 @@ def test_damaged_tiles_are_left_out_and_named(
             raise UnreadableTile("damaged")
         return read_tile(slide, x, y, mpp, tile_px)
 
-    monkeypatch.setattr(read_ahead, "read_tile", damaged)
+    monkeypatch.setattr(source, "read_tile", damaged)
     found = predict_slide(make_slide("s"), [make_model()], batch_size=4)
     assert found.facts["unreadable"] == [10]
     kept = np.arange(32) != 10
@@ -126,7 +126,7 @@ def test_progress_counts_tiles(make_slide: MakeSlide, make_model: Make) -> None:
 def test_pixels_are_read_once_for_the_whole_ensemble(
     make_slide: MakeSlide, make_model: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from histotile.tiles import read_ahead
+    from histotile.tiles import source
 
     reads: list[tuple[int, int]] = []
 
@@ -134,6 +134,6 @@ def test_pixels_are_read_once_for_the_whole_ensemble(
         reads.append((x, y))
         return read_tile(slide, x, y, mpp, tile_px)
 
-    monkeypatch.setattr(read_ahead, "read_tile", counted)
+    monkeypatch.setattr(source, "read_tile", counted)
     predict_slide(make_slide("s"), [make_model(seed=s) for s in range(3)])
     assert len(reads) == len(set(reads)) == 32

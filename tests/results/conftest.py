@@ -21,6 +21,7 @@ def tile_table(labels: Sequence[str | None], colour: np.ndarray) -> pa.Table:
     values |= {name: colour[:, c] for c, name in enumerate(COLOUR)}
     values |= {"tile_id": range(n), "label": labels, "excluded": [None] * n}
     values |= {name: [False] * n for name in ("blur", "pen", "fold")}
+    values |= {name: [None] * n for name in ("file", "checksum")}
     return pa.table({f.name: pa.array(values[f.name], f.type) for f in TILES})
 
 

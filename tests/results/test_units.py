@@ -16,6 +16,7 @@ def tiles(labels: list[str | None], excluded: list[str | None]) -> pa.Table:
     values: dict[str, object] = {name: list(range(n)) for name in TILES.names}
     values |= {"label": labels, "excluded": excluded}
     values |= {name: [False] * n for name in ("blur", "pen", "fold")}
+    values |= {name: [None] * n for name in ("file", "checksum")}
     return pa.table({f.name: pa.array(values[f.name], f.type) for f in TILES})
 
 

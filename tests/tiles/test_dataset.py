@@ -15,6 +15,7 @@ from histotile.errors import HistotileError
 from histotile.slides.pixels import UnreadableTile, read_tile
 from histotile.slides.slide import Slide
 from histotile.tiles import dataset as module
+from histotile.tiles import source
 from histotile.tiles.augmentation import make_transform, unchanged
 from histotile.tiles.dataset import TileDataset
 from histotile.tiles.selection import Selection, select_tiles
@@ -90,7 +91,7 @@ def test_cached_tiles_are_read_once(selection: Selection, monkeypatch: pytest.Mo
         reads.append(x)
         return read_tile(slide, x, y, mpp, tile_px)
 
-    monkeypatch.setattr(module, "read_tile", counted)
+    monkeypatch.setattr(source, "read_tile", counted)
     tiles = TileDataset(selection, unchanged, cache_bytes=50 * (64 * 64 * 3 + 1))
     for _ in range(3):
         for number in range(72):
@@ -151,7 +152,7 @@ def test_damaged_tile_is_replaced_by_one_alike(
     selection: Selection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     damage = Damage({place(selection, 30), place(selection, 31)})
-    monkeypatch.setattr(module, "read_tile", damage)
+    monkeypatch.setattr(source, "read_tile", damage)
     tiles = TileDataset(selection, unchanged)
     for _ in range(2):
         pixels, label, tile = tiles[30]
@@ -168,7 +169,7 @@ def test_slide_without_a_readable_tile_of_a_class_is_named(
     selection: Selection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = {place(selection, n) for n in range(72) if selection.label[n] == 1}
-    monkeypatch.setattr(module, "read_tile", Damage(broken))
+    monkeypatch.setattr(source, "read_tile", Damage(broken))
     tiles = TileDataset(selection, unchanged)
     tumour = int(np.flatnonzero(selection.label == 1)[0])
     with pytest.raises(HistotileError, match=r"a.tiff: none of its 12 tiles of class 'tumour'"):

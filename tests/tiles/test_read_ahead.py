@@ -9,7 +9,7 @@ import pytest
 
 from histotile.slides.pixels import UnreadableTile, read_tile
 from histotile.slides.slide import Slide
-from histotile.tiles import read_ahead as module
+from histotile.tiles import source as module
 from histotile.tiles.read_ahead import ReadAhead
 
 

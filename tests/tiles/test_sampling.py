@@ -7,7 +7,7 @@ import pytest
 
 from histotile import tables
 from histotile.slides.pixels import UnreadableTile
-from histotile.tiles import sampling
+from histotile.tiles import sampling, source
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         return np.full((tile_px, tile_px, 3), x, np.uint8)
 
     monkeypatch.setattr("histotile.slides.slide.Slide.open", lambda *_: Opened())
-    monkeypatch.setattr(sampling, "read_tile", read)
+    monkeypatch.setattr(source, "read_tile", read)
     paths = []
     for name, count in (("a", 10), ("b", 10), ("empty", 0)):
         path = tmp_path / f"{name}.parquet"

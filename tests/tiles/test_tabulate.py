@@ -17,7 +17,7 @@ from histotile.slides.annotations import Annotation
 from histotile.slides.inspection import Inspection
 from histotile.slides.pixels import UnreadableTile, read_tile
 from histotile.slides.slide import Slide
-from histotile.tiles import tabulate as module
+from histotile.tiles import source as module
 from histotile.tiles.labels import SlideTruth
 from histotile.tiles.tabulate import mark_tiles, tabulate
 

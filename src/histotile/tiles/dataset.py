@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, get_worker_info
 
 from histotile.errors import HistotileError
-from histotile.slides.pixels import UnreadableTile, read_tile
+from histotile.slides.pixels import UnreadableTile
 from histotile.tiles.augmentation import Transform
 from histotile.tiles.selection import Selection
 from histotile.tiles.slide_pool import SlidePool
+from histotile.tiles.source import ImageSource, SlideSource, TileSource
 from histotile.tiles.tile_cache import TileCache
 
 Rgb = NDArray[np.uint8]
@@ -32,7 +33,7 @@ class Reseedable(Protocol):
 class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
     """Tiles by number: uint8 tensor (3, tile_px, tile_px), class number, tile number.
 
-    Pixels are read from the slides as they are asked for and cast to float on the device, by the
+    Pixels are read from slides or image files as they are asked for and cast to float on the device, by the
     model. Each worker process keeps at most 16 slides open and draws its own augmentation; with a
     seeded loader the same number of workers gives the same epochs.
 
@@ -93,12 +94,19 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
         if cached is not None:
             return cached
         s = self.selection
-        slide = self._pool.get(s.paths[s.slide[tile]], s.mpps[s.slide[tile]])
+        source = self._source(int(s.slide[tile]))
         try:
-            rgb = read_tile(slide, int(s.x[tile]), int(s.y[tile]), s.tile_mpp, s.tile_px)
+            file = s.files[tile] if s.files is not None else None
+            rgb = source.read(int(s.x[tile]), int(s.y[tile]), file)
         except UnreadableTile as error:
             self.damaged.add(tile)
             logging.getLogger(__name__).warning("another tile is used instead: %s", error)
             return None
         self._cache.put(tile, rgb)
         return rgb
+
+    def _source(self, slide: int) -> TileSource:
+        s = self.selection
+        if s.files is not None:
+            return ImageSource(s.tile_px)
+        return SlideSource(self._pool.get(s.paths[slide], s.mpps[slide]), s.tile_mpp, s.tile_px)

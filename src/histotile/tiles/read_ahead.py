@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from histotile import tables
-from histotile.slides.pixels import UnreadableTile, read_tile
-from histotile.slides.slide import Slide
+from histotile.slides.pixels import UnreadableTile
+from histotile.tiles.source import TileSource, is_of_images, open_source
 
 Batch = tuple[NDArray[np.int32], NDArray[np.uint8]]
 
@@ -31,8 +32,8 @@ class _Pending:
 class ReadAhead:
     """Iterates over (tile_ids, uint8 batch (tiles, tile_px, tile_px, 3)) of a tile table.
 
-    Tiles come in the table's order, excluded ones left out; mpp, tile_px and the slide's path come
-    from the table's footer. At most `ahead` batches are in memory beside the one in use. A batch
+    Tiles come in the table's order, excluded ones left out; mpp, tile_px and where the pixels are
+    (a slide, or image files) come from the table. At most `ahead` batches are in memory beside the one in use. A batch
     is smaller where tiles are damaged, and left out if all of them are.
 
     Attributes:
@@ -45,7 +46,7 @@ class ReadAhead:
     Args:
         table: Tile table of the slide.
         batch_size: Most tiles per batch; does not change what is read.
-        threads: Reader threads; they share one open slide.
+        threads: Reader threads; they share one source.
         ahead: Batches read in advance.
     """
 
@@ -54,6 +55,7 @@ class ReadAhead:
         rows = tables.read_table(table)
         rows = rows.filter(pc.is_null(rows["excluded"]))
         self.tile_ids, self.x, self.y = (rows[name].to_numpy() for name in ("tile_id", "x", "y"))
+        self._files: Any = rows["file"].to_pylist() if is_of_images(self._footer) else None
         self.unreadable: list[int] = []
         self.waiting_s = 0.0
         self._batch_size, self._threads, self._ahead = batch_size, threads, max(1, ahead)
@@ -68,16 +70,15 @@ class ReadAhead:
             return
         starts = iter(range(0, len(self), self._batch_size))
         pending: deque[_Pending] = deque()
-        path, mpp = Path(self._footer["path"]), float(self._footer["mpp"])
-        with Slide.open(path, mpp) as slide:
+        with open_source(self._footer) as source:
             pool = ThreadPoolExecutor(self._threads, thread_name_prefix="read-ahead")
             try:
                 while True:
-                    self._top_up(pending, starts, pool, slide)
+                    self._top_up(pending, starts, pool, source)
                     if not pending:
                         return
                     tile_ids, pixels = self._finish(pending.popleft())
-                    self._top_up(pending, starts, pool, slide)
+                    self._top_up(pending, starts, pool, source)
                     if len(tile_ids):
                         yield tile_ids, pixels
             finally:
@@ -88,23 +89,23 @@ class ReadAhead:
         pending: deque[_Pending],
         starts: Iterator[int],
         pool: ThreadPoolExecutor,
-        slide: Slide,
+        source: TileSource,
     ) -> None:
         while len(pending) < self._ahead and (start := next(starts, None)) is not None:
-            pending.append(self._submit(pool, slide, start))
+            pending.append(self._submit(pool, source, start))
 
-    def _submit(self, pool: ThreadPoolExecutor, slide: Slide, start: int) -> _Pending:
+    def _submit(self, pool: ThreadPoolExecutor, source: TileSource, start: int) -> _Pending:
         rows = np.arange(start, min(start + self._batch_size, len(self)))
         tile_px = int(self._footer["tile_px"])
         pixels = np.empty((len(rows), tile_px, tile_px, 3), np.uint8)
         tasks = zip(rows.tolist(), pixels, strict=True)
-        return _Pending(rows, pixels, [pool.submit(self._read, slide, *task) for task in tasks])
+        return _Pending(rows, pixels, [pool.submit(self._read, source, *task) for task in tasks])
 
-    def _read(self, slide: Slide, row: int, pixels: NDArray[np.uint8]) -> bool:
+    def _read(self, source: TileSource, row: int, pixels: NDArray[np.uint8]) -> bool:
         """Whether the tile could be read into `pixels`."""
-        mpp, tile_px = float(self._footer["tile_mpp"]), len(pixels)
+        file = self._files[row] if self._files else None
         try:
-            pixels[:] = read_tile(slide, int(self.x[row]), int(self.y[row]), mpp, tile_px)
+            pixels[:] = source.read(int(self.x[row]), int(self.y[row]), file)
         except UnreadableTile as error:
             logging.getLogger(__name__).warning(
                 "tile %d is left out: %s", self.tile_ids[row], error

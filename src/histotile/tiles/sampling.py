@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from histotile.errors import HistotileError
-from histotile.slides.pixels import UnreadableTile, read_tile
-from histotile.slides.slide import Slide
+from histotile.slides.pixels import UnreadableTile
 from histotile.tables import read_footer, read_table
-from histotile.tiles.selection import Selection, common_scale
+from histotile.tiles.selection import Selection, make_selection
+from histotile.tiles.source import open_source
 
 Cell = tuple[str, str, str]  # patient_id, class, slide_id
 
@@ -24,7 +24,7 @@ def sample_tiles(tables: Sequence[Path], count: int) -> NDArray[np.uint8]:
     Excluded tiles are left out; the choice is the same each time.
 
     Args:
-        tables: Tile tables; each says where its slide is.
+        tables: Tile tables; each says where its pixels are.
         count: Number of tiles wanted.
     """
     with_tiles = [table for table in tables if _used(table)]
@@ -35,9 +35,9 @@ def sample_tiles(tables: Sequence[Path], count: int) -> NDArray[np.uint8]:
     return np.stack([tile for some in found for tile in some])
 
 
-def _used(tiles: Path) -> list[tuple[int, int]]:
-    table = read_table(tiles).select(["x", "y", "excluded"]).to_pylist()
-    return [(row["x"], row["y"]) for row in table if row["excluded"] is None]
+def _used(tiles: Path) -> list[tuple[int, int, str | None]]:
+    table = read_table(tiles, ["x", "y", "file", "excluded"]).to_pylist()
+    return [(row["x"], row["y"], row["file"]) for row in table if row["excluded"] is None]
 
 
 def _sample(tiles: Path, count: int) -> list[NDArray[np.uint8]]:
@@ -45,11 +45,11 @@ def _sample(tiles: Path, count: int) -> list[NDArray[np.uint8]]:
     footer = read_footer(tiles)
     chosen = np.linspace(0, len(places) - 1, min(count, len(places))).round().astype(int)
     found = []
-    with Slide.open(Path(footer["path"]), footer["mpp"]) as slide:
-        for x, y in (places[k] for k in chosen):
+    with open_source(footer) as source:
+        for place in (places[k] for k in chosen):
             # A tile damaged since it was tabulated is one tile less to compare on.
             with suppress(UnreadableTile):
-                found.append(read_tile(slide, x, y, footer["tile_mpp"], footer["tile_px"]))
+                found.append(source.read(*place))
     return found
 
 
@@ -93,22 +93,7 @@ def sample_labelled(
         wanted[slide_id][label] = share
     chosen = {s: wanted[s] for s in sorted(wanted) if any(wanted[s].values())}
     parts = [_drawn(tile_tables[s], classes, share, rng) for s, share in chosen.items()]
-    footers = [read_footer(tile_tables[slide_id]) for slide_id in chosen]
-    tile_mpp, tile_px = common_scale(footers)
-    tile_id, x, y, label = np.concatenate(parts, axis=1)
-    return Selection(
-        classes=classes,
-        slide_ids=tuple(chosen),
-        paths=tuple(Path(footer["path"]) for footer in footers),
-        mpps=tuple(float(footer["mpp"] or np.nan) for footer in footers),
-        tile_mpp=tile_mpp,
-        tile_px=tile_px,
-        slide=np.repeat(np.arange(len(parts), dtype=np.int32), [p.shape[1] for p in parts]),
-        tile_id=tile_id.astype(np.int32),
-        x=x.astype(np.int32),
-        y=y.astype(np.int32),
-        label=label,
-    )
+    return make_selection(tile_tables, list(chosen), classes, parts)
 
 
 def spread(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from histotile import tables
 from histotile.errors import HistotileError
+from histotile.tiles.source import is_of_images
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Selection:
         x: Left edge, level-0 px.
         y: Top edge, level-0 px.
         label: Class number.
+        files: Path of every tile's own image, (tiles,) text; None for tiles of slides.
     """
 
     classes: tuple[str, ...]
@@ -45,6 +47,7 @@ class Selection:
     x: NDArray[np.int32]
     y: NDArray[np.int32]
     label: NDArray[np.int64]
+    files: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         """Number of tiles."""
@@ -82,12 +85,32 @@ def select_tiles(
     if missing or not slide_ids:
         fact = f"no tile table for slides: {', '.join(missing)}" if missing else "no slide is named"
         raise HistotileError("tiles", fact, "run `histotile tile` on the slides of the fold table")
-    footers = [tables.read_footer(tile_tables[s]) for s in slide_ids]
-    tile_mpp, tile_px = common_scale(footers)
     parts = [
         _draw(tile_tables[slide_id], slide_id, classes, max_tiles_per_slide, seed)
         for slide_id in slide_ids
     ]
+    return make_selection(tile_tables, slide_ids, classes, parts)
+
+
+def make_selection(
+    tile_tables: Mapping[str, Path],
+    slide_ids: Sequence[str],
+    classes: tuple[str, ...],
+    parts: Sequence[NDArray[np.int64]],
+) -> Selection:
+    """These tiles, with what their tables' footers say of them.
+
+    Args:
+        tile_tables: slide_id -> tile table.
+        slide_ids: The slides.
+        classes: Class names.
+        parts: Per slide the rows tile_id, x, y, class number, (4, tiles of the slide).
+
+    Raises:
+        HistotileError: Tables of different mpp or tile_px.
+    """
+    footers = [tables.read_footer(tile_tables[s]) for s in slide_ids]
+    tile_mpp, tile_px = common_scale(footers)
     slide = np.repeat(np.arange(len(parts), dtype=np.int32), [p.shape[1] for p in parts])
     tile_id, x, y, label = np.concatenate(parts, axis=1)
     return Selection(
@@ -102,7 +125,22 @@ def select_tiles(
         x=x.astype(np.int32),
         y=y.astype(np.int32),
         label=label,
+        files=_files([tile_tables[s] for s in slide_ids], footers, parts),
     )
+
+
+def _files(
+    paths: Sequence[Path],
+    footers: Sequence[Mapping[str, Any]],
+    parts: Sequence[NDArray[np.int64]],
+) -> NDArray[np.object_] | None:
+    if not any(map(is_of_images, footers)):
+        return None
+    chosen = [
+        tables.read_table(path, ["file"])["file"].take(part[0]).to_pylist()
+        for path, part in zip(paths, parts, strict=True)
+    ]
+    return np.array([file for files in chosen for file in files], object)
 
 
 def _draw(

@@ -17,10 +17,11 @@ from histotile.config import Quality, Tile
 from histotile.errors import HistotileError
 from histotile.slides import quality
 from histotile.slides.inspection import Inspection
-from histotile.slides.pixels import UnreadableTile, read_tile
+from histotile.slides.pixels import UnreadableTile
 from histotile.slides.slide import Slide
 from histotile.tiles.grid import Grid, plan_grid, tissue_fractions
 from histotile.tiles.labels import SlideTruth, ignored_names, label_tiles
+from histotile.tiles.source import SlideSource
 
 Progress = Callable[[int, int], None]
 _MEASURES = ("sharpness", "pen_fraction", "fold_fraction", *tables.COLOUR)
@@ -61,14 +62,19 @@ def tabulate(
     """
     footer = _facts(inspection, truth, settings)
     if inspection.verdict != "ok" or inspection.mpp is None:
-        return _columns(*_nothing()), footer
+        return make_columns(*_nothing()), footer
     downsamples = [level["downsample"] for level in inspection.levels]
     name, bounds, mpp = inspection.slide_id, inspection.bounds, inspection.mpp
     grid = plan_grid(name, bounds, mpp, downsamples, settings)
     x, y, tissue = _tissue_tiles(inspection, mask, grid, settings.min_tissue_fraction)
     labels, overlap = label_tiles(x, y, grid.size_level0_px, truth, settings.labels)
     with Slide.open(Path(inspection.path), mpp) as slide:
-        measures = measure_tiles(slide, x, y, settings, threads, progress)
+        source = SlideSource(slide, settings.mpp, settings.tile_px)
+
+        def read(tile: int) -> NDArray[np.uint8]:
+            return source.read(int(x[tile]), int(y[tile]), None)
+
+        measures = measure_tiles(read, len(x), threads, progress)
     marks, excluded = mark_tiles(measures, settings.quality)
     footer |= {
         "size_level0_px": grid.size_level0_px,
@@ -76,39 +82,43 @@ def tabulate(
         "reason": grid.empty_reason or (None if len(x) else "no tissue found"),
         "counts": _counts(grid.count, labels, excluded, truth, settings),
     }
-    columns = _columns(x, y, tissue, labels, overlap, measures)
+    columns = make_columns(x, y, tissue, labels, overlap, measures)
     return columns | marks | {"excluded": excluded}, footer
 
 
 def measure_tiles(
-    slide: Slide,
-    x: NDArray[np.int32],
-    y: NDArray[np.int32],
-    settings: Tile,
+    read: Callable[[int], NDArray[np.uint8]],
+    count: int,
     threads: int,
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """Sharpness, pen and fold fraction, mean and SD of R, G, B of every tile, (tiles, 9).
 
-    A row of NaN where the slide is damaged. Each tile's pixels are read once and let go.
+    A row of NaN where a tile is damaged. Each tile's pixels are read once and let go.
+
+    Args:
+        read: Gives the pixels of a tile by number, in any thread, or raises UnreadableTile.
+        count: Number of tiles.
+        threads: Reader threads.
+        progress: Called with tiles done and tiles in total.
     """
-    measures = np.full((len(x), len(_MEASURES)), np.nan, np.float32)
+    measures = np.full((count, len(_MEASURES)), np.nan, np.float32)
 
     def measure(tile: int) -> None:
         try:
-            rgb = read_tile(slide, int(x[tile]), int(y[tile]), settings.mpp, settings.tile_px)
+            rgb = read(tile)
         except UnreadableTile:
             return
         mean, sd = cv2.meanStdDev(rgb)
         measures[tile] = (*quality.measure(rgb), *mean[:, 0], *sd[:, 0])
 
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(x), _TILES_AT_ONCE):
-            stop = min(start + _TILES_AT_ONCE, len(x))
+        for start in range(0, count, _TILES_AT_ONCE):
+            stop = min(start + _TILES_AT_ONCE, count)
             for done in pool.map(measure, range(start, stop)):
                 assert done is None  # fetched so that an error in a thread is raised here
             if progress is not None:
-                progress(stop, len(x))
+                progress(stop, count)
     return measures
 
 
@@ -153,7 +163,7 @@ def _nothing() -> tuple[Any, ...]:
     return ints, ints, floats, [], floats, np.empty((0, len(_MEASURES)), np.float32)
 
 
-def _columns(
+def make_columns(
     x: NDArray[np.int32],
     y: NDArray[np.int32],
     tissue: NDArray[np.float32],
@@ -161,17 +171,17 @@ def _columns(
     overlap: NDArray[np.float32],
     measures: NDArray[np.float32],
 ) -> dict[str, Any]:
-    """The columns by name; unknown numbers are masked, so that the table holds null, not NaN."""
+    """The columns of unmarked tiles; unknown numbers are masked: the table holds null, not NaN."""
     return {
         "tile_id": np.arange(len(x), dtype=np.int32),
         "x": x,
         "y": y,
-        "tissue_fraction": tissue,
+        "tissue_fraction": np.ma.masked_invalid(tissue),
         "label": labels,
         "overlap": np.ma.masked_invalid(overlap),
         **{n: np.ma.masked_invalid(v) for n, v in zip(_MEASURES, measures.T, strict=True)},
         **{name: np.zeros(len(x), bool) for name in ("blur", "pen", "fold")},
-        "excluded": [None] * len(x),
+        **{name: [None] * len(x) for name in ("excluded", "file", "checksum")},
     }
 
 

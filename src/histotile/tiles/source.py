@@ -1,0 +1,70 @@
+"""Where the pixels of a tile come from: a slide, or an image file of its own."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.slides.pixels import read_tile
+from histotile.slides.slide import Slide
+from histotile.tiles.images import read_image
+
+Rgb = NDArray[np.uint8]
+IMAGES = "images"  # `source` in the footer of tables whose tiles are image files
+
+
+class TileSource(Protocol):
+    """What reads the tiles of one tile table."""
+
+    def read(self, x: int, y: int, file: str | None) -> Rgb:
+        """The pixels of a tile, uint8 (tile_px, tile_px, 3); raises UnreadableTile.
+
+        Args:
+            x: Left edge, level-0 px.
+            y: Top edge, level-0 px.
+            file: Path of the tile's own image; None for tiles of slides.
+        """
+
+
+@dataclass(frozen=True)
+class SlideSource:
+    """Tiles cut from an open slide at their mpp."""
+
+    slide: Slide
+    tile_mpp: float
+    tile_px: int
+
+    def read(self, x: int, y: int, file: str | None) -> Rgb:
+        """The pixels at a place of the slide."""
+        return read_tile(self.slide, x, y, self.tile_mpp, self.tile_px)
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Ready-made tiles, one file each."""
+
+    tile_px: int
+
+    def read(self, x: int, y: int, file: str | None) -> Rgb:
+        """The pixels of a file; its place is unknown."""
+        return read_image(Path(str(file)), self.tile_px)
+
+
+def is_of_images(footer: Mapping[str, Any]) -> bool:
+    """Whether the tiles of a table are image files rather than places of a slide."""
+    return footer.get("source") == IMAGES
+
+
+@contextmanager
+def open_source(footer: Mapping[str, Any]) -> Iterator[TileSource]:
+    """The source of a tile table's pixels, from its footer; may be read by several threads."""
+    tile_px = int(footer["tile_px"])
+    if is_of_images(footer):
+        yield ImageSource(tile_px)
+        return
+    with Slide.open(Path(footer["path"]), float(footer["mpp"])) as slide:
+        yield SlideSource(slide, float(footer["tile_mpp"]), tile_px)
