@@ -10,7 +10,7 @@ import tifffile
 import torch
 
 from histotile import tables
-from histotile.config import Augment, Backbone, Train
+from histotile.config import Augment, Backbone, Recipe, Train
 from histotile.models.backbones import build_network
 from histotile.models.checkpoint import TrainedModel
 from histotile.models.embedding import embed_slide
@@ -104,9 +104,17 @@ def fold(
 
 @pytest.fixture
 def make_settings() -> Callable[..., Train]:
-    """Section `train` for seconds of computing; keywords replace keys."""
+    """Section `train` for seconds of computing; keywords replace keys, `rate` that of AdamW."""
 
-    def make(**changes: Any) -> Train:
+    def make(rate: float = 1e-3, **changes: Any) -> Train:
+        recipe = Recipe(
+            optimiser="adamw",
+            sgd_rate=0.003,
+            adamw_rate=rate,
+            sgd_decay=1e-4,
+            adamw_decay=0.01,
+            layer_decay=0.75,
+        )
         plain: dict[str, Any] = {
             "strategy": "fixed",
             "augment": Augment(
@@ -117,13 +125,15 @@ def make_settings() -> Callable[..., Train]:
                 stain="off",
                 erasing="off",
             ),
+            "early_fixed": "truncate",
+            "finetune": recipe,
+            "init": recipe.model_copy(update={"layer_decay": 1.0}),
             "max_tiles_per_slide": 16,
             "class_weights": True,
             "epochs": 4,
-            "patience": 4,
+            "min_steps": 0,
+            "patience": 1.0,
             "batch_size": 16,
-            "learning_rate": 1e-3,
-            "weight_decay": 0.01,
             "precision": "32",
             "tensorboard": False,
             "seed": 0,

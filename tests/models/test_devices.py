@@ -36,7 +36,7 @@ def test_two_processes_train_one_model(
     job = {
         "slides": [[s.slide_id, s.patient_id, s.role, str(s.tiles)] for s in fold],
         "backbone": tiny_backbone.model_dump(),
-        "settings": make_settings(strategy="finetune", learning_rate=3e-3).model_dump(),
+        "settings": make_settings(strategy="finetune", rate=3e-3).model_dump(),
     }
     (tmp_path / "job.json").write_text(json.dumps(job))
     script = tmp_path / "train.py"

@@ -116,7 +116,7 @@ class InterruptedHereError(Exception):
 def test_interrupted_training_goes_on_as_if_nothing_had_happened(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
-    settings = make_settings(strategy="finetune", learning_rate=1e-4)
+    settings = make_settings(strategy="finetune", rate=1e-4)
     whole = train_fold(tmp_path / "whole", fold, CLASSES, tiny_backbone, settings)
     steps: list[int] = []
 
@@ -151,7 +151,7 @@ def test_state_of_another_training_is_not_resumed(
         train_fold(folder, fold, CLASSES, tiny_backbone, settings, Machine(progress=stop))
     steps: list[int] = []
     machine = Machine(progress=lambda done, total: steps.append(done))
-    changed = make_settings(strategy="finetune", learning_rate=2e-3, epochs=2)
+    changed = make_settings(strategy="finetune", rate=2e-3, epochs=2)
     train_fold(folder, fold, CLASSES, tiny_backbone, changed, machine)
     assert steps[0] == 1
 
@@ -159,7 +159,7 @@ def test_state_of_another_training_is_not_resumed(
 def test_training_stops_when_val_no_longer_improves(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
-    settings = make_settings(strategy="finetune", learning_rate=0.3, epochs=12, patience=2)
+    settings = make_settings(strategy="finetune", rate=0.3, epochs=12, patience=2 / 12)
     train_fold(tmp_path / "f", fold, CLASSES, tiny_backbone, settings)
     losses = [float(p["val_loss"]) for p in points(tmp_path / "f")]
     trained = losses[1:]  # the probe before them does not count
@@ -215,7 +215,7 @@ def test_a_fold_without_val_slides_is_refused(
 def test_features_must_fit(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
-    other = Backbone(name="test_efficientnet_gn", weights="none", options={})
+    other = Backbone(name="test_efficientnet_gn", weights="none", domain="auto", options={})
     with pytest.raises(HistotileError, match="was made by backbone"):
         train_fold(tmp_path / "f", fold, CLASSES, other, make_settings())
     without = [replace(fold[0], features=None), *fold[1:]]
@@ -225,7 +225,7 @@ def test_features_must_fit(
 
 def test_fixed_never_imports_lightning() -> None:
     code = (
-        "import sys, histotile.models.training, histotile.models.fixed, "
+        "import sys, histotile.models.training, histotile.models.early_fixed, "
         "histotile.models.prediction, histotile.models.embedding; print(*sys.modules)"
     )
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()

@@ -15,7 +15,7 @@ from histotile.tables import replacing, write_text
 
 @dataclass(frozen=True)
 class Point:
-    """One step along a learning curve: an epoch of `finetune` or an L2 strength of `fixed`.
+    """One step along a learning curve: an epoch of training, or an L2 strength of a linear head.
 
     `running_loss` is the mean loss of the training steps, with augmentation and changing weights;
     `train_loss` is measured afterwards on training tiles as they are. Losses are class-weighted
@@ -44,17 +44,42 @@ REMEDIES = {
         "a backbone trained on more similar images, or a larger one",
         "train.strategy: finetune",
     ),
+    ("underfit", "early_fixed"): (
+        "a backbone trained on more similar images",
+        "train.early_fixed: retrain_tail",
+        "train.strategy: init",
+    ),
     ("underfit", "finetune"): (
-        "more train.epochs or a higher train.learning_rate",
+        "more train.epochs, or a higher rate in train.finetune",
+        "train.strategy: init",
         "lighter train.augment",
         "a larger backbone",
     ),
-    ("overfit", "fixed"): ("more patients", "fewer features: a smaller backbone"),
+    ("underfit", "init"): (
+        "more train.epochs, or a higher rate in train.init",
+        "lighter train.augment",
+        "a larger backbone",
+    ),
+    ("overfit", "fixed"): (
+        "more patients",
+        "embed.views: features of randomly changed copies",
+        "fewer features: a smaller backbone",
+    ),
+    ("overfit", "early_fixed"): (
+        "more patients",
+        "embed.views: features of randomly changed copies",
+        "an earlier stage",
+    ),
     ("overfit", "finetune"): (
         "more patients",
         "stronger train.augment",
-        "more train.weight_decay",
+        "a lower rate or layer_decay in train.finetune",
         "train.strategy: fixed",
+    ),
+    ("overfit", "init"): (
+        "more patients",
+        "stronger train.augment",
+        "train.strategy: finetune or early_fixed",
     ),
 }
 
@@ -74,32 +99,35 @@ def auroc(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> f
     return float(np.mean([roc_auc_score(labels == c, probabilities[:, c]) for c in present]))
 
 
-def diagnose(curve: Sequence[Point], best: Point, classes: int, strategy: str) -> Diagnosis:
+def diagnose(
+    curve: Sequence[Point], best: Point, classes: int, strategy: str, over_epochs: bool
+) -> Diagnosis:
     """Underfit, overfit or good fit, from losses measured without augmentation.
 
     Args:
-        curve: All points in order; over epochs for `finetune`, so that its shape counts too.
+        curve: All points in order.
         best: The point that was kept.
         classes: Number of classes; log(classes) is the loss of guessing.
-        strategy: `fixed` or `finetune`.
+        strategy: What was trained.
+        over_epochs: Whether the curve runs over epochs, so that its shape counts too.
     """
     gap = (best.val_loss - best.train_loss) / max(best.train_loss, 0.05)
-    verdict, reason = _verdict(curve, best, math.log(classes), gap, strategy == "finetune")
+    verdict, reason = _verdict(curve, best, math.log(classes), gap, over_epochs)
     return Diagnosis(verdict, gap, reason, REMEDIES.get((verdict, strategy), ()))
 
 
 def _verdict(
-    curve: Sequence[Point], best: Point, guessing: float, gap: float, over_time: bool
+    curve: Sequence[Point], best: Point, guessing: float, gap: float, over_epochs: bool
 ) -> tuple[str, str]:
     last = curve[-1]
     if best.train_loss > 0.9 * guessing:
         fact = f"even the training loss ({best.train_loss:.3f}) is near guessing ({guessing:.3f})"
         return "underfit", fact
-    if over_time and last.val_loss > 1.05 * best.val_loss and last.train_loss < best.train_loss:
+    if over_epochs and last.val_loss > 1.05 * best.val_loss and last.train_loss < best.train_loss:
         return "overfit", "val loss rises again while train loss falls; the best epoch was kept"
     if gap > 0.5 and best.val_loss - best.train_loss > 0.1 * guessing:
         return "overfit", f"the loss on val is {gap:.0%} above that on train"
-    if over_time and best is last and len(curve) > 1 and gap < 0.1 and best.step > 0:
+    if over_epochs and best is last and len(curve) > 1 and gap < 0.1 and best.step > 0:
         return "underfit", "the loss on val was still falling when the epochs ended"
     return "good fit", f"train and val agree (gap {gap:.0%}) and are well below guessing"
 

@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from histotile.config import Backbone, Train
 from histotile.errors import HistotileError
 from histotile.models.backbones import Architecture
 from histotile.models.curves import Point
 from histotile.tiles.selection import Selection, select_tiles
 
+Strategy = Literal["fixed", "early_fixed", "finetune", "init"]
+
 
 @dataclass(frozen=True)
 class FoldSlide:
-    """A slide of a fold's training patients: its role, tile table and, for `fixed`, features."""
+    """A slide of a fold's training patients: its role, tile table and, for heads, features."""
 
     slide_id: str
     patient_id: str
@@ -28,7 +31,7 @@ class FoldSlide:
 
 @dataclass(frozen=True)
 class Machine:
-    """How `finetune` runs; none of it belongs to the science.
+    """What trains; none of it belongs to the science.
 
     `devices` are GPUs, or processes where there is none; `workers` load tiles for each of them;
     `cache_bytes` is the memory for decoded tiles. `progress` is called with steps done and steps
@@ -68,17 +71,45 @@ class FoldTiles:
 
 
 @dataclass(frozen=True)
+class Job:
+    """All that a strategy is given. `stage` is the one under the head, where it is an early one."""
+
+    folder: Path
+    fold: FoldTiles
+    backbone: Backbone
+    settings: Train
+    machine: Machine
+    strategy: Strategy
+    stage: int | None
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.fold.train.classes)
+
+    @property
+    def untaught(self) -> bool:
+        """Whether the backbone comes with random weights: nothing in it is worth keeping."""
+        return self.backbone.weights == "none"
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a strategy gives back: the network, its learning curve, and facts for the summary.
 
-    `primary` is false in all but one of the processes of a training on several devices.
+    The curve runs over epochs, or else over L2 strengths. `stage` counts from 1, shallow to deep;
+    `dropped_weights` are those of the backbone behind it, where they are left out. `primary` is
+    false in all but one of the processes of a training on several devices.
     """
 
     network: nn.Module
     architecture: Architecture
     curve: Sequence[Point]
     best: Point
+    over_epochs: bool
+    stage: int
     trained_weights: int
+    dropped_weights: int
     facts: dict[str, Any]
     primary: bool = True
 

@@ -9,30 +9,29 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from histotile.config import Recipe
+from histotile.models.backbones import Architecture
 from histotile.models.curves import Point, auroc
+from histotile.models.optimisation import make_optimiser, rate_factor
 from histotile.models.probe import log_loss, softmax
 
 Batch = tuple[Tensor, Tensor, Tensor]  # tiles uint8 NCHW, class index, tile index
-
-WARM_UP = 0.05  # share of all steps
-FINAL = 0.01  # learning rate at the end, relative to the peak
 
 
 class TileClassifier(pl.LightningModule):
     """A network that learns the class of a tile.
 
-    Loss: class-weighted cross-entropy. Optimiser: AdamW, decay on matrices only, warm-up then
-    cosine, stepped per batch. Tiles arrive as uint8 and are normalised on the device.
+    Loss: class-weighted cross-entropy. Tiles arrive as uint8 and are normalised on the device.
 
     Args:
         network: Takes normalised float NCHW, gives (N, C).
-        mean: Of the three channels (0-1).
-        std: Of the three channels (0-1).
+        architecture: Mean and standard deviation of the three channels.
         weights: One per class, for the loss.
-        learning_rate: At its peak.
-        weight_decay: Of AdamW.
-        frozen: Modules that stay in evaluation while training: their running statistics do not
-            move. (A module frozen by `requires_grad` alone still drifts.)
+        recipe: Optimiser and rates of the parameters that require gradients.
+        still: Modules that stay in evaluation while training: their running statistics do not
+            move, nothing in them is dropped out. (A module frozen by `requires_grad` alone still
+            drifts.)
+        passes: Over the training tiles, in what Lightning counts as an epoch.
     """
 
     shift: Tensor
@@ -42,21 +41,24 @@ class TileClassifier(pl.LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        mean: Sequence[float],
-        std: Sequence[float],
+        architecture: Architecture,
         weights: Sequence[float],
-        learning_rate: float,
-        weight_decay: float,
-        frozen: Sequence[nn.Module] = (),
+        recipe: Recipe,
+        still: Sequence[nn.Module] = (),
+        passes: int = 1,
     ) -> None:
         super().__init__()
         self.network = network
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.frozen = list(frozen)
+        self.recipe = recipe
+        self.still = list(still)
+        self.passes = passes
         self.curve: list[Point] = []
-        self.register_buffer("shift", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
-        self.register_buffer("scale", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
+        shift, scale = (
+            torch.tensor(values).view(1, 3, 1, 1) * 255
+            for values in (architecture.mean, architecture.std)
+        )
+        self.register_buffer("shift", shift, persistent=False)
+        self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("weights", torch.tensor(weights).float(), persistent=False)
         self._seen: dict[int, list[tuple[Tensor, Tensor, Tensor]]] = {0: [], 1: []}
         self._running: list[Tensor] = []
@@ -68,9 +70,9 @@ class TileClassifier(pl.LightningModule):
         return logits
 
     def train(self, mode: bool = True) -> "TileClassifier":
-        """As in PyTorch, but frozen modules stay in evaluation."""
+        """As in PyTorch, but some modules stay in evaluation."""
         super().train(mode)
-        for module in self.frozen:
+        for module in self.still:
             module.eval()
         return self
 
@@ -108,7 +110,7 @@ class TileClassifier(pl.LightningModule):
         running = torch.stack(self._running).mean() if self._running else None
         self._running.clear()
         point = Point(
-            step=self.current_epoch + 1 if self.trainer.state.fn == "fit" else 0,
+            step=(self.current_epoch + 1) * self.passes if self.trainer.state.fn == "fit" else 0,
             running_loss=None if running is None else float(self._gathered(running).mean()),
             train_loss=log_loss(train_logits, train_labels, weights),
             val_loss=log_loss(val_logits, val_labels, weights),
@@ -138,25 +140,11 @@ class TileClassifier(pl.LightningModule):
     # Optimiser
 
     def configure_optimizers(self) -> Any:
-        """AdamW with warm-up and cosine, stepped per batch."""
-        trained = [p for p in self.network.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.weight_decay},
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        optimiser = torch.optim.AdamW(groups, lr=self.learning_rate)
+        """The recipe's optimiser with warm-up and cosine, stepped per batch."""
+        optimiser = make_optimiser(self.network, self.recipe)
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: rate_factor(s, steps))
         return {
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
-
-
-def rate_factor(step: int, steps: int) -> float:
-    """Learning rate at a step, relative to its peak: linear warm-up, then half a cosine."""
-    warm = max(1, round(WARM_UP * steps))
-    if step < warm:
-        return (step + 1) / warm
-    share = min(1.0, (step - warm) / max(1, steps - warm))
-    return FINAL + (1 - FINAL) * 0.5 * (1 + math.cos(math.pi * share))

@@ -19,15 +19,25 @@ CHOICE_FOLDS = 4
 
 @dataclass(frozen=True)
 class Features:
-    """Pooled features (N, D) of tiles with their class (index) and patient."""
+    """Pooled features (N, D) of tiles with their class (index) and patient.
+
+    `changed` marks rows of randomly changed copies: one learns from them as from any tile, but
+    measures on the others alone. None: there are no copies.
+    """
 
     values: NDArray[np.floating]
     labels: Integers
     groups: NDArray[np.str_]
+    changed: NDArray[np.bool_] | None = None
 
     def __getitem__(self, rows: Integers) -> "Features":
         """The tiles of these rows."""
-        return Features(self.values[rows], self.labels[rows], self.groups[rows])
+        changed = None if self.changed is None else self.changed[rows]
+        return Features(self.values[rows], self.labels[rows], self.groups[rows], changed)
+
+    def as_is(self) -> "Features":
+        """The tiles without changed copies."""
+        return self if self.changed is None else self[np.flatnonzero(~self.changed)]
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,7 @@ def _inner_losses(
             continue
         for strength in STRENGTHS:
             probe = fit_at(features[inside], classes, balanced, strength)
-            held_out = features[outside]
+            held_out = features[outside].as_is()
             loss = log_loss(probe.logits(held_out.values), held_out.labels, weights)
             losses[strength].append(loss)
     return {s: float(np.mean(found)) for s, found in losses.items() if found}

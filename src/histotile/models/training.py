@@ -9,9 +9,18 @@ from typing import Any
 import torch
 
 from histotile.config import Backbone, Train
+from histotile.errors import HistotileError
 from histotile.models.checkpoint import FILE, TrainedModel
 from histotile.models.curves import Diagnosis, diagnose, draw_curve, write_curve
-from histotile.models.fold import FoldSlide, FoldTiles, Machine, Outcome, gather_tiles
+from histotile.models.fold import (
+    FoldSlide,
+    FoldTiles,
+    Job,
+    Machine,
+    Outcome,
+    Strategy,
+    gather_tiles,
+)
 from histotile.tables import write_json
 
 
@@ -22,12 +31,13 @@ def train_fold(
     backbone: Backbone,
     settings: Train,
     machine: Machine | None = None,
+    decided: tuple[Strategy, int] | None = None,
 ) -> dict[str, Any]:
     """Trains a fold and gives its summary; the folder receives all there is to keep.
 
     Writes model.ckpt (the best state), curves.csv, curves.svg and summary.json; with `tensorboard`
-    also logs. `finetune` keeps its state in checkpoints/ until it is done and goes on from there
-    after an interruption.
+    also logs. Strategies that learn by gradients keep their state in checkpoints/ until they are
+    done, and go on from there after an interruption.
 
     Args:
         folder: Of this fold.
@@ -36,54 +46,78 @@ def train_fold(
         backbone: The network below the head.
         settings: Section `train`.
         machine: Devices, threads and the like; None is one device.
+        decided: Strategy and stage that `decide` found for this fold; `auto` takes both,
+            `early_fixed` the stage.
 
     Raises:
-        HistotileError: Too few labelled tiles, a class without any, or unfitting features.
+        HistotileError: Too few labelled tiles, a class without any, unfitting features, or no
+            decision where one is needed.
     """
     start = time.monotonic()
     machine = machine or Machine()
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)
+    strategy, stage = _chosen(settings, decided)
     fold = gather_tiles(slides, classes, settings.max_tiles_per_slide, settings.seed)
-    outcome = _train(folder, fold, backbone, settings, machine)
+    outcome = _train(Job(folder, fold, backbone, settings, machine, strategy, stage))
     model = TrainedModel(
         network=outcome.network,
         architecture=outcome.architecture,
         classes=tuple(classes),
         tile_mpp=fold.train.tile_mpp,
         tile_px=fold.train.tile_px,
-        strategy=settings.strategy,
+        strategy=strategy,
         backbone=backbone.model_dump(mode="json"),
         settings=settings.model_dump(mode="json"),
     )
-    diagnosis = diagnose(outcome.curve, outcome.best, len(classes), settings.strategy)
+    diagnosis = diagnose(outcome.curve, outcome.best, len(classes), strategy, outcome.over_epochs)
     summary = _summary(model, fold, outcome, diagnosis) | {"seconds": time.monotonic() - start}
     if outcome.primary:
         _write(folder, model, outcome, summary)
     return summary
 
 
-def _train(
-    folder: Path, fold: FoldTiles, backbone: Backbone, settings: Train, machine: Machine
-) -> Outcome:
-    """By the strategy of the settings; `fixed` does not wait for Lightning's import."""
-    if settings.strategy == "fixed":
+def _chosen(settings: Train, decided: tuple[Strategy, int] | None) -> tuple[Strategy, int | None]:
+    """What is trained, and the stage under its head if that is an early one."""
+    if settings.strategy in ("auto", "early_fixed") and decided is None:
+        fact = f"`{settings.strategy}` needs a decision, and there is none for this fold"
+        remedy = "run `histotile decide`, or set fixed, finetune or init"
+        raise HistotileError("train.strategy", fact, remedy)
+    strategy = settings.strategy
+    if strategy == "auto":
+        assert decided is not None
+        strategy = decided[0]
+    return strategy, decided[1] if decided and strategy == "early_fixed" else None
+
+
+def _train(job: Job) -> Outcome:
+    """By the job's strategy; those that learn heads alone do not wait for Lightning's import."""
+    if job.strategy == "fixed":
         from histotile.models.fixed import train_fixed
 
-        return train_fixed(fold, backbone, settings)
-    from histotile.models.finetune import train_finetune
+        return train_fixed(job)
+    if job.strategy == "early_fixed":
+        from histotile.models.early_fixed import train_tail, train_truncated
 
-    return train_finetune(folder, fold, backbone, settings, machine)
+        retrain = job.settings.early_fixed == "retrain_tail"
+        return train_tail(job) if retrain else train_truncated(job)
+    if job.strategy == "finetune":
+        from histotile.models.finetune import train_finetune
+
+        return train_finetune(job)
+    from histotile.models.init import train_init
+
+    return train_init(job)
 
 
 def _write(folder: Path, model: TrainedModel, outcome: Outcome, summary: dict[str, Any]) -> None:
     model.save(folder / FILE)
     write_curve(folder / "curves.csv", outcome.curve)
-    xlabel = "L2 strength" if model.strategy == "fixed" else "epoch"
+    xlabel = "epoch" if outcome.over_epochs else "L2 strength"
     draw_curve(folder / "curves.svg", outcome.curve, outcome.best, xlabel)
     write_json(folder / "summary.json", summary)
-    if model.strategy == "finetune":
-        from histotile.models.finetune import clear_state
+    if outcome.over_epochs:
+        from histotile.models.state import clear_state
 
         clear_state(folder)
 
@@ -95,8 +129,11 @@ def _summary(
     return {
         **model.facts(),
         "sizes": fold.sizes(),
+        "stage": outcome.stage,
         "weights": weights,
         "trained_weights": outcome.trained_weights,
+        "frozen_weights": weights - outcome.trained_weights,
+        "dropped_weights": outcome.dropped_weights,
         "points": len(outcome.curve),
         "best": asdict(outcome.best),
         "diagnosis": asdict(diagnosis),
