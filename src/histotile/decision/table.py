@@ -1,0 +1,96 @@
+"""The 2 x 2 table: size and similarity give a cell, and a place on its picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.decision.record import Similarity, Strategy
+
+if TYPE_CHECKING:
+    from histotile.config import SimilarityRule
+
+Floats = NDArray[np.float64]
+FAR = 0.05  # AUROC by which the last stage lies below the tolerance at the bottom of the picture
+FARTHEST = 100.0  # a size axis ends where a threshold is missed or exceeded a hundredfold
+UNMEASURED = 0.25  # place above or below the middle where similarity was not measured
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the table says.
+
+    `cell` is the cell by its two axes; `strategy` what it comes to: `early_fixed` whose best stage
+    is the last one trains what `fixed` trains, and is called so.
+    """
+
+    cell: Strategy
+    strategy: Strategy
+    stage: int
+
+
+def choose(counts_as: str, similarity: Similarity) -> Choice:
+    """The cell for a size ("small" or "large") and a similarity."""
+    last = similarity.stages[-1].stage
+    if similarity.basis in {"saturated", "pathology"}:
+        return Choice("fixed", "fixed", last)
+    similar = similarity.verdict == "similar"
+    if counts_as == "large":
+        cell: Strategy = "finetune" if similar else "init"
+        return Choice(cell, cell, last)
+    if similar:
+        return Choice("fixed", "fixed", last)
+    if similarity.best_stage == last:
+        return Choice("early_fixed", "fixed", last)
+    return Choice("early_fixed", "early_fixed", similarity.best_stage)
+
+
+def early_stage(similarity: Similarity) -> int:
+    """Where `early_fixed` cuts: the best stage before the last one; the last one if it is alone."""
+    early = similarity.stages[:-1] or similarity.stages
+    return max(early, key=lambda s: s.score.value if np.isfinite(s.score.value) else -1).stage
+
+
+def horizontal(small: Floats, large: Floats) -> Floats:
+    """(B,) place on the size axis: below 0 small, 0 to 1 borderline, 1 or more large.
+
+    Outside the borderline it grows with the logarithm of `size.ratios`, the part of a threshold
+    that the scarcest class fills; inside with the ratio of both logarithms. It never falls as a
+    ratio grows.
+    """
+    low = np.log(np.clip(small, 1 / FARTHEST, FARTHEST))
+    high = np.log(np.clip(large, 1 / FARTHEST, FARTHEST))
+    span = np.where(low > high, low - high, 1)
+    place = np.where(high >= 0, 1 + high, np.clip(low / span, 0, 1))
+    return np.where(small < 1, low, place)
+
+
+def vertical(shortfall: Floats, gain: Floats | None, tolerance: float, min_gain: float) -> Floats:
+    """(B,) place on the similarity axis, -1 to 1: 0 or more is similar.
+
+    The worse of two margins. Depth: 1 where the last stage is the best, 0 at the tolerance, -1
+    where it is 0.05 below. Gain over random weights: 0 at the threshold, 1 at twice that.
+    """
+    inside = (tolerance - shortfall) / max(tolerance, 1e-9)
+    outside = (tolerance - shortfall) / FAR
+    place = np.clip(np.where(shortfall <= tolerance, inside, outside), -1, 1)
+    if gain is None:
+        return place
+    return np.minimum(place, np.clip((gain - min_gain) / max(min_gain, 0.01), -1, 1))
+
+
+def unmeasured_vertical(similarity: Similarity) -> float | None:
+    """The place on the similarity axis where no resample can move it; None where it can."""
+    if similarity.basis == "pathology":
+        return 1.0
+    if similarity.basis in {"prior", "ruler"}:
+        return UNMEASURED if similarity.verdict == "similar" else -UNMEASURED
+    return None
+
+
+def is_saturated(best: Floats, rule: SimilarityRule) -> NDArray[np.bool_]:
+    """(B,) whether there is nothing to gain over the best stage."""
+    return best >= rule.saturated
