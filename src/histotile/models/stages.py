@@ -1,20 +1,17 @@
 """Networks by depth: features of every stage, and networks cut off or frozen after one of them."""
 
-import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from timm.models import get_model_input_config, group_parameters
+from timm.models import group_parameters
 from torch import Tensor, nn
 
 from histotile.errors import HistotileError
 from histotile.features import Stage
+from histotile.models.anatomy import dissect, last_and_maps, stage_indices, stage_map
 
-MOST_STAGES = 6  # of networks that have a map per block, such as vision transformers
 _LARGEST = 65504.0  # of 16 bit floats, in which features are kept
 
 
@@ -39,11 +36,11 @@ class StageFeatures(nn.Module):
         super().__init__()
         self.network: Any = network
         self.stages = stages_of(network)
-        self._early = _indices(network)[:-1]
+        self._early = stage_indices(network)[:-1]
 
     def forward(self, tiles: Tensor) -> Tensor:
         """Features of normalised NCHW tiles."""
-        last, maps = _last_and_maps(self.network, tiles, self._early)
+        last, maps = last_and_maps(self.network, tiles, self._early)
         return torch.cat([*map(_mean_and_deviation, maps), _clipped(last)], dim=1)
 
     def of_stages(self, features: NDArray[np.floating]) -> list[NDArray[np.floating]]:
@@ -70,8 +67,7 @@ class Truncated(nn.Module):
 
     def forward_features(self, tiles: Tensor) -> Tensor:
         """Features (N, width) of normalised NCHW tiles."""
-        (found,) = _maps(self.body, tiles, self._index)
-        return _mean_and_deviation(found)
+        return _mean_and_deviation(stage_map(self.body, tiles, self._index))
 
     def forward(self, tiles: Tensor) -> Tensor:
         """Logits (N, classes) of normalised NCHW tiles."""
@@ -85,7 +81,7 @@ class Truncated(nn.Module):
 
 def stages_of(network: nn.Module) -> tuple[Stage, ...]:
     """The depths of a network, shallow to deep; at most 6, evenly spaced, the last one included."""
-    anatomy = _dissect(network)
+    anatomy = dissect(network)
     sizes = {name: values.numel() for name, values in network.named_parameters()}
     info = network.feature_info
     return tuple(
@@ -96,7 +92,7 @@ def stages_of(network: nn.Module) -> tuple[Stage, ...]:
             weights=sum(sizes[name] for name in names),
         )
         for number, (index, width, names) in enumerate(
-            zip(_indices(network), anatomy.widths, anatomy.parameters, strict=True), 1
+            zip(stage_indices(network), anatomy.widths, anatomy.parameters, strict=True), 1
         )
     )
 
@@ -115,7 +111,7 @@ def truncate(network: nn.Module, stage: int, classes: int) -> nn.Module:
         HistotileError: There is no such stage.
     """
     whole: Any = network
-    anatomy = _dissect(network)
+    anatomy = dissect(network)
     _check_stage(network, stage, len(anatomy.widths))
     if stage == len(anatomy.widths):
         whole.reset_classifier(classes)
@@ -124,7 +120,7 @@ def truncate(network: nn.Module, stage: int, classes: int) -> nn.Module:
         name.rpartition(".")[0] for name in anatomy.parameters[stage - 1]
     }
     _remove(network, needed, anatomy.parameters[stage - 1])
-    return Truncated(network, _indices(network)[stage - 1], anatomy.widths[stage - 1], classes)
+    return Truncated(network, stage_indices(network)[stage - 1], anatomy.widths[stage - 1], classes)
 
 
 def parameters_up_to(network: nn.Module, stage: int) -> frozenset[str]:
@@ -135,7 +131,7 @@ def parameters_up_to(network: nn.Module, stage: int) -> frozenset[str]:
     Raises:
         HistotileError: There is no such stage.
     """
-    anatomy = _dissect(network)
+    anatomy = dissect(network)
     _check_stage(network, stage, len(anatomy.widths))
     run = anatomy.modules[stage - 1]
     buffers = {n for n, _ in network.named_buffers() if n.rpartition(".")[0] in run}
@@ -162,99 +158,10 @@ def layer_groups(network: nn.Module) -> list[list[str]]:
     return [*filter(None, body), head]
 
 
-@dataclass(frozen=True)
-class _Anatomy:
-    """For each stage: its width, the parameters and the modules that take part in it."""
-
-    widths: tuple[int, ...]
-    parameters: tuple[frozenset[str], ...]
-    modules: tuple[frozenset[str], ...]
-
-
-def _dissect(network: nn.Module) -> _Anatomy:
-    """What each stage is made of, from a pass through a copy without numbers (meta device).
-
-    Autograd's graph tells the parameters, whatever the family; hooks tell the modules.
-    """
-    shadow = _shadow(network)
-    size = get_model_input_config(network)["input_size"]
-    tiles = torch.empty(2, *size, device="meta")
-    names = {id(values): name for name, values in shadow.named_parameters()}
-    widths, parameters, modules = [], [], []
-    run: set[str] = set()
-    for name, module in shadow.named_modules():
-        module.register_forward_hook(lambda *_, name=name: run.add(name))
-    *early, _ = _indices(network)
-    with torch.enable_grad():
-        for index in early:
-            run.clear()
-            (found,) = _maps(shadow, tiles, index)
-            widths.append(2 * found.shape[1])
-            parameters.append(frozenset(names[key] for key in _leaves(found)))
-            modules.append(frozenset(run | {""}))
-        last = _last_and_maps(shadow, tiles, [])[0]
-    widths.append(last.shape[1])
-    parameters.append(frozenset(names[key] for key in _leaves(last)))
-    modules.append(frozenset(run | {""}))
-    return _Anatomy(tuple(widths), tuple(parameters), tuple(modules))
-
-
-def _shadow(network: nn.Module) -> nn.Module:
-    """A copy in evaluation on the meta device, which holds shapes and no numbers."""
-    memo: dict[int, Any] = {}
-    for weights in network.parameters():
-        memo[id(weights)] = nn.Parameter(torch.empty_like(weights, device="meta"))
-    for buffer in network.buffers():
-        memo[id(buffer)] = torch.empty_like(buffer, device="meta")
-    return copy.deepcopy(network, memo).eval()
-
-
-def _leaves(result: Tensor) -> set[int]:
-    """The ids of the parameters that a tensor was computed from."""
-    found, seen, todo = set(), set(), [result.grad_fn]
-    while todo:
-        node: Any = todo.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, "variable"):
-            found.add(id(node.variable))
-        todo += [before for before, _ in node.next_functions]
-    return found
-
-
-def _indices(network: Any) -> list[int]:
-    """Which of the intermediate maps are stages."""
-    total = len(getattr(network, "feature_info", None) or ())
-    if not total or not hasattr(network, "forward_intermediates"):
-        fact = f"{type(network).__name__} does not hand out its intermediate maps"
-        raise HistotileError("backbone.name", fact, "choose another network, e.g. resnet18")
-    kept = min(total, MOST_STAGES)
-    return [round((k + 1) * total / kept) - 1 for k in range(kept)]
-
-
 def _check_stage(network: nn.Module, stage: int, total: int) -> None:
     if not 1 <= stage <= total:
         fact = f"{type(network).__name__} has stages 1 to {total}"
         raise HistotileError(f"stage {stage}", fact, "name one of them")
-
-
-def _maps(network: Any, tiles: Tensor, index: int) -> list[Tensor]:
-    maps: list[Tensor] = network.forward_intermediates(
-        tiles, indices=[index], stop_early=True, intermediates_only=True
-    )
-    return maps
-
-
-def _last_and_maps(
-    network: Any, tiles: Tensor, early: Sequence[int]
-) -> tuple[Tensor, Sequence[Tensor]]:
-    maps: list[Tensor] = []
-    if early:
-        last, maps = network.forward_intermediates(tiles, indices=list(early), stop_early=False)
-    else:
-        last = network.forward_features(tiles)
-    return network.forward_head(last, pre_logits=True).flatten(1), maps
 
 
 def _mean_and_deviation(found: Tensor) -> Tensor:
