@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 Norm = nn.modules.batchnorm._BatchNorm
+_NEARLY = 2e-3  # more than the eps of any batch norm in use
 
 
 def batch_norms(network: nn.Module) -> list[Norm]:
@@ -19,11 +20,13 @@ def are_folded(network: nn.Module) -> bool:
 
     So after conversion for inference. The layers still scale and shift, but what they normalise by
     is lost: in training mode such a network computes something else than it was trained to.
+    (Converters write 1 less eps for 1.)
     """
     layers = batch_norms(network)
     return bool(layers) and all(
-        bool((layer.running_mean == 0).all() and (layer.running_var == 1).all())  # type: ignore[union-attr]
-        for layer in layers
+        bool((mean.abs() < _NEARLY).all() and ((variance - 1).abs() < _NEARLY).all())
+        for mean, variance in ((layer.running_mean, layer.running_var) for layer in layers)
+        if mean is not None and variance is not None
     )
 
 
