@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from histotile.decision.record import Decision
 from histotile.reports.facts import (
     CohortFacts,
     SlideFacts,
@@ -228,3 +229,99 @@ def make_cohort(
         return replace(facts, **changes)
 
     return make
+
+
+DECISION: dict[str, Any] = {
+    "histotile": "0.1",
+    "research_use": "Research use only.",
+    "created": "2026-01-01T00:00:00+00:00",
+    "classes": ["healthy", "tumour"],
+    "backbone": "resnet18 (imagenet)",
+    "backbone_id": "0123456789ab",
+    "tiles": 312,
+    "labelled_tiles": 640,
+    "patients": 21,
+    "has_patients": True,
+    "strategy": "early_fixed",
+    "stage": 2,
+    "last_stage": 4,
+    "table_strategy": "early_fixed",
+    "forced": False,
+    "size": {
+        "verdict": "small",
+        "counts_as": "small",
+        "icc": 0.41,
+        "icc_source": "measured",
+        "classes": [
+            {"name": "healthy", "tiles": 320, "patients": 12, "effective": 27.0},
+            {"name": "tumour", "tiles": 320, "patients": 9, "effective": 21.0},
+        ],
+        "reasons": ["tumour has 21 effective tiles, fewer than 100"],
+    },
+    "similarity": {
+        "verdict": "different",
+        "basis": "measured",
+        "stages": [
+            {
+                "stage": n,
+                "name": f"layer{n}",
+                "weights": 1000 * 4**n,
+                "score": {"value": v, "low": v - 0.05, "high": v + 0.04},
+                "random_score": {"value": 0.74},
+                "knn": 0.7,
+                "logme": -0.5,
+                "bn_hellinger": 0.3,
+                "bn_shift": 1.1,
+            }
+            for n, v in enumerate((0.81, 0.88, 0.84, 0.79), 1)
+        ],
+        "best_stage": 2,
+        "shortfall": {"value": 0.09, "low": 0.04, "high": 0.13},
+        "gain": {"value": 0.12, "low": 0.02, "high": 0.2},
+        "depth_sufficient": False,
+        "gain_sufficient": False,
+        "reasons": ["the last stage lies 0.09 below stage 2"],
+    },
+    "budget": [
+        {
+            "strategy": s,
+            "trained_weights": t,
+            "frozen_weights": 600,
+            "dropped_weights": 400,
+            "effective_per_weight": 21 / t,
+            "allowed_weights": 24,
+            "chosen": s == "early_fixed",
+        }
+        for s, t in (("fixed", 1026), ("early_fixed", 258), ("finetune", 11000), ("init", 11000))
+    ],
+    "training": ["Stages 1 and 2 are frozen (0.68 million weights); later stages are dropped."],
+    "flips": ["40 patients and 250 effective tiles per class: weights as a start"],
+    "controls": [
+        {
+            "name": "colour",
+            "score": {"value": 0.74, "low": 0.66, "high": 0.8},
+            "meaning": "what mean colour alone tells",
+        }
+    ],
+    "alarms": [],
+    "position": {"x": -1.2, "y": -0.8, "strategy": "early_fixed"},
+    "cloud": [],
+    "frequencies": {"fixed": 0.09, "early_fixed": 0.86, "finetune": 0.01, "init": 0.04},
+    "folds": [{"fold": "fold0", "strategy": "early_fixed", "stage": 2}],
+    "thresholds": {"size.small_neff": 100.0, "size.borderline": "small"},
+    "notes": [],
+    "seconds": 12.0,
+}
+
+
+@pytest.fixture
+def make_decision() -> Callable[..., Decision]:
+    """Makes a decision of a small, different cohort, with a cloud, changed as asked for."""
+    return _make_decision
+
+
+def _make_decision(**changes: Any) -> Decision:
+    rng = np.random.default_rng(0)
+    places = rng.normal((-1.2, -0.7), (0.4, 0.5), (200, 2))
+    cloud = [{"x": x, "y": y, "strategy": "early_fixed" if y < 0 else "fixed"} for x, y in places]
+    return Decision.model_validate(DECISION | {"cloud": cloud} | changes)
