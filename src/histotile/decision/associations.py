@@ -1,0 +1,155 @@
+"""Whether the label of a patient goes with their site, file format or scale: numbers to warn by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+PERMUTATIONS = 4999
+MOST_BINS = 4  # of a scale with many values
+ALIKE = 1.05  # scales within this ratio count as one
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Association:
+    """How far two traits of patients go together.
+
+    Args:
+        v: Cramer's V, corrected for bias (Bergsma 2013): 0 none, 1 one tells the other.
+        p: Share of permutations of the patients with an association as strong, 0-1.
+        table: (K, C) patients by trait and label; shares where a patient has several.
+        traits: (K,) names of the rows.
+    """
+
+    v: float
+    p: float
+    table: Floats
+    traits: tuple[str, ...]
+
+
+def associate(
+    traits: Floats, names: Sequence[str], labels: Floats, seed: int
+) -> Association | None:
+    """The association of a trait with the label, each patient weighing the same.
+
+    With few patients V is large by chance alone: only `p`, from permuting patients, tells whether
+    it says something. Nothing is assumed about the size of the cells.
+
+    Args:
+        traits: (P, K) share of each patient's tiles or slides with each trait; rows of zeros:
+            unknown, left out.
+        names: (K,) of the traits.
+        labels: (P, C) share of each patient's label; rows of zeros are left out.
+        seed: Of the permutations.
+
+    Returns:
+        None where all patients have one trait or one label, and nothing can go together.
+    """
+    known = (traits.sum(axis=1) > 0) & (labels.sum(axis=1) > 0)
+    shown, told = (_shares(values[known]) for values in (traits, labels))
+    rows, columns = shown.sum(axis=0) > 0, told.sum(axis=0) > 0
+    if rows.sum() < 2 or columns.sum() < 2:
+        return None
+    shown, told = shown[:, rows], told[:, columns]
+    table = shown.T @ told
+    observed = _phi2(table)
+    rng = np.random.default_rng(seed)
+    permuted = [_phi2(shown.T @ told[rng.permutation(len(told))]) for _ in range(PERMUTATIONS)]
+    as_strong = int((np.array(permuted) >= observed - 1e-9).sum())
+    kept = tuple(name for name, row in zip(names, rows, strict=True) if row)
+    full = np.zeros((len(table), len(columns)))
+    full[:, columns] = table
+    return Association(
+        corrected_v(observed, table.shape, len(told)),
+        (1 + as_strong) / (1 + PERMUTATIONS),
+        full,
+        kept,
+    )
+
+
+def corrected_v(phi2: float, shape: tuple[int, ...], patients: int) -> float:
+    """Cramer's V corrected for bias (Bergsma 2013, J Korean Stat Soc 42:323).
+
+    Args:
+        phi2: Chi-squared divided by the number of patients.
+        shape: Of the table.
+        patients: Their number.
+    """
+    free = max(1, patients - 1)
+    rows, columns = shape
+    corrected = max(0.0, phi2 - (rows - 1) * (columns - 1) / free)
+    fewer = min(rows - (rows - 1) ** 2 / free, columns - (columns - 1) ** 2 / free) - 1
+    return min(1.0, float(np.sqrt(corrected / fewer))) if fewer > 0 else 0.0
+
+
+def patient_labels(counts: NDArray[np.int64]) -> Floats:
+    """(P, C) the label of each patient: one, or shares where that tells no patients apart.
+
+    It is the class with most tiles apart from the background (class 0), which healthy tissue of
+    diseased patients shows too; the background where a patient shows nothing else. Where all
+    patients then have the same label, the shares of their tiles stand in.
+
+    Args:
+        counts: (P, C) labelled tiles.
+    """
+    lesions = counts.astype(np.float64)
+    lesions[:, 0] = 0.5 * (counts[:, 0] > 0)  # below any other class
+    single = np.eye(counts.shape[1])[lesions.argmax(axis=1)]
+    single[counts.sum(axis=1) == 0] = 0
+    return single if (single.sum(axis=0) > 0).sum() > 1 else _shares(counts.astype(np.float64))
+
+
+def patient_traits(
+    patients: NDArray[np.int64], traits: NDArray[np.int64], shape: tuple[int, int]
+) -> Floats:
+    """(P, K) share of a patient's tiles with each trait.
+
+    Args:
+        patients: (N,) patient number of each tile.
+        traits: (N,) trait number of each tile; negative: unknown.
+        shape: Number of patients and of traits.
+    """
+    table = np.zeros(shape)
+    known = traits >= 0
+    np.add.at(table, (patients[known], traits[known]), 1)
+    return _shares(table)
+
+
+def bin_scales(mpp: Mapping[str, float]) -> dict[str, str]:
+    """A name for each slide's scale: values within 5 % share one; many values, one per quarter.
+
+    Args:
+        mpp: um per level-0 px, by slide.
+    """
+    order = sorted(mpp, key=lambda slide: mpp[slide])
+    groups: list[list[str]] = []
+    for slide in order:
+        if groups and mpp[slide] <= ALIKE * mpp[groups[-1][0]]:
+            groups[-1].append(slide)
+        else:
+            groups.append([slide])
+    if len(groups) > MOST_BINS:
+        ends = np.array_split(np.arange(len(order)), MOST_BINS)
+        groups = [[order[k] for k in part] for part in ends]
+    return {
+        slide: f"{mpp[group[0]]:.3g}-{mpp[group[-1]]:.3g} um/px"
+        if f"{mpp[group[0]]:.3g}" != f"{mpp[group[-1]]:.3g}"
+        else f"{mpp[group[0]]:.3g} um/px"
+        for group in groups
+        for slide in group
+    }
+
+
+def _shares(values: Floats) -> Floats:
+    totals = values.sum(axis=1, keepdims=True)
+    shares: Floats = np.divide(values, totals, out=np.zeros_like(values), where=totals > 0)
+    return shares
+
+
+def _phi2(table: Floats) -> float:
+    """Chi-squared over the number of patients: sum of squares over both margins, less one."""
+    margins = np.outer(table.sum(axis=1), table.sum(axis=0))
+    return float((table**2 / margins).sum() - 1)
