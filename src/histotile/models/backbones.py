@@ -13,6 +13,7 @@ from torch import nn
 
 from histotile.config import Backbone
 from histotile.errors import HistotileError
+from histotile.models.stages import truncate
 from histotile.models.weights import load_weights
 
 SHIPPED = Path(__file__).parent / "backbones_shipped"
@@ -23,13 +24,15 @@ class Architecture:
     """What is needed to build a network again without its weights.
 
     `name` is timm's; `arguments` go to `timm.create_model`; `mean` and `std` (per channel, 0-1)
-    are the normalisation its weights were trained with.
+    are the normalisation its weights were trained with. `stage`: the network ends there, under
+    its head; None: it is whole.
     """
 
     name: str
     arguments: dict[str, Any]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    stage: int | None = None
 
 
 def build_network(backbone: Backbone, classes: int, tile_px: int) -> tuple[nn.Module, Architecture]:
@@ -71,6 +74,8 @@ def rebuild(architecture: Architecture, classes: int) -> nn.Module:
         pretrained_cfg_overlay=overlay,
         **architecture.arguments,
     )
+    if architecture.stage is not None:
+        return truncate(network, architecture.stage, classes)
     return network
 
 

@@ -155,7 +155,11 @@ def _fold_order(file: Path) -> tuple[int, str]:
 def _architecture(facts: Mapping[str, Any]) -> Architecture:
     entry = facts["architecture"]
     return Architecture(
-        entry["name"], entry["arguments"], tuple(entry["mean"]), tuple(entry["std"])
+        name=entry["name"],
+        arguments=entry["arguments"],
+        mean=tuple(entry["mean"]),
+        std=tuple(entry["std"]),
+        stage=entry.get("stage"),  # files of older make hold whole networks and no such entry
     )
 
 

@@ -168,7 +168,7 @@ def _mean_and_deviation(found: Tensor) -> Tensor:
     """(N, 2 C) of maps (N, C, height, width); in two passes, so that nothing cancels."""
     values = found.float().flatten(2)
     mean = values.mean(dim=2)
-    variance = (values - mean.unsqueeze(2)).square().mean(dim=2)
+    variance = (values - mean.unsqueeze(2)).square_().mean(dim=2)
     return _clipped(torch.cat([mean, (variance + 1e-12).sqrt()], dim=1))
 
 
