@@ -1,6 +1,7 @@
 """Learning by gradients: from a prepared network to its best epoch, through any interruption."""
 
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,14 +62,34 @@ def learn(job: Job, approach: Approach) -> Outcome:
         approach.freeze(network),
         data.plan.passes,
     )
-    state = job.folder / STATE
-    resuming = same_inputs(state, job)
     trainer = _trainer(job, data.plan)
     if trainer.world_size != job.machine.devices:
         fact = f"asked for {job.machine.devices} devices, {trainer.world_size} came together"
         remedy = "give the job that many, and under Slurm one task for each"
         raise HistotileError("training", fact, remedy)
-    if resuming:
+    with warnings.catch_warnings():
+        for message in _EXPECTED:
+            warnings.filterwarnings("ignore", message)
+        _run(trainer, module, data, job, approach)
+    best = min(module.curve, key=lambda point: point.val_loss)
+    network.load_state_dict(best_state(job.folder / STATE, best))
+    return _outcome(module, architecture, best, approach.stage, _facts(trainer, data.plan, job))
+
+
+# What Lightning warns of, and is meant so: state beside its checkpoints, layers in evaluation.
+_EXPECTED = ("Checkpoint directory", "Found .* in eval mode", "`isinstance.treespec")
+
+
+def _run(
+    trainer: pl.Trainer,
+    module: TileClassifier,
+    data: TileDataModule,
+    job: Job,
+    approach: Approach,
+) -> None:
+    """From where an interrupted training stopped, or else from the start."""
+    state = job.folder / STATE
+    if same_inputs(state, job):
         trainer.fit(module, data, ckpt_path=state / "last.ckpt", weights_only=False)
     else:
         if approach.prepare is not None:
@@ -77,12 +98,9 @@ def learn(job: Job, approach: Approach) -> Outcome:
             _start_head(module, data, job)
         trainer.validate(module, data, verbose=False)
         if trainer.is_global_zero:
-            torch.save(network.state_dict(), state / "start.pth")
+            torch.save(module.network.state_dict(), state / "start.pth")
         module.train()  # Lightning keeps whatever mode it finds
         trainer.fit(module, data)
-    best = min(module.curve, key=lambda point: point.val_loss)
-    network.load_state_dict(best_state(state, best))
-    return _outcome(module, architecture, best, approach.stage, _facts(trainer, data.plan, job))
 
 
 def passed_through(
