@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histotile.decision.record import Similarity, Strategy
-
-if TYPE_CHECKING:
-    from histotile.config import SimilarityRule
 
 Floats = NDArray[np.float64]
 FAR = 0.05  # AUROC by which the last stage lies below the tolerance at the bottom of the picture
@@ -65,7 +61,8 @@ def horizontal(small: Floats, large: Floats) -> Floats:
     high = np.log(np.clip(large, 1 / FARTHEST, FARTHEST))
     span = np.where(low > high, low - high, 1)
     place = np.where(high >= 0, 1 + high, np.clip(low / span, 0, 1))
-    return np.where(small < 1, low, place)
+    found: Floats = np.where(small < 1, low, place)
+    return found
 
 
 def vertical(shortfall: Floats, gain: Floats | None, tolerance: float, min_gain: float) -> Floats:
@@ -76,7 +73,7 @@ def vertical(shortfall: Floats, gain: Floats | None, tolerance: float, min_gain:
     """
     inside = (tolerance - shortfall) / max(tolerance, 1e-9)
     outside = (tolerance - shortfall) / FAR
-    place = np.clip(np.where(shortfall <= tolerance, inside, outside), -1, 1)
+    place: Floats = np.clip(np.where(shortfall <= tolerance, inside, outside), -1, 1)
     if gain is None:
         return place
     return np.minimum(place, np.clip((gain - min_gain) / max(min_gain, 0.01), -1, 1))
@@ -89,8 +86,3 @@ def unmeasured_vertical(similarity: Similarity) -> float | None:
     if similarity.basis in {"prior", "ruler"}:
         return UNMEASURED if similarity.verdict == "similar" else -UNMEASURED
     return None
-
-
-def is_saturated(best: Floats, rule: SimilarityRule) -> NDArray[np.bool_]:
-    """(B,) whether there is nothing to gain over the best stage."""
-    return best >= rule.saturated

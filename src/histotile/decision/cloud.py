@@ -1,0 +1,121 @@
+"""How firm a decision is: the same decision over resampled patients."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.decision.record import STRATEGIES, Point, Strategy
+from histotile.decision.size import ratios
+from histotile.decision.table import choose, horizontal, unmeasured_vertical, vertical
+
+if TYPE_CHECKING:
+    from histotile.config import Decide
+    from histotile.decision.similarity import Judgement
+    from histotile.decision.size import Groups
+
+LEAST_STRATUM = 5  # patients of rarer mixes of classes are drawn together
+TRIES = 20  # draws per wanted resample before one gives up on those that lack a class
+
+
+def place(
+    groups: Groups, judgement: Judgement, weights: NDArray[np.float64], settings: Decide
+) -> list[Point]:
+    """Where cohorts made of the same patients stand on the table, and what it says to them.
+
+    Nothing is fitted again: sizes and scores of left-out patients are weighed anew. A similarity
+    that was not measured is the same for all. Resamples without a score are left out.
+
+    Args:
+        groups: Tiles by patient and class.
+        judgement: Similarity and the scores behind it.
+        weights: (B, P) how often each patient counts.
+        settings: Thresholds.
+    """
+    small, large = ratios(groups.sizes(weights, settings.size.icc_prior), settings.size)
+    y, best_is_last = _heights(judgement, weights, settings)
+    similarity = judgement.similarity
+    last, other = similarity.stages[-1].stage, similarity.stages[0].stage
+    found = []
+    for b, x in enumerate(horizontal(small, large)):
+        if np.isnan(y[b]):
+            continue
+        there = similarity.model_copy(
+            update={
+                "verdict": "similar" if y[b] >= 0 else "different",
+                "best_stage": last if best_is_last[b] else other,
+            }
+        )
+        if similarity.basis in {"measured", "saturated"}:
+            basis = "saturated" if np.isposinf(y[b]) else "measured"
+            there = there.model_copy(update={"basis": basis})
+        is_large = small[b] >= 1 and (large[b] >= 1 or settings.size.borderline == "large")
+        strategy = choose("large" if is_large else "small", there).strategy
+        height = float(np.clip(y[b], -1, 1))
+        found.append(Point(x=float(x), y=height, strategy=strategy))
+    return found
+
+
+def _heights(
+    judgement: Judgement, weights: NDArray[np.float64], settings: Decide
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(B,) place on the similarity axis, infinite if saturated; whether the last stage is best."""
+    similarity, rule = judgement.similarity, settings.similarity
+    constant = unmeasured_vertical(similarity)
+    if constant is not None:
+        is_last = similarity.best_stage == similarity.stages[-1].stage
+        return np.full(len(weights), constant), np.full(len(weights), is_last)
+    last, shortfall, gain = judgement.resample(weights)
+    known = None if similarity.gain is None else gain
+    y = vertical(shortfall, known, judgement.allowed, rule.min_gain)
+    saturated = (last + shortfall >= rule.saturated) & (shortfall <= judgement.allowed)
+    return np.where(saturated, np.inf, y), np.asarray(shortfall <= 0)
+
+
+def resample_patients(counts: NDArray[np.int64], bootstraps: int, seed: int) -> NDArray[np.float64]:
+    """(B, P) how often each patient is drawn, with replacement.
+
+    Patients who show the same classes are drawn among themselves; resamples that lack a class are
+    drawn again. Fewer than asked for, or none, where a class is too rare for that.
+
+    Args:
+        counts: (P, C) tiles per patient and class.
+        bootstraps: Resamples wanted.
+        seed: Of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    shows = counts > 0
+    needed = shows.any(0)
+    strata = _strata(shows)
+    found: list[NDArray[np.float64]] = []
+    for _ in range(TRIES * bootstraps):
+        if len(found) == bootstraps:
+            break
+        weights = np.zeros(len(counts))
+        for members in strata:
+            drawn = rng.choice(members, len(members))
+            weights += np.bincount(drawn, minlength=len(counts))
+        if shows[weights > 0].any(0)[needed].all():
+            found.append(weights)
+    return np.array(found).reshape(-1, len(counts))
+
+
+def _strata(shows: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Patients by the classes they show; rare mixes together; nobody without tiles."""
+    mixes: dict[tuple[bool, ...], list[int]] = {}
+    for patient, mix in enumerate(shows):
+        if mix.any():
+            mixes.setdefault(tuple(mix.tolist()), []).append(patient)
+    large = [np.array(m) for m in mixes.values() if len(m) >= LEAST_STRATUM]
+    rest = [p for m in mixes.values() if len(m) < LEAST_STRATUM for p in m]
+    return large + ([np.array(rest)] if rest else [])
+
+
+def frequencies(cloud: Sequence[Point]) -> dict[Strategy, float]:
+    """Share of the cloud per strategy; all zero without a cloud."""
+    counts = Counter(point.strategy for point in cloud)
+    return {s: counts[s] / max(len(cloud), 1) for s in STRATEGIES}

@@ -1,0 +1,159 @@
+"""The decision: which strategy of transfer learning, and everything behind it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from histotile import __version__
+from histotile.decision.budget import weigh_cells
+from histotile.decision.cloud import frequencies, place, resample_patients
+from histotile.decision.controls import measure
+from histotile.decision.flips import would_flip
+from histotile.decision.notes import take_notes
+from histotile.decision.record import (
+    Alarm,
+    Decision,
+    FoldDecision,
+    Point,
+    Similarity,
+    Size,
+    Strategy,
+)
+from histotile.decision.similarity import judge
+from histotile.decision.size import Groups, group_tiles, measure_size
+from histotile.decision.table import Choice, choose, early_stage
+from histotile.decision.training import describe_training
+from histotile.errors import HistotileError
+from histotile.tables import RESEARCH_USE
+
+if TYPE_CHECKING:
+    from histotile.config import Decide, Train
+    from histotile.decision.evidence import Evidence
+    from histotile.decision.similarity import Judgement
+
+
+def decide(
+    evidence: Evidence,
+    settings: Decide,
+    train: Train,
+    folds: Mapping[str, Collection[int]],
+    alarms: Sequence[Alarm],
+) -> Decision:
+    """The strategy for a cohort and for each of its folds, with all that speaks for it.
+
+    Args:
+        evidence: Labelled tiles and their features; none of the fixed test set.
+        settings: Thresholds, resamples, seed.
+        train: Recipes, and the strategy if it is not `auto`.
+        folds: Name -> numbers of the patients who train or validate in that fold.
+        alarms: Leaks and shortcuts found.
+
+    Raises:
+        HistotileError: There is no labelled tile, or none in some fold.
+    """
+    start = time.perf_counter()
+    _check(evidence, "the cohort")
+    groups = group_tiles(evidence)
+    size = measure_size(groups, evidence.classes, settings.size)
+    judgement = judge(evidence, settings, quick=False)
+    choice = choose(size.counts_as, judgement.similarity)
+    weights = resample_patients(evidence.counts, settings.bootstraps, settings.seed)
+    cloud = place(groups, judgement, weights, settings)
+    return Decision(
+        **_identity(evidence),
+        **_training(evidence, size, judgement.similarity, choice, train),
+        size=size,
+        similarity=judgement.similarity,
+        flips=would_flip(size, judgement.similarity, settings),
+        controls=measure(evidence, settings, judgement),
+        alarms=list(alarms),
+        position=_position(groups, judgement, settings, choice),
+        cloud=cloud,
+        frequencies=frequencies(cloud),
+        folds=[
+            decide_fold(name, evidence.where(patients), settings, train)
+            for name, patients in folds.items()
+        ],
+        thresholds=_thresholds(settings),
+        notes=take_notes(evidence, size, judgement.similarity, choice, train, settings),
+        seconds=round(time.perf_counter() - start, 2),
+    )
+
+
+def decide_fold(name: str, evidence: Evidence, settings: Decide, train: Train) -> FoldDecision:
+    """The strategy from the patients of one fold; one repeat of the probes, no resamples."""
+    _check(evidence, f"fold {name}")
+    size = measure_size(group_tiles(evidence), evidence.classes, settings.size)
+    similarity = judge(evidence, settings, quick=True).similarity
+    strategy, stage = _settle(choose(size.counts_as, similarity), similarity, train)
+    return FoldDecision(fold=name, strategy=strategy, stage=stage)
+
+
+def _identity(evidence: Evidence) -> dict[str, Any]:
+    """What was decided about, by what, when."""
+    return {
+        "histotile": __version__,
+        "research_use": RESEARCH_USE,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "classes": list(evidence.classes),
+        "backbone": str(evidence.facts["backbone"]),
+        "backbone_id": str(evidence.facts["backbone_id"]),
+        "tiles": len(evidence.labels),
+        "labelled_tiles": int(evidence.counts.sum()),
+        "patients": int(np.count_nonzero(evidence.counts.sum(1))),
+        "has_patients": bool(evidence.facts["has_patients"]),
+        "last_stage": evidence.stages[-1].number,
+    }
+
+
+def _training(
+    evidence: Evidence, size: Size, similarity: Similarity, choice: Choice, train: Train
+) -> dict[str, Any]:
+    """The strategy, and what it means for the weights."""
+    strategy, stage = _settle(choice, similarity, train)
+    early = stage if strategy == "early_fixed" else early_stage(similarity)
+    budget = weigh_cells(size, evidence.stages, early, train.early_fixed, strategy)
+    (chosen,) = (b for b in budget if b.chosen)
+    return {
+        "strategy": strategy,
+        "stage": stage,
+        "table_strategy": choice.strategy,
+        "forced": train.strategy != "auto",
+        "budget": budget,
+        "training": describe_training(chosen, stage, evidence.stages, size, train),
+    }
+
+
+def _settle(choice: Choice, similarity: Similarity, train: Train) -> tuple[Strategy, int]:
+    """What is trained, and the stage under the head."""
+    if train.strategy == "auto":
+        return choice.strategy, choice.stage
+    if train.strategy == "early_fixed":
+        return "early_fixed", early_stage(similarity)
+    return train.strategy, similarity.stages[-1].stage
+
+
+def _position(groups: Groups, judgement: Judgement, settings: Decide, choice: Choice) -> Point:
+    found = place(groups, judgement, np.ones((1, len(groups.counts))), settings)
+    return found[0].model_copy(update={"strategy": choice.strategy})
+
+
+def _thresholds(settings: Decide) -> dict[str, float | str]:
+    sections = {"size": settings.size, "similarity": settings.similarity}
+    return {
+        f"{name}.{key}": value
+        for name, section in sections.items()
+        for key, value in section.model_dump().items()
+    }
+
+
+def _check(evidence: Evidence, where: str) -> None:
+    if not len(evidence.labels):
+        raise HistotileError(
+            "decide", f"no labelled tile in {where}", "annotate slides, or set tile.labels"
+        )

@@ -1,0 +1,94 @@
+"""What would change a decision, as sentences: the nearest thresholds on both axes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from histotile.decision.record import Similarity, Size, Strategy
+from histotile.decision.table import choose
+
+if TYPE_CHECKING:
+    from histotile.config import Decide
+
+
+def would_flip(size: Size, similarity: Similarity, settings: Decide) -> list[str]:
+    """Sentences, each a change of the cohort or the backbone and the strategy it leads to.
+
+    Changes that lead to the same strategy are left out.
+    """
+    now = choose(size.counts_as, similarity).strategy
+    found = []
+    if similarity.basis == "pathology":
+        return ["A backbone that was not pre-trained on pathology: similarity would be measured."]
+    if similarity.basis == "saturated":
+        limit = settings.similarity.saturated
+        return [f"A harder task: the best stage below {limit:g} AUROC (now {_best(similarity)})."]
+    other_size = "large" if size.counts_as == "small" else "small"
+    there = choose(other_size, similarity).strategy
+    if there != now:
+        found.append(f"{_size_change(size, settings)} -> {there}.")
+    other = similarity.model_copy(
+        update={"verdict": "different" if similarity.verdict == "similar" else "similar"}
+    )
+    there = choose(size.counts_as, other).strategy
+    found += _similarity_changes(similarity, settings, now, there)
+    return found
+
+
+def _size_change(size: Size, settings: Decide) -> str:
+    rule = settings.size
+    neff, patients = rule.large_neff, rule.large_patients
+    if rule.borderline == "large":
+        neff, patients = rule.small_neff, rule.small_patients
+    scarce = min(size.classes, key=lambda c: (c.effective, c.patients))
+    held = f"{scarce.patients} patients and {int(scarce.effective)} effective tiles"
+    if size.counts_as == "large":
+        return (
+            f"Fewer than {patients} patients or {neff:g} effective tiles of some class "
+            f"(now {held} of {scarce.name})"
+        )
+    text = f"At least {patients} patients and {neff:g} effective tiles of each class"
+    if scarce.patients == 0:
+        return f"{text} (now none of {scarce.name})"
+    each = scarce.effective / scarce.patients
+    needed = max(patients, math.ceil(neff / each))
+    return (
+        f"{text} (now {held} of {scarce.name}; at {each:.1f} effective tiles a patient that takes "
+        f"{needed} patients)"
+    )
+
+
+def _similarity_changes(
+    similarity: Similarity, settings: Decide, now: Strategy, there: Strategy
+) -> list[str]:
+    rule = settings.similarity
+    if similarity.basis in {"prior", "ruler"}:
+        return [
+            f"At least {rule.min_patients} patients of each class and a 95 % interval of last "
+            f"minus best stage of at most {rule.max_interval:g}: similarity would be measured"
+            + (f", and may lead to {there}." if there != now else ".")
+        ]
+    if there == now:
+        return []
+    gain = "" if similarity.gain is None else f" (now {similarity.gain.value:.2f})"
+    if similarity.verdict == "similar":
+        found = [
+            f"A last stage more than {rule.depth_tolerance:g} AUROC, and one standard error, "
+            f"below the best stage (now {similarity.shortfall.value:.3f}) -> {there}."
+        ]
+        if similarity.gain is not None:
+            found.append(f"A gain over random weights below {rule.min_gain:g}{gain} -> {there}.")
+        return found
+    needs = []
+    if similarity.depth_sufficient is False:
+        needs.append(
+            f"whose last stage is as good as its best (now {similarity.shortfall.value:.3f} below)"
+        )
+    if similarity.gain_sufficient is False:
+        needs.append(f"that gains at least {rule.min_gain:g} over random weights{gain}")
+    return [f"A backbone {' and '.join(needs)}, e.g. one pre-trained on pathology -> {there}."]
+
+
+def _best(similarity: Similarity) -> str:
+    return f"{max(s.score.value for s in similarity.stages):.3f}"

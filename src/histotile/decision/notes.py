@@ -1,0 +1,84 @@
+"""What a reader must know before he trusts a decision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from histotile.decision.record import Similarity, Size
+
+if TYPE_CHECKING:
+    from histotile.config import Decide, Train
+    from histotile.decision.evidence import Evidence
+    from histotile.decision.table import Choice
+
+
+def take_notes(
+    evidence: Evidence,
+    size: Size,
+    similarity: Similarity,
+    choice: Choice,
+    train: Train,
+    settings: Decide,
+) -> list[str]:
+    """Sentences about what is assumed, overruled, or thin."""
+    found = _about_patients(evidence, size, settings)
+    if size.icc_source == "prior":
+        found.append(
+            f"The likeness of tiles of a patient is assumed (ICC {size.icc:g}): too few patients "
+            "with several tiles to measure it."
+        )
+    if size.verdict == "borderline":
+        found.append(
+            f"The size is borderline and counts as {size.counts_as} (decide.size.borderline): let "
+            "`verify` compare the cells."
+        )
+    return found + _about_similarity(similarity, choice) + _about_force(choice, train)
+
+
+def _about_patients(evidence: Evidence, size: Size, settings: Decide) -> list[str]:
+    found = []
+    if not evidence.facts["has_patients"]:
+        found.append(
+            "Patients are unknown: n_eff is an upper bound and leakage cannot be excluded."
+        )
+    absent = [c.name for c in size.classes if c.tiles == 0]
+    if absent:
+        found.append(f"No labelled tiles of {', '.join(absent)}: nothing is known about it.")
+    few = [
+        f"{c.name} {c.patients}"
+        for c in size.classes
+        if 0 < c.patients < settings.similarity.min_patients
+    ]
+    if few:
+        found.append(
+            f"Few patients ({', '.join(few)}): one more or less may change the decision; see the "
+            "resampled cohorts."
+        )
+    return found
+
+
+def _about_similarity(similarity: Similarity, choice: Choice) -> list[str]:
+    found = []
+    if similarity.basis in {"prior", "ruler"}:
+        source = "experience" if similarity.basis == "prior" else "the ruler"
+        found.append(
+            f"Similarity rests on {source}, not on measured transfer: the resampled cohorts show "
+            "the uncertainty of size alone."
+        )
+    if similarity.basis == "pathology":
+        found.append(
+            "Backbones pre-trained on pathology keep a linear head whatever the size: it holds "
+            "better in other laboratories."
+        )
+    if choice.cell != choice.strategy:
+        found.append(
+            "The cell is early_fixed, but no earlier stage is better than the last one: that is "
+            "fixed, and called so."
+        )
+    return found
+
+
+def _about_force(choice: Choice, train: Train) -> list[str]:
+    if train.strategy in {"auto", choice.strategy}:
+        return []
+    return [f"train.strategy sets {train.strategy}; the table says {choice.strategy}."]
