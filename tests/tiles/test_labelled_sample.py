@@ -97,10 +97,14 @@ def test_draw_depends_on_the_seed_and_not_on_the_order(cohort: Cohort) -> None:
 def test_a_part_of_the_sample_is_spread_alike(cohort: Cohort) -> None:
     found = sample_labelled(*cohort, CLASSES, 500, 0)
     part = spread(found, cohort[1], 45, 0)
-    assert len(set(part.tolist())) == 45
-    patients = Counter(cohort[1][found.slide_ids[s]] for s in found.slide[part])
+    keys = list(zip(part.slide.tolist(), part.tile_id.tolist(), strict=True))
+    assert len(set(keys)) == 45
+    assert keys == sorted(keys)
+    whole = zip(found.slide, found.tile_id, found.x, found.label, strict=True)
+    assert set(zip(part.slide, part.tile_id, part.x, part.label, strict=True)) <= set(whole)
+    patients = Counter(cohort[1][part.slide_ids[s]] for s in part.slide)
     assert patients == {"A": 20, "B": 20, "C": 5}
-    assert np.array_equal(part, spread(found, cohort[1], 45, 0))
+    assert np.array_equal(part.tile_id, spread(found, cohort[1], 45, 0).tile_id)
 
 
 def test_no_labelled_tile(write: Any) -> None:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,10 +97,8 @@ def sample_labelled(
     return make_selection(tile_tables, list(chosen), classes, parts)
 
 
-def spread(
-    selection: Selection, patients: Mapping[str, str], count: int, seed: int
-) -> NDArray[np.int64]:
-    """(n,) numbers of at most `count` tiles of a selection, spread as by `sample_labelled`."""
+def spread(selection: Selection, patients: Mapping[str, str], count: int, seed: int) -> Selection:
+    """At most `count` tiles of a selection, in its order, spread as by `sample_labelled`."""
     cells: dict[Cell, list[int]] = defaultdict(list)
     for tile, (slide, label) in enumerate(zip(selection.slide, selection.label, strict=True)):
         slide_id = selection.slide_ids[slide]
@@ -107,7 +106,12 @@ def spread(
     rng = np.random.default_rng(seed)
     shares = share_evenly({cell: len(tiles) for cell, tiles in cells.items()}, count, rng)
     drawn = [rng.choice(cells[cell], share, replace=False) for cell, share in shares.items()]
-    return np.sort(np.concatenate(drawn)).astype(np.int64)
+    rows = np.sort(np.concatenate(drawn)).astype(np.int64)
+    arrays = ("slide", "tile_id", "x", "y", "label")
+    files = None if selection.files is None else selection.files[rows]
+    return replace(
+        selection, files=files, **{name: getattr(selection, name)[rows] for name in arrays}
+    )
 
 
 def share_evenly(
