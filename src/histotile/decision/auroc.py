@@ -84,7 +84,8 @@ def mean_of_known(values: Floats) -> Floats:
     known = np.isfinite(values)
     counts = known.sum(-1)
     sums = np.where(known, values, 0).sum(-1)
-    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    means: Floats = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    return means
 
 
 def resamples(patients: Integers, count: int, seed: int) -> Floats:

@@ -34,12 +34,12 @@ class Plan:
     @property
     def repeats(self) -> int:
         """Number of divisions, R."""
-        return self.train.shape[0]
+        return int(self.train.shape[0])
 
     @property
     def folds(self) -> int:
         """Number of folds of a division, F."""
-        return self.train.shape[1]
+        return int(self.train.shape[1])
 
     def thinned(self, share: float, seed: int) -> "Plan":
         """The same tests after fewer lessons: each fold keeps this share of its patients.

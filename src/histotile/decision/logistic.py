@@ -129,23 +129,27 @@ def _step(state: _State, points: Single, penalty: Single) -> NDArray[np.bool_]:
     with np.errstate(divide="ignore"):
         inverse = np.where(curvature > 1e-12, 1 / curvature, 0).astype(np.float32)
     state.steps = [*state.steps[1 - MEMORY :], (step, change, inverse)]
-    return good
+    moved: NDArray[np.bool_] = good
+    return moved
 
 
 def _loss(
     margins: Single, values: Single, weights: Single, penalty: Single
 ) -> tuple[NDArray[np.float64], Single]:
     """(M,) penalised losses, and (M, N) weighted probabilities of being wrong."""
-    small = np.exp(-np.abs(margins))
-    losses = np.log(1 + small) + np.maximum(-margins, 0)
-    wrong = weights * np.where(margins > 0, small, 1) / (1 + small)
+    small: Single = np.exp(-np.abs(margins))
+    losses: Single = np.log(1 + small) + np.maximum(-margins, 0)
+    wrong = small.copy()  # e^-|m| where right, 1 where wrong, both over 1 + e^-|m|
+    wrong[margins <= 0] = 1
+    wrong *= weights / (1 + small)
     total = np.einsum("mn,mn->m", weights, losses, dtype=np.float64)
-    return total + (values.astype(np.float64) ** 2 @ penalty.astype(np.float64)) / 2, wrong
+    squares = np.square(values.astype(np.float64)) @ penalty.astype(np.float64)
+    return total + squares / 2, wrong
 
 
 def _slope(state: _State, wrong: Single, points: Single, penalty: Single) -> Single:
-    slopes: Single = penalty * state.values - (state.signs * wrong) @ points
-    return slopes
+    slopes = (state.signs * wrong) @ points
+    return (penalty * state.values - slopes).astype(np.float32, copy=False)
 
 
 def _direction(state: _State) -> Single:

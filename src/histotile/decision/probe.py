@@ -16,6 +16,7 @@ from histotile.decision.crossvalidation import Floats, Integers, Plan
 from histotile.decision.logistic import Single, fit_path
 
 MOST_COMPONENTS = 192
+SPARE, ROUNDS = 32, 3  # further directions and rounds of the subspace iteration
 # L2 strengths in units of the mean loss, so that they mean the same at any number of tiles.
 STRENGTHS = (10.0, 1.0, 0.1, 0.01, 0.001, 0.0001)
 
@@ -43,31 +44,24 @@ class HeldOut:
 def components(features: NDArray[np.floating], seed: int) -> Single:
     """(N, <= MOST_COMPONENTS) principal components of standardised features (N, width).
 
-    Wide features use a random sketch with four power iterations (Halko, Martinsson and Tropp 2011),
-    which finds the leading components as well as is needed in a fraction of the time.
+    Of wide features the leading ones are found by subspace iteration on the covariance from a
+    random start (Halko, Martinsson and Tropp 2011), in a fraction of the time of all of them.
     """
     values = features.astype(np.float32)
     values -= values.mean(axis=0, dtype=np.float64).astype(np.float32)
     scale = np.sqrt(np.einsum("nd,nd->d", values, values, dtype=np.float64) / len(values))
     values /= np.where(scale < 1e-6, 1, scale).astype(np.float32)  # dead features stay dead
     kept = min(MOST_COMPONENTS, *values.shape)
+    covariance = values.T @ values / np.float32(len(values))
+    basis = np.eye(values.shape[1], dtype=np.float32)
     if values.shape[1] > 2 * MOST_COMPONENTS:
-        sketch = np.random.default_rng(seed).standard_normal((values.shape[1], kept + 32))
-        basis = np.linalg.qr(values @ sketch.astype(np.float32))[0]
-        for _ in range(4):
-            basis = np.linalg.qr(values @ (values.T @ basis))[0]
-        inner = basis.T @ values
-        turn = np.linalg.eigh((inner @ inner.T).astype(np.float64))[1][:, ::-1][:, :kept]
-        return np.ascontiguousarray(values @ (inner.T @ _unit(inner, turn)))
-    covariance = (values.T @ values).astype(np.float64)
-    turn = np.linalg.eigh(covariance)[1][:, ::-1][:, :kept]
-    return np.ascontiguousarray(values @ turn.astype(np.float32))
-
-
-def _unit(inner: Single, turn: Floats) -> Single:
-    lengths = np.sqrt(np.maximum(np.einsum("ij,ij->j", turn, inner @ (inner.T @ turn)), 1e-12))
-    columns: Single = (turn / lengths).astype(np.float32)
-    return columns
+        start = np.random.default_rng(seed).standard_normal((values.shape[1], kept + SPARE))
+        basis = np.linalg.qr(covariance @ start.astype(np.float32))[0]
+        for _ in range(ROUNDS):
+            basis = np.linalg.qr(covariance @ basis)[0]
+    inner = (basis.T @ covariance @ basis).astype(np.float64)
+    turn = np.linalg.eigh(inner)[1][:, ::-1][:, :kept].astype(np.float32)
+    return np.ascontiguousarray(values @ (basis @ turn))
 
 
 def hold_out(points: Single, plan: Plan) -> HeldOut:

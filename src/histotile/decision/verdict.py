@@ -1,0 +1,208 @@
+"""From scores of stages to similar or different, with the reasons as sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from histotile.decision.crossvalidation import Floats
+from histotile.decision.record import Estimate, Similarity, StageScore
+
+if TYPE_CHECKING:
+    from histotile.config import SimilarityRule
+    from histotile.decision.evidence import Evidence
+
+Verdict = Literal["similar", "different"]
+Basis = Literal["measured", "saturated", "ruler", "prior", "pathology"]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Scores of K stages; the first of B + 1 rows is the cohort, the others resamples of it.
+
+    Args:
+        stages: For the record, shallow to deep.
+        fewest: Patients of the class that has fewest.
+        own: (B + 1, K) AUROC; None: could not be measured.
+        twin: (B + 1, K) AUROC of random weights; None: there are none.
+    """
+
+    stages: list[StageScore]
+    fewest: int
+    own: Floats | None
+    twin: Floats | None
+
+
+@dataclass(frozen=True)
+class _Depth:
+    """The last stage against the best one, and against its rival, the best earlier stage."""
+
+    best: int
+    shortfall: Estimate
+    allowed: float
+    apart: tuple[float, float]
+
+    @property
+    def sufficient(self) -> bool:
+        """S1: the last stage is as good as the best."""
+        return self.shortfall.value <= self.allowed
+
+
+def similarity_of(
+    profile: Profile, evidence: Evidence, rule: SimilarityRule
+) -> tuple[Similarity, float]:
+    """The verdict, and the shortfall of the last stage that the rule allows.
+
+    `best_stage` is the one with the best mean score, the deeper one of equals. Where nothing was
+    measured it is the last stage: nothing speaks for an earlier one.
+    """
+    last = len(profile.stages) - 1
+    if profile.own is None:
+        depth = _Depth(last, Estimate(value=0.0), rule.depth_tolerance, (0.0, 0.0))
+        reasons = [
+            f"Similarity cannot be measured: some class has {_patients(profile.fewest)}, and "
+            "probes need two or more to leave one out."
+        ]
+        lift, useful = None, None
+    else:
+        depth = _depth(profile.own, rule.depth_tolerance)
+        lift = None if profile.twin is None else _gain(profile.own, profile.twin)
+        useful = None if lift is None else lift.value >= rule.min_gain
+        reasons = [_depth_reason(profile, depth), _gain_reason(profile, lift, rule.min_gain)]
+    verdict, basis, why = _decide(profile, depth, useful, evidence, rule)
+    measured = profile.own is not None
+    similarity = Similarity(
+        verdict=verdict,
+        basis=basis,
+        stages=profile.stages,
+        best_stage=profile.stages[depth.best].stage,
+        shortfall=depth.shortfall,
+        gain=lift,
+        depth_sufficient=depth.sufficient if measured else None,
+        gain_sufficient=useful,
+        reasons=[*reasons, *why],
+    )
+    return similarity, depth.allowed
+
+
+def _decide(
+    profile: Profile,
+    depth: _Depth,
+    useful: bool | None,
+    evidence: Evidence,
+    rule: SimilarityRule,
+) -> tuple[Verdict, Basis, list[str]]:
+    if evidence.domain == "pathology":
+        why = "The backbone was pre-trained on pathology: its features count as similar."
+        return "similar", "pathology", [why]
+    if profile.own is None:
+        return _without_measure(evidence, [])
+    top = float(profile.own[0, depth.best])
+    if top >= rule.saturated and depth.sufficient:
+        why = (
+            f"AUROC {top:.3f} reaches {rule.saturated:g}: there is nothing to gain, so the "
+            "features count as similar."
+        )
+        return "similar", "saturated", [why]
+    doubts = _doubts(profile, depth, rule)
+    if doubts:
+        return _without_measure(evidence, doubts)
+    similar = depth.sufficient and useful is not False
+    return ("similar" if similar else "different"), "measured", []
+
+
+def _doubts(profile: Profile, depth: _Depth, rule: SimilarityRule) -> list[str]:
+    found = []
+    if profile.fewest < rule.min_patients:
+        found.append(
+            f"Undecided by measurement: some class has {_patients(profile.fewest)}, fewer than "
+            f"{rule.min_patients}."
+        )
+    low, high = depth.apart
+    if high - low > rule.max_interval and low < 0 < high:
+        found.append(
+            "Undecided by measurement: the 95 % interval of last minus best earlier stage "
+            f"({low:+.3f} to {high:+.3f}) is wider than {rule.max_interval:g} and holds zero."
+        )
+    return found
+
+
+def _without_measure(evidence: Evidence, doubts: list[str]) -> tuple[Verdict, Basis, list[str]]:
+    if evidence.ruler is not None:
+        why = f"The shift of batch-norm statistics decides, by the ruler: {evidence.ruler}."
+        return evidence.ruler, "ruler", [*doubts, why]
+    why = (
+        "There is no ruler either, so experience decides: a backbone pre-trained on photographs "
+        "counts as different from tissue."
+    )
+    return "different", "prior", [*doubts, why]
+
+
+def _depth(own: Floats, tolerance: float) -> _Depth:
+    scores = np.nan_to_num(own[0], nan=-1.0)
+    last = len(scores) - 1
+    best = last - int(np.argmax(scores[::-1]))
+    if last == 0:
+        return _Depth(0, Estimate(value=0.0, low=0.0, high=0.0), tolerance, (0.0, 0.0))
+    rival = last - 1 - int(np.argmax(scores[:-1][::-1]))
+    ahead = own[1:, rival] - own[1:, last]
+    ahead = ahead[np.isfinite(ahead)]
+    short = float(max(scores[best] - scores[last], 0.0))
+    if len(ahead) < 2:
+        return _Depth(best, Estimate(value=short), tolerance, (-np.inf, np.inf))
+    low, high = (float(end) for end in np.percentile(ahead, [2.5, 97.5]))
+    floor = 0.0 if best == last else low  # no stage lies below itself
+    interval = Estimate(value=short, low=floor, high=max(high, 0.0, floor))
+    allowed = max(float(ahead.std(ddof=1)), tolerance)
+    return _Depth(best, interval, allowed, (-high, -low))
+
+
+def gain(last: Floats, random: Floats) -> Floats:
+    """(a - r) / (1 - r): what share of the errors of random weights the last stage takes away."""
+    return (last - random) / np.maximum(1 - random, 1e-3)
+
+
+def _gain(own: Floats, twin: Floats) -> Estimate:
+    """Over the random stage that is best on the cohort; its interval keeps that stage."""
+    best = int(np.nanargmax(twin[0]))
+    values = gain(own[:, -1], twin[:, best])
+    return estimate(float(values[0]), values[1:])
+
+
+def estimate(value: float, resampled: Floats) -> Estimate:
+    """A value with its 95 % percentile interval; without one if most resamples say nothing."""
+    finite = resampled[np.isfinite(resampled)]
+    if len(finite) < max(2, len(resampled) / 2):
+        return Estimate(value=value)
+    low, high = np.percentile(finite, [2.5, 97.5])
+    return Estimate(value=value, low=float(low), high=float(high))
+
+
+def _depth_reason(profile: Profile, depth: _Depth) -> str:
+    last, best = profile.stages[-1], profile.stages[depth.best]
+    if best.stage == last.stage:
+        return f"The last stage ({last.name}, AUROC {last.score.value:.3f}) is the best one."
+    compared = "no more than" if depth.sufficient else "more than"
+    return (
+        f"The last stage ({last.name}) reaches AUROC {last.score.value:.3f}, stage {best.stage} "
+        f"({best.name}) {best.score.value:.3f}: {depth.shortfall.value:.3f} less, {compared} the "
+        f"{depth.allowed:.3f} allowed."
+    )
+
+
+def _gain_reason(profile: Profile, lift: Estimate | None, least: float) -> str:
+    if profile.twin is None or lift is None:
+        return "The gain over random weights is unmeasured: no features of random weights at hand."
+    best = int(np.nanargmax(profile.twin[0]))
+    compared = "at least" if lift.value >= least else "below"
+    return (
+        f"Random weights reach AUROC {profile.twin[0, best]:.3f} (stage "
+        f"{profile.stages[best].stage}), the last stage {profile.stages[-1].score.value:.3f}: a "
+        f"gain of {lift.value:.2f}, {compared} {least:g}."
+    )
+
+
+def _patients(count: int) -> str:
+    return f"{count} patient" if count == 1 else f"{count} patients"
