@@ -10,7 +10,8 @@ import tifffile
 import torch
 
 from histotile import tables
-from histotile.config import Augment, Backbone, Recipe, Train
+from histotile.config import Augment, Backbone, Embed, Recipe, Train
+from histotile.features import FeatureFile
 from histotile.models.backbones import build_network
 from histotile.models.checkpoint import TrainedModel
 from histotile.models.embedding import embed_slide
@@ -87,8 +88,30 @@ def make_slide(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def embed() -> Callable[..., FeatureFile]:
+    """Features of a slide's tiles by a backbone; `views` of them with other colours."""
+    augment = Augment(
+        orientation="d4",
+        resized_crop="light",
+        perspective="off",
+        colour="light",
+        stain="light",
+        erasing="off",
+    )
+
+    def run(table: Path, backbone: Backbone, views: int = 0, batch_size: int = 32) -> FeatureFile:
+        settings = Embed(views=views, seed=0)
+        return embed_slide(table, backbone, settings, augment, batch_size)
+
+    return run
+
+
+@pytest.fixture
 def fold(
-    tmp_path: Path, make_slide: Callable[..., Path], tiny_backbone: Backbone
+    tmp_path: Path,
+    make_slide: Callable[..., Path],
+    tiny_backbone: Backbone,
+    embed: Callable[..., FeatureFile],
 ) -> list[FoldSlide]:
     """Five training patients and two for val, one slide each, embedded."""
     slides = []
@@ -96,7 +119,7 @@ def fold(
         name = f"s{number}"
         table = make_slide(name, seed=number)
         features = tmp_path / f"{name}.h5"
-        embed_slide(table, tiny_backbone).write(features)
+        embed(table, tiny_backbone).write(features)
         role = "train" if number < 5 else "val"
         slides.append(FoldSlide(name, f"p{number}", role, table, features))  # type: ignore[arg-type]
     return slides

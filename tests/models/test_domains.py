@@ -7,7 +7,7 @@ from histotile.models.domains import domain_of
 
 
 def backbone(name: str, weights: str, domain: str = "auto") -> Backbone:
-    return Backbone(name=name, weights=weights, domain=domain, options={})  # type: ignore[arg-type]
+    return Backbone(name=name, weights=weights, domain=domain, options={})
 
 
 @pytest.mark.parametrize(
