@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from histotile.config import Alarms
 from histotile.decision.associations import (
     Association,
+    StainShift,
     associate,
     bin_scales,
+    compare_stain,
     patient_labels,
     patient_traits,
 )
@@ -74,8 +76,10 @@ def find_alarms(
     scores = {control.name: control.score for control in controls}
     alarms += _sites(evidence, scores.get("site"), settings, seed)
     alarms += _files(evidence, files, settings, seed)
-    if "colour" in scores:
-        alarms += _colour(scores["colour"], similarity.stages[-1].score)
+    shift = compare_stain(
+        evidence.colour, evidence.labels, evidence.patients, evidence.counts, seed
+    )
+    alarms += _colour(scores.get("colour"), similarity.stages[-1].score, shift)
     return sorted(alarms, key=lambda alarm: alarm.level != "error")
 
 
@@ -164,22 +168,30 @@ def _of_slides(evidence: Evidence, traits: Mapping[str, str], seed: int) -> Asso
     return associate(told, names, patient_labels(evidence.counts), seed)
 
 
-def _colour(colour: Estimate, last: Estimate) -> list[Alarm]:
-    """Colour alone nearly as good as the network, or good enough to be a shortcut."""
+def _colour(colour: Estimate | None, last: Estimate, shift: StainShift | None) -> list[Alarm]:
+    """Colour as good as the network, or good enough to be a shortcut, or staining by label."""
+    facts = []
+    if shift is not None and shift.p < CERTAIN and shift.auroc >= COLOUR_TELLS:
+        facts.append(
+            f"background tissue of the {shift.diseased} diseased patients is stained otherwise "
+            f"than that of the {shift.healthy} healthy ones: its mean colour tells them apart with "
+            f"AUROC {shift.auroc:.2f} (p {_shown(shift.p)})"
+        )
     error = 0.0 if last.low is None or last.high is None else (last.high - last.low) / 3.92
-    solves = colour.value >= COLOUR_SOLVES
-    if not solves and (colour.value < COLOUR_TELLS or colour.value < last.value - error):
-        return []
-    fact = (
-        f"mean and spread of colour alone tell the label of unseen patients with AUROC "
-        f"{colour.value:.2f}; the backbone's last stage reaches {last.value:.2f}"
-    )
+    rival = min(COLOUR_SOLVES, max(COLOUR_TELLS, last.value - error))
+    if colour is not None and colour.value >= rival:
+        facts.append(
+            f"mean and spread of colour alone tell the label of unseen patients with AUROC "
+            f"{colour.value:.2f}; the backbone's last stage reaches {last.value:.2f}"
+        )
     remedy = (
-        "compare the stain of both labels side by side: if laboratory or staining differ, raise "
-        "train.augment.stain and balance them; if the disease itself is darker, a network adds "
+        "compare slides of both labels side by side: if laboratory or staining differ, balance "
+        "them and raise train.augment.stain; if the disease itself is darker, a network adds "
         "little to a measurement of colour"
     )
-    return [Alarm(level="warning", name="colour", fact=fact, remedy=remedy)]
+    if not facts:
+        return []
+    return [Alarm(level="warning", name="colour", fact="; ".join(facts), remedy=remedy)]
 
 
 def _tells(association: Association, settings: Alarms) -> bool:

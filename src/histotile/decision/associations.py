@@ -1,5 +1,6 @@
 """Whether the label of a patient goes with their site, file format or scale: numbers to warn by."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ MOST_BINS = 4  # of a scale with many values
 ALIKE = 1.05  # scales within this ratio count as one
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,23 @@ class Association:
     p: float
     table: Floats
     traits: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StainShift:
+    """How far the same tissue is stained otherwise in diseased than in healthy patients.
+
+    Args:
+        auroc: How well its mean colour tells the two groups of patients apart, free of optimism.
+        p: Share of permutations of the patients that differ as much, 0-1.
+        healthy: Patients that show the background alone.
+        diseased: Patients with another class too.
+    """
+
+    auroc: float
+    p: float
+    healthy: int
+    diseased: int
 
 
 def associate(
@@ -85,7 +104,45 @@ def corrected_v(phi2: float, shape: tuple[int, ...], patients: int) -> float:
     return min(1.0, float(np.sqrt(corrected / fewer))) if fewer > 0 else 0.0
 
 
-def patient_labels(counts: NDArray[np.int64]) -> Floats:
+def compare_stain(
+    colour: NDArray[np.float32], labels: Integers, patients: Integers, counts: Integers, seed: int
+) -> StainShift | None:
+    """The shift of stain between healthy and diseased patients, seen in background tiles alone.
+
+    There the disease itself cannot show, so what differs is the laboratory. Groups are compared by
+    Hotelling's T2 of the patients' mean optical density in red, green and blue; permuting patients
+    gives p, and the unbiased Mahalanobis distance the AUROC of two normal distributions.
+
+    Args:
+        colour: (N, 6) mean and SD of red, green and blue, 0-255.
+        labels: (N,) class numbers; 0 is the background.
+        patients: (N,) patient numbers.
+        counts: (P, C) labelled tiles: who shows other classes.
+        seed: Of the permutations.
+
+    Returns:
+        None where background tiles are not at hand of 3 patients in each group, and of 10 in all.
+    """
+    rows = (labels == 0) & np.isfinite(colour).all(axis=1)
+    shown = np.unique(patients[rows])
+    diseased = (counts[shown, 1:] > 0).any(axis=1)
+    ill, well = int(diseased.sum()), int((~diseased).sum())
+    if min(ill, well) < 3 or ill + well < 10:
+        return None
+    density = -np.log((colour[rows, :3].astype(np.float64) + 1) / 256)
+    means = np.stack([density[patients[rows] == p].mean(axis=0) for p in shown])
+    turned = _unit_scatter(means)
+    observed = _distance(turned, diseased)
+    rng = np.random.default_rng(seed)
+    others = [_distance(turned, rng.permutation(diseased)) for _ in range(PERMUTATIONS)]
+    p = (1 + int((np.array(others) >= observed - 1e-12).sum())) / (1 + PERMUTATIONS)
+    each = 1 / ill + 1 / well
+    within = observed / max(1e-12, 1 - observed / each)  # Sherman-Morrison: less the groups' own
+    free = max(0.0, (ill + well - turned.shape[1] - 3) * within - turned.shape[1] * each)
+    return StainShift(0.5 * (1 + math.erf(free**0.5 / 2)), p, well, ill)
+
+
+def patient_labels(counts: Integers) -> Floats:
     """(P, C) the label of each patient: one, or shares where that tells no patients apart.
 
     It is the class with most tiles apart from the background (class 0), which healthy tissue of
@@ -102,9 +159,7 @@ def patient_labels(counts: NDArray[np.int64]) -> Floats:
     return single if (single.sum(axis=0) > 0).sum() > 1 else _shares(counts.astype(np.float64))
 
 
-def patient_traits(
-    patients: NDArray[np.int64], traits: NDArray[np.int64], shape: tuple[int, int]
-) -> Floats:
+def patient_traits(patients: Integers, traits: Integers, shape: tuple[int, int]) -> Floats:
     """(P, K) share of a patient's tiles with each trait.
 
     Args:
@@ -147,6 +202,20 @@ def _shares(values: Floats) -> Floats:
     totals = values.sum(axis=1, keepdims=True)
     shares: Floats = np.divide(values, totals, out=np.zeros_like(values), where=totals > 0)
     return shares
+
+
+def _unit_scatter(points: Floats) -> Floats:
+    """Points turned so that their total scatter is the identity; flat directions are dropped."""
+    centred = points - points.mean(axis=0)
+    axes, lengths, _ = np.linalg.svd(centred, full_matrices=False)
+    unit: Floats = axes[:, lengths > 1e-9 * max(1e-9, float(lengths[0]))]
+    return unit
+
+
+def _distance(points: Floats, group: NDArray[np.bool_]) -> float:
+    """Squared distance between the means of a group and of the rest."""
+    gap = points[group].mean(axis=0) - points[~group].mean(axis=0)
+    return float(gap @ gap)
 
 
 def _phi2(table: Floats) -> float:
