@@ -73,6 +73,23 @@ def test_one_patient_per_class_still_gives_a_head() -> None:
     assert np.isfinite(probe.weight).all()
 
 
+def test_changed_copies_are_learnt_from_and_never_measured_on() -> None:
+    data = features()
+    copies = np.asarray(data.values).copy()
+    copies[:, 0] -= 40  # a copy is hopeless to classify; the tiles themselves are not
+    values = np.concatenate([data.values, copies])
+    labels, groups = np.tile(data.labels, 2), np.tile(data.groups, 2)
+    changed = np.repeat([False, True], len(data.labels))
+    blind = fit_probe(Features(values, labels, groups), 2, True, 0)
+    aware = fit_probe(Features(values, labels, groups, changed), 2, True, 0)
+    alone = fit_probe(data, 2, True, 0)
+    assert min(aware.losses.values()) != pytest.approx(min(alone.losses.values()), rel=1e-6)
+    assert min(aware.losses.values()) != pytest.approx(min(blind.losses.values()), rel=1e-6)
+    both = Features(values, labels, groups, changed)
+    assert len(both.as_is().labels) == len(data.labels)
+    assert not np.isin(both[np.arange(300, 400)].as_is().values[:, 0], copies[:, 0]).any()
+
+
 def test_log_loss_is_the_weighted_cross_entropy() -> None:
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(0, 50, (20, 3)), rng.integers(0, 3, 20)
