@@ -287,9 +287,9 @@ class Alarms(Section):
         "an error."
     )
     duplicate_cosine: Fraction = Field(
-        description="Likeness of features (cosine, after centring and whitening on the cohort) from "
-        "which two tiles of like picture hash count as near duplicates. Copies saved anew reach "
-        "0.6 to 1, other tiles hardly 0.7."
+        description="Likeness of features (cosine, after whitening on the cohort) from which two "
+        "tiles of like picture hash count as near duplicates. Copies saved anew reach 0.6 to 1, "
+        "other tiles hardly 0.7."
     )
     max_association: Fraction = Field(
         description="Association (Cramer's V) of label with site, file format or mpp from which to "
@@ -527,8 +527,8 @@ class Synthesize(Section):
         description="Share of patients whose slide is a copy of another patient's, saved anew."
     )
     near_duplicate_rate: Fraction = Field(
-        description="Share of a slide's tissue that also stands, rescanned, on the slide of another "
-        "patient; among healthy patients alone, so that outlines stay true."
+        description="Share of a slide's tissue that also stands, rescanned, on the slide of "
+        "another patient; among healthy patients alone, so that outlines stay true."
     )
     artefact_rate: Fraction = Field(
         description="Probability of a pen stroke, of a fold and of a blurred place on each slide."

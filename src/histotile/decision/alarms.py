@@ -21,7 +21,8 @@ from histotile.decision.duplicates import Duplicates, HashedSlide, find_duplicat
 from histotile.decision.evidence import Evidence
 from histotile.decision.record import Alarm, Control, Estimate, Similarity
 
-CERTAIN = 0.01  # largest p of an association that is reported
+CERTAIN = 0.01  # p below which an association is reported
+MORE_CERTAIN = 0.001  # and a shift of stain, which small differences between patients imitate
 COLOUR_SOLVES = 0.9  # AUROC of colour alone that is an alarm whatever the network does
 COLOUR_TELLS = 0.7  # least AUROC of colour alone for the network to be held against it
 SITE_TELLS = 0.7  # AUROC of the site probe from which features know the site
@@ -171,7 +172,7 @@ def _of_slides(evidence: Evidence, traits: Mapping[str, str], seed: int) -> Asso
 def _colour(colour: Estimate | None, last: Estimate, shift: StainShift | None) -> list[Alarm]:
     """Colour as good as the network, or good enough to be a shortcut, or staining by label."""
     facts = []
-    if shift is not None and shift.p < CERTAIN and shift.auroc >= COLOUR_TELLS:
+    if shift is not None and shift.p < MORE_CERTAIN and shift.auroc >= COLOUR_TELLS:
         facts.append(
             f"background tissue of the {shift.diseased} diseased patients is stained otherwise "
             f"than that of the {shift.healthy} healthy ones: its mean colour tells them apart with "

@@ -125,7 +125,7 @@ def compare_stain(
     """
     rows = (labels == 0) & np.isfinite(colour).all(axis=1)
     shown = np.unique(patients[rows])
-    diseased = (counts[shown, 1:] > 0).any(axis=1)
+    diseased = counts[shown, 1:].sum(axis=1) > 0
     ill, well = int(diseased.sum()), int((~diseased).sum())
     if min(ill, well) < 3 or ill + well < 10:
         return None
