@@ -1,6 +1,7 @@
 """Trained models to hand on."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,16 +11,20 @@ from numpy.typing import NDArray
 from histotile.config import Backbone
 from histotile.models.backbones import build_network
 from histotile.models.checkpoint import TrainedModel
+from histotile.models.stages import truncate
 
 
 @pytest.fixture
-def make_model() -> Callable[[str], TrainedModel]:
-    """A model of three classes with random weights, by timm name."""
+def make_model() -> Callable[..., TrainedModel]:
+    """A model of three classes with random weights, by timm name; whole, or up to a stage."""
 
-    def make(name: str) -> TrainedModel:
+    def make(name: str, stage: int | None = None) -> TrainedModel:
         torch.manual_seed(0)
         backbone = Backbone(name=name, weights="none", domain="auto", options={})
         network, architecture = build_network(backbone, 3, 64)
+        if stage is not None:
+            network = truncate(network, stage, 3)
+            architecture = replace(architecture, stage=stage)
         with torch.no_grad():  # spread the logits, so that probabilities differ visibly
             network.get_classifier().weight.mul_(20)  # type: ignore[operator]
         return TrainedModel(

@@ -16,11 +16,11 @@ from histotile.config import Export
 from histotile.errors import HistotileError
 from histotile.exports import timm_folder
 from histotile.exports.formats import FORMATS, export_model
-from histotile.exports.parity import compare
+from histotile.exports.parity import Parity, compare
 from histotile.models.checkpoint import TrainedModel
 from histotile.models.probe import softmax
 
-Make = Callable[[str], TrainedModel]
+Make = Callable[..., TrainedModel]
 Tiles = NDArray[np.uint8]
 BOTH = Export(formats=("timm", "onnx"), tolerance=1e-4, tiles=5)
 
@@ -32,10 +32,27 @@ def test_every_format_agrees_with_the_model(
     model = make_model(name)
     results = export_model(model, tmp_path, tiles, BOTH)
     assert [r.format for r in results] == list(FORMATS)
-    assert all(r.max_difference < 1e-5 for r in results)
+    assert all(isinstance(r, Parity) and r.max_difference < 1e-5 for r in results)
     parity = json.loads((tmp_path / "parity.json").read_text())
     assert parity["model_id"] == model.model_id
     assert [f["tiles"] for f in parity["formats"]] == [5, 5]
+
+
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
+def test_a_network_cut_off_at_a_stage_goes_out_as_onnx_alone(
+    tmp_path: Path, make_model: Make, tiles: Tiles, name: str
+) -> None:
+    export_model(make_model(name), tmp_path, tiles, BOTH)  # its timm folder must not stay
+    model = make_model(name, stage=2)
+    timm_result, onnx_result = export_model(model, tmp_path, tiles, BOTH)
+    assert isinstance(onnx_result, Parity) and onnx_result.max_difference < 1e-5
+    assert (
+        str(timm_result) == "timm: left out, it holds whole networks only; this one ends at stage 2"
+    )
+    assert not (tmp_path / "timm").exists()
+    first, second = json.loads((tmp_path / "parity.json").read_text())["formats"]
+    assert (first["format"], second["format"]) == ("timm", "onnx")
+    assert "stage 2" in first["omitted"]
 
 
 def test_timm_folder_stands_alone(tmp_path: Path, make_model: Make, tiles: Tiles) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from histotile.exports import timm_folder
 from histotile.models import checkpoint
 from histotile.models.backbones import build_network
 from histotile.models.checkpoint import TrainedModel, load, load_ensemble
+from histotile.models.stages import truncate
 
 Make = Callable[..., TrainedModel]
 
@@ -39,6 +41,32 @@ def test_file_needs_no_weights_from_elsewhere(tmp_path: Path, make_model: Make) 
     TrainedModel(**fields).save(tmp_path / "model.ckpt")
     (tmp_path / "pretrained.pth").unlink()
     assert load(tmp_path / "model.ckpt").model_id == TrainedModel(**fields).model_id
+
+
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
+def test_a_network_cut_off_at_a_stage_comes_back(
+    tmp_path: Path, make_model: Make, name: str
+) -> None:
+    settings = Backbone(name=name, weights="none", domain="auto", options={})
+    whole, architecture = build_network(settings, 2, 64)
+    fields = {**vars(make_model()), "architecture": replace(architecture, stage=2)}
+    model = TrainedModel(**{**fields, "network": truncate(whole, 2, 2).eval()})
+    model.save(tmp_path / "model.ckpt")
+    loaded = load(tmp_path / "model.ckpt")
+    tiles = torch.rand(2, 3, 64, 64)
+    assert torch.equal(loaded.network(tiles), model.network(tiles))
+    assert loaded.facts() == model.facts()
+    assert loaded.architecture.stage == 2
+    assert model.model_id != make_model().model_id
+
+
+def test_files_from_before_stages_hold_whole_networks(tmp_path: Path, make_model: Make) -> None:
+    model = make_model()
+    facts = model.facts()
+    del facts["architecture"]["stage"]
+    content = {"facts": json.dumps(facts), "state_dict": model.network.state_dict()}
+    torch.save(content, tmp_path / "old.ckpt")
+    assert load(tmp_path / "old.ckpt").facts() == model.facts()
 
 
 def test_model_id_names_the_weights(make_model: Make) -> None:

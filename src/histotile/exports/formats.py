@@ -1,5 +1,6 @@
 """Every format a trained model can be written in: one file and one row here."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from histotile.config import Export
 from histotile.exports import onnx, timm_folder
-from histotile.exports.parity import Parity, compare
+from histotile.exports.parity import Omission, Parity, compare
 from histotile.models.checkpoint import TrainedModel
 from histotile.tables import write_json
 
@@ -18,24 +19,33 @@ Tiles = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Format:
-    """How to write a model into a folder, and how its own runtime turns tiles into logits."""
+    """How to write a model into a folder, and how its own runtime turns tiles into logits.
+
+    `cut_off`: whether it can hold a network that ends at an early stage.
+    """
 
     write: Callable[[TrainedModel, Path], None]
     reload: Callable[[Path, Tiles], NDArray[np.float32]]
+    cut_off: bool
 
 
 FORMATS = {
-    "timm": Format(timm_folder.write, timm_folder.reload),
-    "onnx": Format(onnx.write, onnx.reload),
+    "timm": Format(timm_folder.write, timm_folder.reload, cut_off=False),
+    "onnx": Format(onnx.write, onnx.reload, cut_off=True),
 }
+
+
+_WHOLE = "holds whole networks only; this one ends at stage {}"
 
 
 def export_model(
     model: TrainedModel, folder: Path, tiles: Tiles, settings: Export
-) -> Sequence[Parity]:
+) -> Sequence[Parity | Omission]:
     """The model in each format asked for, in a folder of that name, and how well they agree.
 
-    Writes parity.json beside the folders.
+    Writes parity.json beside the folders. A timm folder holds whole networks only: a model that
+    ends at an early stage (strategy `early_fixed`) goes out as ONNX, and parity.json says why the
+    other folder is missing.
 
     Args:
         model: What to hand on.
@@ -46,8 +56,12 @@ def export_model(
     Raises:
         HistotileError: A format gives other probabilities than the model.
     """
-    results = []
+    results: list[Parity | Omission] = []
     for name in settings.formats:
+        if model.architecture.stage is not None and not FORMATS[name].cut_off:
+            shutil.rmtree(folder / name, ignore_errors=True)  # of an earlier, whole model
+            results.append(Omission(name, _WHOLE.format(model.architecture.stage)))
+            continue
         FORMATS[name].write(model, folder / name)
         logits = FORMATS[name].reload(folder / name, tiles)
         results.append(compare(name, model, logits, tiles, settings.tolerance))

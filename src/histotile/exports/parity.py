@@ -24,6 +24,18 @@ class Parity:
         return f"{self.format}: max |dp| = {self.max_difference:.2e} on {self.tiles} tiles"
 
 
+@dataclass(frozen=True)
+class Omission:
+    """A format that cannot hold the model, and why."""
+
+    format: str
+    omitted: str
+
+    def __str__(self) -> str:
+        """One line for the terminal."""
+        return f"{self.format}: left out, it {self.omitted}"
+
+
 def compare(
     name: str,
     model: TrainedModel,
