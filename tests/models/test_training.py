@@ -32,7 +32,7 @@ def points(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("strategy", ["fixed", "finetune"])
+@pytest.mark.parametrize("strategy", ["fixed", "finetune", "init"])
 def test_fold_learns_what_tells_the_classes_apart(
     tmp_path: Path,
     fold: Slides,
@@ -113,11 +113,16 @@ class InterruptedHereError(Exception):
     pass
 
 
+@pytest.mark.parametrize("strategy", ["finetune", "init", "retrain_tail"])
 def test_interrupted_training_goes_on_as_if_nothing_had_happened(
-    tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
+    tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone, strategy: str
 ) -> None:
-    settings = make_settings(strategy="finetune", rate=1e-4)
-    whole = train_fold(tmp_path / "whole", fold, CLASSES, tiny_backbone, settings)
+    if strategy == "retrain_tail":
+        settings = make_settings(strategy="auto", early_fixed=strategy, rate=1e-4)
+        decided: Any = ("early_fixed", 2)
+    else:
+        settings, decided = make_settings(strategy=strategy, rate=1e-4), None
+    whole = train_fold(tmp_path / "whole", fold, CLASSES, tiny_backbone, settings, decided=decided)
     steps: list[int] = []
 
     def stop(done: int, total: int) -> None:
@@ -127,15 +132,49 @@ def test_interrupted_training_goes_on_as_if_nothing_had_happened(
 
     cut = tmp_path / "cut"
     with pytest.raises(InterruptedHereError):
-        train_fold(cut, fold, CLASSES, tiny_backbone, settings, Machine(progress=stop))
+        train_fold(cut, fold, CLASSES, tiny_backbone, settings, Machine(progress=stop), decided)
     assert not (cut / "model.ckpt").exists()
     resumed = Machine(progress=lambda done, total: steps.append(done))
-    again = train_fold(cut, fold, CLASSES, tiny_backbone, settings, resumed)
+    again = train_fold(cut, fold, CLASSES, tiny_backbone, settings, resumed, decided)
     assert steps[:25] == list(range(1, 26))
     assert steps[25] == 21  # after the last whole epoch, not from the start
     assert points(cut) == points(tmp_path / "whole")
     assert again["model_id"] == whole["model_id"]
     assert not (cut / "checkpoints").exists()
+
+
+def test_rounds_of_several_epochs_resume_too(
+    tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
+) -> None:
+    settings = make_settings(strategy="init", epochs=41, max_tiles_per_slide=1, patience=0.1)
+    whole = train_fold(tmp_path / "whole", fold, CLASSES, tiny_backbone, settings)
+    assert (whole["planned_epochs"], whole["epochs_per_point"]) == (42, 2)
+    steps = [float(p["step"]) for p in points(tmp_path / "whole")]
+    assert steps == [2.0 * n for n in range(len(steps))]
+
+    def stop(done: int, total: int) -> None:
+        assert total == 84  # 42 epochs of two batches of five tiles
+        if done == 7:
+            raise InterruptedHereError
+
+    cut = tmp_path / "cut"
+    with pytest.raises(InterruptedHereError):
+        train_fold(cut, fold, CLASSES, tiny_backbone, settings, Machine(progress=stop))
+    again = train_fold(cut, fold, CLASSES, tiny_backbone, settings)
+    assert points(cut) == points(tmp_path / "whole")
+    assert again["model_id"] == whole["model_id"]
+
+
+def test_a_forced_strategy_does_not_need_a_decision_and_auto_follows_it(
+    tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
+) -> None:
+    forced = make_settings(strategy="finetune", epochs=1)
+    auto = make_settings(strategy="auto", epochs=1)
+    decided: Any = ("finetune", 5)
+    once = train_fold(tmp_path / "a", fold, CLASSES, tiny_backbone, forced)
+    again = train_fold(tmp_path / "b", fold, CLASSES, tiny_backbone, auto, decided=decided)
+    assert once["model_id"] == again["model_id"]
+    assert again["strategy"] == load(tmp_path / "b" / "model.ckpt").strategy == "finetune"
 
 
 def test_state_of_another_training_is_not_resumed(

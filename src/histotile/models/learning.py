@@ -90,6 +90,7 @@ def _run(
     """From where an interrupted training stopped, or else from the start."""
     state = job.folder / STATE
     if same_inputs(state, job):
+        module.train()  # Lightning keeps whatever mode it finds
         trainer.fit(module, data, ckpt_path=state / "last.ckpt", weights_only=False)
     else:
         if approach.prepare is not None:
@@ -99,7 +100,7 @@ def _run(
         trainer.validate(module, data, verbose=False)
         if trainer.is_global_zero:
             torch.save(module.network.state_dict(), state / "start.pth")
-        module.train()  # Lightning keeps whatever mode it finds
+        module.train()
         trainer.fit(module, data)
 
 
