@@ -89,7 +89,7 @@ def resample_patients(counts: NDArray[np.int64], bootstraps: int, seed: int) -> 
     """
     rng = np.random.default_rng(seed)
     shows = counts > 0
-    needed = shows.any(0)
+    needed = np.asarray(shows.any(0))
     strata = _strata(shows)
     found: list[NDArray[np.float64]] = []
     for _ in range(TRIES * bootstraps):
@@ -99,7 +99,8 @@ def resample_patients(counts: NDArray[np.int64], bootstraps: int, seed: int) -> 
         for members in strata:
             drawn = rng.choice(members, len(members))
             weights += np.bincount(drawn, minlength=len(counts))
-        if shows[weights > 0].any(0)[needed].all():
+        shown = np.asarray(shows[weights > 0].any(0))
+        if shown[needed].all():
             found.append(weights)
     return np.array(found).reshape(-1, len(counts))
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from histotile.decision.record import Similarity, Size, Strategy
+from histotile.decision.size import count_patients
 from histotile.decision.table import choose
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _size_change(size: Size, settings: Decide) -> str:
     if rule.borderline == "large":
         neff, patients = rule.small_neff, rule.small_patients
     scarce = min(size.classes, key=lambda c: (c.effective, c.patients))
-    held = f"{scarce.patients} patients and {int(scarce.effective)} effective tiles"
+    held = f"{count_patients(scarce.patients)} and {int(scarce.effective)} effective tiles"
     if size.counts_as == "large":
         return (
             f"Fewer than {patients} patients or {neff:g} effective tiles of some class "

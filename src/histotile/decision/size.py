@@ -174,6 +174,11 @@ def _components(features: NDArray[np.float32], labels: NDArray[np.int64]) -> Flo
     return np.asarray(residuals @ axes[:, -wanted:], np.float64)
 
 
+def count_patients(number: float) -> str:
+    """The number with its noun."""
+    return f"{int(number)} patient{'' if int(number) == 1 else 's'}"
+
+
 def _reasons(
     classes: tuple[str, ...], effective: Floats, patients: Floats, rule: SizeRule
 ) -> list[str]:
@@ -181,13 +186,12 @@ def _reasons(
     for name, e, p in zip(classes, effective, patients, strict=True):
         small = _shortage(e, p, rule.small_neff, rule.small_patients)
         short = _shortage(e, p, rule.large_neff, rule.large_patients)
-        enough = f"{int(e)} effective tiles and {int(p)} patients"
         if small:
             found.append(f"{name} is small: {small}")
         elif short:
             found.append(f"{name} is neither small nor large: {short}")
         else:
-            found.append(f"{name} is large: {enough}")
+            found.append(f"{name} is large: {int(e)} effective tiles, {count_patients(p)}")
     return found
 
 
@@ -196,5 +200,5 @@ def _shortage(effective: float, patients: float, neff: float, least_patients: in
     if effective < neff:
         parts.append(f"{int(effective)} effective tiles, fewer than {neff:g}")
     if patients < least_patients:
-        parts.append(f"{int(patients)} patients, fewer than {least_patients}")
+        parts.append(f"{count_patients(patients)}, fewer than {least_patients}")
     return "; ".join(parts)

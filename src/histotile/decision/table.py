@@ -69,14 +69,16 @@ def vertical(shortfall: Floats, gain: Floats | None, tolerance: float, min_gain:
     """(B,) place on the similarity axis, -1 to 1: 0 or more is similar.
 
     The worse of two margins. Depth: 1 where the last stage is the best, 0 at the tolerance, -1
-    where it is 0.05 below. Gain over random weights: 0 at the threshold, 1 at twice that.
+    where it is 0.05 below. Gain over random weights: -1 where there is none, 0 at the threshold, 1
+    where the last stage leaves no error.
     """
     inside = (tolerance - shortfall) / max(tolerance, 1e-9)
     outside = (tolerance - shortfall) / FAR
     place: Floats = np.clip(np.where(shortfall <= tolerance, inside, outside), -1, 1)
     if gain is None:
         return place
-    return np.minimum(place, np.clip((gain - min_gain) / max(min_gain, 0.01), -1, 1))
+    scale = np.where(gain >= min_gain, max(1 - min_gain, 1e-9), max(min_gain, 1e-9))
+    return np.minimum(place, np.clip((gain - min_gain) / scale, -1, 1))
 
 
 def unmeasured_vertical(similarity: Similarity) -> float | None:
