@@ -40,7 +40,7 @@ def measure(evidence: Evidence, settings: Decide, judgement: Judgement) -> list[
     if judgement.plan is not None:
         last = judgement.stages[-1].scores(weights)
         found.insert(0, _colour(evidence, judgement.plan, last, weights))
-        found.append(_learning_curve(points, judgement.plan, last, weights))
+        found.append(_learning_curve(points, judgement.plan, (last, weights), settings))
     if evidence.sites is not None and len(np.unique(evidence.sites)) > 1:
         of_sites = (
             site_probe(evidence, settings),
@@ -153,12 +153,17 @@ def _leave_site_out(
     return Control(name="leave-site-out", score=_estimated(found), meaning=meaning)
 
 
-def _learning_curve(points: Single, plan: Plan, whole: Floats, weights: Floats) -> Control:
-    """Scores of the last stage taught by a part of the patients; all of them are scored already."""
-    steps = [hold_out(points, plan.thinned(share, seed=0)).scores(weights) for share in SHARES]
+def _learning_curve(
+    points: Single, plan: Plan, scored: tuple[Floats, Floats], settings: Decide
+) -> Control:
+    """What more patients still add to the last stage; `scored`: by all, at which weights."""
+    whole, weights = scored
+    steps = [
+        hold_out(points, plan.thinned(share, settings.seed)).scores(weights) for share in SHARES
+    ]
     climb = whole - steps[1]
     error = float(np.nanstd(climb[1:], ddof=1))
-    climbs = bool(climb[0] > error)
+    climbs = bool(climb[0] > max(error, settings.similarity.depth_tolerance))
     names = [f"{share:.0%}" for share in (*SHARES, 1.0)]
     curve = ", ".join(
         f"{name} {found[0]:.3f}" for name, found in zip(names, [*steps, whole], strict=True)

@@ -99,7 +99,9 @@ def divide(
     test = np.empty((repeats, len(labels)), dtype=np.int64)
     for r in range(repeats):
         division = splitter(folds, shuffle=True, random_state=seed + r)
-        for f, (_, outside) in enumerate(division.split(labels, labels, patients)):
+        for f, (_, outside) in enumerate(
+            division.split(labels, labels, None if alone else patients)
+        ):
             test[r, outside] = f
     train = test[:, None, :] != np.arange(folds)[None, :, None]
     return Plan(labels, patients, classes, test, train)

@@ -16,7 +16,7 @@ Single = NDArray[np.float32]
 
 MEMORY = 8  # pairs of steps that L-BFGS remembers
 MOST_STEPS = 200
-ENOUGH = 1e-8  # squared length of the scaled gradient (nats) at which a fit is good
+ENOUGH = 1e-10  # drop (nats, by the estimated curvature) below which a fit is at its end
 LEAST_DROP = 1e-4  # Armijo's share of the promised drop
 
 
@@ -86,14 +86,8 @@ def _solve(points: Single, start: Single, tiles: tuple[Single, Single], penalty:
     state.losses, pull = _loss(state.margins, state.values, weights, penalty)
     state.slopes = _slope(state, pull, points, penalty)
     for _ in range(MOST_STEPS):
-        open_ = np.einsum("md,md->m", state.slopes, state.slopes) > ENOUGH
-        if not open_.all():
-            result[state.at[~open_]] = state.values[~open_]
-            if not open_.any():
-                return result
-            state.keep(open_)
         moved = _step(state, points, penalty)
-        if not moved.all():  # no further drop within single precision
+        if not moved.all():
             result[state.at[~moved]] = state.values[~moved]
             if not moved.any():
                 return result
@@ -103,7 +97,7 @@ def _solve(points: Single, start: Single, tiles: tuple[Single, Single], penalty:
 
 
 def _step(state: _State, points: Single, penalty: Single) -> NDArray[np.bool_]:
-    """Move every fit downhill; False for those that cannot."""
+    """Move every fit downhill; False for those at their end, within single precision."""
     direction = _direction(state)
     promised = np.einsum("md,md->m", direction, state.slopes).astype(np.float64)
     along = state.signs * (direction @ points.T)
@@ -129,7 +123,7 @@ def _step(state: _State, points: Single, penalty: Single) -> NDArray[np.bool_]:
     with np.errstate(divide="ignore"):
         inverse = np.where(curvature > 1e-12, 1 / curvature, 0).astype(np.float32)
     state.steps = [*state.steps[1 - MEMORY :], (step, change, inverse)]
-    moved: NDArray[np.bool_] = good
+    moved: NDArray[np.bool_] = good & (promised < -ENOUGH)
     return moved
 
 
