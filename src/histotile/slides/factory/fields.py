@@ -35,6 +35,7 @@ class Look(NamedTuple):
     nucleus_h: float
     lesion_soft: float
     lesion_everywhere: float
+    tumour_share: float  # of the nuclei in a lesion
     lesion_e_loss: float
     lesion_blue: float  # change of the eosin that nuclei displace
 
@@ -65,7 +66,7 @@ def _epithelium(seed, x, y, look):  # type: ignore[no-untyped-def]
 
 @njit
 def _lesion(x, y, look, foci):  # type: ignore[no-untyped-def]
-    """1 inside a focus, 0 outside, soft between."""
+    """1 inside a focus, 0 outside, soft between, however few of its nuclei are a tumour's."""
     best = look.lesion_everywhere
     for k in range(len(foci)):
         dx, dy, base = x - foci[k, 0], y - foci[k, 1], foci[k, 2]
@@ -95,7 +96,7 @@ def slow_fields(seed, x0, y0, nx, ny, step, look, pieces, foci):  # type: ignore
             out[GAIN_E, j, i] = 1 + q * noise(seed, 9, 0.6 * x / w, 0.6 * y / w)
             out[NUCLEAR_H, j, i] = 1 + 2 * q * noise(seed, 11, 0.8 * x / w, 0.8 * y / w)
             out[NUCLEAR_E, j, i] = 0.5 + 4 * q * noise(seed, 12, 0.8 * x / w, 0.8 * y / w)
-            out[LESION, j, i] = _lesion(x, y, look, foci)
+            out[LESION, j, i] = look.tumour_share * _lesion(x, y, look, foci)
     return out
 
 

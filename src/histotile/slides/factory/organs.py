@@ -91,24 +91,35 @@ def organs() -> dict[str, Organ]:
     }
 
 
-def opacity(mode: Mode) -> float:
-    """How much of a tumour's differences shows."""
-    return 0.35 if mode == "hard" else 1.0
+@dataclass(frozen=True)
+class Tumour:
+    """How a tumour differs from its surroundings.
+
+    `share` is the share of the nuclei in it that are its own; with `shift` differences of form and
+    of stain fade, until grains alone tell it apart (see `chromogen`).
+    """
+
+    mode: Mode
+    everywhere: bool = False
+    share: float = 1.0
+    shift: float = 0.0
+
+    @property
+    def shown(self) -> float:
+        """How much of its differences shows."""
+        return (0.35 if self.mode == "hard" else 1.0) * (1 - self.shift)
 
 
-def make_look(
-    organ: Organ, mode: Mode, mpp: float, side_px: float, lesion_everywhere: float
-) -> Look:
+def make_look(organ: Organ, tumour: Tumour, mpp: float, side_px: float) -> Look:
     """The kernels' parameters of an organ at a scale.
 
     Args:
         organ: What tissue is made of.
-        mode: In `easy` and `hard` tumours lose eosin; in `iso_colour` nothing but nuclei changes.
+        tumour: In `easy` and `hard` mode it loses eosin; in `iso_colour` only nuclei change.
         mpp: Micrometres per pixel.
         side_px: Side of the tissue, which sets how rough its outline is.
-        lesion_everywhere: 1 for tissue that is tumour all over, else 0.
     """
-    um = 1 / mpp
+    um, iso = 1 / mpp, tumour.mode == "iso_colour"
     return Look(
         pixel=0.5 * um,
         tissue_wave=0.22 * side_px,
@@ -128,14 +139,15 @@ def make_look(
         epithelium_h=organ.epithelium_h,
         nucleus_h=1.15,
         lesion_soft=12.0 * um,
-        lesion_everywhere=lesion_everywhere,
-        lesion_blue=-0.1 if mode == "iso_colour" else 0.0,
-        lesion_e_loss=0.0 if mode == "iso_colour" else 0.3 * opacity(mode),
+        lesion_everywhere=1.0 if tumour.everywhere else 0.0,
+        tumour_share=tumour.share,
+        lesion_blue=-0.1 * tumour.shown if iso else 0.0,
+        lesion_e_loss=0.0 if iso else 0.3 * tumour.shown,
     )
 
 
 def make_nuclei(
-    organ: Organ, mode: Mode, mpp: float, size: float, density: float
+    organ: Organ, tumour: Tumour, mpp: float, size: float, density: float
 ) -> tuple[Nuclei, Nuclei]:
     """The usual and the tumour's nuclei.
 
@@ -144,12 +156,12 @@ def make_nuclei(
 
     Args:
         organ: What tissue is made of.
-        mode: How tumours differ.
+        tumour: How it differs.
         mpp: Micrometres per pixel.
         size: The patient's effect on the nuclei's diameter (1: none).
         density: The patient's effect on their number (1: none).
     """
-    um, shown = 1 / mpp, opacity(mode)
+    um, shown = 1 / mpp, tumour.shown
     usual = Nuclei(
         salt=100,
         in_lesion=False,
@@ -164,7 +176,7 @@ def make_nuclei(
         wall=1.5 * organ.nucleus_um * um,
     )
     scale, cv = 1 + (organ.tumour_scale - 1) * shown, 0.1 + 0.1 * shown
-    tumour = usual._replace(
+    atypical = usual._replace(
         salt=200,
         in_lesion=True,
         radius=usual.radius * scale,
@@ -172,11 +184,11 @@ def make_nuclei(
         spindle=0.0,
         atypia=shown,
     )
-    if mode == "iso_colour":
+    if tumour.mode == "iso_colour":
         wider = scale * ((1 + cv**2) / (1 + usual.radius_cv**2)) ** 0.5
-        return usual, tumour._replace(cell=usual.cell * wider)
+        return usual, atypical._replace(cell=usual.cell * wider)
     more = 1 + 0.5 * shown
-    return usual, tumour._replace(
+    return usual, atypical._replace(
         cell=usual.cell * (1 + 0.15 * shown),
         gain=usual.gain * (1 + 0.15 * shown),
         stroma_density=min(1.0, usual.stroma_density * more * (1 + shown)),

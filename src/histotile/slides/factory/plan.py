@@ -26,6 +26,9 @@ class Patient:
     nuclear_density: float
     haematoxylin: float
     eosin: float
+    grain_number: float
+    grain_strength: float
+    brown: float  # background of an in-situ hybridisation
 
 
 def plan_cohort(settings: Synthesize) -> list[SyntheticSlide]:
@@ -67,6 +70,9 @@ def _patients(settings: Synthesize) -> list[Patient]:
     spread = settings.patient_effect * np.array([0.05, 0.15, 0.03, 0.03])
     twins = -(-settings.patients // classes)
     effects = np.exp(spread * np.clip(rng.standard_normal((twins, 4)), -2, 2))
+    spread = settings.patient_effect * np.array([0.1, 0.2, 0.3])
+    brown = np.random.default_rng([settings.seed, 27]).standard_normal((twins, 3))
+    effects = np.concatenate([effects, np.exp(spread * np.clip(brown, -2, 2))], axis=1)
     patients = []
     for number, n in enumerate(rng.permutation(settings.patients), 1):
         own = (float(e) for e in effects[n // classes])
@@ -119,8 +125,12 @@ def _slide(settings: Synthesize, patient: Patient, number: int, seed: int) -> Sy
         nuclear_size=patient.nuclear_size,
         nuclear_density=patient.nuclear_density,
         haematoxylin=patient.haematoxylin * float(stain[0]),
-        eosin=patient.eosin * float(stain[1]),
+        eosin=patient.eosin * float(stain[1]) * patient.brown**settings.shift,
         artefact_rate=settings.artefact_rate,
+        tumour_share=settings.tumour_share,
+        shift=settings.shift,
+        grain_number=patient.grain_number,
+        grain_strength=patient.grain_strength,
     )
     lesion = "tumour" if settings.task == "binary" else patient.scenario
     mixed: Flavour = "svs" if number % 2 else "tiff"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from histotile.slides.factory.arrays import Doubles
+from histotile.slides.factory.chromogen import DAB
 from histotile.slides.factory.colouring import Stain
 
 
@@ -34,9 +35,16 @@ def make_site(seed: int, number: int, effect: float) -> Site:
     return Site(_pair(turn), float(max(h, 0.3)), float(max(e, 0.3)), _triple(white))
 
 
-def make_stain(site: Site, haematoxylin: float = 1.0, eosin: float = 1.0) -> Stain:
-    """Absorption of the Macenko reference stains, as changed by a site and by a slide."""
+def make_stain(
+    site: Site, haematoxylin: float = 1.0, eosin: float = 1.0, shift: float = 0.0
+) -> Stain:
+    """Absorption of the Macenko reference stains, as changed by a site and by a slide.
+
+    With `shift` haematoxylin weakens to a counterstain, and eosin gives way to a faint brown.
+    """
     reference = np.array([[0.5626, 0.7201, 0.4062], [0.2159, 0.8012, 0.5581]])
+    reference[1] = (1 - shift) * reference[1] + shift * np.array(DAB)
+    haematoxylin, eosin = haematoxylin * (1 - 0.55 * shift), eosin * (1 - 0.85 * shift)
     vectors = np.maximum(reference + np.array(site.turn), 0.02)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     h, e = vectors[0] * site.haematoxylin * haematoxylin, vectors[1] * site.eosin * eosin

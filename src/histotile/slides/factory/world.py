@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from histotile.slides.factory.arrays import Bytes, Doubles, Floats
 from histotile.slides.factory.artefacts import REACH_PX, Artefact, disturb, make_artefacts
+from histotile.slides.factory.chromogen import lay_grains, make_grains, reach_px
 from histotile.slides.factory.colouring import FINE, colour
 from histotile.slides.factory.fields import TISSUE, Look, find_glands, slow_fields
 from histotile.slides.factory.lattice import STEP
 from histotile.slides.factory.lesions import Scenario, focus_radii, make_foci, make_pieces
 from histotile.slides.factory.nuclei import Nuclei, stamp_lattice, stamp_rings
-from histotile.slides.factory.organs import Mode, make_look, make_nuclei, organs
+from histotile.slides.factory.organs import Mode, Tumour, make_look, make_nuclei, organs
 from histotile.slides.factory.stains import Site, make_stain
 from histotile.slides.factory.textures import textures
 
@@ -44,8 +45,10 @@ class Spec:
     """Everything that determines a slide's pixels.
 
     `cover` renders tissue everywhere, all healthy or all tumour, for drawing single tiles; on a
-    `slide` tissue, glass and foci have their places. `nuclear_size`, `nuclear_density` and the
-    two strengths are the effects of the patient and of the slide (1: none).
+    `slide` tissue, glass and foci have their places. `nuclear_size`, `nuclear_density`, the
+    strengths and `grain_number` are the effects of the patient and of the slide (1: none).
+    `tumour_share` is the share of nuclei in foci that are a tumour's. `shift` leads from H&E (0)
+    to in-situ hybridisation (1), see `chromogen`.
     """
 
     width: int
@@ -63,6 +66,10 @@ class Spec:
     haematoxylin: float = 1.0
     eosin: float = 1.0
     artefact_rate: float = 0.0
+    tumour_share: float = 1.0
+    shift: float = 0.0
+    grain_number: float = 1.0
+    grain_strength: float = 1.0
     graft: Graft | None = None
 
 
@@ -72,14 +79,18 @@ class World:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.width, self.height = spec.width, spec.height
-        self._stain = make_stain(spec.site, spec.haematoxylin, spec.eosin)
+        self._stain = make_stain(spec.site, spec.haematoxylin, spec.eosin, spec.shift)
         organ = organs()[spec.organ]
-        everywhere = 1.0 if spec.cover == "tumour" else 0.0
-        self._look: Look = make_look(organ, spec.mode, spec.mpp, self.tissue_side_px, everywhere)
+        tumour = Tumour(spec.mode, spec.cover == "tumour", spec.tumour_share, spec.shift)
+        self._look: Look = make_look(organ, tumour, spec.mpp, self.tissue_side_px)
         self._nuclei: tuple[Nuclei, Nuclei] = make_nuclei(
-            organ, spec.mode, spec.mpp, spec.nuclear_size, spec.nuclear_density
+            organ, tumour, spec.mpp, spec.nuclear_size, spec.nuclear_density
         )
-        self._margin = int(2.9 * max(n.radius for n in self._nuclei)) + 2
+        self._grains = make_grains(
+            spec.seed, spec.shift, spec.mpp, spec.grain_number, spec.grain_strength
+        )
+        around = int(2.9 * max(n.radius for n in self._nuclei)) + 2
+        self._margin = around + reach_px(self._grains)
 
     @property
     def tissue_side_px(self) -> float:
@@ -204,10 +215,12 @@ class World:
         glands = find_glands(
             seed, x - m, y - m, x + width + m, y + height + m, self._look, self.pieces
         )
-        nuclei = np.zeros((height, width), np.float32)
+        r = reach_px(self._grains)
+        around = np.zeros((height + 2 * r, width + 2 * r), np.float32)
         for kind in self._nuclei:
             for stamp in (stamp_lattice, stamp_rings):
-                stamp(nuclei, seed, x, y, fields, gx, gy, glands, kind, shared.banks, m)
+                stamp(around, seed, x - r, y - r, fields, gx, gy, glands, kind, shared.banks, m)
+        nuclei = np.ascontiguousarray(around[r : r + height, r : r + width])
         stain, look = self._stain, self._look
         out: Bytes = colour(
             nuclei,
@@ -224,7 +237,7 @@ class World:
             shared.sensor,
             shared.table,
         )
-        return out
+        return lay_grains(out, around, (x, y), fields, (gx, gy), self._grains)
 
 
 def shrink(rgb: Bytes, factor: int) -> Bytes:
