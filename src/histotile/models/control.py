@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from histotile.models.stages import StageFeatures
 from histotile.tiles.augmentation import unchanged
 from histotile.tiles.dataset import TileDataset
 from histotile.tiles.sampling import sample_labelled, spread
+from histotile.tiles.selection import Selection
 
 CALIBRATION = 512  # tiles for statistics of batch norm; 256 would do
 _CACHE_BYTES = 512 << 20
@@ -74,16 +76,12 @@ def measure_control(
             intermediate maps.
     """
     patients = {slide.slide_id: slide.patient_id for slide in slides}
-    tables = {slide.slide_id: slide.tiles for slide in slides}
-    sample = sample_labelled(tables, patients, classes, settings.max_tiles, settings.seed)
-    if len(sample) < _LEAST:
-        fact = f"{len(sample)} labelled tile; statistics need {_LEAST} or more"
-        raise HistotileError("control", fact, "label more tiles")
+    sample = _sample(slides, patients, classes, settings)
     network, architecture = build_network(backbone, 2, sample.tile_px)
-    backbone_id = body_digest(network)
+    facts = _facts(sample, backbone, body_digest(network), settings)
     ruler = None
     if settings.ruler is not None:
-        ruler = read_ruler(Path(settings.ruler), backbone_id, sample.tile_px)
+        ruler = read_ruler(Path(settings.ruler), facts["backbone_id"], sample.tile_px)
     twin = random_twin(network, architecture, settings.seed)
     part = spread(sample, patients, CALIBRATION, settings.seed)
     passes = bool(telling(network)) + bool(batch_norms(twin))
@@ -95,31 +93,44 @@ def measure_control(
     stages, engine = _staged(twin, architecture, threads)
     calibrate(twin, engine, reading.mixed(statistics, settings.seed))
     rows, features = _features(engine, TileDataset(sample, unchanged), reading)
-    *early, last = stages.of_stages(features)
-    return ControlFile(
-        slide_ids=np.array(sample.slide_ids)[sample.slide[rows]],
-        tile_ids=sample.tile_id[rows],
-        features=last,
-        early=tuple(early),
-        stages=stages.stages,
-        bn=bn,
-        ruler=judge(bn, ruler),
-        facts={
-            "histotile": __version__,
-            "backbone": backbone.model_dump(),
-            "backbone_id": backbone_id,
-            "domain": domain_of(backbone),
-            "seed": settings.seed,
-            "mpp": sample.tile_mpp,
-            "tile_px": sample.tile_px,
-            "tiles": len(rows),
-            "patients": len({patients[name] for name in sample.slide_ids}),
-            "calibrated_on": len(part),
-            "head_weights": [(stage.width + 1) * len(classes) for stage in stages.stages],
-            "deep_shift": deep_shift(bn) if bn else None,
-            "ruler_limit": CLEARLY * max(ruler["anchors"]) if ruler else None,
-        },
-    )
+    *early, last = map(np.ascontiguousarray, stages.of_stages(features))
+    facts |= {
+        "head_weights": [(stage.width + 1) * len(classes) for stage in stages.stages],
+        "deep_shift": deep_shift(bn) if bn else None,
+        "ruler_limit": CLEARLY * max(ruler["anchors"]) if ruler else None,
+    }
+    slide_ids = np.array(sample.slide_ids)[sample.slide[rows]]
+    tile_ids = sample.tile_id[rows]
+    verdict = judge(bn, ruler)
+    return ControlFile(slide_ids, tile_ids, last, tuple(early), stages.stages, bn, verdict, facts)
+
+
+def _sample(
+    slides: Sequence[ControlSlide],
+    patients: Mapping[str, str],
+    classes: tuple[str, ...],
+    settings: Control,
+) -> Selection:
+    tables = {slide.slide_id: slide.tiles for slide in slides}
+    sample = sample_labelled(tables, patients, classes, settings.max_tiles, settings.seed)
+    if len(sample) < _LEAST:
+        fact = f"{len(sample)} labelled tile; statistics need {_LEAST} or more"
+        raise HistotileError("control", fact, "label more tiles")
+    return sample
+
+
+def _facts(
+    sample: Selection, backbone: Backbone, backbone_id: str, settings: Control
+) -> dict[str, Any]:
+    return {
+        "histotile": __version__,
+        "backbone": backbone.model_dump(),
+        "backbone_id": backbone_id,
+        "domain": domain_of(backbone),
+        "seed": settings.seed,
+        "mpp": sample.tile_mpp,
+        "tile_px": sample.tile_px,
+    }
 
 
 class _Reading:
@@ -151,7 +162,7 @@ class _Reading:
     def mixed(self, data: TileDataset, seed: int) -> Iterator[Rgb]:
         """Batches drawn at random from all slides, as equal in size as can be, never one tile."""
         size = max(8, min(64, _BATCH_PX // data.selection.tile_px**2))
-        order = np.random.default_rng(seed).permutation(len(data))
+        order = np.random.default_rng(seed % 2**32).permutation(len(data))
         for numbers in np.array_split(order, max(1, len(data) // size)):
             yield self._batch(data, numbers)[0]
 

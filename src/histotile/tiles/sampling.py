@@ -87,7 +87,7 @@ def sample_labelled(
     if not counts:
         fact = f"no tile has a label that is one of {', '.join(classes)}"
         raise HistotileError("control", fact, "annotate slides, or mend tile.labels and classes")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed % 2**32)
     shares = share_evenly(counts, max_tiles, rng)
     wanted: dict[str, dict[str, int]] = defaultdict(dict)
     for (_, label, slide_id), share in shares.items():
@@ -103,7 +103,7 @@ def spread(selection: Selection, patients: Mapping[str, str], count: int, seed: 
     for tile, (slide, label) in enumerate(zip(selection.slide, selection.label, strict=True)):
         slide_id = selection.slide_ids[slide]
         cells[patients[slide_id], selection.classes[label], slide_id].append(tile)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed % 2**32)
     shares = share_evenly({cell: len(tiles) for cell, tiles in cells.items()}, count, rng)
     drawn = [rng.choice(cells[cell], share, replace=False) for cell, share in shares.items()]
     rows = np.sort(np.concatenate(drawn)).astype(np.int64)
