@@ -1,0 +1,189 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from histotile.config import Decide
+from histotile.decision.auroc import once, resamples
+from histotile.decision.evidence import Evidence
+from histotile.decision.similarity import judge
+from histotile.decision.verdict import gain
+from histotile.features import BnShift
+
+MakeEvidence = Callable[..., Evidence]
+Ruler = Literal["similar", "different"] | None
+
+
+def with_rule(settings: Decide, **rule: float) -> Decide:
+    changed = settings.similarity.model_copy(update=rule)
+    return settings.model_copy(update={"similarity": changed})
+
+
+def test_a_good_last_stage_with_gain_is_similar(
+    make_evidence: MakeEvidence, quick_settings: Decide
+) -> None:
+    found = judge(make_evidence(own=(0.3, 0.8, 1.6), random=(0.3, 0.3, 0.3)), quick_settings, False)
+    record = found.similarity
+    assert (record.verdict, record.basis) == ("similar", "measured")
+    assert record.best_stage == 3
+    assert record.shortfall.value == 0
+    assert record.depth_sufficient
+    assert record.gain_sufficient
+    assert record.gain is not None
+    assert record.gain.low is not None
+    assert record.gain.low <= record.gain.value <= (record.gain.high or 0)
+    for stage in record.stages:
+        assert stage.score.low is not None
+        assert stage.score.low <= stage.score.value <= (stage.score.high or 0)
+        assert stage.knn is not None
+        assert stage.logme is not None
+    assert [s.knn for s in record.stages] == sorted(s.knn or 0 for s in record.stages)
+
+
+def test_a_last_stage_below_the_best_is_different(
+    make_evidence: MakeEvidence, quick_settings: Decide
+) -> None:
+    found = judge(make_evidence(own=(0.5, 1.6, 0.8), random=(0.2,) * 3), quick_settings, True)
+    record = found.similarity
+    assert (record.verdict, record.basis, record.best_stage) == ("different", "measured", 2)
+    assert record.depth_sufficient is False
+    assert record.gain_sufficient
+    assert record.shortfall.low is not None
+    assert 0 < record.shortfall.low <= record.shortfall.value
+    assert record.shortfall.value > found.allowed
+    assert "more than the" in record.reasons[0]
+    assert all(stage.knn is None and stage.logme is None for stage in record.stages)
+
+
+def test_no_gain_over_random_weights_is_different(
+    make_evidence: MakeEvidence, quick_settings: Decide
+) -> None:
+    record = judge(
+        make_evidence(own=(0.8, 1.2), random=(1.2, 0.1)), quick_settings, True
+    ).similarity
+    assert (record.verdict, record.best_stage) == ("different", 2)
+    assert record.depth_sufficient
+    assert record.gain_sufficient is False
+
+
+def test_without_random_weights_depth_alone_decides(
+    make_evidence: MakeEvidence, quick_settings: Decide
+) -> None:
+    found = judge(make_evidence(own=(0.8, 1.2), random=()), quick_settings, True)
+    record = found.similarity
+    assert record.verdict == "similar"
+    assert record.gain is None
+    assert record.gain_sufficient is None
+    assert any("unmeasured" in reason for reason in record.reasons)
+    assert np.isnan(found.resample(once(found.stages[0].plan.patients))[2]).all()
+
+
+@pytest.mark.parametrize(
+    ("ruler", "verdict", "basis"),
+    [
+        (None, "different", "prior"),
+        ("similar", "similar", "ruler"),
+        ("different",) * 2 + ("ruler",),
+    ],
+)
+def test_too_few_patients_leave_it_to_ruler_or_experience(
+    make_evidence: MakeEvidence, quick_settings: Decide, ruler: Ruler, verdict: str, basis: str
+) -> None:
+    few = replace(make_evidence(patients=7, own=(0.5, 1.3)), ruler=ruler)
+    record = judge(few, quick_settings, True).similarity
+    assert (record.verdict, record.basis, record.best_stage) == (verdict, basis, 2)
+    assert any("7 patients, fewer than 10" in reason for reason in record.reasons)
+
+
+def test_a_wide_interval_that_holds_zero_is_undecided(
+    make_evidence: MakeEvidence, quick_settings: Decide
+) -> None:
+    near = make_evidence(patients=12, tiles=6, own=(0.8, 0.8), likeness=0.6)
+    strict = with_rule(quick_settings, max_interval=0.01)
+    record = judge(near, strict, True).similarity
+    assert record.basis == "prior"
+    assert any("wider than 0.01" in reason for reason in record.reasons)
+    clear = make_evidence(patients=12, own=(0.1, 1.6))
+    assert judge(clear, strict, True).similarity.basis == "measured"
+
+
+def test_pathology_backbones_are_similar_whatever_is_measured(
+    make_evidence: MakeEvidence, quick_settings: Decide
+) -> None:
+    poor = make_evidence(own=(1.6, 0.3), random=(1.0, 1.0), domain="pathology")
+    record = judge(poor, quick_settings, True).similarity
+    assert (record.verdict, record.basis) == ("similar", "pathology")
+    assert record.depth_sufficient is False
+
+
+def test_nothing_to_gain_is_saturated_only_if_the_last_stage_keeps_up(
+    make_evidence: MakeEvidence, quick_settings: Decide
+) -> None:
+    easy = make_evidence(own=(4.0, 5.0), random=(4.0, 4.0))
+    assert judge(easy, quick_settings, True).similarity.basis == "saturated"
+    early = make_evidence(own=(5.0, 1.0), random=(0.2, 0.2))
+    record = judge(early, quick_settings, True).similarity
+    assert (record.verdict, record.best_stage) == ("different", 1)
+
+
+@pytest.mark.parametrize("patients", [1, 2])
+def test_what_cannot_be_measured_is_said_and_falls_to_experience(
+    make_evidence: MakeEvidence, quick_settings: Decide, patients: int
+) -> None:
+    apart = make_evidence(patients=patients, shows=lambda p, c: p == c or p > 1 or c == 0)
+    found = judge(apart, quick_settings, False)
+    record = found.similarity
+    assert found.plan is None
+    assert (record.verdict, record.basis) == ("different", "prior")
+    assert "cannot be measured" in record.reasons[0]
+    assert record.best_stage == record.stages[-1].stage
+    assert record.depth_sufficient is None
+    assert [s.score.low for s in record.stages] == [None, None]
+    assert all(np.isnan(part).all() for part in found.resample(np.ones((3, patients))))
+
+
+def test_one_stage_is_as_good_as_the_best(
+    make_evidence: MakeEvidence, quick_settings: Decide
+) -> None:
+    record = judge(make_evidence(own=(1.2,), random=(0.2,)), quick_settings, True).similarity
+    assert record.depth_sufficient
+    assert record.shortfall.high == 0
+
+
+def test_resamples_of_all_patients_once_give_the_record(
+    make_evidence: MakeEvidence, quick_settings: Decide
+) -> None:
+    evidence = make_evidence(own=(1.2, 0.9), random=(0.5, 0.2), classes=("a", "b", "c"))
+    found = judge(evidence, quick_settings, False)
+    last, shortfall, lift = found.resample(once(evidence.patients))
+    record = found.similarity
+    assert record.gain is not None
+    assert last[0] == pytest.approx(record.stages[-1].score.value)
+    assert shortfall[0] == pytest.approx(record.shortfall.value)
+    assert lift[0] == pytest.approx(record.gain.value)
+    drawn = found.resample(resamples(evidence.patients, 40, 1))
+    assert (drawn[1] >= 0).all()
+    assert np.std(drawn[0]) > 0
+
+
+def test_batch_norm_shifts_stand_beside_their_stages(
+    make_evidence: MakeEvidence, quick_settings: Decide
+) -> None:
+    evidence = replace(make_evidence(), bn=(BnShift(2, 0.25, 1.5),))
+    first, second = judge(evidence, quick_settings, True).similarity.stages
+    assert first.bn_hellinger is None
+    assert (second.bn_hellinger, second.bn_shift) == (0.25, 1.5)
+
+
+def test_a_seed_repeats_everything(make_evidence: MakeEvidence, quick_settings: Decide) -> None:
+    evidence = make_evidence(width=500, patients=12, tiles=8)
+    first, second = (judge(evidence, quick_settings, False).similarity for _ in range(2))
+    assert first.model_dump_json() == second.model_dump_json()
+
+
+def test_gain_is_the_share_of_what_is_left_to_do() -> None:
+    assert gain(np.array([0.9]), np.array([0.8]))[0] == pytest.approx(0.5)
+    assert gain(np.array([0.7]), np.array([0.8]))[0] == pytest.approx(-0.5)
+    assert np.isfinite(gain(np.array([1.0]), np.array([1.0]))).all()
