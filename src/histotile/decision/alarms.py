@@ -115,8 +115,9 @@ def _sites(evidence: Evidence, probe: Estimate | None, settings: Alarms, seed: i
     """
     if evidence.sites is None:
         return []
-    names = _names(evidence, "site_ids", evidence.sites, "site")
-    traits = patient_traits(evidence.patients, evidence.sites, (len(evidence.counts), len(names)))
+    names = _site_names(evidence.facts.get("site_names"), evidence.sites)
+    known = np.where([bool(names[k]) for k in evidence.sites], evidence.sites, -1)
+    traits = patient_traits(evidence.patients, known, (len(evidence.counts), len(names)))
     association = associate(traits, names, patient_labels(evidence.counts), seed)
     if association is None or not _tells(association, settings):
         return []
@@ -216,8 +217,6 @@ def _shown(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def _names(evidence: Evidence, key: str, numbers: NDArray[np.int64], word: str) -> list[str]:
-    """Names behind numbers, made up where the cohort gives none."""
-    known = evidence.facts.get(key)
-    count = int(numbers.max(initial=-1)) + 1
-    return list(known) if known is not None else [f"{word} {k + 1}" for k in range(count)]
+def _site_names(names: Sequence[str] | None, sites: NDArray[np.int64]) -> Sequence[str]:
+    """Names behind numbers, made up where the cohort gives none; "" is an unknown site."""
+    return [f"site {k + 1}" for k in range(int(sites.max()) + 1)] if names is None else names

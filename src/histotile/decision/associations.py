@@ -1,7 +1,7 @@
 """Whether the label of a patient goes with their site, file format or scale: numbers to warn by."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,10 +74,11 @@ def associate(
         return None
     shown, told = shown[:, rows], told[:, columns]
     table = shown.T @ told
-    observed = _phi2(table)
-    rng = np.random.default_rng(seed)
-    permuted = [_phi2(shown.T @ told[rng.permutation(len(told))]) for _ in range(PERMUTATIONS)]
-    as_strong = int((np.array(permuted) >= observed - 1e-9).sum())
+    observed = float(_phi2(table))
+    as_strong = sum(
+        int((_phi2(shown.T @ told[orders]) >= observed - 1e-9).sum())
+        for orders in _permutations(len(told), seed)
+    )
     kept = tuple(name for name, row in zip(names, rows, strict=True) if row)
     full = np.zeros((len(table), len(columns)))
     full[:, columns] = table
@@ -132,10 +133,12 @@ def compare_stain(
     density = -np.log((colour[rows, :3].astype(np.float64) + 1) / 256)
     means = np.stack([density[patients[rows] == p].mean(axis=0) for p in shown])
     turned = _unit_scatter(means)
-    observed = _distance(turned, diseased)
-    rng = np.random.default_rng(seed)
-    others = [_distance(turned, rng.permutation(diseased)) for _ in range(PERMUTATIONS)]
-    p = (1 + int((np.array(others) >= observed - 1e-12).sum())) / (1 + PERMUTATIONS)
+    observed = float(_distance(turned, diseased))
+    as_far = sum(
+        int((_distance(turned, diseased[orders]) >= observed - 1e-12).sum())
+        for orders in _permutations(len(shown), seed)
+    )
+    p = (1 + as_far) / (1 + PERMUTATIONS)
     each = 1 / ill + 1 / well
     within = observed / max(1e-12, 1 - observed / each)  # Sherman-Morrison: less the groups' own
     free = max(0.0, (ill + well - turned.shape[1] - 3) * within - turned.shape[1] * each)
@@ -212,13 +215,25 @@ def _unit_scatter(points: Floats) -> Floats:
     return unit
 
 
-def _distance(points: Floats, group: NDArray[np.bool_]) -> float:
-    """Squared distance between the means of a group and of the rest."""
-    gap = points[group].mean(axis=0) - points[~group].mean(axis=0)
-    return float(gap @ gap)
+def _distance(points: Floats, group: NDArray[np.bool_]) -> Floats:
+    """Squared distance between the means of groups (..., P) and of those outside them."""
+    inside = group / group.sum(axis=-1, keepdims=True)
+    outside = ~group / (~group).sum(axis=-1, keepdims=True)
+    squared: Floats = (((inside - outside) @ points) ** 2).sum(axis=-1)
+    return squared
 
 
-def _phi2(table: Floats) -> float:
-    """Chi-squared over the number of patients: sum of squares over both margins, less one."""
-    margins = np.outer(table.sum(axis=1), table.sum(axis=0))
-    return float((table**2 / margins).sum() - 1)
+def _phi2(tables: Floats) -> Floats:
+    """Chi-squared over the number of patients of tables (..., K, C) without empty margins."""
+    rows, columns = tables.sum(axis=-1, keepdims=True), tables.sum(axis=-2, keepdims=True)
+    value: Floats = (tables**2 / (rows * columns)).sum(axis=(-2, -1)) - 1
+    return value
+
+
+def _permutations(patients: int, seed: int) -> Iterator[Integers]:
+    """Orders of the patients, row by row, in portions of bounded size."""
+    rng = np.random.default_rng(seed)
+    portion = max(1, 2**18 // patients)
+    for begin in range(0, PERMUTATIONS, portion):
+        count = min(portion, PERMUTATIONS - begin)
+        yield rng.permuted(np.tile(np.arange(patients), (count, 1)), axis=1)
