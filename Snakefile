@@ -24,5 +24,5 @@ rule all:
     default_target: True
     input:
         "<results>/report/index.html",
-        expand("<results>/heatmap/{slide_id}.png", slide_id=SLIDE_IDS),
+        expand("<results>/heatmap/{slide_id}.png", slide_id=PICTURED),
         expand("<results>/export/{fold}/parity.json", fold=FOLDS),

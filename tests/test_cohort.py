@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from histotile.cohort import read_cohort
+from histotile.cohort import cohort_csv, read_cohort
 from histotile.errors import HistotileError
 
 
@@ -44,6 +44,7 @@ def test_slides_stand_in_for_unknown_patients(tmp_path: Path) -> None:
         (["slide_id,path,mpp", "a,x.svs,0.5um", "b,y.svs,-1"], ["row 2", "row 3"]),
         (["slide_id,patient_id,path", "a,p,x.svs", "b,,y.svs"], ["row 3: patient_id is empty"]),
         (["slide_id,path"], ["no slide"]),
+        (["slide_id,path,labels", "a,x.png,healthy"], ["row 2: labels is no JSON list"]),
     ],
 )
 def test_wrong_rows_are_named_together(tmp_path: Path, rows: list[str], facts: list[str]) -> None:
@@ -56,3 +57,19 @@ def test_wrong_rows_are_named_together(tmp_path: Path, rows: list[str], facts: l
 def test_a_missing_file_says_what_to_write(tmp_path: Path) -> None:
     with pytest.raises(HistotileError, match="slide_id, path"):
         read_cohort(tmp_path / "none.csv")
+
+
+def test_a_split_says_who_is_never_trained_on(tmp_path: Path) -> None:
+    cohort = read_cohort(
+        write(tmp_path / "s.csv", "slide_id,path,split", "a,a.svs,Test", "b,b.svs,")
+    )
+    assert [slide.split for slide in cohort.slides] == ["test", None]
+    assert not cohort.of_images
+
+
+def test_a_cohort_survives_being_written(tmp_path: Path) -> None:
+    rows = ["slide_id,patient_id,path,label,annotation,site,mpp,split"]
+    rows += ['"a, 😐",p1,a.svs,tumour,a.geojson,north,0.25,test', "b,p2,b.svs,,,,,"]
+    cohort = read_cohort(write(tmp_path / "s.csv", *rows))
+    (tmp_path / "again.csv").write_text(cohort_csv(cohort), encoding="utf-8")
+    assert read_cohort(tmp_path / "again.csv") == cohort

@@ -1,6 +1,8 @@
 """The cohort file: one row per slide, checked before the first job."""
 
 import csv
+import io
+import json
 import math
 import re
 from collections import Counter
@@ -10,7 +12,8 @@ from pathlib import Path
 from histotile.errors import HistotileError
 
 REQUIRED = ("slide_id", "path")
-OPTIONAL = ("patient_id", "label", "annotation", "site", "mpp")
+OPTIONAL = ("patient_id", "label", "annotation", "site", "mpp", "split", "labels")
+TEST = "test"  # the split that no fold is trained on
 _ID = re.compile(r"^[^/\\\x00-\x1f]+$")
 MOST_BYTES = 200  # of a slide_id: file systems hold names of 255 bytes, and suffixes need room
 
@@ -20,7 +23,11 @@ class CohortSlide:
     """One row of the cohort file.
 
     `patient_id` equals `slide_id` where the file knows no patients; `label`, `annotation`,
-    `site` and `mpp` (micrometres per pixel at level 0) are None where the cell is empty.
+    `site` and `mpp` (micrometres per pixel at level 0) are None where the cell is empty. `split`
+    is `test` for slides that no fold may be trained on.
+
+    In a cohort of ready-made tiles, a group of images stands where a slide stands: `labels` are
+    the classes its tiles have, `label` is set if that is one, and `path` is the first image.
     """
 
     slide_id: str
@@ -30,11 +37,16 @@ class CohortSlide:
     annotation: Path | None = None
     site: str | None = None
     mpp: float | None = None
+    split: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """The slides in file order, and whether patients are known (else slides stand in for them)."""
+    """The slides in file order, and whether patients are known (else slides stand in for them).
+
+    In a cohort of ready-made tiles (`of_images`), groups of images stand in for slides.
+    """
 
     slides: tuple[CohortSlide, ...]
     has_patients: bool
@@ -42,6 +54,11 @@ class Cohort:
     def __getitem__(self, slide_id: str) -> CohortSlide:
         """The slide of that id; KeyError if the cohort has none."""
         return self._by_id[slide_id]
+
+    @property
+    def of_images(self) -> bool:
+        """Whether its tiles are image files, without slides."""
+        return any(slide.labels for slide in self.slides)
 
     @property
     def _by_id(self) -> dict[str, CohortSlide]:
@@ -85,6 +102,22 @@ def read_cohort(path: Path) -> Cohort:
     return Cohort(tuple(_slide(row) for row in rows), has_patients)
 
 
+def cohort_csv(cohort: Cohort) -> str:
+    """The text of a cohort file that `read_cohort` reads back."""
+    text = io.StringIO()
+    columns = [c for c in REQUIRED + OPTIONAL if c != "patient_id" or cohort.has_patients]
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for slide in cohort.slides:
+        writer.writerow({**vars(slide), "labels": json.dumps(slide.labels, ensure_ascii=False)})
+    return text.getvalue()
+
+
+def is_file_name(name: str) -> bool:
+    """Whether files can be named after this: no separators, and room for suffixes."""
+    return len(name.encode()) <= MOST_BYTES and bool(_ID.match(name)) and name not in {".", ".."}
+
+
 def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
     missing = [c for c in REQUIRED if c not in columns]
     unknown = [c for c in columns if c not in REQUIRED + OPTIONAL]
@@ -100,11 +133,12 @@ def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
 
 def _row_problems(number: int, row: dict[str, str]) -> list[str]:
     problems = []
-    too_long = len(row["slide_id"].encode()) > MOST_BYTES
-    if too_long or not _ID.match(row["slide_id"]) or row["slide_id"] in {".", ".."}:
+    if not is_file_name(row["slide_id"]):
         problems.append(f"row {number}: slide_id {row['slide_id']!r} cannot name a file")
     if not row["path"]:
         problems.append(f"row {number}: path is empty")
+    if row.get("labels") and not row["labels"].startswith("["):
+        problems.append(f"row {number}: labels is no JSON list: leave it to `histotile collect`")
     if row.get("mpp"):
         try:
             mpp = float(row["mpp"])
@@ -129,4 +163,6 @@ def _slide(row: dict[str, str]) -> CohortSlide:
         annotation=Path(row["annotation"]) if row.get("annotation") else None,
         site=row.get("site") or None,
         mpp=float(row["mpp"]) if row.get("mpp") else None,
+        split=(row.get("split") or "").casefold() or None,
+        labels=tuple(json.loads(row.get("labels") or "[]")),
     )

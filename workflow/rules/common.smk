@@ -9,6 +9,7 @@ from histotile.config import Config
 from histotile.configfile import validate
 from histotile.errors import HistotileError
 from histotile.tables import digest, digest_files, digest_weights
+from histotile.tiles.listing import holds_images, list_images
 
 
 def checked(function, *arguments):
@@ -20,11 +21,20 @@ def checked(function, *arguments):
 
 
 CONFIG = checked(validate, Config, dict(config), "config")
-COHORT = checked(read_cohort, Path(CONFIG.cohort))
+LISTING = None  # of ready-made tiles: groups of images stand where slides stand
+if holds_images(Path(CONFIG.cohort)):
+    LISTING = checked(list_images, Path(CONFIG.cohort), CONFIG.classes)
+COHORT = LISTING.cohort if LISTING else checked(read_cohort, Path(CONFIG.cohort))
+COHORT_FILE = "<results>/collect/slides.csv" if LISTING else CONFIG.cohort
 SLIDE_IDS = [slide.slide_id for slide in COHORT.slides]
+PICTURED = [] if LISTING else SLIDE_IDS  # slides with mask and heatmap
 FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
 CLASSES = json.dumps(CONFIG.classes, ensure_ascii=False)
 BACKBONE = CONFIG.backbone.model_dump_json()
+CACHED_CELLS = ["fixed", "early_fixed", "colour"]
+CELLS = {"off": [], "probe": CACHED_CELLS, "full": [*CACHED_CELLS, "finetune", "init"]}[
+    CONFIG.verify.budget
+]
 WEIGHTS = checked(digest_weights, CONFIG.backbone.weights)
 
 
@@ -49,6 +59,7 @@ if missing:
 
 wildcard_constraints:
     fold="fold[0-9]+",
+    cell="fixed|early_fixed|finetune|init|colour",
 
 
 def settings(section):
@@ -57,7 +68,8 @@ def settings(section):
 
 
 def slide_path(wildcards):
-    return str(COHORT[wildcards.slide_id].path)
+    """The slide; nothing where tiles are images, of which `tile_images` keeps account."""
+    return [] if LISTING else str(COHORT[wildcards.slide_id].path)
 
 
 def annotation_path(wildcards):
@@ -82,6 +94,11 @@ def label_option(wildcards):
 @cache
 def new_cohort():
     """The cohort of `snakemake apply`, read only when that target is asked for."""
+    if holds_images(Path(CONFIG.apply.slides)):
+        raise WorkflowError(
+            f"{CONFIG.apply.slides}: `apply` takes slides, these are images\n"
+            "  Remedy: use `histotile collect`, `tile-images` and `predict`, group by group"
+        )
     return checked(read_cohort, Path(CONFIG.apply.slides))
 
 

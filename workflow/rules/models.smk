@@ -13,7 +13,7 @@ STEPS
 rule split:
     """Divide the patients into folds; no patient stands in two."""
     input:
-        cohort=CONFIG.cohort,
+        cohort=COHORT_FILE,
         triage="<results>/triage/slides.csv",
     output:
         "<results>/split/folds.csv",

@@ -58,7 +58,7 @@ rule aggregate:
 rule evaluate:
     """Measure held-out predictions, with intervals, beside a baseline that sees only colour."""
     input:
-        cohort=CONFIG.cohort,
+        cohort=COHORT_FILE,
         folds="<results>/split/folds.csv",
         predictions=expand("<results>/predict/{slide_id}.parquet", slide_id=SLIDE_IDS),
         scores="<results>/aggregate/slides.csv",
@@ -121,10 +121,10 @@ rule heatmap:
 rule report:
     """Write the pages: one for the cohort, one per slide."""
     input:
-        cohort=CONFIG.cohort,
+        cohort=COHORT_FILE,
         triage="<results>/triage/slides.csv",
-        overlays=expand("<results>/mask/{slide_id}.overlay.jpg", slide_id=SLIDE_IDS),
-        heatmaps=expand("<results>/heatmap/{slide_id}.png", slide_id=SLIDE_IDS),
+        overlays=expand("<results>/mask/{slide_id}.overlay.jpg", slide_id=PICTURED),
+        heatmaps=expand("<results>/heatmap/{slide_id}.png", slide_id=PICTURED),
         scores="<results>/aggregate/slides.csv",
         evaluation="<results>/evaluate/evaluation.json",
         training=expand("<results>/train/{fold}/summary.json", fold=FOLDS),

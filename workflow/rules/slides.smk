@@ -1,13 +1,23 @@
 """Slides: from files to tables of tiles.
 
 REQUIRED INPUTS
-    the cohort file and the slides it names; annotation files where it names them
+    the cohort file and the slides it names; annotation files where it names them;
+    or a folder or CSV of labelled tile images, whose groups stand where slides stand
 OUTPUTS
     <results>/inspect/{slide_id}.json, <results>/triage/slides.csv,
     <results>/mask/{slide_id}.png, <results>/tile/{slide_id}.parquet
 STEPS
     inspect -> triage (whole cohort) -> mask -> tile
+    ready-made tiles: collect (whole cohort) -> tile_images -> triage
 """
+
+if LISTING:
+
+    ruleorder: tile_images > tile
+
+else:
+
+    ruleorder: tile > tile_images
 
 
 rule inspect:
@@ -32,17 +42,26 @@ rule inspect:
 rule triage:
     """Set unusable slides aside with a reason; stop on unknown mpp and on slides listed twice."""
     input:
-        inspections=expand("<results>/inspect/{slide_id}.json", slide_id=SLIDE_IDS),
-        cohort=CONFIG.cohort,
+        found=expand(
+            (
+                "<results>/tile/{slide_id}.parquet"
+                if LISTING
+                else "<results>/inspect/{slide_id}.json"
+            ),
+            slide_id=SLIDE_IDS,
+        ),
+        cohort=COHORT_FILE,
     output:
         "<results>/triage/slides.csv",
     log:
         "<logs>/triage.log",
     localrule: True
     params:
-        folder=folder("inspect"),
+        folder=folder("tile" if LISTING else "inspect"),
         settings=settings("inspect"),
-        code=digest("histotile.slides.triage"),
+        code=digest(
+            "histotile.tiles.tabulate_images" if LISTING else "histotile.slides.triage"
+        ),
     shell:
         "histotile triage {params.folder:q} --cohort {input.cohort:q} --output {output:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
@@ -99,3 +118,44 @@ rule tile:
         "histotile tile {input.slide:q} --inspection {input.inspection:q} --mask {input.mask:q}"
         " {params.annotation:q} {params.label:q} --classes {params.classes:q} --output {output:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule collect:
+    """List the labelled images of the cohort, group by group."""
+    input:
+        [] if Path(CONFIG.cohort).is_dir() else CONFIG.cohort,
+    output:
+        cohort="<results>/collect/slides.csv",
+        images="<results>/collect/images.parquet",
+    log:
+        "<logs>/collect.log",
+    localrule: True
+    params:
+        cohort=CONFIG.cohort,
+        listing=LISTING.digest if LISTING else "",
+        classes=CLASSES,
+        code=digest("histotile.tiles.listing"),
+    shell:
+        "histotile collect {params.cohort:q} --classes {params.classes:q}"
+        " --output {output.cohort:q} --images {output.images:q} > {log:q} 2>&1"
+
+
+rule tile_images:
+    """Table the ready-made tiles of group {wildcards.slide_id}."""
+    input:
+        ancient("<results>/collect/images.parquet"),
+    output:
+        "<results>/tile/{slide_id}.parquet",
+    log:
+        "<logs>/tile/{slide_id}.log",
+    benchmark:
+        "<benchmarks>/tile/{slide_id}.tsv"
+    threads: 1
+    params:
+        images=lambda wildcards: LISTING.digests[wildcards.slide_id],
+        classes=CLASSES,
+        settings=settings("tile"),
+        code=digest("histotile.tiles.tabulate_images"),
+    shell:
+        "histotile tile-images {input:q} {wildcards.slide_id:q} --classes {params.classes:q}"
+        " --threads {threads} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -18,6 +18,7 @@ from histotile.reports.facts import (
     SlideSummary,
     TopTile,
 )
+from histotile.reports.remarks import list_remarks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,9 +47,10 @@ class Gathered:
     def slide(self, slide: CohortSlide) -> SlideFacts:
         """All facts of a slide."""
         footer, table, predictions = self._tables(slide.slide_id)
-        score = self._score(slide.slide_id)
+        is_mixed = len(slide.labels) > 1  # a group of tiles of several classes has no score
+        score = None if is_mixed else self._score(slide.slide_id)
         return SlideFacts(
-            inspection=_json(self.results / "inspect" / f"{slide.slide_id}.json"),
+            inspection=self._inspection(slide, footer),
             patient_id=slide.patient_id if self.cohort.has_patients else None,
             site=slide.site,
             label=slide.label,
@@ -69,24 +71,28 @@ class Gathered:
     def whole(self, slides: Sequence[SlideSummary]) -> CohortFacts:
         """All facts of the cohort."""
         evaluation = self._evaluation
+        ledger = _rows(self.results / "triage/slides.csv")
+        of_images = self.cohort.of_images
+        remarks = list_remarks(slides, ledger) if of_images else []
+        labels_source = self.config.tile.labels.source if self._is_split else None
         return CohortFacts(
             title=self.settings.title,
             slides=slides,
             shown_class=self.shown_class,
             metrics=evaluation.get("metrics", ()),
             metrics_missing=None if evaluation else "these slides were predicted, not evaluated",
-            warnings=evaluation.get("warnings", ()),
+            warnings=[*evaluation.get("warnings", ()), *remarks],
             confidence=self.config.evaluate.confidence,
             roc_svg=_text(self.results / "evaluate/roc.svg"),
             curves={
                 p.parent.name.removeprefix("fold"): p.read_text() for p in self._folds("curves.svg")
             },
             confusion=evaluation.get("confusion", ()),
-            ledger=_rows(self.results / "triage/slides.csv"),
+            ledger=ledger,
             config_yaml=self._config_yaml(),
             versions=self.versions,
             has_patients=self._has_patients(),
-            labels_source=self.config.tile.labels.source if self._is_split else None,
+            labels_source="image" if of_images else labels_source,
         )
 
     @cached_property
@@ -102,6 +108,17 @@ class Gathered:
     @cached_property
     def _scores(self) -> Mapping[str, Mapping[str, str]]:
         return {row["slide_id"]: row for row in _rows(self.results / "aggregate/slides.csv")}
+
+    def _inspection(self, slide: CohortSlide, footer: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What `inspect` found; for a group of images, what `triage` found."""
+        if not slide.labels:
+            return _json(self.results / "inspect" / f"{slide.slide_id}.json")
+        known = {"slide_id": slide.slide_id, **self._ledger.get(slide.slide_id, {})}
+        return known | {"mpp": footer["tile_mpp"] if footer else None, "mpp_source": "tile.mpp"}
+
+    @cached_property
+    def _ledger(self) -> Mapping[str, Mapping[str, str]]:
+        return {row["slide_id"]: row for row in _rows(self.results / "triage/slides.csv")}
 
     def _score(self, slide_id: str) -> SlideScore | None:
         row = self._scores.get(slide_id)
@@ -126,19 +143,15 @@ class Gathered:
     ) -> list[TopTile]:
         if not (footer and predictions and predictions.num_rows and self.settings.top_tiles):
             return []
-        from histotile.slides.pixels import read_tile
-        from histotile.slides.slide import Slide
+        from histotile.tiles.source import is_of_images, open_source
 
+        if is_of_images(footer):  # groups have no page to show them on
+            return []
         column = f"prob_{self.shown_class}"
         top = predictions.sort_by([(column, "descending"), ("tile_id", "ascending")])
-        with Slide.open(Path(footer["path"]), footer["mpp"]) as opened:
+        with open_source(footer) as source:
             return [
-                TopTile(
-                    read_tile(opened, row["x"], row["y"], footer["tile_mpp"], footer["tile_px"]),
-                    row[column],
-                    row["x"],
-                    row["y"],
-                )
+                TopTile(source.read(row["x"], row["y"], None), row[column], row["x"], row["y"])
                 for row in top.slice(0, self.settings.top_tiles).to_pylist()
             ]
 

@@ -124,7 +124,10 @@ def heatmap(
 @click.option("--cohort", type=FILE, required=True, help="The cohort file.")
 @click.option("--configuration", metavar="JSON", help="All settings; default: those in force.")
 def report(results: Path, cohort: Path, configuration: str | None, settings: Report) -> None:
-    """Write the pages of the folder RESULTS: report/index.html and one per slide beside it."""
+    """Write the pages of the folder RESULTS: report/index.html and one per slide beside it.
+
+    Groups of ready-made tiles have rows on the cohort page, and no pages of their own.
+    """
     from histotile.cli.gathering import Gathered
     from histotile.reports.cohort_page import render_cohort_page
     from histotile.reports.facts import summarise_slide
@@ -143,7 +146,9 @@ def report(results: Path, cohort: Path, configuration: str | None, settings: Rep
     slides = gathered.cohort.slides
     for done, slide in enumerate(slides, 1):
         facts = gathered.slide(slide)
-        write_text(results / "report/slides" / f"{slide.slide_id}.html", render_slide_page(facts))
+        if not slide.labels:
+            page = results / "report/slides" / f"{slide.slide_id}.html"
+            write_text(page, render_slide_page(facts))
         summaries.append(summarise_slide(facts))
         progress(done, len(slides))
     cohort_facts = gathered.whole(summaries)

@@ -60,23 +60,32 @@ def inspect(
 
 
 @verb("inspect")
-@click.argument("inspections", type=FOLDER)
+@click.argument("found", type=FOLDER)
 @click.option("--cohort", type=FILE, required=True, help="The cohort file.")
 @output_option("CSV ledger: one row per slide with its verdict and reason.")
-def triage(inspections: Path, cohort: Path, output: Path, settings: Inspect) -> None:
-    """Judge the cohort on the folder of INSPECTIONS; stop on unknown mpp and on duplicates."""
+def triage(found: Path, cohort: Path, output: Path, settings: Inspect) -> None:
+    """Judge the cohort on what was FOUND; stop on unknown mpp and on duplicates.
+
+    FOUND is the folder of inspections, or that of tile tables where the tiles are images.
+    """
     from histotile.slides.triage import triage as judge
     from histotile.tables import write_text
+    from histotile.tiles.tabulate_images import triage_images
 
-    slides = cohorts.read_cohort(cohort).slides
-    rows = judge([_inspection(inspections / f"{s.slide_id}.json") for s in slides], settings)
+    members = cohorts.read_cohort(cohort)
+    ids = [slide.slide_id for slide in members.slides]
+    if members.of_images:
+        rows = triage_images({name: found / f"{name}.parquet" for name in ids})
+    else:
+        rows = judge([_inspection(found / f"{name}.json") for name in ids], settings)
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(output, text.getvalue())
     bad = [row for row in rows if row["verdict"] != "ok"]
-    click.echo(f"{len(rows) - len(bad)} of {len(rows)} slides can be used")
+    what = "groups" if members.of_images else "slides"
+    click.echo(f"{len(rows) - len(bad)} of {len(rows)} {what} can be used")
     for row in bad:
         click.echo(f"  quarantined: {row['slide_id']}: {row['reason']}")
 

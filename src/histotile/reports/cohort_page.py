@@ -78,7 +78,7 @@ def other_warnings(facts: CohortFacts) -> list[str]:
     """The evaluation's warnings, less those that the banners of every page give already."""
     told = []
     if facts.has_patients is False:
-        told.append("no patient_id")
+        told += ["no patient_id", "Patients are unknown"]
     if facts.labels_source == "slide":
         told.append("of all slides are inherited")
     return [w for w in facts.warnings if not any(part in w for part in told)]

@@ -147,7 +147,8 @@ class CohortFacts:
         config_yaml: The configuration as it was read.
         versions: Library -> version.
         has_patients: Whether folds were disjoint by patient; None where nothing was split.
-        labels_source: "annotation" or "slide" for tile labels; None where there are none.
+        labels_source: "annotation" or "slide" for tile labels; None where there are none. "image":
+            the tiles are labelled images, and groups of them stand where slides stand.
         decision: Room for the transfer-learning decision; not shown yet.
     """
 
@@ -167,3 +168,8 @@ class CohortFacts:
     has_patients: bool | None = None
     labels_source: str | None = None
     decision: None = None
+
+    @property
+    def unit(self) -> str:
+        """What a row of `slides` is: a slide, or a group of ready-made tiles."""
+        return "group" if self.labels_source == "image" else "slide"

@@ -25,7 +25,13 @@ def render(template: str, **context: Any) -> str:
 def list_banners(has_patients: bool | None, labels_source: str | None) -> list[str]:
     """Sentences that limit what the numbers mean, to stand on every page."""
     banners = []
-    if has_patients is False:
+    if has_patients is False and labels_source == "image":
+        banners.append(
+            "Patients unknown: leakage between tiles of one patient cannot be excluded. The cohort "
+            "names no groups, so tiles of neighbouring names were put together; tiles of one "
+            "patient may stand on both sides of a split, and the measures may be too good."
+        )
+    elif has_patients is False:
         banners.append(
             "Patient leakage cannot be excluded: the cohort names no patients, so folds were "
             "divided by slide. Slides of one patient may stand on both sides of a split, and the "

@@ -30,7 +30,8 @@ def summary_lines(facts: CohortFacts, page: Path | None = None) -> list[str]:
     lines = [*_slide_lines(facts), *_tile_lines(facts), *_measure_lines(facts)]
     lines += [f"Attention: {warning}" for warning in other_warnings(facts)]
     if facts.has_patients is False:
-        lines.append("Attention: no patient_id given; patient leakage cannot be excluded")
+        what = "group" if facts.unit == "group" else "patient_id"
+        lines.append(f"Attention: no {what} given; patient leakage cannot be excluded")
     if facts.labels_source == "slide":
         lines.append("Attention: tile labels are inherited from slides")
     if page is not None:
@@ -45,7 +46,8 @@ def _safe(line: str) -> str:
 
 def _slide_lines(facts: CohortFacts) -> list[str]:
     counts = tally(facts)
-    lines = [f"Slides: {count(counts.ok)} ok, {count(counts.quarantined)} quarantined"]
+    unit = facts.unit.capitalize()
+    lines = [f"{unit}s: {count(counts.ok)} ok, {count(counts.quarantined)} quarantined"]
     lines += [
         f"  {row['slide_id']}: quarantined, "
         f"{reason(row['problem'] or 'problem not stated')}: {row['reason'] or 'no reason stated'}"
@@ -58,8 +60,9 @@ def _slide_lines(facts: CohortFacts) -> list[str]:
 def _tile_lines(facts: CohortFacts) -> list[str]:
     totals = add_counts(slide.counts for slide in facts.slides)
     if "tiles" not in totals:
-        return ["Tiles: none, no slide was tiled"]
-    line = f"Tiles: {count(used_tiles(totals))} used of {count(totals['grid'])} on the grid"
+        return [f"Tiles: none, no {facts.unit} was tiled"]
+    where = "images" if facts.unit == "group" else "on the grid"
+    line = f"Tiles: {count(used_tiles(totals))} used of {count(totals['grid'])} {where}"
     if excluded_tiles(totals):
         reasons = (f"{reason(why)} {count(n)}" for why, n in totals["excluded"].items() if n)
         line += f", {count(excluded_tiles(totals))} excluded ({', '.join(reasons)})"

@@ -29,35 +29,53 @@ def caveats(
         classes: Names in order.
         has_patients: Whether the cohort knows patients.
     """
+    of_images = any(tiles.labels_source == "image" for tiles in slides)
     distinct = rows
     if len(patients.ids) == len(slides):  # one slide each: patients would repeat slides
         distinct = [row for row in rows if row["level"] != "patient"]
     return [
-        *_about_patients(patients, classes, has_patients),
+        *_about_patients(has_patients, of_images),
+        *_about_numbers(slides, patients, classes, has_patients, of_images),
         *_about_labels(slides),
-        *_about_slides(slides),
+        *_about_slides(slides, of_images),
         *_about_folds(distinct),
         *_about_colour(distinct),
         *_about_calls(distinct),
     ]
 
 
-def _about_patients(patients: Patients, classes: Sequence[str], has_patients: bool) -> list[str]:
-    found = []
-    if not has_patients:
-        found.append(
-            "The cohort has no patient_id: folds are disjoint by slide only, and leakage between "
-            "slides of one patient cannot be excluded."
-        )
-    word = "patients" if has_patients else "slides"
+def _about_patients(has_patients: bool, of_images: bool) -> list[str]:
+    if has_patients:
+        return []
+    if of_images:
+        return [
+            "Patients are unknown: the tiles have no group, and leakage between tiles of one "
+            "patient cannot be excluded."
+        ]
+    return [
+        "The cohort has no patient_id: folds are disjoint by slide only, and leakage between "
+        "slides of one patient cannot be excluded."
+    ]
+
+
+def _about_numbers(
+    slides: Sequence[SlideTiles],
+    patients: Patients,
+    classes: Sequence[str],
+    has_patients: bool,
+    of_images: bool,
+) -> list[str]:
+    word = "patients" if has_patients else "groups" if of_images else "slides"
     counts = Counter(patients.labels)
+    if of_images:  # a patient counts for every class its tiles have
+        members = [np.concatenate([slides[i].labels for i in own]) for own in patients.members]
+        counts = Counter(classes[c] for labels in members for c in np.unique(labels[labels >= 0]))
     few = [f"{counts[name]} of {name}" for name in classes if counts[name] < _FEW_PATIENTS]
-    if few:
-        found.append(
-            f"Few {word} per class ({', '.join(few)}): intervals are rough, and too narrow "
-            f"rather than too wide."
-        )
-    return found
+    return [
+        f"Few {word} per class ({', '.join(few)}): intervals are rough, and too narrow "
+        f"rather than too wide."
+        for _ in few[:1]
+    ]
 
 
 def _about_labels(slides: Sequence[SlideTiles]) -> list[str]:
@@ -80,23 +98,27 @@ def _about_labels(slides: Sequence[SlideTiles]) -> list[str]:
     return found
 
 
-def _about_slides(slides: Sequence[SlideTiles]) -> list[str]:
+def _about_slides(slides: Sequence[SlideTiles], of_images: bool) -> list[str]:
     empty = [t.slide.slide_id for t in slides if len(t.labels) == 0]
     unlabelled = [t.slide.slide_id for t in slides if t.slide.label is None]
     unpredicted = [
         t.slide.slide_id for t in slides if len(t.labels) and np.isnan(t.probabilities).any()
     ]
+    no_label = "without a label, hence not in the numbers at slide level"
+    if of_images:
+        no_label = "with tiles of several classes, hence measured at tile level only"
     sentences = (
         (empty, "without tiles, hence without a score"),
-        (unlabelled, "without a label, hence not in the numbers at slide level"),
+        (unlabelled, no_label),
         (unpredicted, "with tiles that the network did not predict"),
     )
-    return [f"{_listed(names)} {fact}." for names, fact in sentences if names]
+    unit = "group" if of_images else "slide"
+    return [f"{_listed(names, unit)} {fact}." for names, fact in sentences if names]
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str], unit: str) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    word = "slide" if len(names) == 1 else "slides"
+    word = unit if len(names) == 1 else f"{unit}s"
     return f"{len(names)} {word} ({', '.join(names[:_NAMED])}{more})"
 
 

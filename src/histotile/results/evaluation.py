@@ -65,6 +65,9 @@ def evaluate(
        the folds' metrics on the same resample, and both models see the same resamples.
     5. The fixed test set stands apart, as fold `holdout`.
 
+    Groups of ready-made tiles that hold several classes have no label, hence no number but those
+    of their tiles; where all are such, there is the tile level alone.
+
     Args:
         slides: From `units.slide_tiles`.
         folds: Fold table, columns as in `tables.FOLDS`.
@@ -109,9 +112,11 @@ def _levels(
     guesses: Probabilities,
     classes: Sequence[str],
     aggregate: Aggregate,
-) -> tuple[Units, Units, Units]:
+) -> list[Units]:
     tiles = tile_units(slides, patients, guesses)
-    return (tiles, *pooled_units(slides, patients, guesses, classes, aggregate))
+    pooled = pooled_units(slides, patients, guesses, classes, aggregate)
+    of_images = any(s.labels_source == "image" for s in slides)
+    return [tiles, *(units for units in pooled if len(units.labels) or not of_images)]
 
 
 def _columns(rows: Sequence[Row], names: Sequence[str]) -> Columns:

@@ -34,7 +34,8 @@ class SlideTiles:
         labels: (N,) class index, -1 without label.
         colour: (N, 6) as `tables.COLOUR`.
         probabilities: (N, C) of the network; NaN where it predicted nothing.
-        labels_source: `annotation` or `slide`.
+        labels_source: `annotation`, `slide`, or `image`: ready-made tiles, in groups that stand
+            where slides stand.
     """
 
     slide: FoldSlide

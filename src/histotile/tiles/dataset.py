@@ -33,9 +33,9 @@ class Reseedable(Protocol):
 class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
     """Tiles by number: uint8 tensor (3, tile_px, tile_px), class number, tile number.
 
-    Pixels are read from slides or image files as they are asked for and cast to float on the device, by the
-    model. Each worker process keeps at most 16 slides open and draws its own augmentation; with a
-    seeded loader the same number of workers gives the same epochs.
+    Pixels are read from slides or image files as they are asked for and cast to float on the
+    device, by the model. Each worker process keeps at most 16 slides open and draws its own
+    augmentation; with a seeded loader the same number of workers gives the same epochs.
 
     A damaged tile is replaced by another of its slide and class, whose number is returned; it is
     logged once and stands in `damaged` (of this worker process).

@@ -33,8 +33,8 @@ class ReadAhead:
     """Iterates over (tile_ids, uint8 batch (tiles, tile_px, tile_px, 3)) of a tile table.
 
     Tiles come in the table's order, excluded ones left out; mpp, tile_px and where the pixels are
-    (a slide, or image files) come from the table. At most `ahead` batches are in memory beside the one in use. A batch
-    is smaller where tiles are damaged, and left out if all of them are.
+    (a slide, or image files) come from the table. At most `ahead` batches are in memory beside the
+    one in use. A batch is smaller where tiles are damaged, and left out if all of them are.
 
     Attributes:
         tile_ids: Tiles to be read, (tiles,).

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from histotile import tables
-from histotile.cohort import CohortSlide
+from histotile.cohort import TEST, CohortSlide
 from histotile.config import Split
 from histotile.errors import HistotileError
 from histotile.tiles.assignment import Counts, assignments, choose_part
@@ -24,11 +24,12 @@ def make_folds(
     """The role of every slide in every fold: columns of `tables.FOLDS`, one row per fold x slide.
 
     A patient never has two roles in a fold, and is tested in exactly one fold, except
-    `test_patients`, who are tested in all. Test parts are balanced by the labels of slides,
-    validation parts by patients; every class that occurs has a patient in the training and in the
-    validation part of every fold. With `preserve_sites`, test parts are whole sites (patients seen
-    at two sites join these); the validation part, which judges nothing, may share sites with its
-    training part. The result depends on the seed and the rows, not on their order.
+    `test_patients` and those of the split `test`, who are tested in all. Test parts are balanced by
+    the labels of slides, validation parts by patients; every class that occurs has a patient in the
+    training and in the validation part of every fold. A group of ready-made tiles counts once for
+    every class it holds. With `preserve_sites`, test parts are whole sites (patients seen at two
+    sites join these); the validation part, which judges nothing, may share sites with its training
+    part. The result depends on the seed and the rows, not on their order.
 
     Args:
         slides: All slides to be used; labelled, except those of test_patients.
@@ -42,13 +43,14 @@ def make_folds(
             preserve_sites, slides without site, or a site on both sides of the fixed test set.
     """
     ordered = sorted(slides, key=lambda s: s.slide_id)
-    fixed = set(settings.test_patients)
+    fixed = {*settings.test_patients, *(s.patient_id for s in ordered if s.split == TEST)}
     _check_rows(ordered, fixed, classes)
     if settings.preserve_sites:
         _check_sites(ordered, fixed)
     pool = [s for s in ordered if s.patient_id not in fixed]
     patients = _count(pool, {s.patient_id: s.patient_id for s in pool}, classes)
-    _check_size(patients, settings.folds, classes, "patients" if has_patients else "slides")
+    groups = "groups of tiles" if any(s.labels for s in ordered) else "slides"
+    _check_size(patients, settings.folds, classes, "patients" if has_patients else groups)
     tested, validating = _divide(pool, patients, settings, classes)
     columns: Columns = {name: [] for name in tables.FOLDS.names}
     for fold, val in enumerate(validating):
@@ -124,7 +126,8 @@ def _count(
     rows = {name: row for row, name in enumerate(names)}
     per_class = np.zeros((len(names), len(classes)), np.int64)
     for slide in pool:
-        per_class[rows[group_of[slide.patient_id]], classes.index(str(slide.label))] += 1
+        for label in slide.labels or (str(slide.label),):
+            per_class[rows[group_of[slide.patient_id]], classes.index(label)] += 1
     return Counts(names, per_class)
 
 
@@ -145,12 +148,19 @@ def _join_by_site(pool: Sequence[CohortSlide]) -> dict[str, str]:
 def _check_rows(slides: Sequence[CohortSlide], fixed: set[str], classes: tuple[str, ...]) -> None:
     problems = []
     known = {s.patient_id for s in slides}
-    empty = [s.slide_id for s in slides if s.label is None and s.patient_id not in fixed]
+    empty = [
+        s.slide_id for s in slides if s.label is None and not s.labels and s.patient_id not in fixed
+    ]
+    torn = {s.patient_id for s in slides if s.split == TEST} & {
+        s.patient_id for s in slides if s.split not in (None, TEST)
+    }
     wrong = [f"{s.slide_id} ({s.label!r})" for s in slides if s.label not in (None, *classes)]
     if empty:
         problems.append(f"slides without label: {', '.join(empty)}")
     if wrong:
         problems.append(f"slides whose label is not among {list(classes)}: {', '.join(wrong)}")
+    if torn:
+        problems.append(f"patients on both sides of the split: {', '.join(sorted(torn))}")
     if fixed - known:
         absent = ", ".join(sorted(fixed - known))
         problems.append(f"split.test_patients that have no slide: {absent}")
