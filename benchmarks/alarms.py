@@ -101,6 +101,12 @@ def ring(config: Config, changes: dict[str, Any], seed: int) -> dict[str, Any]:
     }
 
 
+def is_right(alarms: set[str], wanted: set[str]) -> bool:
+    """Whether the planted alarm rang, or for a clean cohort none."""
+    names = {alarm.partition(":")[0] for alarm in alarms}
+    return wanted <= names if wanted else not names
+
+
 def clopper_pearson(hits: int, trials: int) -> tuple[float, float]:
     """Exact 95 % interval of a share."""
     low = float(beta.ppf(0.025, hits, trials - hits + 1)) if hits else 0.0
@@ -117,8 +123,7 @@ def measure(seeds: int) -> list[dict[str, Any]]:
         for seed in range(seeds):
             start = time.perf_counter()
             found = ring(config, changes, seed)
-            names = {alarm.partition(":")[0] for alarm in found["alarms"]}
-            right = wanted <= names if wanted else not names
+            right = is_right(found["alarms"], wanted)
             row = {"plant": plant, "seed": seed, "wanted": " ".join(sorted(wanted)), **found}
             row |= {"alarms": " ".join(sorted(found["alarms"])), "right": int(right)}
             rows.append(row | {"seconds": time.perf_counter() - start})
