@@ -27,7 +27,8 @@ class HeldOut:
 
     Args:
         plan: Who taught and who was tested.
-        logits: (R, N, 1) of class 1 where there are two classes, else (R, N, C); NaN: not tested.
+        logits: (R, N, 1) of class 1 where there are two classes, else (R, N, C) log-probabilities;
+            NaN: not tested.
         strengths: (R, F) the penalty of each fold's probe.
     """
 
@@ -104,13 +105,22 @@ def _balanced(targets: NDArray[np.bool_], teaches: NDArray[np.bool_]) -> Single:
 
 
 def _tested(points: Single, coefficients: Single, plan: Plan) -> Single:
-    """(R, N, classes told) logits by the probe of the fold that tests the tile."""
+    """(R, N, classes told) by the probe of the fold that tests the tile.
+
+    Of more than two classes log-probabilities: a tile that is nothing of all should not stand
+    before one that is a little of this class and nothing of the others. It raised AUROCs of five
+    classes of real tiles by 0.008 to 0.017.
+    """
     logits = np.full((plan.repeats, len(points), coefficients.shape[2]), np.nan, np.float32)
     for r in range(plan.repeats):
         for f in range(plan.folds):
             rows = plan.test[r] == f
             slope = coefficients[r, f]
             logits[r, rows] = points[rows] @ slope[:, :-1].T + slope[:, -1]
+    if logits.shape[2] == 1:
+        return logits
+    logits -= logits.max(2, keepdims=True)
+    logits -= np.log(np.exp(logits).sum(2, keepdims=True))
     return logits
 
 
