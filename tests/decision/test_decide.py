@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from histotile.config import Config, Decide
+from histotile.decision.alarms import AlarmFiles
 from histotile.decision.decide import decide
 from histotile.decision.evidence import Evidence
-from histotile.decision.record import Alarm, Decision, read_decision
+from histotile.decision.record import Decision, read_decision
 from histotile.errors import HistotileError
 
 Make = Callable[..., Evidence]
@@ -23,7 +24,7 @@ SHALLOW = {"own": (1.5, 0.2)}  # the last stage has lost what the first one saw
 def run(config: Config, quick_settings: Decide) -> Run:
     def decided(evidence: Evidence, folds: Any = (), **train: Any) -> Decision:
         settings = config.train.model_copy(update=train)
-        return decide(evidence, quick_settings, settings, dict(folds), [])
+        return decide(evidence, quick_settings, settings, dict(folds), AlarmFiles())
 
     return decided
 
@@ -177,9 +178,10 @@ def test_decisions_repeat_but_for_time(make_evidence: Make, run: Run) -> None:
 def test_alarms_stand_in_the_record(
     make_evidence: Make, config: Config, quick_settings: Decide
 ) -> None:
-    alarm = Alarm(level="warning", name="colour", fact="colour tells it", remedy="look")
-    found = decide(make_evidence(12, 8), quick_settings, config.train, {}, [alarm])
-    assert found.alarms == [alarm]
+    evidence = make_evidence(40, 8, shows=lambda p, c: p % 2 == c)
+    leaky = replace(evidence, sites=evidence.labels)
+    found = decide(leaky, quick_settings, config.train, {}, AlarmFiles())
+    assert "site_label" in {alarm.name for alarm in found.alarms}
 
 
 def test_no_labelled_tile_is_an_error(make_evidence: Make, run: Run) -> None:

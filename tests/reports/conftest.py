@@ -244,6 +244,7 @@ DECISION: dict[str, Any] = {
     "has_patients": True,
     "strategy": "early_fixed",
     "stage": 2,
+    "early_stage": 2,
     "last_stage": 4,
     "table_strategy": "early_fixed",
     "forced": False,
@@ -304,10 +305,19 @@ DECISION: dict[str, Any] = {
         }
     ],
     "alarms": [],
+    "stop": True,
     "position": {"x": -1.2, "y": -0.8, "strategy": "early_fixed"},
     "cloud": [],
     "frequencies": {"fixed": 0.09, "early_fixed": 0.86, "finetune": 0.01, "init": 0.04},
-    "folds": [{"fold": "fold0", "strategy": "early_fixed", "stage": 2}],
+    "folds": [
+        {
+            "fold": "fold0",
+            "strategy": "early_fixed",
+            "stage": 2,
+            "table_strategy": "early_fixed",
+            "early_stage": 2,
+        }
+    ],
     "thresholds": {"size.small_neff": 100.0, "size.borderline": "small"},
     "notes": [],
     "seconds": 12.0,

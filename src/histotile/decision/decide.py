@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from histotile import __version__
+from histotile.decision.alarms import AlarmFiles, find_alarms
 from histotile.decision.budget import weigh_cells
 from histotile.decision.cloud import frequencies, place, resample_patients
 from histotile.decision.controls import measure
 from histotile.decision.flips import would_flip
 from histotile.decision.notes import take_notes
 from histotile.decision.record import (
-    Alarm,
     Decision,
     FoldDecision,
     Point,
@@ -42,7 +42,7 @@ def decide(
     settings: Decide,
     train: Train,
     folds: Mapping[str, Collection[int]],
-    alarms: Sequence[Alarm],
+    files: AlarmFiles,
 ) -> Decision:
     """The strategy for a cohort and for each of its folds, with all that speaks for it.
 
@@ -51,7 +51,7 @@ def decide(
         settings: Thresholds, resamples, seed.
         train: Recipes, and the strategy if it is not `auto`.
         folds: Name -> numbers of the patients who train or validate in that fold.
-        alarms: Leaks and shortcuts found.
+        files: What alarms need to know of the slides beyond the evidence.
 
     Raises:
         HistotileError: There is no labelled tile, or none in some fold.
@@ -64,14 +64,17 @@ def decide(
     choice = choose(size.counts_as, judgement.similarity)
     weights = resample_patients(evidence.counts, settings.bootstraps, settings.seed)
     cloud = place(groups, judgement, weights, settings)
+    controls = measure(evidence, settings, judgement)
+    similarity = judgement.similarity
     return Decision(
         **_identity(evidence),
-        **_training(evidence, size, judgement.similarity, choice, train),
+        **_training(evidence, size, similarity, choice, train),
         size=size,
-        similarity=judgement.similarity,
-        flips=would_flip(size, judgement.similarity, settings),
-        controls=measure(evidence, settings, judgement),
-        alarms=list(alarms),
+        similarity=similarity,
+        flips=would_flip(size, similarity, settings),
+        controls=controls,
+        alarms=find_alarms(evidence, files, controls, similarity, settings.alarms, settings.seed),
+        stop=settings.alarms.stop,
         position=_position(groups, judgement, settings, choice),
         cloud=cloud,
         frequencies=frequencies(cloud),
@@ -80,7 +83,7 @@ def decide(
             for name, patients in folds.items()
         ],
         thresholds=_thresholds(settings),
-        notes=take_notes(evidence, size, judgement.similarity, choice, train, settings),
+        notes=take_notes(evidence, size, similarity, choice, train, settings),
         seconds=round(time.perf_counter() - start, 2),
     )
 
@@ -90,8 +93,15 @@ def decide_fold(name: str, evidence: Evidence, settings: Decide, train: Train) -
     _check(evidence, f"fold {name}")
     size = measure_size(group_tiles(evidence), evidence.classes, settings.size)
     similarity = judge(evidence, settings, quick=True).similarity
-    strategy, stage = _settle(choose(size.counts_as, similarity), similarity, train)
-    return FoldDecision(fold=name, strategy=strategy, stage=stage)
+    choice = choose(size.counts_as, similarity)
+    strategy, stage = _settle(choice, similarity, train)
+    return FoldDecision(
+        fold=name,
+        strategy=strategy,
+        stage=stage,
+        table_strategy=choice.strategy,
+        early_stage=_early(choice, similarity),
+    )
 
 
 def _identity(evidence: Evidence) -> dict[str, Any]:
@@ -122,6 +132,7 @@ def _training(
     return {
         "strategy": strategy,
         "stage": stage,
+        "early_stage": _early(choice, similarity),
         "table_strategy": choice.strategy,
         "forced": train.strategy != "auto",
         "budget": budget,
@@ -136,6 +147,23 @@ def _settle(choice: Choice, similarity: Similarity, train: Train) -> tuple[Strat
     if train.strategy == "early_fixed":
         return "early_fixed", early_stage(similarity)
     return train.strategy, similarity.stages[-1].stage
+
+
+def _early(choice: Choice, similarity: Similarity) -> int:
+    """The stage early_fixed trains, chosen or not."""
+    return choice.stage if choice.strategy == "early_fixed" else early_stage(similarity)
+
+
+def _alarms(
+    evidence: Evidence,
+    files: AlarmFiles | None,
+    controls: Sequence[Control],
+    similarity: Similarity,
+    settings: Decide,
+) -> list[Alarm]:
+    if files is None:
+        return []
+    return find_alarms(evidence, files, controls, similarity, settings.alarms, settings.seed)
 
 
 def _position(groups: Groups, judgement: Judgement, settings: Decide, choice: Choice) -> Point:

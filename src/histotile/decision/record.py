@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from histotile.errors import HistotileError
+
 Strategy = Literal["fixed", "early_fixed", "finetune", "init"]
 STRATEGIES: tuple[Strategy, ...] = ("fixed", "early_fixed", "finetune", "init")
 
@@ -117,8 +119,10 @@ class FoldDecision(Entry):
     """The decision made from the training and validation patients of one fold alone."""
 
     fold: str
-    strategy: Strategy
-    stage: int
+    strategy: Strategy = Field(description="What is trained")
+    stage: int = Field(description="Stage under the head")
+    table_strategy: Strategy = Field(description="What the table says, if it was overruled")
+    early_stage: int = Field(description="Where early_fixed would cut")
 
 
 class Decision(Entry):
@@ -136,6 +140,7 @@ class Decision(Entry):
     has_patients: bool
     strategy: Strategy = Field(description="What is trained")
     stage: int = Field(description="Stage under the head; the last one unless early_fixed")
+    early_stage: int = Field(description="Where early_fixed would cut: the best but the last one")
     last_stage: int
     table_strategy: Strategy = Field(description="What the table says, if it was overruled")
     forced: bool
@@ -146,6 +151,7 @@ class Decision(Entry):
     flips: list[str] = Field(description="What would change the decision")
     controls: list[Control]
     alarms: list[Alarm]
+    stop: bool = Field(description="Whether an alarm that is an error stops training")
     position: Point
     cloud: list[Point] = Field(description="Positions over resampled patients")
     frequencies: dict[Strategy, float] = Field(description="Share of the cloud per cell")
@@ -153,6 +159,18 @@ class Decision(Entry):
     thresholds: dict[str, float | str]
     notes: list[str]
     seconds: float
+
+    def of_fold(self, fold: str) -> FoldDecision:
+        """The decision for a fold.
+
+        Raises:
+            HistotileError: It knows no such fold.
+        """
+        found = next((f for f in self.folds if f.fold == fold), None)
+        if found is None:
+            known = ", ".join(f.fold for f in self.folds) or "none"
+            raise HistotileError("decision", f"it knows no {fold} (but {known})", "decide again")
+        return found
 
 
 def read_decision(text: str) -> Decision:
