@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from histotile.decision.controls import measure
 from histotile.decision.flips import would_flip
 from histotile.decision.notes import take_notes
 from histotile.decision.record import (
+    Alarm,
+    Control,
     Decision,
     FoldDecision,
     Point,

@@ -54,36 +54,33 @@ def gather_evidence(
         HistotileError: A file is missing or broken; features and control are of different
             backbones.
     """
-    ruler = read_control(control)
+    against = read_control(control)
     slides = _teaching_slides(folds)
-    names = sorted(slides)
-    patient_ids = sorted({str(slides[name]["patient_id"]) for name in names})
-    site_names = sorted({str(slides[name]["site"] or "") for name in names})
-    found = [_read_slide(features, tiles, name, ruler, classes) for name in names]
+    names = list(slides)
+    patient_ids, patient_of = _number([slides[name]["patient_id"] for name in names])
+    site_names, site_of = _number([slides[name]["site"] or "" for name in names])
+    found = [_read_slide(features, tiles, name, against, classes) for name in names]
     sizes = [len(rows.kept) for rows in found]
-    patient_of = np.searchsorted(patient_ids, [str(slides[n]["patient_id"]) for n in names])
-    site_of = np.searchsorted(site_names, [str(slides[n]["site"] or "") for n in names])
     counts = np.zeros((len(patient_ids), len(classes)), np.int64)
     np.add.at(counts, patient_of, np.array([rows.counts for rows in found]))
     kept = np.concatenate([rows.kept for rows in found])
-    stages = range(len(ruler.stages))
     return Evidence(
         classes=classes,
-        stages=ruler.stages,
-        features=tuple(np.concatenate([r.features[k] for r in found]) for k in stages),
-        random=tuple(ruler.of_stage(stage.number)[kept] for stage in ruler.stages),
+        stages=against.stages,
+        features=tuple(map(np.concatenate, zip(*(rows.features for rows in found), strict=True))),
+        random=tuple(against.of_stage(stage.number)[kept] for stage in against.stages),
         labels=np.concatenate([rows.labels for rows in found]),
         patients=np.repeat(patient_of, sizes),
         sites=np.repeat(site_of, sizes) if site_names != [""] else None,
         slides=np.repeat(np.arange(len(names)), sizes),
         colour=np.concatenate([rows.colour for rows in found]),
-        bn=ruler.bn,
-        ruler=ruler.ruler,
-        domain=ruler.facts["domain"],
+        bn=against.bn,
+        ruler=against.ruler,
+        domain=against.facts["domain"],
         counts=counts,
         facts={
-            "backbone": _name(ruler.facts["backbone"]),
-            "backbone_id": ruler.facts["backbone_id"],
+            "backbone": _name(against.facts["backbone"]),
+            "backbone_id": against.facts["backbone_id"],
             "has_patients": has_patients,
             "patient_ids": patient_ids,
             "slide_ids": names,
@@ -104,8 +101,9 @@ def patients_of_folds(folds: Rows, evidence: Evidence) -> dict[str, set[int]]:
 
 
 def _teaching_slides(folds: Rows) -> dict[str, Mapping[str, Any]]:
-    """slide_id -> one of its rows, for slides that train or validate in some fold."""
-    found = {str(row["slide_id"]): row for row in folds if row["role"] in {"train", "val"}}
+    """slide_id -> one of its rows, for slides that train or validate in some fold; by name."""
+    rows = sorted(folds, key=lambda row: str(row["slide_id"]))
+    found = {str(row["slide_id"]): row for row in rows if row["role"] in {"train", "val"}}
     if not found:
         raise HistotileError("fold table", "no slide trains in any fold", "run `histotile split`")
     return found
@@ -152,6 +150,12 @@ def _check_backbone(
     if made_by != wanted or tuple(stages) != control.stages:
         fact = f"made by backbone {made_by}, the control by {wanted}"
         raise HistotileError(path, fact, "run `histotile embed` and `histotile control` again")
+
+
+def _number(names: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
+    """The different names in order, and each one's number among them."""
+    different, numbers = np.unique(np.array(names, np.str_), return_inverse=True)
+    return different.tolist(), numbers
 
 
 def _name(backbone: Mapping[str, Any]) -> str:
