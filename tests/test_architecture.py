@@ -13,12 +13,13 @@ import histotile
 from histotile.configfile import read_config, render, schema
 
 PACKAGE = Path(histotile.__file__).parent
-LEAVES = {"config", "tables", "cohort", "errors", "features"}
+LEAVES = {"config", "tables", "digests", "cohort", "errors", "features"}
 ALLOWED = {
     "config": {"errors"},
     "configfile": {"config", "errors", "tables"},
     "cohort": {"errors"},
     "tables": {"errors"},
+    "digests": {"errors"},
     "features": {"errors", "tables"},
     "errors": set(),
     "slides": LEAVES,

@@ -1,4 +1,4 @@
-"""Tables: footers, whole-or-nothing writing, and digests that follow the code."""
+"""Tables: footers and whole-or-nothing writing."""
 
 import json
 from pathlib import Path
@@ -59,58 +59,3 @@ def test_broken_tables_are_named(tmp_path: Path, content: bytes) -> None:
         tables.read_table(path)
     with pytest.raises(HistotileError, match=r"t\.parquet"):
         tables.read_footer(path)
-
-
-def test_digest_follows_the_modules_a_rule_reaches(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "histotile"
-    (package / "a").mkdir(parents=True)
-    (package / "config.py").write_text("x = 1\n")
-    (package / "a" / "__init__.py").write_text("")
-    (package / "a" / "far.py").write_text("x = 1\n")
-    (package / "a" / "near.py").write_text("def f():\n    from histotile.a.far import x\n")
-    (package / "a" / "apart.py").write_text("from histotile.config import x\n")
-    monkeypatch.setattr(tables, "__file__", str(package / "tables.py"))
-
-    def both() -> tuple[str, str]:
-        tables.digest.cache_clear()
-        return tables.digest("histotile.a.near"), tables.digest("histotile.a.apart")
-
-    near, apart = both()
-    (package / "a" / "far.py").write_text("x = 2\n")
-    near_after, apart_after = both()
-    assert near_after != near
-    assert apart_after == apart
-    (package / "a" / "templates").mkdir()
-    (package / "a" / "templates" / "page.html").write_text("<p>")
-    assert both()[0] != near_after
-    apart = both()[1]
-    (package / "config.py").write_text("x = 2\n")
-    assert both()[1] == apart
-    tables.digest.cache_clear()
-
-
-def test_digest_of_a_model_follows_its_weights(tmp_path: Path) -> None:
-    (tmp_path / "fold0").mkdir()
-    (tmp_path / "fold0" / "model.ckpt").write_bytes(b"1")
-    before = tables.digest_files(tmp_path)
-    (tmp_path / "fold0" / "curves.csv").write_text("noise")
-    assert tables.digest_files(tmp_path) == before
-    (tmp_path / "fold0" / "model.ckpt").write_bytes(b"2")
-    assert tables.digest_files(tmp_path) != before
-    with pytest.raises(HistotileError, match="no trained model"):
-        tables.digest_files(tmp_path / "empty")
-
-
-def test_digest_of_weights_follows_files_and_knows_hub_names(tmp_path: Path) -> None:
-    assert tables.digest_weights("imagenet") == tables.digest_weights("hf-hub:a/b") == ""
-    assert tables.digest_weights("shipped:natural") != tables.digest_weights("shipped:histology")
-    weights = tmp_path / "model.safetensors"
-    weights.write_bytes(b"1")
-    before = tables.digest_weights(f"local-dir:{tmp_path}")
-    assert before == tables.digest_weights(str(weights))
-    weights.write_bytes(b"2")
-    assert tables.digest_weights(f"local-dir:{tmp_path}") != before
-    with pytest.raises(HistotileError, match="no trained model"):
-        tables.digest_weights(str(tmp_path / "lost.pth"))

@@ -8,7 +8,7 @@ from histotile.cohort import read_cohort
 from histotile.config import Config
 from histotile.configfile import validate
 from histotile.errors import HistotileError
-from histotile.tables import digest, digest_files, digest_weights
+from histotile.digests import digest, digest_files, digest_weights
 from histotile.tiles.listing import holds_images, list_images
 
 

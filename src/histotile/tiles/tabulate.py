@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from histotile import tables
 from histotile.config import Quality, Tile
+from histotile.digests import digest
 from histotile.errors import HistotileError
 from histotile.slides import quality
 from histotile.slides.inspection import Inspection
@@ -207,7 +208,7 @@ def _facts(inspection: Inspection, truth: SlideTruth, settings: Tile) -> dict[st
         "counts": _counts(0, [], [], truth, settings),
         "verdict": inspection.verdict,
         "reason": inspection.reason,
-        "code": tables.digest(__name__),
+        "code": digest(__name__),
     }
 
 

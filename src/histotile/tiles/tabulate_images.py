@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from histotile import tables
 from histotile.config import Tile
+from histotile.digests import digest
 from histotile.errors import HistotileError
 from histotile.slides.pixels import UnreadableTile
 from histotile.slides.triage import LEDGER
@@ -115,7 +116,7 @@ def _facts(
         "settings": settings.model_dump(mode="json"),
         "verdict": "ok",
         "reason": None,
-        "code": tables.digest(__name__),
+        "code": digest(__name__),
     }
 
 

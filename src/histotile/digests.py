@@ -1,0 +1,105 @@
+"""Digests of code and weights: rules carry them as parameters and run again when they change."""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from histotile.errors import HistotileError
+
+
+@cache
+def digest(*modules: str) -> str:
+    """12 hex digits that change when the code of these modules changes.
+
+    Covers every module of ours they import, however deep, and the templates beside them, except
+    the leaves config, tables, cohort and errors, which hold names rather than computation.
+    Snakemake does not notice an edit in an imported module; rules carry this as a parameter
+    instead.
+    """
+    hasher = hashlib.sha256()
+    found = sorted(_reachable(modules))
+    for name in found:
+        hasher.update(name.encode() + _source(name))
+    folders = {path.parent for path in map(_path, found) if path}
+    for template in sorted(t for folder in folders for t in folder.glob("templates/*")):
+        hasher.update(template.name.encode() + template.read_bytes())
+    return hasher.hexdigest()[:12]
+
+
+_LEAVES = {
+    f"histotile.{leaf}"
+    for leaf in ("config", "configfile", "tables", "digests", "cohort", "errors")
+}
+
+
+def _reachable(modules: tuple[str, ...]) -> set[str]:
+    found: set[str] = set()
+    todo = list(modules)
+    while todo:
+        name = todo.pop()
+        path = _path(name)
+        if name not in found and name not in _LEAVES and path is not None:
+            found.add(name)
+            todo += _imports(path, path.stat().st_mtime_ns)
+    return found
+
+
+@cache
+def _imports(path: Path, _version: int) -> list[str]:
+    """Names of ours that a module imports, at its top or inside a function."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("histotile"):
+            names += [str(node.module), *(f"{node.module}.{a.name}" for a in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [a.name for a in node.names if a.name.startswith("histotile")]
+    return names
+
+
+def _path(module: str) -> Path | None:
+    base = Path(__file__).parent.joinpath(*module.split(".")[1:])
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((p for p in candidates if p.is_file()), None)
+
+
+def _source(module: str) -> bytes:
+    path = _path(module)
+    return path.read_bytes() if path else b""
+
+
+def digest_files(folder: Path) -> str:
+    """12 hex digits that change when a model or weights in this file or folder change.
+
+    Raises:
+        HistotileError: There is no model.
+    """
+    kinds = ("*.ckpt", "*.safetensors", "*.bin", "*.pth")
+    found = (
+        [folder]
+        if folder.is_file()
+        else sorted(p for k in kinds for p in folder.rglob(k) if p.parent.name != "checkpoints")
+    )
+    if not found:
+        raise HistotileError(folder, "no trained model here", "train first, or mend the path")
+    hasher = hashlib.sha256()
+    for path in found:
+        hasher.update(hashlib.sha256(path.read_bytes()).digest())
+    return hasher.hexdigest()[:12]
+
+
+def digest_weights(weights: str) -> str:
+    """12 hex digits that change with a backbone's weights where they are files on this machine.
+
+    Args:
+        weights: The setting `backbone.weights`; names on the hub and `none` give "".
+
+    Raises:
+        HistotileError: The file or folder is not there.
+    """
+    shipped = Path(__file__).parent / "models" / "backbones_shipped"
+    scheme, colon, name = weights.partition(":")
+    if weights in {"imagenet", "none"} or scheme == "hf-hub":
+        return ""
+    places = {"shipped": shipped / name, "local-dir": Path(name)}
+    return digest_files(places.get(scheme, Path(weights)) if colon else Path(weights))
