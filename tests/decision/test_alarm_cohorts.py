@@ -1,4 +1,4 @@
-"""Alarms on cohorts with and without planted leaks: two of each; benchmarks/alarms.py has twenty."""
+"""Alarms on cohorts with planted leaks and without: two each; benchmarks/alarms.py has twenty."""
 
 import importlib.util
 from pathlib import Path

@@ -94,6 +94,28 @@ def test_paths_count_from_the_working_directory(
     assert paths == ["demo/slides/slide_001.svs", "demo/slides/slide_002.tiff"]
 
 
+def test_planted_copies_open_as_slides_that_look_the_same(tmp_path: Path) -> None:
+    changes = {"duplicate_slides": 0.5, "flavour": "svs", "side_px": 768, "sites": 1}
+    synthesize_cohort(tmp_path, small().model_copy(update=changes))
+    slides = read_cohort(tmp_path / "slides.csv").slides
+    pictures = []
+    for slide in slides:
+        with openslide.OpenSlide(slide.path) as opened:
+            window = opened.read_region((0, 0), 0, (768, 768)).convert("RGB")
+            pictures.append(np.asarray(window).astype(int))
+    alike = [
+        (slides[a], slides[b])
+        for a in range(4)
+        for b in range(a)
+        if abs(pictures[a] - pictures[b]).mean() < 6
+    ]
+    assert len(alike) == 2
+    for first, second in alike:
+        assert first.patient_id != second.patient_id and first.label == second.label
+        assert {first.path.suffix, second.path.suffix} == {".svs", ".tiff"}
+        assert (first.annotation is None) == (second.annotation is None)
+
+
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
