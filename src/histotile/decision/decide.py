@@ -44,7 +44,7 @@ def decide(
     settings: Decide,
     train: Train,
     folds: Mapping[str, Collection[int]],
-    files: AlarmFiles,
+    files: AlarmFiles | None,
 ) -> Decision:
     """The strategy for a cohort and for each of its folds, with all that speaks for it.
 
@@ -53,7 +53,7 @@ def decide(
         settings: Thresholds, resamples, seed.
         train: Recipes, and the strategy if it is not `auto`.
         folds: Name -> numbers of the patients who train or validate in that fold.
-        files: What alarms need to know of the slides beyond the evidence.
+        files: What alarms need to know of the slides beyond the evidence; None: none are sought.
 
     Raises:
         HistotileError: There is no labelled tile, or none in some fold.
@@ -75,7 +75,7 @@ def decide(
         similarity=similarity,
         flips=would_flip(size, similarity, settings),
         controls=controls,
-        alarms=find_alarms(evidence, files, controls, similarity, settings.alarms, settings.seed),
+        alarms=_alarms(evidence, files, controls, similarity, settings),
         stop=settings.alarms.stop,
         position=_position(groups, judgement, settings, choice),
         cloud=cloud,
@@ -102,7 +102,7 @@ def decide_fold(name: str, evidence: Evidence, settings: Decide, train: Train) -
         strategy=strategy,
         stage=stage,
         table_strategy=choice.strategy,
-        early_stage=_early(choice, similarity),
+        early_stage=early_stage(similarity),
     )
 
 
@@ -128,13 +128,13 @@ def _training(
 ) -> dict[str, Any]:
     """The strategy, and what it means for the weights."""
     strategy, stage = _settle(choice, similarity, train)
-    early = stage if strategy == "early_fixed" else early_stage(similarity)
+    early = early_stage(similarity)
     budget = weigh_cells(size, evidence.stages, early, train.early_fixed, strategy)
     (chosen,) = (b for b in budget if b.chosen)
     return {
         "strategy": strategy,
         "stage": stage,
-        "early_stage": _early(choice, similarity),
+        "early_stage": early,
         "table_strategy": choice.strategy,
         "forced": train.strategy != "auto",
         "budget": budget,
@@ -149,11 +149,6 @@ def _settle(choice: Choice, similarity: Similarity, train: Train) -> tuple[Strat
     if train.strategy == "early_fixed":
         return "early_fixed", early_stage(similarity)
     return train.strategy, similarity.stages[-1].stage
-
-
-def _early(choice: Choice, similarity: Similarity) -> int:
-    """The stage early_fixed trains, chosen or not."""
-    return choice.stage if choice.strategy == "early_fixed" else early_stage(similarity)
 
 
 def _alarms(

@@ -46,8 +46,11 @@ def choose(counts_as: str, similarity: Similarity) -> Choice:
 
 def early_stage(similarity: Similarity) -> int:
     """Where `early_fixed` cuts: the best stage before the last one; the last one if it is alone."""
-    early = similarity.stages[:-1] or similarity.stages
-    return max(early, key=lambda s: s.score.value if np.isfinite(s.score.value) else -1).stage
+    last = similarity.stages[-1].stage
+    if similarity.best_stage != last or len(similarity.stages) == 1:
+        return similarity.best_stage
+    scores = {s.stage: s.score.value for s in similarity.stages[:-1]}
+    return max(scores, key=lambda stage: (scores[stage], stage))
 
 
 def horizontal(small: Floats, large: Floats) -> Floats:
