@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from histotile.decision import auroc, probe
@@ -29,27 +30,28 @@ def test_fits_are_those_of_scikit_learn(classes: int, width: int, signal: float)
     features, labels, _ = drawn(600, width, classes, signal, 1)
     points = probe.components(features, 0)
     targets = np.stack([labels == c for c in auroc.judged_classes(classes)])
-    teaches = np.arange(600) % 5 > 0
-    weights = probe._balanced(targets, np.broadcast_to(teaches, targets.shape))
-    for strength, found in zip(
-        probe.STRENGTHS, fit_path(points, targets, weights, probe.STRENGTHS), strict=True
-    ):
-        for target, slope in zip(targets, found, strict=True):
+    teaches = np.stack([np.arange(600) % 5 > 0, np.arange(600) % 3 > 0])
+    weights = probe.balanced(labels, classes, teaches)
+    paths = fit_path(points, targets, weights, probe.STRENGTHS)
+    for strength, found in zip(probe.STRENGTHS, paths, strict=True):
+        for rows, slopes in zip(teaches, found, strict=True):
             model = LogisticRegression(
-                C=1 / (strength * teaches.sum()), class_weight="balanced", tol=1e-9, max_iter=9999
-            ).fit(points[teaches].astype(float), target[teaches])
-            wanted = model.predict_proba(points.astype(float))[:, 1]
-            logits = points.astype(float) @ slope[:-1] + slope[-1]
-            np.testing.assert_allclose(1 / (1 + np.exp(-logits)), wanted, atol=1e-3)
+                C=1 / (strength * rows.sum()), class_weight="balanced", tol=1e-9, max_iter=9999
+            ).fit(points[rows].astype(float), labels[rows])
+            wanted = model.predict_proba(points.astype(float))
+            logits = points.astype(float) @ slopes[:, :-1].T + slopes[:, -1]
+            if classes == 2:
+                logits = np.hstack([np.zeros_like(logits), logits])
+            np.testing.assert_allclose(softmax(logits, axis=1), wanted, atol=1e-3)
 
 
 def test_a_separable_and_an_empty_task_end(recwarn: pytest.WarningsRecorder) -> None:
     points = np.linspace(-1, 1, 40, dtype=np.float32)[:, None]
-    targets = np.stack([points[:, 0] > 0, np.zeros(40, bool)])
-    weights = np.full((2, 40), 1 / 40, np.float32)
+    targets = points.T > 0
+    weights = np.stack([np.full(40, 1 / 40), (points[:, 0] > 0) / 20]).astype(np.float32)
     for found in fit_path(points, targets, weights, (1.0, 1e-4)):
         assert np.isfinite(found).all()
-    assert found[0, 0] > 5
+    assert found[0, 0, 0] > 5
     assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning)]
 
 
