@@ -9,8 +9,8 @@ import pytest
 from histotile import tables
 from histotile.cli import cli
 
-STAGES = """synthesize inspect triage mask tile split embed train predict aggregate evaluate heatmap
-report export apply pretrain"""
+STAGES = """synthesize inspect triage mask tile collect tile-images split embed train predict aggregate
+evaluate heatmap report export apply pretrain"""
 
 
 def run(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -47,14 +47,6 @@ TILES = pa.schema(
 )
 COLOUR = ("mean_r", "mean_g", "mean_b", "sd_r", "sd_g", "sd_b")
 
-IMAGES = pa.schema(  # the listing of a cohort of ready-made tiles
-    [
-        ("slide_id", pa.string()),  # the group, which stands where a slide stands
-        ("file", pa.string()),
-        ("label", pa.string()),
-    ]
-)
-
 FOLDS = pa.schema(
     [
         ("fold", pa.int32()),

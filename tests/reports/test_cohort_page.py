@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -6,6 +7,8 @@ import pytest
 
 from histotile.reports.cohort_page import list_quarantined, render_cohort_page, tally
 from histotile.reports.facts import CohortFacts, SlideFacts, summarise_slide
+from histotile.reports.remarks import list_remarks
+from histotile.reports.summary import summary_lines
 
 Read = Callable[[str], Any]
 Cohort = Callable[..., CohortFacts]
@@ -132,3 +135,39 @@ def test_slides_standing_in_for_patients_are_not_counted_as_patients(
     slides = [summarise_slide(make_slide(name, patient_id=name)) for name in ("a", "b")]
     assert tally(make_cohort(slides=slides, has_patients=False)).patients == 0
     assert tally(make_cohort(slides=slides, has_patients=True)).patients == 2
+
+
+def test_groups_of_images_have_rows_without_pictures_and_pages(
+    make_slide: Slide, make_cohort: Cohort, read: Read
+) -> None:
+    counts = {"grid": 12, "no_tissue": 0, "tiles": 12, "excluded": {"unreadable": 1}}
+    counts |= {"labels": {"healthy": 5, "lesion": 7, "none": 0}, "resized": 12, "cropped": 2}
+    made = make_slide(
+        "p1", patient_id="p1", label=None, score=None, heatmap=None, mask_overlay=None
+    )
+    group = summarise_slide(replace(made, tiles={"counts": counts}))
+    ledger = [{"slide_id": "p1", "verdict": "ok", "reason": "1 image is unreadable: a.png"}]
+    facts = make_cohort(
+        slides=[group],
+        ledger=ledger,
+        labels_source="image",
+        has_patients=False,
+        warnings=["Patients are unknown: no group.", *list_remarks([group], ledger)],
+    )
+    page = read(render_cohort_page(facts))
+    for words in (
+        "1 group from 1 site: 1 ok, 0 quarantined; 11 tiles used.",
+        "Patients unknown: leakage between tiles of one patient cannot be excluded.",
+        "healthy 5, lesion 7",
+        "12 of 12 images were resized to tile_px",
+        "2 images were not square",
+        "Group p1: 1 image is unreadable: a.png.",
+        "the tiles were ready-made",
+    ):
+        assert words in page.text
+    assert page.text.count("Patients") == 1
+    assert not [link for link in page.values("href") if link.startswith("slides/")]
+    assert not {"Slides", "Picture"} & set(page.text.split())
+    lines = "\n".join(summary_lines(facts))
+    assert "Groups: 1 ok, 0 quarantined" in lines
+    assert "11 used of 12 images" in lines

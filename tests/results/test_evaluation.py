@@ -195,3 +195,40 @@ def test_poor_calls_of_good_ranks_are_told_once(make_cohort: Callable[..., Cohor
 
 def test_same_seed_same_numbers(make_cohort: Callable[..., Cohort]) -> None:
     assert run(make_cohort()).metrics == run(make_cohort()).metrics
+
+
+def of_images(cohort: Cohort, mixed: Callable[[int], bool]) -> Cohort:
+    """The cohort as groups of ready-made tiles; those chosen hold several classes: no label."""
+    slides, folds = cohort
+    groups = [
+        replace(
+            t, labels_source="image", slide=replace(t.slide, label=None) if mixed(n) else t.slide
+        )
+        for n, t in enumerate(slides)
+    ]
+    return groups, folds
+
+
+def test_groups_of_several_classes_are_measured_by_their_tiles_alone(
+    make_cohort: Callable[..., Cohort],
+) -> None:
+    usual = run(make_cohort())
+    found = run(of_images(make_cohort(), lambda _: True), has_patients=False)
+    json.dumps(found.summary, allow_nan=False)
+    assert set(found.metrics["level"]) == set(found.confusion["level"]) == {"tile"}
+    same = ("tile", "network", "mean", "auroc")
+    assert row(found, *same)["value"] == row(usual, *same)["value"]
+    assert row(found, *same)["lower"] is not None
+    warnings = " ".join(found.summary["warnings"])
+    assert "24 groups" in warnings
+    assert "with tiles of several classes, hence measured at tile level only" in warnings
+    assert "Patients are unknown" in warnings
+    assert "slide" not in warnings.replace("slides of", "")
+
+
+def test_groups_of_one_class_are_measured_as_slides_are(
+    make_cohort: Callable[..., Cohort],
+) -> None:
+    found = run(of_images(make_cohort(), lambda n: n < 4))
+    assert row(found, "slide", "network", "mean", "auroc")["n"] == 20
+    assert "4 groups" in " ".join(found.summary["warnings"])

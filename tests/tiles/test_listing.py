@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from histotile.cohort import cohort_csv, read_cohort
 from histotile.errors import HistotileError
 from histotile.tiles.dealing import deal
-from histotile.tiles.listing import holds_images, list_images
+from histotile.tiles.listing import holds_images, list_group, list_images
 
 CLASSES = ("healthy", "tumour")
 
@@ -39,6 +39,31 @@ def test_groups_lie_below_or_above_classes(tmp_path: Path, layout: str) -> None:
     assert [s.label for s in found.cohort.slides] == [None, "healthy", "tumour"]
     assert len(found.images) == 8
     assert all(Path(image.file).is_file() for image in found.images)
+
+
+def assert_groups_are_listed_alone(path: Path) -> None:
+    """list_group gives what list_images gives, group by group."""
+    found = list_images(path, CLASSES)
+    for group in found.digests:
+        expected = [(i.file, i.label) for i in found.images if i.group == group]
+        assert [(i.file, i.label) for i in list_group(path, CLASSES, group)] == expected
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "{label}/{group}/{n}.png",
+        "{group}/{label}/{n}.png",
+        "test/{group}/{label}/40x/{n}.png",
+        "train/{label}/{group}/40x/{n}.png",
+        "{label}/{n}.png",
+    ],
+)
+def test_one_group_is_listed_as_among_all(tmp_path: Path, layout: str) -> None:
+    for group in ("p1", "p2", "test"):
+        for label in CLASSES:
+            touch(tmp_path, *(layout.format(group=group, label=label, n=n) for n in range(3)))
+    assert_groups_are_listed_alone(tmp_path)
 
 
 def test_folders_named_as_splits_are_splits(tmp_path: Path) -> None:
@@ -71,6 +96,7 @@ def test_csv_says_group_site_and_split(tmp_path: Path) -> None:
     one, two = list_images(path, CLASSES).cohort.slides
     assert (one.patient_id, one.site, one.label, one.labels) == ("p 1", "north", None, CLASSES)
     assert (two.label, two.split, two.site) == ("tumour", "test", None)
+    assert_groups_are_listed_alone(path)
 
 
 def test_the_cohort_of_groups_survives_its_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,38 @@ def test_rows_that_cannot_be_used_are_all_named() -> None:
 def test_large_cohorts_take_seconds() -> None:
     slides = cohort(1000)
     assert_sound(make_folds(slides, split(folds=5), CLASSES, True), 5)
+
+
+def group(number: int, labels: tuple[str, ...], side: str | None = None) -> CohortSlide:
+    """A group of ready-made tiles."""
+    name = f"g{number:02}"
+    label = labels[0] if len(labels) == 1 else None
+    return CohortSlide(name, name, Path(f"{name}.png"), label, labels=labels, split=side)
+
+
+def test_groups_of_tiles_count_for_every_class_they_hold() -> None:
+    mixed = [group(n, CLASSES[:2]) for n in range(9)]
+    columns = make_folds(mixed, split(), CLASSES[:2], True)
+    assert_sound(columns, 3)
+    assert set(columns["label"]) == {None}
+    rare = [*mixed, *(group(n, ("necrosis",)) for n in range(9, 13))]
+    columns = make_folds(rare, split(folds=2), CLASSES, True)
+    rows = list(zip(columns["slide_id"], columns["fold"], columns["role"], strict=True))
+    for fold in range(2):  # the rare class is taught, watched and tested in both
+        assert {r for s, f, r in rows if f == fold and s >= "g09"} == {"train", "val", "test"}
+    with pytest.raises(HistotileError, match=r"class 'necrosis' has 2 groups of tiles"):
+        make_folds(rare[:-2], split(), CLASSES, False)
+
+
+def test_the_sources_own_test_set_is_tested_in_every_fold() -> None:
+    slides = [group(n, CLASSES[:2], "test" if n < 3 else "train") for n in range(12)]
+    columns = make_folds(slides, split(), CLASSES[:2], True)
+    assert_sound(columns, 3, frozenset({"g00", "g01", "g02"}))
+
+
+def test_a_patient_on_both_sides_of_the_split_is_named() -> None:
+    slides = cohort(12)
+    slides[0] = replace(slides[0], split="test")
+    slides[1] = replace(slides[1], split="train")
+    with pytest.raises(HistotileError, match="both sides of the split: p000"):
+        make_folds(slides, split(), CLASSES, True)

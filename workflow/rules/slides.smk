@@ -8,7 +8,7 @@ OUTPUTS
     <results>/mask/{slide_id}.png, <results>/tile/{slide_id}.parquet
 STEPS
     inspect -> triage (whole cohort) -> mask -> tile
-    ready-made tiles: collect (whole cohort) -> tile_images -> triage
+    ready-made tiles: tile_images -> triage (whole cohort); collect lists the groups
 """
 
 if LISTING:
@@ -125,8 +125,7 @@ rule collect:
     input:
         [] if Path(CONFIG.cohort).is_dir() else CONFIG.cohort,
     output:
-        cohort="<results>/collect/slides.csv",
-        images="<results>/collect/images.parquet",
+        "<results>/collect/slides.csv",
     log:
         "<logs>/collect.log",
     localrule: True
@@ -137,13 +136,13 @@ rule collect:
         code=digest("histotile.tiles.listing"),
     shell:
         "histotile collect {params.cohort:q} --classes {params.classes:q}"
-        " --output {output.cohort:q} --images {output.images:q} > {log:q} 2>&1"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule tile_images:
     """Table the ready-made tiles of group {wildcards.slide_id}."""
-    input:
-        ancient("<results>/collect/images.parquet"),
+
+    # The images are no inputs: thousands of them would slow each start. Their digest is a param.
     output:
         "<results>/tile/{slide_id}.parquet",
     log:
@@ -152,10 +151,11 @@ rule tile_images:
         "<benchmarks>/tile/{slide_id}.tsv"
     threads: 1
     params:
+        cohort=CONFIG.cohort,
         images=lambda wildcards: LISTING.digests[wildcards.slide_id],
         classes=CLASSES,
         settings=settings("tile"),
         code=digest("histotile.tiles.tabulate_images"),
     shell:
-        "histotile tile-images {input:q} {wildcards.slide_id:q} --classes {params.classes:q}"
+        "histotile tile-images {params.cohort:q} {wildcards.slide_id:q} --classes {params.classes:q}"
         " --threads {threads} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from histotile.cli.options import (
-    FILE,
     PATH,
     Progress,
     classes_option,
@@ -14,26 +13,20 @@ from histotile.cli.options import (
     verb,
 )
 from histotile.config import Tile
+from histotile.errors import HistotileError
 
 
 @verb()
 @click.argument("cohort", type=PATH)
 @output_option("Cohort file: one row per group of images.")
-@click.option("--images", type=PATH, required=True, help="Table of the images to write.")
 @classes_option
-def collect(cohort: Path, output: Path, images: Path, classes: tuple[str, ...]) -> None:
+def collect(cohort: Path, output: Path, classes: tuple[str, ...]) -> None:
     """List the labelled images of COHORT: a folder per class, or a CSV of path and label."""
     from histotile import tables
     from histotile.cohort import cohort_csv
     from histotile.tiles.listing import list_images
 
     found = list_images(cohort, classes)
-    columns = {
-        "slide_id": [image.group for image in found.images],
-        "file": [image.file for image in found.images],
-        "label": [image.label for image in found.images],
-    }
-    tables.write_table(images, columns, tables.IMAGES, {"cohort": str(cohort)})
     tables.write_text(output, cohort_csv(found.cohort))
     click.echo(f"{len(found.images)} images in {len(found.cohort.slides)} groups")
     if not found.cohort.has_patients:
@@ -41,24 +34,28 @@ def collect(cohort: Path, output: Path, images: Path, classes: tuple[str, ...]) 
 
 
 @verb("tile")
-@click.argument("images", type=FILE)
+@click.argument("cohort", type=PATH)
 @click.argument("group")
 @output_option("Parquet table of tiles: the files, never pixels.")
 @threads_option
 @classes_option
 def tile_images(
-    images: Path,
+    cohort: Path,
     group: str,
     output: Path,
     threads: int,
     classes: tuple[str, ...],
     settings: Tile,
 ) -> None:
-    """Table the images of GROUP (IMAGES is what `collect` wrote): how good, with what label."""
+    """Table the labelled images of a GROUP of COHORT (see `collect`): how good, what label."""
     from histotile import tables
+    from histotile.tiles.listing import list_group
     from histotile.tiles.tabulate_images import tabulate_images
 
     progress = Progress(f"tile {group}", "images")
+    images = list_group(cohort, classes, group)
+    if not images:
+        raise HistotileError(cohort, f"no image of group {group!r}", "see what `collect` lists")
     columns, footer = tabulate_images(images, group, classes, settings, threads, progress)
     tables.write_table(output, columns, tables.TILES, footer)
     click.echo(f"{group}: {footer['counts']}")

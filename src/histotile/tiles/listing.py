@@ -2,38 +2,21 @@
 
 import csv
 import hashlib
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
 
 from histotile.cohort import TEST, Cohort, CohortSlide, is_file_name
 from histotile.errors import HistotileError
 from histotile.tiles.dealing import deal
+from histotile.tiles.folders import SUFFIXES, TileImage, place, side, stamp, walk
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 REQUIRED = ("path", "label")
 OPTIONAL = ("group", "site", "split")
-SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 _NAMED = 20
-
-
-class TileImage(NamedTuple):
-    """One ready-made tile: its file, class, and what is known of where it comes from.
-
-    `group` is empty where unknown; `stamp` changes with the file (its size and time).
-    """
-
-    file: str
-    label: str
-    group: str
-    site: str | None
-    split: str | None
-    stamp: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -96,21 +79,22 @@ def list_images(path: Path, classes: Sequence[str]) -> Listing:
     return Listing(images, Cohort(tuple(slides), has_patients))
 
 
+def list_group(path: Path, classes: Sequence[str], group: str) -> list[TileImage]:
+    """The images of one group, as `list_images` lists them, without a look at the other groups.
+
+    Where groups are dealt, all images must be listed.
+    """
+    if path.is_dir():
+        entries = list(walk(str(path), (), group, classes))
+        found, _ = place(entries, classes)
+    else:
+        found = [_of_row(row, (0, 0)) for row in _rows(path) if row.get("group") == group]
+    own = sorted(image for image in found if image.group == group)
+    return own or [i for i in list_images(path, classes).images if i.group == group]
+
+
 def _of_folder(path: Path, classes: Sequence[str]) -> list[TileImage]:
-    entries = list(_walk(str(path), ()))
-    tops = {parts[0] for parts, _ in entries if parts}
-    has_splits = bool(tops) and {top.casefold() for top in tops} <= set(SPLITS) - set(classes)
-    found, strange = [], Counter[str]()
-    for parts, entry in entries:
-        split, rest = (parts[0], parts[1:]) if has_splits else (None, parts)
-        if rest and rest[0] in classes:
-            label, group = rest[0], rest[1] if len(rest) > 1 else ""
-        elif len(rest) > 1 and rest[1] in classes:
-            group, label = rest[:2]
-        else:
-            strange["/".join(rest[:2]) or "(the folder itself)"] += 1
-            continue
-        found.append(TileImage(entry.path, label, group, None, _split(split), _stamp(entry.stat())))
+    found, strange = place(list(walk(str(path), ())), classes)
     if strange or not found:
         seen = ", ".join(f"{name} ({n})" for name, n in strange.most_common(_NAMED))
         raise HistotileError(
@@ -123,28 +107,18 @@ def _of_folder(path: Path, classes: Sequence[str]) -> list[TileImage]:
     return found
 
 
-def _walk(
-    folder: str, parts: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], "os.DirEntry[str]"]]:
-    """The images below a folder with the names of the folders they are in; hidden ones left out."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith((".", "__MACOSX")):
-                continue
-            if entry.is_dir():
-                yield from _walk(entry.path, (*parts, entry.name))
-            elif entry.name.lower().endswith(SUFFIXES):
-                yield parts, entry
-
-
-def _of_table(path: Path, classes: Sequence[str]) -> list[TileImage]:
+def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8-sig") as handle:
         reader = csv.DictReader(handle)
         unknown = [c for c in reader.fieldnames or () if c not in REQUIRED + OPTIONAL]
         if unknown:
             remedy = f"use {', '.join(REQUIRED)} and, optionally, {', '.join(OPTIONAL)}"
             raise HistotileError(path, f"unknown column(s) {', '.join(unknown)}", remedy)
-        rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
+        return [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
+
+
+def _of_table(path: Path, classes: Sequence[str]) -> list[TileImage]:
+    rows = _rows(path)
     problems = [f"row {n}: path is empty" for n, row in enumerate(rows, 2) if not row["path"]]
     counts = Counter(row["path"] for row in rows)
     problems += [f"{file!r} is listed {n} times" for file, n in counts.items() if file and n > 1]
@@ -160,17 +134,12 @@ def _of_table(path: Path, classes: Sequence[str]) -> list[TileImage]:
     if problems or not rows:
         remedy = f"mend these rows; relative paths count from {Path.cwd()}"
         raise HistotileError(path, _some(problems, "; ") or "it lists no image", remedy)
-    return [
-        TileImage(
-            row["path"],
-            row["label"],
-            row.get("group") or "",
-            row.get("site") or None,
-            _split(row.get("split")),
-            stamps[row["path"]] or (0, 0),
-        )
-        for row in rows
-    ]
+    return [_of_row(row, stamps[row["path"]] or (0, 0)) for row in rows]
+
+
+def _of_row(row: Mapping[str, str], stamp: tuple[int, int]) -> TileImage:
+    site, split = row.get("site") or None, side(row.get("split"))
+    return TileImage(row["path"], row["label"], row.get("group") or "", site, split, stamp)
 
 
 def _check(path: Path, images: Sequence[TileImage], classes: Sequence[str]) -> None:
@@ -208,23 +177,13 @@ def _slide(
     )
 
 
-def _split(name: str | None) -> str | None:
-    """The side a source has put an image on; all names of the test set become one."""
-    name = (name or "").casefold()
-    return TEST if name.startswith(TEST) else name or None
-
-
 def _digest(data: object) -> str:
     return hashlib.sha256(repr(data).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
-def _stamp(facts: os.stat_result) -> tuple[int, int]:
-    return facts.st_size, facts.st_mtime_ns
-
-
 def _stamp_of(file: str) -> tuple[int, int] | None:
     try:
-        return _stamp(Path(file).stat())
+        return stamp(Path(file).stat())
     except OSError:
         return None
 

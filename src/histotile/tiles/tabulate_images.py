@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from histotile import tables
@@ -19,6 +18,7 @@ from histotile.digests import digest
 from histotile.errors import HistotileError
 from histotile.slides.pixels import UnreadableTile
 from histotile.slides.triage import LEDGER
+from histotile.tiles.folders import TileImage
 from histotile.tiles.images import checksum, decode, fit, read_bytes
 from histotile.tiles.source import IMAGES
 from histotile.tiles.tabulate import UNREADABLE, Progress, make_columns, mark_tiles, measure_tiles
@@ -28,7 +28,7 @@ Copy = tuple[str, str, str]  # group, label, file
 
 
 def tabulate_images(
-    listing: Path,
+    images: Sequence[TileImage],
     group: str,
     classes: Sequence[str],
     settings: Tile,
@@ -42,16 +42,15 @@ def tabulate_images(
     Images that cannot be read stay in the table, excluded, and are logged with their names.
 
     Args:
-        listing: Table of `tables.IMAGES`.
-        group: Which rows of it.
+        images: The images of the group, from `list_group`.
+        group: Its name.
         classes: Names in order.
         settings: The tile section of the config.
         threads: Reader threads.
         progress: Called with tiles done and tiles in total.
     """
-    rows = tables.read_table(listing)
-    rows = rows.filter(pc.equal(rows["slide_id"], group))
-    files, labels = rows["file"].to_pylist(), rows["label"].to_pylist()
+    files = [image.file for image in images]
+    labels: list[str | None] = [image.label for image in images]
     sums: list[str | None] = [None] * len(files)
     sizes: dict[int, tuple[int, int]] = {}
 
@@ -77,7 +76,7 @@ def tabulate_images(
 
 
 def _counts(
-    labels: Sequence[str],
+    labels: Sequence[str | None],
     excluded: Sequence[str | None],
     sizes: Sequence[tuple[int, int]],
     classes: Sequence[str],
