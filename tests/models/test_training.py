@@ -18,7 +18,7 @@ from histotile.config import Backbone, Train
 from histotile.errors import HistotileError
 from histotile.features import read_features
 from histotile.models.checkpoint import load
-from histotile.models.fold import FoldSlide, Machine
+from histotile.models.fold import FoldSlide
 from histotile.models.prediction import predict_slide
 from histotile.models.training import train_fold
 
@@ -109,62 +109,6 @@ def test_same_seed_gives_the_same_weights(
         assert third["model_id"] != ids[0]
 
 
-class InterruptedHereError(Exception):
-    pass
-
-
-@pytest.mark.parametrize("strategy", ["finetune", "init", "retrain_tail"])
-def test_interrupted_training_goes_on_as_if_nothing_had_happened(
-    tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone, strategy: str
-) -> None:
-    if strategy == "retrain_tail":
-        settings = make_settings(strategy="auto", early_fixed=strategy, rate=1e-4)
-        decided: Any = ("early_fixed", 2)
-    else:
-        settings, decided = make_settings(strategy=strategy, rate=1e-4), None
-    whole = train_fold(tmp_path / "whole", fold, CLASSES, tiny_backbone, settings, decided=decided)
-    steps: list[int] = []
-
-    def stop(done: int, total: int) -> None:
-        steps.append(done)
-        if done == 25:  # in the third of four epochs of ten steps
-            raise InterruptedHereError
-
-    cut = tmp_path / "cut"
-    with pytest.raises(InterruptedHereError):
-        train_fold(cut, fold, CLASSES, tiny_backbone, settings, Machine(progress=stop), decided)
-    assert not (cut / "model.ckpt").exists()
-    resumed = Machine(progress=lambda done, total: steps.append(done))
-    again = train_fold(cut, fold, CLASSES, tiny_backbone, settings, resumed, decided)
-    assert steps[:25] == list(range(1, 26))
-    assert steps[25] == 21  # after the last whole epoch, not from the start
-    assert points(cut) == points(tmp_path / "whole")
-    assert again["model_id"] == whole["model_id"]
-    assert not (cut / "checkpoints").exists()
-
-
-def test_rounds_of_several_epochs_resume_too(
-    tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
-) -> None:
-    settings = make_settings(strategy="init", epochs=41, max_tiles_per_slide=1, patience=0.1)
-    whole = train_fold(tmp_path / "whole", fold, CLASSES, tiny_backbone, settings)
-    assert (whole["planned_epochs"], whole["epochs_per_point"]) == (42, 2)
-    steps = [float(p["step"]) for p in points(tmp_path / "whole")]
-    assert steps == [2.0 * n for n in range(len(steps))]
-
-    def stop(done: int, total: int) -> None:
-        assert total == 84  # 42 epochs of two batches of five tiles
-        if done == 7:
-            raise InterruptedHereError
-
-    cut = tmp_path / "cut"
-    with pytest.raises(InterruptedHereError):
-        train_fold(cut, fold, CLASSES, tiny_backbone, settings, Machine(progress=stop))
-    again = train_fold(cut, fold, CLASSES, tiny_backbone, settings)
-    assert points(cut) == points(tmp_path / "whole")
-    assert again["model_id"] == whole["model_id"]
-
-
 def test_a_forced_strategy_does_not_need_a_decision_and_auto_follows_it(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
@@ -175,24 +119,6 @@ def test_a_forced_strategy_does_not_need_a_decision_and_auto_follows_it(
     again = train_fold(tmp_path / "b", fold, CLASSES, tiny_backbone, auto, decided=decided)
     assert once["model_id"] == again["model_id"]
     assert again["strategy"] == load(tmp_path / "b" / "model.ckpt").strategy == "finetune"
-
-
-def test_state_of_another_training_is_not_resumed(
-    tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
-) -> None:
-    def stop(done: int, total: int) -> None:
-        if done == 15:
-            raise InterruptedHereError
-
-    folder = tmp_path / "f"
-    settings = make_settings(strategy="finetune")
-    with pytest.raises(InterruptedHereError):
-        train_fold(folder, fold, CLASSES, tiny_backbone, settings, Machine(progress=stop))
-    steps: list[int] = []
-    machine = Machine(progress=lambda done, total: steps.append(done))
-    changed = make_settings(strategy="finetune", rate=2e-3, epochs=2)
-    train_fold(folder, fold, CLASSES, tiny_backbone, changed, machine)
-    assert steps[0] == 1
 
 
 def test_training_stops_when_val_no_longer_improves(
