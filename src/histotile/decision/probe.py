@@ -89,11 +89,6 @@ def hold_out(points: Single, plan: Plan) -> HeldOut:
     return HeldOut(plan, mixed, np.array(STRENGTHS)[choice])
 
 
-def probe(features: NDArray[np.floating], plan: Plan, seed: int) -> HeldOut:
-    """Logits of left-out patients from features (N, width)."""
-    return hold_out(components(features, seed), plan)
-
-
 def balanced(labels: Integers, classes: int, teaches: NDArray[np.bool_]) -> Single:
     """(M, N) weights that sum to one: the same for each class taught, nothing outside lessons."""
     weights = np.zeros(teaches.shape, np.float32)
