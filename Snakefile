@@ -26,3 +26,5 @@ rule all:
         "<results>/report/index.html",
         expand("<results>/heatmap/{slide_id}.png", slide_id=PICTURED),
         expand("<results>/export/{fold}/parity.json", fold=FOLDS),
+        "<results>/decide/index.html",
+        "<results>/verify/index.html" if CELLS else [],

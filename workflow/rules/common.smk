@@ -20,6 +20,9 @@ def checked(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
+# Images have no outlines, whose names would have to be classes.
+if holds_images(Path(str(config["cohort"]))):
+    config["tile"]["labels"] |= {"names": {}, "outside": None}
 CONFIG = checked(validate, Config, dict(config), "config")
 LISTING = None  # of ready-made tiles: groups of images stand where slides stand
 if holds_images(Path(CONFIG.cohort)):

@@ -3,10 +3,11 @@
 REQUIRED INPUTS
     <results>/tile/{slide_id}.parquet, <results>/triage/slides.csv
 OUTPUTS
-    <results>/split/folds.csv, <results>/embed/{slide_id}.h5,
-    <results>/train/{fold}/, <results>/export/{fold}/
+    <results>/split/folds.csv, <results>/embed/{slide_id}.h5, <results>/control/control.h5,
+    <results>/decide/, <results>/train/{fold}/, <results>/verify/, <results>/export/{fold}/
 STEPS
-    split -> embed (only where features are kept fixed) -> train -> export
+    split -> embed -> control -> decide -> train -> export
+    rehearse (the other cells, in every fold) -> verify
 """
 
 
@@ -44,25 +45,83 @@ rule embed:
     params:
         backbone=BACKBONE,
         weights=WEIGHTS,
+        augment=CONFIG.train.augment.model_dump_json(),
+        settings=settings("embed"),
         code=digest("histotile.models.embedding"),
     shell:
         "histotile embed {input.tiles:q} --backbone {params.backbone:q}"
-        " --threads {threads} --output {output:q} > {log:q} 2>&1"
+        " --augment {params.augment:q} --threads {threads} --output {output:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule control:
+    """Features of the same network with random weights, and the shift of its batch-norm inputs."""
+    input:
+        folds="<results>/split/folds.csv",
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+    output:
+        "<results>/control/control.h5",
+    log:
+        "<logs>/control.log",
+    benchmark:
+        "<benchmarks>/control.tsv"
+    threads: 2
+    params:
+        tiles=folder("tile"),
+        classes=CLASSES,
+        backbone=BACKBONE,
+        weights=WEIGHTS,
+        settings=settings("control"),
+        code=digest("histotile.models.control"),
+    shell:
+        "histotile control {input.folds:q} --tiles {params.tiles:q} --classes {params.classes:q}"
+        " --backbone {params.backbone:q} --threads {threads} --output {output:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule decide:
+    """Choose the strategy of transfer learning from measured data, and say why."""
+    input:
+        cohort=COHORT_FILE,
+        folds="<results>/split/folds.csv",
+        control="<results>/control/control.h5",
+        features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
+    output:
+        decision="<results>/decide/decision.json",
+        picture=report(
+            "<results>/decide/decision.svg",
+            caption="../report/decision.rst",
+            category="Decision",
+            labels={"what": "decision table"},
+        ),
+        page="<results>/decide/index.html",
+    log:
+        "<logs>/decide.log",
+    benchmark:
+        "<benchmarks>/decide.tsv"
+    threads: 2
+    params:
+        features=folder("embed"),
+        tiles=folder("tile"),
+        inspections=folder("inspect"),
+        classes=CLASSES,
+        train=settings("train"),
+        settings=settings("decide"),
+        code=digest("histotile.decision.decide", "histotile.reports.decision_page"),
+    shell:
+        "histotile decide {input.cohort:q} --folds {input.folds:q} --features {params.features:q}"
+        " --control {input.control:q} --tiles {params.tiles:q}"
+        " --inspections {params.inspections:q} --classes {params.classes:q}"
+        " --train {params.train:q} --output {output.decision:q} --picture {output.picture:q}"
+        " --page {output.page:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule train:
     """Train {wildcards.fold} on its training patients; its test patients stay unseen."""
     input:
         folds="<results>/split/folds.csv",
-        # Features come after tiles: one of both is enough for the order.
-        tiles=expand(
-            (
-                "<results>/embed/{slide_id}.h5"
-                if CONFIG.train.strategy == "fixed"
-                else "<results>/tile/{slide_id}.parquet"
-            ),
-            slide_id=SLIDE_IDS,
-        ),
+        decision="<results>/decide/decision.json",
+        features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
     output:
         model="<results>/train/{fold}/model.ckpt",
         curves=report(
@@ -88,9 +147,60 @@ rule train:
         settings=settings("train"),
         code=digest("histotile.models.training"),
     shell:
-        "histotile train {wildcards.fold} --folds {input.folds:q}"
+        "histotile train {wildcards.fold} --folds {input.folds:q} --decision {input.decision:q}"
         " --tiles {params.tiles:q} --features {params.features:q} --classes {params.classes:q}"
         " --backbone {params.backbone:q} --threads {threads} --output {params.folder:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule rehearse:
+    """Train {wildcards.cell} on {wildcards.fold} and judge it on the tiles the fold tests."""
+    input:
+        folds="<results>/split/folds.csv",
+        decision="<results>/decide/decision.json",
+        features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
+    output:
+        "<results>/rehearse/{fold}/{cell}.parquet",
+    log:
+        "<logs>/rehearse/{fold}/{cell}.log",
+    benchmark:
+        "<benchmarks>/rehearse/{fold}.{cell}.tsv"
+    threads: 2
+    params:
+        tiles=folder("tile"),
+        features=folder("embed"),
+        backbone=BACKBONE,
+        weights=WEIGHTS,
+        classes=CLASSES,
+        settings=CONFIG.train.model_copy(update={"strategy": "auto"}).model_dump_json(),
+        code=digest("histotile.models.rehearsal"),
+    shell:
+        "histotile rehearse {wildcards.fold} {wildcards.cell} --folds {input.folds:q}"
+        " --decision {input.decision:q} --tiles {params.tiles:q} --features {params.features:q}"
+        " --classes {params.classes:q} --backbone {params.backbone:q} --threads {threads}"
+        " --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule verify:
+    """Hold the table's choice against the other cells: regret, interval, verdict."""
+    input:
+        decision="<results>/decide/decision.json",
+        rehearsals=expand(
+            "<results>/rehearse/{fold}/{cell}.parquet", fold=FOLDS, cell=CELLS
+        ),
+    output:
+        verification="<results>/verify/verification.json",
+        page="<results>/verify/index.html",
+    log:
+        "<logs>/verify.log",
+    localrule: True
+    params:
+        folder=folder("rehearse"),
+        settings=settings("verify"),
+        code=digest("histotile.decision.verification", "histotile.reports.verification_page"),
+    shell:
+        "histotile verify {params.folder:q} --decision {input.decision:q}"
+        " --output {output.verification:q} --page {output.page:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from histotile import __version__
-from histotile.cli import apply, images, models, results, slides
+from histotile.cli import apply, decisions, images, models, results, slides
 from histotile.cli.options import FILE
 from histotile.errors import HistotileError
 
@@ -40,7 +40,14 @@ def cli(context: click.Context, config: Path | None) -> None:
     context.obj = config
 
 
-for _verb in (*slides.VERBS, *images.VERBS, *models.VERBS, *results.VERBS, *apply.VERBS):
+for _verb in (
+    *slides.VERBS,
+    *images.VERBS,
+    *models.VERBS,
+    *decisions.VERBS,
+    *results.VERBS,
+    *apply.VERBS,
+):
     cli.add_command(_verb)
 
 

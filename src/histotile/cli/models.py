@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from histotile import cohort as cohorts
+from histotile.cli.folds import fold_rows, fold_slides
 from histotile.cli.options import (
     FILE,
     FOLDER,
@@ -14,13 +15,15 @@ from histotile.cli.options import (
     backbone_option,
     classes_option,
     output_option,
+    section_settings,
     threads_option,
     verb,
 )
-from histotile.config import Backbone, Export, Pretrain, Split, Train
+from histotile.config import Backbone, Embed, Export, Pretrain, Split, Train
 from histotile.errors import HistotileError
 
 if TYPE_CHECKING:
+    from histotile.decision.record import Strategy
     from histotile.models.checkpoint import TrainedModel
 
 BATCH = click.option(
@@ -54,25 +57,38 @@ def split(
         click.echo("Attention: no patient_id given; patient leakage cannot be excluded")
 
 
-@verb()
+@verb("embed")
 @click.argument("tiles", type=FILE)
-@output_option("HDF5: `coords` (N, 2) level-0 px, `features` (N, D) float16.")
+@click.option("--augment", metavar="JSON", help="What changes in views; default: train.augment.")
+@output_option("HDF5: `coords` (N, 2) level-0 px, `features` (N, D) float16, earlier stages.")
 @backbone_option
 @BATCH
 @threads_option
-def embed(tiles: Path, output: Path, backbone: Backbone, batch_size: int, threads: int) -> None:
+def embed(
+    tiles: Path,
+    augment: str | None,
+    output: Path,
+    backbone: Backbone,
+    batch_size: int,
+    threads: int,
+    settings: Embed,
+) -> None:
     """Run the tiles of a slide (table TILES) through the frozen backbone; keep the features."""
     from histotile.models.embedding import embed_slide
 
+    # JSON is YAML, which `key=value` changes are read as.
+    changes = section_settings("train", None, (f"augment={augment}",) if augment else ()).augment
     progress = Progress(f"embed {tiles.stem}")
-    embed_slide(tiles, backbone, batch_size, threads, progress).write(output)
+    found = embed_slide(tiles, backbone, settings, changes, batch_size, threads, progress)
+    found.write(output)
 
 
 @verb("train")
 @click.argument("fold")
 @click.option("--folds", type=FILE, required=True, help="Fold table.")
+@click.option("--decision", type=FILE, help="decision.json, for strategy `auto`.")
 @click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables.")
-@click.option("--features", type=PATH, help="Folder of features (strategy `fixed`).")
+@click.option("--features", type=PATH, help="Folder of features (frozen strategies).")
 @click.option("--devices", type=click.IntRange(1), default=1, help="GPUs, or CPU processes.")
 @output_option("Folder: model.ckpt, curves.csv, curves.svg, summary.json.")
 @classes_option
@@ -81,6 +97,7 @@ def embed(tiles: Path, output: Path, backbone: Backbone, batch_size: int, thread
 def train(
     fold: str,
     folds: Path,
+    decision: Path | None,
     tiles: Path,
     features: Path | None,
     devices: int,
@@ -91,24 +108,13 @@ def train(
     settings: Train,
 ) -> None:
     """Train FOLD (fold0, fold1, ...) on its training patients; stop early on its val patients."""
-    from histotile.models.fold import FoldSlide, Machine
+    from histotile.models.fold import Machine
     from histotile.models.training import train_fold
 
-    slides = [
-        FoldSlide(
-            slide_id=row["slide_id"],
-            patient_id=row["patient_id"],
-            role=row["role"],
-            tiles=tiles / f"{row['slide_id']}.parquet",
-            features=features / f"{row['slide_id']}.h5" if features else None,
-        )
-        for row in _fold_rows(folds)
-        if f"fold{row['fold']}" == fold and row["role"] != "test"
-    ]
-    if not slides:
-        raise HistotileError(folds, f"it has no slides for {fold}", "name a fold, e.g. fold0")
+    slides = fold_slides(folds, fold, tiles, features, ("train", "val"))
+    decided = _decided(decision, fold) if decision else None
     machine = Machine(devices, threads, progress=Progress(fold, "steps"))
-    summary = train_fold(output, slides, classes, backbone, settings, machine)
+    summary = train_fold(output, slides, classes, backbone, settings, machine, decided)
     click.echo(f"{fold}: {summary['best']}, {summary['seconds']:.0f} s")
 
 
@@ -183,16 +189,23 @@ def pretrain(kind: Any, output: Path, settings: Pretrain) -> None:
     click.echo(f"{output}: {found.accuracy} (by chance {found.chance}), {found.seconds:.0f} s")
 
 
-def _fold_rows(path: Path) -> list[dict[str, Any]]:
-    from histotile.tiles.folds import read_folds
+def _decided(path: Path, fold: str) -> "tuple[Strategy, int]":
+    """Strategy and stage of a fold; no training on a cohort that leaks."""
+    from histotile.decision.record import read_decision
 
-    columns = read_folds(path)
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    decision = read_decision(path.read_text(encoding="utf-8"))
+    errors = [alarm for alarm in decision.alarms if alarm.level == "error"]
+    if errors and decision.stop:
+        facts = "; ".join(alarm.fact for alarm in errors)
+        remedy = f"{errors[0].remedy}; to go on all the same: decide.alarms.stop: false"
+        raise HistotileError(path, facts, remedy)
+    found = decision.of_fold(fold)
+    return found.strategy, found.stage
 
 
 def _judges(model: Path, folds: Path, slide_id: str) -> list[Path]:
     """The folds that tested the slide; all of them for a slide outside the fold table."""
-    rows = _fold_rows(folds)
+    rows = fold_rows(folds)
     tested = {r["fold"] for r in rows if r["slide_id"] == slide_id and r["role"] == "test"}
     known = any(r["slide_id"] == slide_id for r in rows)
     if known and not tested:
