@@ -33,7 +33,7 @@ class Grains(NamedTuple):
 
 
 def make_grains(seed: int, shift: float, mpp: float, number: float, strength: float) -> Grains:
-    """Grains of 0.4 um, 0.12 per um2 of nucleus; 2.7 times as many where all nuclei are a tumour's.
+    """Grains of 0.4 um, 0.2 per um2 of nucleus; 2.7 times as many where all nuclei are a tumour's.
 
     Args:
         seed: The slide's.
@@ -42,7 +42,7 @@ def make_grains(seed: int, shift: float, mpp: float, number: float, strength: fl
         number: The patient's effect on their number (1: none).
         strength: The patient's effect on their stain (1: none).
     """
-    return Grains(seed, 1.0 / mpp, 0.4 / mpp, 0.12 * shift * number, 1.7, 1.2 * strength)
+    return Grains(seed, 1.0 / mpp, 0.4 / mpp, 0.2 * shift * number, 1.7, 1.2 * strength)
 
 
 def reach_px(grains: Grains) -> int:

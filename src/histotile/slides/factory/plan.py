@@ -70,7 +70,7 @@ def _patients(settings: Synthesize) -> list[Patient]:
     spread = settings.patient_effect * np.array([0.05, 0.15, 0.03, 0.03])
     twins = -(-settings.patients // classes)
     effects = np.exp(spread * np.clip(rng.standard_normal((twins, 4)), -2, 2))
-    spread = settings.patient_effect * np.array([0.1, 0.2, 0.3])
+    spread = settings.patient_effect * np.array([0.05, 0.1, 0.15])
     brown = np.random.default_rng([settings.seed, 27]).standard_normal((twins, 3))
     effects = np.concatenate([effects, np.exp(spread * np.clip(brown, -2, 2))], axis=1)
     patients = []

@@ -1,0 +1,76 @@
+"""Cohorts whose right cell is known, through real backbones, probes and sizes, get that cell.
+
+`benchmarks/sweep.py` measured what is right by training all four cells.
+"""
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from histotile.decision.decide import decide
+from histotile.decision.record import Decision
+
+FEW, MANY = 12, 60  # patients of each class
+# Rows: backbone; columns: H&E, in-situ hybridisation. Leaf pictures differ from both.
+CELLS = {
+    ("histology", FEW, 0.0): "fixed",
+    ("histology", FEW, 1.0): "early_fixed",
+    ("histology", MANY, 0.0): "finetune",
+    ("histology", MANY, 1.0): "init",
+    ("natural", FEW, 0.0): "early_fixed",
+    ("natural", FEW, 1.0): "early_fixed",
+    ("natural", MANY, 0.0): "init",
+    ("natural", MANY, 1.0): "init",
+}
+QUICK = [("histology", FEW, 0.0), ("histology", FEW, 1.0)]
+
+
+@cache
+def known_truth() -> ModuleType:
+    path = Path(__file__).parents[2] / "benchmarks" / "known_truth.py"
+    spec = importlib.util.spec_from_file_location("known_truth", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def decided(backbone: str, patients: int, shift: float) -> Decision:
+    """The decision with the shipped thresholds."""
+    known = known_truth()
+    evidence = known.evidence_of(known.draw(2 * patients, shift, 0), known.shipped(backbone))
+    quick = known.settings().decide.model_copy(update={"repeats": 1, "bootstraps": 60})
+    decision: Decision = decide(evidence, quick, known.settings().train, {}, None)
+    return decision
+
+
+@pytest.mark.parametrize(("backbone", "patients", "shift"), QUICK)
+def test_few_patients_get_their_cell(backbone: str, patients: int, shift: float) -> None:
+    decision = decided(backbone, patients, shift)
+    assert decision.strategy == CELLS[backbone, patients, shift]
+    assert decision.similarity.basis == "measured"
+    assert decision.size.icc_source == "measured"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("backbone", "patients", "shift"), CELLS)
+def test_four_cohorts_and_two_backbones_get_the_cells(
+    backbone: str, patients: int, shift: float
+) -> None:
+    decision = decided(backbone, patients, shift)
+    assert decision.strategy == CELLS[backbone, patients, shift], decision.similarity.reasons
+    assert decision.frequencies[decision.strategy] >= 0.5
+    # A network of leaf pictures sees so little in few patients that the prior decides.
+    assert decision.similarity.basis == "measured" or (backbone, patients) == ("natural", FEW)
+
+
+def test_the_shift_costs_the_last_stage_more_than_the_best() -> None:
+    tissue, hybrid = (decided("histology", FEW, shift).similarity for shift in (0.0, 1.0))
+    assert tissue.gain is not None and hybrid.gain is not None
+    assert tissue.gain.value > 0.4 > 0 > hybrid.gain.value
+    assert tissue.shortfall.value < 0.03 and hybrid.shortfall.value > 0.1
+    assert 0.75 < max(stage.score.value for stage in tissue.stages) < 0.985
