@@ -33,7 +33,7 @@ ALLOWED = {
 }
 OPENSLIDE_ROOMS = {"slides"}
 # A list of settings is long but flat: it is read by looking up, not from top to bottom.
-LONG_FILES = {"config.py": 600}
+LONG_FILES = {"config.py": 620}
 MOST_LINES = 250
 
 

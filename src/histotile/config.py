@@ -130,7 +130,8 @@ class Tile(Section):
 
     mpp: Positive = Field(
         description="Scale of the tiles (um/px). 0.5 is the usual 20x; 1.0 sees more context per "
-        "tile and is four times faster. Never below the slides' own mpp."
+        "tile and is four times faster. Never below the slides' own mpp. Of ready-made tiles it is "
+        "yours to state."
     )
     tile_px: Annotated[int, Field(ge=16, le=4096)] = Field(
         description="Side of a tile as the network sees it (px). 224 suits most backbones."
@@ -559,7 +560,11 @@ class Pretrain(Section):
 class Config(Section):
     """The whole of config.yaml."""
 
-    cohort: str = Field(description="The cohort file. Relative paths count from where you start.")
+    cohort: str = Field(
+        description="The cohort file. Or ready-made tiles: a folder with one sub-folder per class "
+        "(groups, i.e. patients, above or below), or a CSV of path, label and optionally group, "
+        "site, split. Relative paths count from where you start."
+    )
     results: str = Field(description="Folder of all results.")
     classes: tuple[str, ...] = Field(
         min_length=2,
