@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from histotile.decision.record import Decision
 from histotile.reports.cohort_page import list_quarantined, render_cohort_page, tally
 from histotile.reports.facts import CohortFacts, SlideFacts, summarise_slide
 from histotile.reports.remarks import list_remarks
@@ -171,3 +172,16 @@ def test_groups_of_images_have_rows_without_pictures_and_pages(
     lines = "\n".join(summary_lines(facts))
     assert "Groups: 1 ok, 0 quarantined" in lines
     assert "11 used of 12 images" in lines
+
+
+def test_the_decision_and_its_verification_stand_on_the_cohort_page(
+    make_cohort: Cohort, make_decision: Callable[..., Decision]
+) -> None:
+    assert "How the cohort was learnt" not in render_cohort_page(make_cohort())
+    facts = make_cohort(decision=make_decision())
+    page = render_cohort_page(facts)
+    assert "Strategy: early_fixed, chosen by the table (small, features different)" in "\n".join(
+        summary_lines(facts)
+    )
+    assert "How the cohort was learnt: early layers fixed" in page
+    assert "../decide/index.html" in page and "86 %" in page

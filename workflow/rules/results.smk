@@ -128,6 +128,8 @@ rule report:
         scores="<results>/aggregate/slides.csv",
         evaluation="<results>/evaluate/evaluation.json",
         training=expand("<results>/train/{fold}/summary.json", fold=FOLDS),
+        decision="<results>/decide/decision.json",
+        verification="<results>/verify/verification.json" if CELLS else [],
     output:
         "<results>/report/index.html",
         "<results>/report/summary.txt",

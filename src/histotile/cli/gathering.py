@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from histotile import __version__, tables
 from histotile.cohort import Cohort, CohortSlide
 from histotile.config import Config, Report
+from histotile.decision.record import Decision, read_decision
+from histotile.decision.verification import Verification
 from histotile.reports.facts import (
     CohortFacts,
     SlideFacts,
@@ -93,12 +95,24 @@ class Gathered:
             versions=self.versions,
             has_patients=self._has_patients(),
             labels_source="image" if of_images else labels_source,
+            decision=self._decision,
+            verification=self._verification,
         )
 
     @cached_property
     def versions(self) -> Mapping[str, str]:
         """Library -> version, of what decides pixels and probabilities."""
         return {"histotile": __version__} | {name: version(name) for name in LIBRARIES}
+
+    @cached_property
+    def _decision(self) -> Decision | None:
+        text = _text(self.results / "decide/decision.json")
+        return read_decision(text) if text else None
+
+    @cached_property
+    def _verification(self) -> Verification | None:
+        text = _text(self.results / "verify/verification.json")
+        return Verification.model_validate_json(text) if text else None
 
     @cached_property
     def _evaluation(self) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from histotile.reports.decision_picture import CELLS, describe, draw_decision
 from histotile.reports.facts import CohortFacts
 from histotile.reports.fates import add_counts, list_fates
 from histotile.reports.measures import by_fold, compare, confusion_tables, headline, overall
@@ -43,6 +44,9 @@ def render_cohort_page(facts: CohortFacts) -> str:
         fold_tables=by_fold(comparisons),
         confusions=confusion_tables(facts.confusion),
         warnings=other_warnings(facts),
+        cells=CELLS,
+        decision_picture=draw_decision(facts.decision) if facts.decision else None,
+        decision_words=describe(facts.decision) if facts.decision else None,
         banners=list_banners(facts.has_patients, facts.labels_source),
     )
 

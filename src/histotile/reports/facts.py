@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histotile.decision.record import Decision
+from histotile.decision.verification import Verification
 from histotile.reports.images import thumbnail
 
 Picture = bytes | NDArray[np.uint8]  # an encoded PNG, JPEG or WebP, or RGB (h, w, 3)
@@ -149,7 +151,8 @@ class CohortFacts:
         has_patients: Whether folds were disjoint by patient; None where nothing was split.
         labels_source: "annotation" or "slide" for tile labels; None where there are none. "image":
             the tiles are labelled images, and groups of them stand where slides stand.
-        decision: Room for the transfer-learning decision; not shown yet.
+        decision: Which strategy of transfer learning was chosen, and why.
+        verification: What the other cells of the table achieve.
     """
 
     title: str
@@ -167,7 +170,8 @@ class CohortFacts:
     versions: Mapping[str, str] = field(default_factory=dict)
     has_patients: bool | None = None
     labels_source: str | None = None
-    decision: None = None
+    decision: Decision | None = None
+    verification: Verification | None = None
 
     @property
     def unit(self) -> str:

@@ -27,7 +27,8 @@ def summary_lines(facts: CohortFacts, page: Path | None = None) -> list[str]:
         facts: As for the cohort page.
         page: Where the cohort page lies.
     """
-    lines = [*_slide_lines(facts), *_tile_lines(facts), *_measure_lines(facts)]
+    lines = [*_slide_lines(facts), *_tile_lines(facts)]
+    lines += [*_decision_lines(facts), *_measure_lines(facts)]
     lines += [f"Attention: {warning}" for warning in other_warnings(facts)]
     if facts.has_patients is False:
         what = "group" if facts.unit == "group" else "patient_id"
@@ -55,6 +56,19 @@ def _slide_lines(facts: CohortFacts) -> list[str]:
     ]
     empty = [s for s in facts.slides if s.verdict != "quarantined" and used_tiles(s.counts) == 0]
     return lines + [f"  {slide.slide_id}: no tiles" for slide in empty]
+
+
+def _decision_lines(facts: CohortFacts) -> list[str]:
+    decision, verification = facts.decision, facts.verification
+    if decision is None:
+        return []
+    by = "set by hand" if decision.forced else "chosen by the table"
+    line = f"Strategy: {decision.strategy}, {by} ({decision.size.verdict}, features "
+    line += f"{decision.similarity.verdict})"
+    if verification is not None:
+        line += f"; {verification.verdict}"
+    alarms = [f"{alarm.level.capitalize()}: {alarm.fact}" for alarm in decision.alarms]
+    return [line, *alarms]
 
 
 def _tile_lines(facts: CohortFacts) -> list[str]:
