@@ -29,7 +29,7 @@ from histotile.decision.table import early_stage
 
 PER_CLASS, SHIFTS = (4, 8, 16, 32, 64), (0.0, 0.25, 0.5, 0.75, 1.0)
 HELD_OUT = 12  # patients of each class who judge; those of a seed judge all its settings
-STEPS = 120
+STEPS = 120  # of BATCH tiles, as many as a laptop does in a quarter of a minute
 COLUMNS = [
     *("backbone", "patients_per_class", "shift", "seed", *STRATEGIES, "choice", "stage", "regret"),
     *("size", "effective", "icc", "similarity", "basis", "last", "best", "random", "seconds"),

@@ -4,6 +4,10 @@ At full `shift` a cohort is stained this way instead of with haematoxylin and eo
 weakly counterstained, the eosin is gone, and a tumour's nuclei have the form of all others: they
 differ by more grains alone (gene amplification). A network that learnt the form of nuclei, or to
 overlook colour and fine grain, keeps that in its early stages and has lost it in its last.
+
+Measured with `shipped:histology` (60 patients of each class, 12 tiles each, skin, tumour_share
+0.3): a linear head on stages 1 to 5 has an AUROC of .83 .85 .87 .88 .88 at shift 0 (best stage of
+random weights .71), and of .93 .93 .91 .81 .72 at shift 1 (random weights .95).
 """
 
 import math
