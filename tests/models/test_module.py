@@ -65,11 +65,11 @@ def test_a_round_of_several_passes_holds_every_tile_as_often(
 ) -> None:
     tiles = gather_tiles(fold, CLASSES, 2, 0)  # 20 tiles in batches of 10
     data = TileDataModule(tiles, make_settings(epochs=100), Machine())
-    assert (data.plan.passes, data.plan.rounds, data.plan.batches.size) == (3, 34, 10)
+    assert (data.plan.passes, data.plan.rounds, data.plan.batches.size) == (4, 25, 10)
     seen = torch.cat([numbers for _, _, numbers in data.train_dataloader()]).tolist()
-    passes = [seen[start : start + 20] for start in (0, 20, 40)]
+    passes = [seen[start : start + 20] for start in (0, 20, 40, 60)]
     assert all(sorted(one) == list(range(20)) for one in passes)
-    assert passes[0] != passes[1] != passes[2]
+    assert passes[0] != passes[1] != passes[2] != passes[3]
 
 
 def test_mixed_batches_are_of_many_slides(

@@ -99,7 +99,7 @@ rule decide:
         "<logs>/decide.log",
     benchmark:
         "<benchmarks>/decide.tsv"
-    threads: 2
+    threads: 1
     params:
         features=folder("embed"),
         tiles=folder("tile"),

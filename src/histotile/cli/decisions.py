@@ -76,7 +76,7 @@ def control(
     progress = Progress("control")
     found = measure_control(slides, classes, backbone, settings, threads=threads, progress=progress)
     found.write(output)
-    click.echo(f"{len(found.tile_ids)} tiles of {found.facts['patients']} patients")
+    click.echo(f"{len(found.tile_ids)} tiles of {len(set(found.slide_ids))} slides")
 
 
 @verb("decide")
@@ -106,6 +106,8 @@ def decide(
     settings: Decide,
 ) -> None:
     """Choose the strategy of transfer learning for COHORT, and say why."""
+    from threadpoolctl import threadpool_limits
+
     from histotile.cohort import read_cohort
     from histotile.decision.alarm_files import gather_alarm_files
     from histotile.decision.decide import decide
@@ -117,7 +119,8 @@ def decide(
     evidence = gather_evidence(features, control, tiles, rows, classes, known)
     files = gather_alarm_files(features, inspections, rows)
     given: Train = section_settings("train", train)
-    decision = decide(evidence, settings, given, patients_of_folds(rows, evidence), files)
+    with threadpool_limits(1):  # matrices are small: more threads would wait for each other
+        decision = decide(evidence, settings, given, patients_of_folds(rows, evidence), files)
     if picture is not None:
         from histotile.reports.decision_picture import draw_decision
 

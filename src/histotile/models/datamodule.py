@@ -17,7 +17,8 @@ from histotile.tiles.augmentation import Augmentation, make_transform
 from histotile.tiles.dataset import TileDataset
 from histotile.tiles.selection import Selection
 
-MEASURED = 2000  # training tiles measured as they are after each round
+MEASURED = 500  # training tiles measured as they are after each round
+PROBED = 2000  # training tiles that start the head and set the statistics of batch norm
 
 Loader = DataLoader[tuple[torch.Tensor, int, int]]
 
@@ -41,8 +42,8 @@ class TileDataModule(pl.LightningDataModule):
         self.settings = settings
         self.machine = machine
         self.plan = plan(math.ceil(len(fold.train) / machine.devices), settings)
-        measured = _some(fold.train)
-        tiles = len(fold.train) + len(fold.val) + len(measured)
+        measured, probed = _some(fold.train, MEASURED), _some(fold.train, PROBED)
+        tiles = len(fold.train) + len(fold.val) + len(measured) + len(probed)
         self._bytes_per_tile = machine.cache_bytes // tiles
         self._transform = make_transform(
             "train", settings.augment, fold.train.tile_px, settings.seed
@@ -50,6 +51,7 @@ class TileDataModule(pl.LightningDataModule):
         self.train = TileDataset(fold.train, self._transform, self._cache(fold.train))
         self.val = self._as_is(fold.val, "val")
         self.measured = self._as_is(measured, "test")
+        self.probed = self._as_is(probed, "test")
 
     def train_dataloader(self) -> Loader:
         """Augmented training tiles of the current round, in its order."""
@@ -69,16 +71,14 @@ class TileDataModule(pl.LightningDataModule):
         ]
 
     def probe_dataloader(self) -> Loader:
-        """The measured training tiles, for the linear probe that starts the head."""
-        return self._loader(self.measured, None, self._whole)
+        """Some training tiles as they are, for the linear probe that starts the head."""
+        return self._loader(self.probed, None, self._whole)
 
     def mixed_dataloader(self) -> Loader:
-        """The measured training tiles in random order: each batch is of many slides."""
+        """The same tiles in random order: each batch is of many slides."""
         generator = torch.Generator().manual_seed(self.settings.seed)
-        sampler = torch.utils.data.RandomSampler(self.measured, generator=generator)
-        return self._loader(
-            self.measured, sampler, deal(len(self.measured), self.settings.batch_size)
-        )
+        sampler = torch.utils.data.RandomSampler(self.probed, generator=generator)
+        return self._loader(self.probed, sampler, deal(len(self.probed), self.settings.batch_size))
 
     @property
     def _whole(self) -> Batches:
@@ -130,11 +130,11 @@ class _Passes(Sampler[int]):
             yield from self.shuffle
 
 
-def _some(selection: Selection) -> Selection:
+def _some(selection: Selection, most: int) -> Selection:
     """Evenly spaced tiles of a selection: every slide and class in proportion."""
-    if len(selection) <= MEASURED:
+    if len(selection) <= most:
         return selection
-    rows = np.unique(np.linspace(0, len(selection) - 1, MEASURED).astype(np.int64))
+    rows = np.unique(np.linspace(0, len(selection) - 1, most).astype(np.int64))
     arrays = ["slide", "tile_id", "x", "y", "label"]
     if selection.files is not None:
         arrays.append("files")

@@ -126,7 +126,7 @@ def _start_head(module: TileClassifier, data: TileDataModule, job: Job) -> None:
     """A logistic head on features of training tiles as they are, put into the network."""
     module.eval()
     values, numbers = passed_through(module, data.probe_dataloader())
-    selection = data.measured.selection
+    selection = data.probed.selection
     groups = job.fold.patients(selection)[numbers]
     seen = Features(values, selection.label[numbers], groups)
     if len(np.unique(seen.labels)) == job.classes:

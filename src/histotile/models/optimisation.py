@@ -14,7 +14,7 @@ from histotile.models.stages import layer_groups
 WARM_UP = 0.05  # share of all steps
 FINAL = 0.01  # learning rate at the end, relative to the peak
 MOMENTUM = 0.9
-VALIDATIONS = 40  # at most, however many epochs there are
+VALIDATIONS = 25  # at most, however many epochs there are
 
 
 @dataclass(frozen=True)
