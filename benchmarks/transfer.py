@@ -190,6 +190,8 @@ def measure(
         "basis": decision.similarity.basis,
         "gain": round(decision.similarity.gain.value, 4) if decision.similarity.gain else "",
         "shortfall": round(decision.similarity.shortfall.value, 4),
+        "depth_sufficient": decision.similarity.depth_sufficient,
+        "best_stage": decision.similarity.best_stage,
         "early_stage": early,
         "choice": decision.strategy,
     }

@@ -165,7 +165,7 @@ rule rehearse:
         "<logs>/rehearse/{fold}/{cell}.log",
     benchmark:
         "<benchmarks>/rehearse/{fold}.{cell}.tsv"
-    threads: 2
+    threads: lambda wildcards: 1 if wildcards.cell in CACHED_CELLS else 2
     params:
         tiles=folder("tile"),
         features=folder("embed"),
@@ -197,7 +197,9 @@ rule verify:
     params:
         folder=folder("rehearse"),
         settings=settings("verify"),
-        code=digest("histotile.decision.verification", "histotile.reports.verification_page"),
+        code=digest(
+            "histotile.decision.verification", "histotile.reports.verification_page"
+        ),
     shell:
         "histotile verify {params.folder:q} --decision {input.decision:q}"
         " --output {output.verification:q} --page {output.page:q}"

@@ -43,8 +43,9 @@ def cli(context: click.Context, config: Path | None) -> None:
 for _verb in (
     *slides.VERBS,
     *images.VERBS,
-    *models.VERBS,
+    *models.BEFORE_DECIDING,
     *decisions.VERBS,
+    *models.VERBS,
     *results.VERBS,
     *apply.VERBS,
 ):

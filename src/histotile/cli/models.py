@@ -213,4 +213,5 @@ def _judges(model: Path, folds: Path, slide_id: str) -> list[Path]:
     return [model / f"fold{fold}" for fold in sorted(tested or {r["fold"] for r in rows})]
 
 
-VERBS = (split, embed, train, predict, export, pretrain)
+BEFORE_DECIDING = (split, embed)
+VERBS = (train, predict, export, pretrain)

@@ -162,10 +162,10 @@ def _judge(
 def _verdict(regret: Estimate, rival: str, margin: float) -> tuple[str, str]:
     if regret.low is None or regret.high is None:
         return "not contradicted", "too few patients for an interval of the regret"
-    span = f"{rival} minus the table's choice: {regret.value:+.3f}, 95 % {regret.low:+.3f} to "
-    span += f"{regret.high:+.3f}"
+    value, low, high = (round(v, 3) + 0.0 for v in (regret.value, regret.low, regret.high))
+    span = f"{rival} minus the table's choice: {value:+.3f}, 95 % {low:+.3f} to {high:+.3f}"
     if regret.high < margin:
-        return "confirmed", f"{span}: no other cell is better by {margin:g} or more"
+        return "confirmed", f"{span}: no other cell tried is better by {margin:g} or more"
     if regret.low > margin:
         return "contradicted", f"{span}: use train.strategy: {rival}"
     return "not contradicted", f"{span}: the data cannot tell them apart by {margin:g}"

@@ -88,6 +88,7 @@ def fit_at(
 ) -> Probe:
     """The logistic head at a given L2 strength."""
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     values = np.asarray(features.values, np.float64)
     shift, scale = values.mean(0), values.std(0)
@@ -97,7 +98,8 @@ def fit_at(
         class_weight="balanced" if balanced else None,
         max_iter=500,
     )
-    model.fit((values - shift) / scale, features.labels)
+    with threadpool_limits(1):  # threads would wait for each other longer than they compute
+        model.fit((values - shift) / scale, features.labels)
     weight, bias = model.coef_, model.intercept_
     if classes == 2:  # scikit-learn gives one row: the difference of the two logits
         weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2

@@ -15,7 +15,7 @@ CELLS: dict[Strategy, tuple[str, str, str]] = {
     "init": ("Weights as a start", "all layers learn,", "in large steps"),
 }
 LEFT, TOP, WIDTH, HEIGHT = 70, 58, 640, 500
-WORDS = 98  # px kept free for a cell's words, at the top of upper and the bottom of lower cells
+WORDS = 112  # px kept free for a cell's words, at the top of upper and the bottom of lower cells
 SMALL, LARGE = 0.42, 0.58  # where the borderline band begins and ends, share of the width
 REACH_SMALL, REACH_LARGE = 2.3, 2.0  # natural logarithms shown left and right of the band
 

@@ -70,6 +70,7 @@ def _environment() -> Environment:
         wording.percent,
         wording.reason,
         wording.score,
+        wording.signed,
         wording.used_tiles,
         wording.excluded_tiles,
         images.data_uri,

@@ -18,6 +18,8 @@ def render_verification_page(verification: Verification) -> str:
     rows = sorted(verification.cells, key=lambda c: -c.score.value)
     names = {name: words[0] for name, words in CELLS.items()} | CONTROLS
     tag, verdict = VERDICTS[verification.verdict]
+    if verification.budget == "probe":
+        verdict += ", among the cells that learn from cached features"
     return render(
         "verification.html",
         verification=verification,

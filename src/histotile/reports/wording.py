@@ -45,6 +45,11 @@ def score(value: Any) -> str:
     return f"{float(value):.3f}" if known(value) else "none"
 
 
+def signed(value: float) -> str:
+    """A difference with its sign and three decimals; nothing is "+0.000", never "-0.000"."""
+    return f"{round(value, 3) + 0.0:+.3f}"
+
+
 def interval(lower: Any, upper: Any) -> str:
     """Both ends with three decimals, "0.921 to 0.974"; empty where unknown."""
     return f"{score(lower)} to {score(upper)}" if known(lower) and known(upper) else ""
