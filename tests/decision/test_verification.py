@@ -81,6 +81,17 @@ def test_a_choice_outside_the_budget_is_not_checked_and_says_why() -> None:
     assert found.verdict == "not checked" and "finetune" in found.reasons[0]
 
 
+def test_cells_of_equal_scores_confirm_the_choice() -> None:
+    twins = [
+        Rehearsal(r.fold, cell, r.labels, r.patients, r.probabilities, 1.0)
+        for r in rehearse({"fixed": 9.0})
+        for cell in ("fixed", "early_fixed")
+    ]
+    found = verify(twins, dict.fromkeys(FOLDS, "fixed"), CELLS, "probe", SETTINGS)
+    assert (found.verdict, found.rival) == ("confirmed", "early_fixed")
+    assert found.regret is not None and found.regret.value == 0
+
+
 def test_controls_stand_beside_the_cells_and_never_rival_them() -> None:
     found = judge({"fixed": 0.4, "early_fixed": 0.3, "colour": 2.0}, "fixed")
     assert [c.cell for c in found.controls] == ["colour"]

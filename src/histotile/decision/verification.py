@@ -138,10 +138,8 @@ def _judge(
     settings: Verify,
 ) -> Verification:
     choice = resamples[TABLE]
-    alike = [c for c in present if resamples[c].folds == choice.folds]
-    others = [c for c in present if c not in alike]
-    if not others:
-        raise HistotileError("verify", "all cells gave the same scores", "rehearse them again")
+    same = {rehearsal.cell for rehearsal in own.values()}
+    others = [cell for cell in present if same != {cell}]
     rival = max(others, key=lambda cell: resamples[cell].value)
     value = resamples[rival].value - choice.value
     regret = _estimate(value, resamples[rival].inside - choice.inside)
