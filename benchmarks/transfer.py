@@ -1,16 +1,17 @@
 """Is the table right on real tiles? Every cell, scratch and colour, against the table's choice.
 
-    python benchmarks/transfer.py              all settings that transfer.csv lacks, then the picture
+    python benchmarks/transfer.py                   settings that transfer.csv lacks, the picture
     python benchmarks/transfer.py --only idc_ps50/imagenet_035     (or idc_ps50 alone)
-    python benchmarks/transfer.py --draw       the picture and the summary alone
+    python benchmarks/transfer.py --decide-again    the table's choices by today's rule
+    python benchmarks/transfer.py --draw            the picture and the summary alone
 
 Needs the labelled tiles and weights of `../shared/data` (or HISTOTILE_SHARED). One row of
 transfer.csv per data set, backbone, number of training groups and seed: what each strategy reaches
 on held-out tiles (AUROC, one class against the rest, and balanced accuracy), what the table chose
 from the training patients alone, and its regret: best of the four cells minus the table's choice.
 
-Tiles are shrunk to 64 px and trainings are short (300 steps of 32 tiles), so that two cores can do them all; the same for every
-trained cell. Run it on a quiet machine; rows already there are kept.
+Tiles are shrunk to 64 px and trainings are short (300 steps of 32 tiles), so that two cores can do
+them all; the same for every trained cell. Run it on a quiet machine; rows already there are kept.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from histotile.configfile import read_config
 from histotile.decision.alarms import AlarmFiles
 from histotile.decision.decide import decide
 from histotile.decision.gathering import gather_evidence, patients_of_folds
-from histotile.decision.record import STRATEGIES
+from histotile.decision.record import STRATEGIES, Decision
 from histotile.models.control import ControlSlide, measure_control
 from histotile.models.embedding import embed_slide
 from histotile.models.fold import FoldSlide, Machine
@@ -145,69 +146,108 @@ def divide(
     return {"test": tested, "val": pool[:held], "train": pool[held:size]}
 
 
-def measure(
-    name: str, network: str, folder: Path, roles: dict[str, list[str]], seed: int
-) -> dict[str, Any]:
-    """The scores of one setting, and what the table chose."""
-    config = settings_of(SETS[name])
-    backbone = backbone_of(network)
-    train = config.train.model_copy(update={"seed": seed})
-    slides = {
-        role: [
-            FoldSlide(g, g, role, folder / "tile" / f"{g}.parquet", folder / network / f"{g}.h5")
-            for g in members
+@dataclass(frozen=True)
+class Setting:
+    """Some groups of a set that teach, and others that judge."""
+
+    name: str
+    network: str
+    folder: Path
+    roles: dict[str, list[str]]
+    seed: int
+
+    @property
+    def config(self) -> Config:
+        """Settings of its data set, with its seed."""
+        config = settings_of(SETS[self.name])
+        train = config.train.model_copy(update={"seed": self.seed})
+        return config.model_copy(update={"train": train})
+
+    def slides(self, *roles: str) -> list[FoldSlide]:
+        """The groups of some roles, with their files."""
+        return [
+            FoldSlide(
+                group,
+                group,
+                role,  # type: ignore[arg-type]
+                self.folder / "tile" / f"{group}.parquet",
+                self.folder / self.network / f"{group}.h5",
+            )
+            for role in roles
+            for group in self.roles[role]
         ]
-        for role, members in roles.items()
-    }
-    taught, tested = [*slides["train"], *slides["val"]], slides["test"]
+
+
+def decided(setting: Setting) -> tuple[Decision, dict[str, Any]]:
+    """What the table says from the groups that teach alone, and the columns about it."""
+    config = setting.config
+    taught = setting.slides("train", "val")
+    unknown = {"fold": "fold0", "site": None, "label": None}
     rows = [
-        {"fold": "fold0", "slide_id": g, "patient_id": g, "site": None, "label": None, "role": role}
-        for role, members in roles.items()
-        if role != "test"
-        for g in members
+        unknown | {"slide_id": s.slide_id, "patient_id": s.patient_id, "role": s.role}
+        for s in taught
     ]
-    control = folder / f"{network}.control.{os.getpid()}.h5"
+    control = setting.folder / f"{setting.network}.control.{os.getpid()}.h5"
     measure_control(
         [ControlSlide(s.slide_id, s.patient_id, s.tiles) for s in taught],
         config.classes,
-        backbone,
-        config.control.model_copy(update={"seed": seed}),
+        backbone_of(setting.network),
+        config.control.model_copy(update={"seed": setting.seed}),
         threads=1,
     ).write(control)
     evidence = gather_evidence(
-        folder / network, control, folder / "tile", rows, config.classes, bool(SETS[name].tested)
+        setting.folder / setting.network,
+        control,
+        setting.folder / "tile",
+        rows,
+        config.classes,
+        bool(SETS[setting.name].tested),
     )
-    decision = decide(
-        evidence, config.decide, train, patients_of_folds(rows, evidence), AlarmFiles()
-    )
-    early = decision.early_stage
-    row: dict[str, Any] = {
+    folds = patients_of_folds(rows, evidence)
+    decision = decide(evidence, config.decide, config.train, folds, AlarmFiles())
+    similarity = decision.similarity
+    last = similarity.stages[-1]
+    random = max(s.random_score.value for s in similarity.stages if s.random_score)
+    return decision, {
         "tiles": decision.labelled_tiles,
         "neff": round(min(c.effective for c in decision.size.classes), 1),
         "patients": min(c.patients for c in decision.size.classes),
         "size": decision.size.verdict,
-        "similarity": decision.similarity.verdict,
-        "basis": decision.similarity.basis,
-        "gain": round(decision.similarity.gain.value, 4) if decision.similarity.gain else "",
-        "shortfall": round(decision.similarity.shortfall.value, 4),
-        "depth_sufficient": decision.similarity.depth_sufficient,
-        "best_stage": decision.similarity.best_stage,
-        "early_stage": early,
+        "similarity": similarity.verdict,
+        "basis": similarity.basis,
+        "gain": round(similarity.gain.value, 4) if similarity.gain else "",
+        "gain_last": round((last.score.value - random) / max(1 - random, 1e-3), 4),
+        "shortfall": round(similarity.shortfall.value, 4),
+        "depth_sufficient": similarity.depth_sufficient,
+        "best_stage": similarity.best_stage,
+        "last_stage": decision.last_stage,
+        "early_stage": decision.early_stage,
         "choice": decision.strategy,
     }
+
+
+def scored(setting: Setting, early: int) -> dict[str, Any]:
+    """What each strategy reaches on the groups that judge."""
+    config, backbone = setting.config, backbone_of(setting.network)
+    taught, tested = setting.slides("train", "val"), setting.slides("test")
+    row: dict[str, Any] = {}
     for cell in (*TAUGHT, "colour"):
         if cell == "colour":
-            found = rehearse_colour(taught, tested, config.classes, train)
+            found = rehearse_colour(taught, tested, config.classes, config.train)
         else:
             body = untaught(backbone) if cell == "scratch" else backbone
-            strategy = "init" if cell == "scratch" else cell
-            found = rehearse(
-                taught, tested, config.classes, body, train, (strategy, early), Machine(threads=1)
-            )
+            chosen = ("init" if cell == "scratch" else cell, early)
+            machine = Machine(threads=1)
+            found = rehearse(taught, tested, config.classes, body, config.train, chosen, machine)
         row |= {cell: auroc(found, config.classes), f"{cell}_bacc": balanced(found, config.classes)}
         row[f"{cell}_s"] = round(found["seconds"], 1)
-    row["regret"] = round(max(row[s] for s in STRATEGIES) - row[decision.strategy], 4)
     return row
+
+
+def with_regret(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with the regret of the table's choice."""
+    best = max(float(row[cell]) for cell in STRATEGIES)
+    return row | {"regret": round(best - float(row[row["choice"]]), 4)}
 
 
 def auroc(found: dict[str, Any], classes: Sequence[str]) -> float:
@@ -231,15 +271,22 @@ def balanced(found: dict[str, Any], classes: Sequence[str]) -> float:
     return round(float(balanced_accuracy_score(found["label"], calls)), 4)
 
 
+def read() -> list[dict[str, Any]]:
+    """The rows there are."""
+    if not OUTPUT.is_file():
+        return []
+    with OUTPUT.open(newline="", encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
+
+
+def key(row: dict[str, Any]) -> tuple[str, str, int, int]:
+    """What tells a row from others."""
+    return row["dataset"], row["backbone"], int(row["groups"]), int(row["seed"])
+
+
 def missing(only: str | None) -> Iterator[tuple[str, str, int, int]]:
     """Settings that the CSV lacks."""
-    done = set()
-    if OUTPUT.is_file():
-        with OUTPUT.open(newline="", encoding="utf-8") as handle:
-            done = {
-                (r["dataset"], r["backbone"], int(r["groups"]), int(r["seed"]))
-                for r in csv.DictReader(handle)
-            }
+    done = {key(row) for row in read()}
     for network in BACKBONES:
         for seed in SEEDS:
             for name, data in SETS.items():
@@ -249,49 +296,79 @@ def missing(only: str | None) -> Iterator[tuple[str, str, int, int]]:
                         yield setting
 
 
+class Workplace:
+    """Tile tables and features, made once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.groups: dict[str, list[tuple[str, str | None]]] = {}
+
+    def prepare(self, name: str, network: str, size: int, seed: int) -> Setting:
+        """All files of a setting."""
+        folder = self.folder / name
+        if name not in self.groups:
+            folder.mkdir()
+            self.groups[name] = tabulate(name, folder)
+        config = settings_of(SETS[name])
+        for group, _ in self.groups[name]:
+            path = folder / network / f"{group}.h5"
+            if not path.is_file():
+                tile = folder / "tile" / f"{group}.parquet"
+                body, augment = backbone_of(network), config.train.augment
+                embed_slide(tile, body, config.embed, augment, 64, 1).write(path)
+        roles = divide(SETS[name], self.groups[name], size, seed)
+        return Setting(name, network, folder, roles, seed)
+
+
 def run(only: str | None) -> None:
     """Fill the CSV, row by row."""
-    prepared: dict[str, tuple[Path, list[tuple[str, str | None]]]] = {}
     with tempfile.TemporaryDirectory() as scratch:
+        place = Workplace(Path(scratch))
         for name, network, size, seed in missing(only):
-            folder = Path(scratch) / name
-            if name not in prepared:
-                folder.mkdir()
-                prepared[name] = folder, tabulate(name, folder)
-            groups = prepared[name][1]
-            config = settings_of(SETS[name])
-            for group, _ in groups:
-                path = folder / network / f"{group}.h5"
-                if not path.is_file():
-                    tile = folder / "tile" / f"{group}.parquet"
-                    embed_slide(
-                        tile, backbone_of(network), config.embed, config.train.augment, 64, 1
-                    ).write(path)
-            roles = divide(SETS[name], groups, size, seed)
+            setting = place.prepare(name, network, size, seed)
+            decision, columns = decided(setting)
             keys = {"dataset": name, "backbone": network, "groups": size, "seed": seed}
-            append(keys | measure(name, network, folder, roles, seed))
+            row = with_regret(keys | columns | scored(setting, decision.early_stage))
+            write([*read(), row])
+            print(row, flush=True)
 
 
-def append(row: dict[str, Any]) -> None:
-    """One row more, written at once."""
-    fresh = not OUTPUT.is_file()
-    with OUTPUT.open("a", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(row))
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
-    print(row, flush=True)
+def decide_again() -> None:
+    """The table's columns anew, by today's rule; scores stay as they were measured."""
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Workplace(Path(scratch))
+        for row in read():
+            columns = decided(place.prepare(*key(row)))[1]
+            if int(columns["early_stage"]) != int(row["early_stage"]):
+                raise SystemExit(f"{key(row)}: another early stage; delete this row, run again")
+            scores = {k: v for k, v in row.items() if k.startswith((*TAUGHT, "colour"))}
+            keys = {k: row[k] for k in ("dataset", "backbone", "groups", "seed")}
+            rows.append(with_regret(keys | columns | scores))
+            print(rows[-1]["dataset"], rows[-1]["choice"], rows[-1]["regret"], flush=True)
+    write(rows)
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    """The whole CSV, whole or not at all."""
+    with tables.replacing(OUTPUT) as path, path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, list(rows[-1]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--only")
+    parser.add_argument("--decide-again", action="store_true")
     parser.add_argument("--draw", action="store_true")
     given = parser.parse_args()
     if not DATA.is_dir():
         print(f"skipped: no labelled tiles at {DATA}; set HISTOTILE_SHARED")
         return
-    if not given.draw:
+    if given.decide_again:
+        decide_again()
+    elif not given.draw:
         run(given.only)
     if given.only is None:
         import transfer_picture
