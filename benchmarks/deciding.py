@@ -149,14 +149,14 @@ def train_through(job: Any) -> float:
     body: Any = network
     start = time.perf_counter()
     for _ in range(EPOCHS):
-        for rows in torch.randperm(len(tiles)).split(64):
+        for rows in torch.randperm(len(tiles)).split(64):  # type: ignore[no-untyped-call]
             with torch.no_grad():
                 pixels = (tiles[rows].float() - shift) / scale
                 maps = body.forward_features(pixels.contiguous(memory_format=torch.channels_last))
                 features = body.forward_head(maps, pre_logits=True)
             loss = torch.nn.functional.cross_entropy(layer(features), labels[rows])
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     return time.perf_counter() - start
 

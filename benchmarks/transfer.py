@@ -371,7 +371,7 @@ def main() -> None:
     elif not given.draw:
         run(given.only)
     if given.only is None:
-        import transfer_picture
+        import transfer_picture  # type: ignore[import-not-found]
 
         transfer_picture.main()
 

@@ -130,7 +130,7 @@ rule collect:
         "<logs>/collect.log",
     localrule: True
     params:
-        cohort=CONFIG.cohort,
+        cohort=lambda wildcards: CONFIG.cohort,
         listing=LISTING.digest if LISTING else "",
         classes=CLASSES,
         code=digest("histotile.tiles.listing"),
