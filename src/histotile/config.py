@@ -258,21 +258,22 @@ class SimilarityRule(Section):
     """When features transfer as they are."""
 
     depth_tolerance: Fraction = Field(
-        description="How far (AUROC) the last stage may lie below the best one, if its standard "
-        "error is not larger."
+        description="Small cohorts: how far (AUROC) the last stage may lie below the best one, if "
+        "its standard error is not larger. Beyond it the head moves to the best stage."
     )
-    min_gain: Fraction = Field(
-        description="Least gain over random weights, (a - r) / (1 - r) of the AUROCs, for features "
-        "to count as useful."
+    min_gain: Annotated[float, Field(ge=-1, le=1)] = Field(
+        description="Large cohorts: least gain of the best stage over random weights, "
+        "(a - r) / (1 - r) of the AUROCs, for the weights to be more than a start."
     )
     saturated: Fraction = Field(
         description="AUROC from which there is nothing to gain: similar, and the cheapest cell."
     )
     min_patients: Annotated[int, Field(ge=1)] = Field(
-        description="Fewer patients in some class leave similarity undecided."
+        description="Small cohorts: fewer patients in some class leave similarity undecided."
     )
     max_interval: Fraction = Field(
-        description="A wider 95 % interval of last minus best stage leaves similarity undecided."
+        description="Small cohorts: a wider 95 % interval of last minus best earlier stage, if it "
+        "holds zero, leaves similarity undecided."
     )
 
 
@@ -382,7 +383,8 @@ class Train(Section):
         "stops."
     )
     batch_size: Annotated[int, Field(ge=1)] = Field(
-        description="Tiles per optimisation step. Changes the result, unlike that of prediction."
+        description="Most tiles per optimisation step. Changes the result, unlike that of "
+        "prediction."
     )
     precision: Literal["auto", "32", "bf16", "16"] = Field(
         description="Number format. `auto`: bf16 where the GPU has it, else 32 bit."

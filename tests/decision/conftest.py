@@ -22,8 +22,19 @@ def config(repository: Path) -> Config:
 
 @pytest.fixture(scope="session")
 def quick_settings(config: Config) -> Decide:
-    """The shipped thresholds, with fewer repeats and resamples."""
-    return config.decide.model_copy(update={"repeats": 1, "bootstraps": 60})
+    """Thresholds that tests state themselves, whatever is shipped; few repeats and resamples."""
+    size = {"small_neff": 100.0, "small_patients": 15, "large_neff": 250.0, "large_patients": 40}
+    similarity = {"depth_tolerance": 0.005, "min_gain": 0.1, "saturated": 0.985}
+    similarity |= {"min_patients": 10, "max_interval": 0.1}
+    decide = config.decide
+    return decide.model_copy(
+        update={
+            "repeats": 1,
+            "bootstraps": 60,
+            "size": decide.size.model_copy(update={**size, "borderline": "large"}),
+            "similarity": decide.similarity.model_copy(update=similarity),
+        }
+    )
 
 
 @pytest.fixture(scope="session")

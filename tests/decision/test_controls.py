@@ -14,7 +14,7 @@ MakeEvidence = Callable[..., Evidence]
 
 
 def controls_of(evidence: Evidence, settings: Decide) -> dict[str, Control]:
-    found = measure(evidence, settings, judge(evidence, settings, True))
+    found = measure(evidence, settings, judge(evidence, settings, True, "small"))
     return {control.name: control for control in found}
 
 

@@ -18,6 +18,7 @@ Make = Callable[..., Evidence]
 Run = Callable[..., Decision]
 DEEP = {"own": (1.0, 1.5)}  # the last stage is best
 SHALLOW = {"own": (1.5, 0.2)}  # the last stage has lost what the first one saw
+RANDOM_BETTER = {"random": (1.9, 0.2)}  # than any stage of both
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +36,17 @@ def run(config: Config, quick_settings: Decide) -> Run:
         (12, DEEP, "fixed", 2),
         (12, SHALLOW, "early_fixed", 1),
         (80, DEEP, "finetune", 2),
-        (80, SHALLOW, "init", 2),
+        (12, DEEP | RANDOM_BETTER, "fixed", 2),
+        (12, SHALLOW | RANDOM_BETTER, "early_fixed", 1),
+        (80, SHALLOW, "finetune", 2),  # late layers can be mended
+        (80, DEEP | RANDOM_BETTER, "init", 2),
+        (80, SHALLOW | RANDOM_BETTER, "init", 2),
     ],
 )
 def test_known_cells(
     make_evidence: Make, run: Run, patients: int, profile: Any, strategy: str, stage: int
 ) -> None:
+    """Small cohorts ask for depth alone, large ones for gain alone."""
     everyone = set(range(patients))
     folds = {"0": everyone - {0, 1}, "1": everyone - {2, 3}}
     found = run(make_evidence(patients, 20, **profile), folds)
@@ -51,7 +57,8 @@ def test_known_cells(
         ("1", strategy, stage),
     ]
     assert (found.position.x < 0) == (patients == 12)
-    assert (found.position.y > 0) == (profile is DEEP)
+    assert (found.position.y > 0) == (strategy in {"fixed", "finetune"})
+    assert (found.similarity.verdict == "similar") == (strategy in {"fixed", "finetune"})
     assert max(found.frequencies, key=lambda s: found.frequencies[s]) == strategy
     assert not found.forced
     assert found.table_strategy == strategy
@@ -100,8 +107,8 @@ def test_forced_strategies(make_evidence: Make, run: Run, strategy: str) -> None
 
 
 def test_early_fixed_at_the_last_stage_says_so(make_evidence: Make, run: Run) -> None:
-    found = run(make_evidence(12, 20, own=(0.6, 1.3), random=(1.3, 1.3)))
-    assert found.similarity.verdict == "different"
+    found = run(make_evidence(7, 20, own=(0.6, 1.3)))
+    assert (found.similarity.verdict, found.similarity.basis) == ("different", "prior")
     assert (found.strategy, found.stage) == ("fixed", 2)
     assert any("called so" in note for note in found.notes)
 
@@ -145,10 +152,14 @@ def test_unknown_patients_are_said_to_be(make_evidence: Make, run: Run) -> None:
     assert "upper bound" in found.notes[0]
 
 
-def test_without_control_depth_alone_decides(make_evidence: Make, run: Run) -> None:
-    found = run(make_evidence(80, 15, random=(), **DEEP))
+@pytest.mark.parametrize("profile", [DEEP, SHALLOW])
+def test_without_control_large_cohorts_are_fine_tuned(
+    make_evidence: Make, run: Run, profile: Any
+) -> None:
+    found = run(make_evidence(80, 15, random=(), **profile))
     assert found.similarity.gain is None
-    assert found.strategy == "finetune"
+    assert (found.strategy, found.similarity.basis) == ("finetune", "measured")
+    assert found.frequencies["finetune"] == 1
 
 
 def test_a_backbone_of_one_stage(make_evidence: Make, run: Run) -> None:

@@ -10,51 +10,91 @@ from histotile.decision.evidence import Evidence
 from histotile.decision.flips import would_flip
 from histotile.decision.similarity import judge
 from histotile.decision.size import group_tiles, measure_size
+from histotile.decision.table import choose
 
 Make = Callable[..., Evidence]
 
 
 def flips(evidence: Evidence, settings: Decide) -> list[str]:
     size = measure_size(group_tiles(evidence), evidence.classes, settings.size)
-    return would_flip(size, judge(evidence, settings, quick=True).similarity, settings)
+    judgement = judge(evidence, settings, quick=True, counts_as=size.counts_as)
+    return would_flip(size, judgement.similarity, settings)
+
+
+def counting_borderline_as(borderline: str, settings: Decide) -> Decide:
+    rule = settings.size.model_copy(update={"borderline": borderline})
+    return settings.model_copy(update={"size": rule})
 
 
 def test_a_small_cohort_is_told_what_large_means(
     make_evidence: Make, quick_settings: Decide
 ) -> None:
-    found = flips(make_evidence(12, 10, own=(1.0, 1.6)), quick_settings)
+    settings = counting_borderline_as("small", quick_settings)
+    found = flips(make_evidence(12, 10, own=(1.0, 1.6)), settings)
     assert len(found) == 1, "fixed is also what its other neighbour comes to"
     assert found[0].startswith("At least 40 patients and 250 effective tiles of each class")
     assert found[0].endswith("-> finetune.")
 
 
 def test_the_number_of_patients_named_would_do(make_evidence: Make, quick_settings: Decide) -> None:
-    (text,) = flips(make_evidence(12, 10, own=(1.0, 1.6), likeness=0.3), quick_settings)
+    settings = counting_borderline_as("small", quick_settings)
+    (text,) = flips(make_evidence(12, 10, own=(1.0, 1.6), likeness=0.3), settings)
     needed = int(text.split("that takes ")[1].split(" patients")[0])
     assert needed > 40
     larger = make_evidence(round(1.2 * needed), 10, own=(1.0, 1.6), likeness=0.3)
-    size = measure_size(group_tiles(larger), larger.classes, quick_settings.size)
+    size = measure_size(group_tiles(larger), larger.classes, settings.size)
     assert size.verdict == "large"
 
 
 def test_borderline_that_counts_as_large_flips_at_the_lower_thresholds(
     make_evidence: Make, quick_settings: Decide
 ) -> None:
-    rule = quick_settings.size.model_copy(update={"borderline": "large"})
-    settings = quick_settings.model_copy(update={"size": rule})
+    settings = counting_borderline_as("large", quick_settings)
     found = flips(make_evidence(30, 10, own=(1.0, 1.6)), settings)
     assert found[0].startswith("Fewer than 15 patients or 100 effective tiles")
     assert found[0].endswith("-> fixed.")
 
 
-@pytest.mark.parametrize(("patients", "there"), [(12, "fixed"), (80, "finetune")])
-def test_a_poor_backbone_is_named(
-    make_evidence: Make, quick_settings: Decide, patients: int, there: str
+def test_a_small_cohort_is_told_what_its_backbone_lacks_in_depth(
+    make_evidence: Make, quick_settings: Decide
 ) -> None:
-    found = flips(make_evidence(patients, 15, own=(1.5, 0.2)), quick_settings)
+    found = flips(make_evidence(12, 15, own=(1.5, 0.2), random=(1.8, 1.8)), quick_settings)
     assert found[-1].startswith("A backbone whose last stage is as good as its best")
-    assert "gains at least 0.25" in found[-1]
-    assert found[-1].endswith(f"-> {there}.")
+    assert "random" not in found[-1]
+    assert found[-1].endswith("-> fixed.")
+
+
+def test_a_large_cohort_is_told_what_its_backbone_lacks_in_gain(
+    make_evidence: Make, quick_settings: Decide
+) -> None:
+    found = flips(make_evidence(80, 15, own=(1.5, 0.2), random=(1.8, 0.2)), quick_settings)
+    assert found[-1].startswith("A backbone that gains at least 0.1 over random weights (now -")
+    assert "last stage" not in found[-1]
+    assert found[-1].endswith("-> finetune.")
+
+
+@pytest.mark.parametrize(
+    ("patients", "own", "random", "there"),
+    [
+        (12, (1.0, 1.5), (0.2, 0.2), "finetune"),
+        (12, (1.0, 1.5), (1.9, 0.2), "init"),
+        (12, (1.5, 0.2), (0.2, 0.2), "finetune"),
+        (12, (1.5, 0.2), (1.9, 0.2), "init"),
+        (7, (1.5, 0.2), (0.2, 0.2), "finetune"),  # too few to measure depth; gain is known
+        (80, (1.0, 1.5), (1.9, 0.2), "fixed"),
+        (80, (1.5, 0.2), (0.2, 0.2), "early_fixed"),
+    ],
+)
+def test_a_cohort_of_another_size_answers_another_question(
+    make_evidence: Make, quick_settings: Decide, patients: int, own: Any, random: Any, there: str
+) -> None:
+    found = flips(make_evidence(patients, 20, own=own, random=random), quick_settings)
+    assert found[0].startswith("At least" if patients < 40 else "Fewer than")
+    assert found[0].endswith(f"-> {there}.")
+    after = make_evidence(92 - patients, 20, own=own, random=random)
+    size = measure_size(group_tiles(after), after.classes, quick_settings.size)
+    similarity = judge(after, quick_settings, True, size.counts_as).similarity
+    assert choose(size.counts_as, similarity).strategy == there
 
 
 @pytest.mark.parametrize(

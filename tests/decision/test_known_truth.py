@@ -22,7 +22,7 @@ CELLS = {
     ("histology", MANY, 1.0): "init",
     ("natural", FEW, 0.0): "early_fixed",
     ("natural", FEW, 1.0): "early_fixed",
-    ("natural", MANY, 0.0): "init",
+    ("natural", MANY, 0.0): "finetune",
     ("natural", MANY, 1.0): "init",
 }
 QUICK = [("histology", FEW, 0.0), ("histology", FEW, 1.0)]

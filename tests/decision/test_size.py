@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from histotile.config import Config
+from histotile.config import Config, Decide
 from histotile.decision.evidence import Evidence
 from histotile.decision.size import Groups, group_tiles, measure_size, ratios
 
@@ -136,19 +136,21 @@ def test_few_patients_leave_likeness_to_the_prior(make_evidence: Make, config: C
     assert [c.effective for c in size.classes] == [150, 150]
 
 
+@pytest.mark.parametrize("borderline", ["small", "large"])
 @pytest.mark.parametrize(
     ("patients", "verdict"), [(10, "small"), (25, "borderline"), (60, "large")]
 )
 def test_verdict_follows_the_scarcest_class(
-    make_evidence: Make, config: Config, patients: int, verdict: str
+    make_evidence: Make, quick_settings: Decide, patients: int, verdict: str, borderline: str
 ) -> None:
     def shows(patient: int, label: int) -> bool:
         return label == 0 or patient < patients
 
     evidence = make_evidence(80, 40, own=(1.0,), shows=shows)
-    size = measure_size(group_tiles(evidence), evidence.classes, config.decide.size)
+    rule = quick_settings.size.model_copy(update={"borderline": borderline})
+    size = measure_size(group_tiles(evidence), evidence.classes, rule)
     assert size.verdict == verdict
-    assert size.counts_as == ("large" if verdict == "large" else "small")
+    assert size.counts_as == (borderline if verdict == "borderline" else verdict)
     assert [c.patients for c in size.classes] == [80, patients]
     assert len(size.reasons) == 2
     assert size.reasons[0].startswith("healthy is large")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.decision.record import Estimate, Similarity, StageScore
-from histotile.decision.table import choose, early_stage, horizontal, vertical
+from histotile.decision.table import choose, depth_margin, early_stage, gain_margin, horizontal
 
 RATIO = st.floats(0.001, 1000)
 
@@ -94,17 +94,23 @@ def test_place_never_falls_as_a_cohort_grows(small: float, part: float, growth: 
     shortfall=st.floats(0, 0.5),
     gain=st.floats(-1, 1),
     tolerance=st.floats(0.001, 0.1),
-    least=st.floats(0.05, 0.5),
+    least=st.floats(-1, 1),
 )
 def test_place_on_the_similarity_axis_agrees_with_the_rule(
     shortfall: float, gain: float, tolerance: float, least: float
 ) -> None:
-    y = float(vertical(np.array([shortfall]), np.array([gain]), tolerance, least)[0])
-    assert -1 <= y <= 1
-    assert (y >= 0) == (shortfall <= tolerance and gain >= least)
-    without = float(vertical(np.array([shortfall]), None, tolerance, least)[0])
-    assert without >= y
+    depth = float(depth_margin(np.array([shortfall]), tolerance)[0])
+    useful = float(gain_margin(np.array([gain]), least)[0])
+    assert -1 <= depth <= 1 and -1 <= useful <= 1
+    assert (depth >= 0) == (shortfall <= tolerance)
+    assert (useful >= 0) == (gain >= least)
 
 
 def test_a_last_stage_that_is_best_has_nothing_to_answer_for() -> None:
-    assert vertical(np.array([0.0]), None, 0.005, 0.25).tolist() == [1.0]
+    assert depth_margin(np.array([0.0]), 0.005).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("least", [-0.2, 0.0, 0.25])
+def test_place_of_large_cohorts_rises_with_the_gain(least: float) -> None:
+    gains = np.array([-5.0, least - 1, least - 0.01, least, (least + 1) / 2, 1.0])
+    np.testing.assert_allclose(gain_margin(gains, least), [-1, -1, -0.01, 0, 0.5, 1], atol=1e-9)

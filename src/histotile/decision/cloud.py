@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from histotile.decision.record import STRATEGIES, Point, Strategy
 from histotile.decision.size import ratios
-from histotile.decision.table import choose, horizontal, unmeasured_vertical, vertical
+from histotile.decision.table import (
+    choose,
+    depth_margin,
+    gain_margin,
+    horizontal,
+    unmeasured_vertical,
+)
 
 if TYPE_CHECKING:
     from histotile.config import Decide
@@ -27,8 +33,9 @@ def place(
 ) -> list[Point]:
     """Where cohorts made of the same patients stand on the table, and what it says to them.
 
-    Nothing is fitted again: sizes and scores of left-out patients are weighed anew. A similarity
-    that was not measured is the same for all. Resamples without a score are left out.
+    Nothing is fitted again: sizes and scores of left-out patients are weighed anew, and each
+    resample answers the question of its own size. A similarity that rests on the ruler or on
+    experience is the same for all small ones. Resamples without a score are left out.
 
     Args:
         groups: Tiles by patient and class.
@@ -37,7 +44,8 @@ def place(
         settings: Thresholds.
     """
     small, large = ratios(groups.sizes(weights, settings.size.icc_prior), settings.size)
-    y, best_is_last = _heights(judgement, weights, settings)
+    is_large = (small >= 1) & ((large >= 1) | (settings.size.borderline == "large"))
+    y, best_is_last = _heights(judgement, weights, is_large, settings)
     similarity = judgement.similarity
     last, other = similarity.stages[-1].stage, similarity.stages[0].stage
     found = []
@@ -50,30 +58,37 @@ def place(
                 "best_stage": last if best_is_last[b] else other,
             }
         )
-        if similarity.basis in {"measured", "saturated"}:
+        if similarity.basis != "pathology":
             basis = "saturated" if np.isposinf(y[b]) else "measured"
             there = there.model_copy(update={"basis": basis})
-        is_large = small[b] >= 1 and (large[b] >= 1 or settings.size.borderline == "large")
-        strategy = choose("large" if is_large else "small", there).strategy
+        strategy = choose("large" if is_large[b] else "small", there).strategy
         height = float(np.clip(y[b], -1, 1))
         found.append(Point(x=float(x), y=height, strategy=strategy))
     return found
 
 
 def _heights(
-    judgement: Judgement, weights: NDArray[np.float64], settings: Decide
+    judgement: Judgement,
+    weights: NDArray[np.float64],
+    is_large: NDArray[np.bool_],
+    settings: Decide,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """(B,) place on the similarity axis, infinite if saturated; whether the last stage is best."""
     similarity, rule = judgement.similarity, settings.similarity
-    constant = unmeasured_vertical(similarity)
-    if constant is not None:
-        is_last = similarity.best_stage == similarity.stages[-1].stage
-        return np.full(len(weights), constant), np.full(len(weights), is_last)
+    assumed = unmeasured_vertical(similarity)
+    is_last = np.full(len(weights), similarity.best_stage == similarity.stages[-1].stage)
+    if assumed is not None and (judgement.plan is None or similarity.basis == "pathology"):
+        return np.full(len(weights), assumed), is_last
     last, shortfall, gain = judgement.resample(weights)
-    known = None if similarity.gain is None else gain
-    y = vertical(shortfall, known, judgement.allowed, rule.min_gain)
+    depth = depth_margin(shortfall, judgement.allowed)
+    useful = np.where(np.isnan(shortfall), np.nan, 1.0)  # without random weights: similar
+    if similarity.gain is not None:
+        useful = gain_margin(gain, rule.min_gain)
     saturated = (last + shortfall >= rule.saturated) & (shortfall <= judgement.allowed)
-    return np.where(saturated, np.inf, y), np.asarray(shortfall <= 0)
+    y = np.where(saturated, np.inf, np.where(is_large, useful, depth))
+    if assumed is None:
+        return y, np.asarray(shortfall <= 0)
+    return np.where(is_large, y, assumed), is_last  # doubts are for small cohorts
 
 
 def resample_patients(counts: NDArray[np.int64], bootstraps: int, seed: int) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ def would_flip(size: Size, similarity: Similarity, settings: Decide) -> list[str
         limit = settings.similarity.saturated
         return [f"A harder task: the best stage below {limit:g} AUROC (now {_best(similarity)})."]
     other_size = "large" if size.counts_as == "small" else "small"
-    there = choose(other_size, similarity).strategy
+    there = choose(other_size, _asked(other_size, similarity)).strategy
     if there != now:
         found.append(f"{_size_change(size, settings)} -> {there}.")
     other = similarity.model_copy(
@@ -35,6 +35,15 @@ def would_flip(size: Size, similarity: Similarity, settings: Decide) -> list[str
     there = choose(size.counts_as, other).strategy
     found += _similarity_changes(similarity, settings, now, there)
     return found
+
+
+def _asked(counts_as: str, similarity: Similarity) -> Similarity:
+    """The similarity of a cohort of another size, which another question decides."""
+    if similarity.depth_sufficient is None:  # neither question has an answer
+        return similarity
+    vote = similarity.depth_sufficient if counts_as == "small" else similarity.gain_sufficient
+    verdict = "different" if vote is False else "similar"
+    return similarity.model_copy(update={"verdict": verdict})
 
 
 def _size_change(size: Size, settings: Decide) -> str:
@@ -73,22 +82,23 @@ def _similarity_changes(
     if there == now:
         return []
     gain = "" if similarity.gain is None else f" (now {similarity.gain.value:.2f})"
-    if similarity.verdict == "similar":
-        found = [
-            f"A last stage more than {rule.depth_tolerance:g} AUROC, and one standard error, "
-            f"below the best stage (now {similarity.shortfall.value:.3f}) -> {there}."
+    if now in {"finetune", "init"}:
+        if similarity.verdict == "similar":
+            return [f"A gain over random weights below {rule.min_gain:g}{gain} -> {there}."]
+        return [
+            f"A backbone that gains at least {rule.min_gain:g} over random weights{gain}, e.g. one "
+            f"pre-trained on pathology -> {there}."
         ]
-        if similarity.gain is not None:
-            found.append(f"A gain over random weights below {rule.min_gain:g}{gain} -> {there}.")
-        return found
-    needs = []
-    if similarity.depth_sufficient is False:
-        needs.append(
-            f"whose last stage is as good as its best (now {similarity.shortfall.value:.3f} below)"
-        )
-    if similarity.gain_sufficient is False:
-        needs.append(f"that gains at least {rule.min_gain:g} over random weights{gain}")
-    return [f"A backbone {' and '.join(needs)}, e.g. one pre-trained on pathology -> {there}."]
+    below = similarity.shortfall.value
+    if similarity.verdict == "similar":
+        return [
+            f"A last stage more than {rule.depth_tolerance:g} AUROC, and one standard error, below "
+            f"the best stage (now {below:.3f}) -> {there}."
+        ]
+    return [
+        f"A backbone whose last stage is as good as its best (now {below:.3f} below), e.g. one "
+        f"pre-trained on pathology -> {there}."
+    ]
 
 
 def _best(similarity: Similarity) -> str:

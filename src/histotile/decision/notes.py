@@ -62,8 +62,8 @@ def _about_similarity(similarity: Similarity, choice: Choice) -> list[str]:
     if similarity.basis in {"prior", "ruler"}:
         source = "experience" if similarity.basis == "prior" else "the ruler"
         found.append(
-            f"Similarity rests on {source}, not on measured transfer: the resampled cohorts show "
-            "the uncertainty of size alone."
+            f"Similarity rests on {source}, not on measured transfer: resampled cohorts that are "
+            "small all share it."
         )
     if similarity.basis == "pathology":
         found.append(

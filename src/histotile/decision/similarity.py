@@ -1,10 +1,11 @@
 """Whether features transfer as they are: the vertical axis of the table.
 
-Two questions to probes on left-out patients. S1: is the last stage as good as the best one? S2: is
-it enough better than the same network with random weights? The best of several stages (and the
-best random stage) is chosen on the same patients that score it, which flatters it a little; so
-differences count only beyond one standard error, taken over resamples of patients in pairs: both
-sides judged by the same patients, nothing fitted again.
+Two questions to probes on left-out patients. S1, for small cohorts: is the last stage as good as
+the best one, or should the head sit earlier? S2, for large ones: is the best stage better than the
+best one of the same network with random weights, or are its weights a start and no more? The best
+of several stages (and the best random stage) is chosen on the same patients that score it, which
+flatters it a little; so a shortfall counts only beyond one standard error, taken over resamples of
+patients in pairs: both sides judged by the same patients, nothing fitted again.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ class Judgement:
             weights: (B, P) how often each patient counts.
 
         Returns:
-            (B,) score of the last stage; best stage minus last stage (>= 0); gain over random
-            weights. NaN where it could not be measured.
+            (B,) score of the last stage; best stage minus last stage (>= 0); gain of the best stage
+            over random weights. NaN where it could not be measured.
         """
         nothing = np.full(len(weights), np.nan)
         if self.plan is None:
@@ -66,23 +67,24 @@ class Judgement:
         if not self.random:
             return last, shortfall, nothing
         twin = np.stack([stage.scores(weights) for stage in self.random], axis=1)
-        return last, shortfall, gain(last, twin.max(1))
+        return last, shortfall, gain(found.max(1), twin.max(1))
 
 
-def judge(evidence: Evidence, settings: Decide, quick: bool) -> Judgement:
+def judge(evidence: Evidence, settings: Decide, quick: bool, counts_as: str) -> Judgement:
     """The verdict on similarity, with scores of all stages.
 
     Args:
         evidence: Sampled tiles and their features.
         settings: Rule, folds, repeats, resamples, seed.
         quick: One repeat of the folds, and none of the scores that only inform.
+        counts_as: `small` or `large`: which question decides.
     """
     count = len(evidence.classes)
     times = (settings.folds, 1 if quick else settings.repeats)
     plan = divide(evidence.labels, evidence.patients, count, times, settings.seed)
     fewest = min(patients_per_class(evidence.labels, evidence.patients, count))
     if plan is None:
-        return _unmeasured(evidence, settings, fewest)
+        return _unmeasured(evidence, settings, fewest, counts_as)
     weights = np.concatenate(
         [
             auroc.once(evidence.patients),
@@ -96,11 +98,11 @@ def judge(evidence: Evidence, settings: Decide, quick: bool) -> Judgement:
         known.append((None, None) if quick else _informing(points, plan))
     own = np.stack([stage.scores(weights) for stage in stages], axis=1)
     if not np.isfinite(own[0]).all():  # no fold holds all it takes
-        return _unmeasured(evidence, settings, fewest)
+        return _unmeasured(evidence, settings, fewest, counts_as)
     random = tuple(hold_out(components(f, settings.seed), plan) for f in evidence.random)
     twin = np.stack([stage.scores(weights) for stage in random], axis=1) if random else None
     profile = Profile(_table(evidence, own, twin, known), fewest, own, twin)
-    verdict = similarity_of(profile, evidence, settings.similarity)
+    verdict = similarity_of(profile, evidence, settings.similarity, counts_as)
     return Judgement(*verdict, plan, tuple(stages), random)
 
 
@@ -134,10 +136,10 @@ def _table(
     return rows
 
 
-def _unmeasured(evidence: Evidence, settings: Decide, fewest: int) -> Judgement:
+def _unmeasured(evidence: Evidence, settings: Decide, fewest: int, counts_as: str) -> Judgement:
     """Chance, without an interval, stands for scores that could not be measured."""
     chance = np.full((1, len(evidence.stages)), 0.5)
     stages = _table(evidence, chance, None, [(None, None)] * len(evidence.stages))
     profile = Profile(stages, fewest, None, None)
-    verdict = similarity_of(profile, evidence, settings.similarity)
+    verdict = similarity_of(profile, evidence, settings.similarity, counts_as)
     return Judgement(*verdict, None, (), ())

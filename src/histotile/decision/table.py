@@ -68,20 +68,25 @@ def horizontal(small: Floats, large: Floats) -> Floats:
     return found
 
 
-def vertical(shortfall: Floats, gain: Floats | None, tolerance: float, min_gain: float) -> Floats:
-    """(B,) place on the similarity axis, -1 to 1: 0 or more is similar.
+def depth_margin(shortfall: Floats, tolerance: float) -> Floats:
+    """(B,) place of small cohorts on the similarity axis, -1 to 1: 0 or more is similar.
 
-    The worse of two margins. Depth: 1 where the last stage is the best, 0 at the tolerance, -1
-    where it is 0.05 below. Gain over random weights: -1 where there is none, 0 at the threshold, 1
-    where the last stage leaves no error.
+    1 where the last stage is the best, 0 at the tolerance, -1 where it is 0.05 below.
     """
     inside = (tolerance - shortfall) / max(tolerance, 1e-9)
     outside = (tolerance - shortfall) / FAR
-    place: Floats = np.clip(np.where(shortfall <= tolerance, inside, outside), -1, 1)
-    if gain is None:
-        return place
-    scale = np.where(gain >= min_gain, max(1 - min_gain, 1e-9), max(min_gain, 1e-9))
-    return np.minimum(place, np.clip((gain - min_gain) / scale, -1, 1))
+    found: Floats = np.clip(np.where(shortfall <= tolerance, inside, outside), -1, 1)
+    return found
+
+
+def gain_margin(gain: Floats, min_gain: float) -> Floats:
+    """(B,) place of large cohorts on the similarity axis, -1 to 1: 0 or more is similar.
+
+    1 where the best stage leaves no error, 0 at the threshold, -1 where the gain is 1 below it.
+    """
+    scale = np.where(gain >= min_gain, max(1 - min_gain, 1e-9), 1.0)
+    found: Floats = np.clip((gain - min_gain) / scale, -1, 1)
+    return found
 
 
 def unmeasured_vertical(similarity: Similarity) -> float | None:

@@ -51,9 +51,12 @@ class _Depth:
 
 
 def similarity_of(
-    profile: Profile, evidence: Evidence, rule: SimilarityRule
+    profile: Profile, evidence: Evidence, rule: SimilarityRule, counts_as: str
 ) -> tuple[Similarity, float]:
     """The verdict, and the shortfall of the last stage that the rule allows.
+
+    A small cohort can only choose where to put its head: it asks for depth. A large one teaches all
+    layers, which mends late ones: it asks whether the weights are a better start than random ones.
 
     `best_stage` is the one with the best mean score, the deeper one of equals. Where nothing was
     measured it is the last stage: nothing speaks for an earlier one.
@@ -71,7 +74,9 @@ def similarity_of(
         lift = None if profile.twin is None else _gain(profile.own, profile.twin)
         useful = None if lift is None else lift.value >= rule.min_gain
         reasons = [_depth_reason(profile, depth), _gain_reason(profile, lift, rule.min_gain)]
-    verdict, basis, why = _decide(profile, depth, useful, evidence, rule)
+    asked = depth.sufficient if counts_as == "small" else useful is not False
+    doubts = _doubts(profile, depth, rule) if counts_as == "small" else []
+    verdict, basis, why = _decide(profile, depth, asked, doubts, evidence, rule)
     measured = profile.own is not None
     similarity = Similarity(
         verdict=verdict,
@@ -90,7 +95,8 @@ def similarity_of(
 def _decide(
     profile: Profile,
     depth: _Depth,
-    useful: bool | None,
+    asked: bool,
+    doubts: list[str],
     evidence: Evidence,
     rule: SimilarityRule,
 ) -> tuple[Verdict, Basis, list[str]]:
@@ -106,11 +112,9 @@ def _decide(
             "features count as similar."
         )
         return "similar", "saturated", [why]
-    doubts = _doubts(profile, depth, rule)
     if doubts:
         return _without_measure(evidence, doubts)
-    similar = depth.sufficient and useful is not False
-    return ("similar" if similar else "different"), "measured", []
+    return ("similar" if asked else "different"), "measured", []
 
 
 def _doubts(profile: Profile, depth: _Depth, rule: SimilarityRule) -> list[str]:
@@ -159,15 +163,14 @@ def _depth(own: Floats, tolerance: float) -> _Depth:
     return _Depth(best, interval, allowed, (-high, -low))
 
 
-def gain(last: Floats, random: Floats) -> Floats:
-    """(a - r) / (1 - r): what share of the errors of random weights the last stage takes away."""
-    return (last - random) / np.maximum(1 - random, 1e-3)
+def gain(best: Floats, random: Floats) -> Floats:
+    """(a - r) / (1 - r): what share of the errors of random weights the best stage takes away."""
+    return (best - random) / np.maximum(1 - random, 1e-3)
 
 
 def _gain(own: Floats, twin: Floats) -> Estimate:
-    """Over the random stage that is best on the cohort; its interval keeps that stage."""
-    best = int(np.nanargmax(twin[0]))
-    values = gain(own[:, -1], twin[:, best])
+    """Best stage over best random stage; the interval keeps both as they are on the cohort."""
+    values = gain(own[:, int(np.nanargmax(own[0]))], twin[:, int(np.nanargmax(twin[0]))])
     return estimate(float(values[0]), values[1:])
 
 
@@ -196,11 +199,12 @@ def _gain_reason(profile: Profile, lift: Estimate | None, least: float) -> str:
     if profile.twin is None or lift is None:
         return "The gain over random weights is unmeasured: no features of random weights at hand."
     best = int(np.nanargmax(profile.twin[0]))
+    top = max(stage.score.value for stage in profile.stages)
     compared = "at least" if lift.value >= least else "below"
     return (
         f"Random weights reach AUROC {profile.twin[0, best]:.3f} (stage "
-        f"{profile.stages[best].stage}), the last stage {profile.stages[-1].score.value:.3f}: a "
-        f"gain of {lift.value:.2f}, {compared} {least:g}."
+        f"{profile.stages[best].stage}), the backbone's best stage {top:.3f}: a gain of "
+        f"{lift.value:.2f}, {compared} {least:g}."
     )
 
 
