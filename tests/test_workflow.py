@@ -16,6 +16,7 @@ import tifffile
 import yaml
 
 from histotile import tables
+from histotile.decision.record import read_decision
 
 SETTINGS: dict[str, Any] = {
     "results": "results",
@@ -117,6 +118,42 @@ def test_every_stage_leaves_its_artefacts(done: Project) -> None:
         assert (results / f"heatmap/{slide['slide_id']}.png").stat().st_size > 1000
         assert (results / f"report/slides/{slide['slide_id']}.html").is_file()
     assert json.loads((results / "export/fold0/parity.json").read_text())
+
+
+def test_the_decision_is_made_explained_followed_and_checked(done: Project) -> None:
+    results = done.folder / "results"
+    decision = read_decision((results / "decide/decision.json").read_text())
+    assert decision.forced and decision.strategy == "fixed"  # the overlay says so
+    assert [fold.fold for fold in decision.folds] == ["fold0", "fold1"]
+    assert len(decision.similarity.stages) == 5 and decision.patients == 8
+    for place in ("decide/index.html", "decide/decision.svg", "verify/index.html"):
+        assert (results / place).stat().st_size > 2000
+    verification = json.loads((results / "verify/verification.json").read_text())
+    assert {cell["cell"] for cell in verification["cells"]} == {"fixed", "early_fixed"}
+    assert [cell["cell"] for cell in verification["controls"]] == ["colour"]
+    summary = json.loads((results / "train/fold0/summary.json").read_text())
+    assert summary["strategy"] == "fixed"
+
+
+def test_a_leak_stops_training_and_says_how_to_go_on(done: Project) -> None:
+    path = done.folder / "results/decide/decision.json"
+    decision = json.loads(path.read_text())
+    leak = {"level": "error", "name": "near_duplicates", "fact": "copies", "remedy": "drop one"}
+    (done.folder / "leak.json").write_text(json.dumps(decision | {"alarms": [leak]}))
+    places = ("--folds", "results/split/folds.csv", "--tiles", "results/tile")
+    run = subprocess.run(
+        [
+            *("histotile", "--config", "overlay.yaml", "train", "fold0", *places),
+            *("--features", "results/embed", "--decision", "leak.json", "-o", "leaking"),
+        ],
+        cwd=done.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert "copies" in run.stderr and "decide.alarms.stop: false" in run.stderr
+    assert not (done.folder / "leaking").exists()
 
 
 def test_a_broken_slide_is_quarantined_with_its_reason_and_the_cohort_goes_on(
