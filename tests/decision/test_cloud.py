@@ -86,8 +86,8 @@ def at_the_edge(make_evidence: Make, settings: Decide, **profile: Any) -> tuple[
     [
         ((1.0, 1.4), (0.2, 0.2), {"fixed", "finetune"}),
         ((1.4, 0.2), (0.2, 0.2), {"early_fixed", "finetune"}),
-        ((1.0, 1.4), (2.0, 0.2), {"fixed", "init"}),
-        ((1.4, 0.2), (2.0, 0.2), {"early_fixed", "init"}),
+        ((1.0, 1.4), (3.0, 0.2), {"fixed", "init"}),
+        ((1.4, 0.2), (3.0, 0.2), {"early_fixed", "init"}),
     ],
 )
 def test_each_resample_answers_the_question_of_its_own_size(

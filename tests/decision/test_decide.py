@@ -63,7 +63,7 @@ def test_known_cells(
     assert not found.forced
     assert found.table_strategy == strategy
     assert found.flips
-    assert all(strategy not in flip.split("->")[-1] for flip in found.flips)
+    assert all(flip.split("-> ")[-1] != f"{strategy}." for flip in found.flips)
     assert read_decision(found.model_dump_json()) == found
 
 
@@ -106,11 +106,13 @@ def test_forced_strategies(make_evidence: Make, run: Run, strategy: str) -> None
     assert [b.strategy for b in found.budget if b.chosen] == [strategy]
 
 
-def test_early_fixed_at_the_last_stage_says_so(make_evidence: Make, run: Run) -> None:
+def test_experience_cuts_early_even_if_the_last_stage_measures_best(
+    make_evidence: Make, run: Run
+) -> None:
     found = run(make_evidence(7, 20, own=(0.6, 1.3)))
     assert (found.similarity.verdict, found.similarity.basis) == ("different", "prior")
-    assert (found.strategy, found.stage) == ("fixed", 2)
-    assert any("called so" in note for note in found.notes)
+    assert found.similarity.best_stage == 2
+    assert (found.strategy, found.stage) == ("early_fixed", 1)
 
 
 def test_three_classes_not_all_in_every_patient(make_evidence: Make, run: Run) -> None:

@@ -45,19 +45,14 @@ def place(
     """
     small, large = ratios(groups.sizes(weights, settings.size.icc_prior), settings.size)
     is_large = (small >= 1) & ((large >= 1) | (settings.size.borderline == "large"))
-    y, best_is_last = _heights(judgement, weights, is_large, settings)
+    y = _heights(judgement, weights, is_large, settings)
     similarity = judgement.similarity
-    last, other = similarity.stages[-1].stage, similarity.stages[0].stage
     found = []
     for b, x in enumerate(horizontal(small, large)):
         if np.isnan(y[b]):
             continue
-        there = similarity.model_copy(
-            update={
-                "verdict": "similar" if y[b] >= 0 else "different",
-                "best_stage": last if best_is_last[b] else other,
-            }
-        )
+        verdict = "similar" if y[b] >= 0 else "different"
+        there = similarity.model_copy(update={"verdict": verdict})
         if similarity.basis != "pathology":
             basis = "saturated" if np.isposinf(y[b]) else "measured"
             there = there.model_copy(update={"basis": basis})
@@ -72,13 +67,12 @@ def _heights(
     weights: NDArray[np.float64],
     is_large: NDArray[np.bool_],
     settings: Decide,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """(B,) place on the similarity axis, infinite if saturated; whether the last stage is best."""
+) -> NDArray[np.float64]:
+    """(B,) place on the similarity axis, infinite if saturated."""
     similarity, rule = judgement.similarity, settings.similarity
     assumed = unmeasured_vertical(similarity)
-    is_last = np.full(len(weights), similarity.best_stage == similarity.stages[-1].stage)
     if assumed is not None and (judgement.plan is None or similarity.basis == "pathology"):
-        return np.full(len(weights), assumed), is_last
+        return np.full(len(weights), assumed)
     last, shortfall, gain = judgement.resample(weights)
     depth = depth_margin(shortfall, judgement.allowed)
     useful = np.where(np.isnan(shortfall), np.nan, 1.0)  # without random weights: similar
@@ -86,9 +80,8 @@ def _heights(
         useful = gain_margin(gain, rule.min_gain)
     saturated = (last + shortfall >= rule.saturated) & (shortfall <= judgement.allowed)
     y = np.where(saturated, np.inf, np.where(is_large, useful, depth))
-    if assumed is None:
-        return y, np.asarray(shortfall <= 0)
-    return np.where(is_large, y, assumed), is_last  # doubts are for small cohorts
+    # Doubts are for small cohorts.
+    return y if assumed is None else np.where(is_large, y, assumed)
 
 
 def resample_patients(counts: NDArray[np.int64], bootstraps: int, seed: int) -> NDArray[np.float64]:

@@ -92,8 +92,8 @@ def _similarity_changes(
     below = similarity.shortfall.value
     if similarity.verdict == "similar":
         return [
-            f"A last stage more than {rule.depth_tolerance:g} AUROC, and one standard error, below "
-            f"the best stage (now {below:.3f}) -> {there}."
+            f"A last stage more than {rule.depth_tolerance:g} AUROC below the best stage (now "
+            f"{below:.3f}) -> {there}."
         ]
     return [
         f"A backbone whose last stage is as good as its best (now {below:.3f} below), e.g. one "

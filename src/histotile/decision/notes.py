@@ -32,7 +32,7 @@ def take_notes(
             f"The size is borderline and counts as {size.counts_as} (decide.size.borderline): let "
             "`verify` compare the cells."
         )
-    return found + _about_similarity(similarity, choice) + _about_force(choice, train)
+    return found + _about_similarity(similarity) + _about_force(choice, train)
 
 
 def _about_patients(evidence: Evidence, size: Size, settings: Decide) -> list[str]:
@@ -57,7 +57,7 @@ def _about_patients(evidence: Evidence, size: Size, settings: Decide) -> list[st
     return found
 
 
-def _about_similarity(similarity: Similarity, choice: Choice) -> list[str]:
+def _about_similarity(similarity: Similarity) -> list[str]:
     found = []
     if similarity.basis in {"prior", "ruler"}:
         source = "experience" if similarity.basis == "prior" else "the ruler"
@@ -69,11 +69,6 @@ def _about_similarity(similarity: Similarity, choice: Choice) -> list[str]:
         found.append(
             "Backbones pre-trained on pathology keep a linear head whatever the size: it holds "
             "better in other laboratories."
-        )
-    if choice.cell != choice.strategy:
-        found.append(
-            "The cell is early_fixed, but no earlier stage is better than the last one: that is "
-            "fixed, and called so."
         )
     return found
 

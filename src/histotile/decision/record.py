@@ -70,7 +70,7 @@ class Similarity(Entry):
     stages: list[StageScore]
     best_stage: int
     shortfall: Estimate = Field(description="Best stage minus last stage")
-    gain: Estimate | None = Field(description="(a - r) / (1 - r): best stage a, best random r")
+    gain: Estimate | None = Field(description="(a - r) / (1 - r): last stage a, best random r")
     depth_sufficient: bool | None = Field(
         description="S1, decides if small: the last stage is as good as the best"
     )

@@ -1,11 +1,11 @@
 """Whether features transfer as they are: the vertical axis of the table.
 
 Two questions to probes on left-out patients. S1, for small cohorts: is the last stage as good as
-the best one, or should the head sit earlier? S2, for large ones: is the best stage better than the
-best one of the same network with random weights, or are its weights a start and no more? The best
-of several stages (and the best random stage) is chosen on the same patients that score it, which
-flatters it a little; so a shortfall counts only beyond one standard error, taken over resamples of
-patients in pairs: both sides judged by the same patients, nothing fitted again.
+the best one, or should the head sit earlier? S2, for large ones: is the last stage worth setting
+out from, held against the same network with random weights, or are the weights only a start?
+The best of several stages (and the best random stage) is chosen on the same patients that score it,
+which flatters it a little. Intervals come from resampled patients, in pairs: both sides judged by
+the same patients, nothing fitted again.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ class Judgement:
 
     Args:
         similarity: For the record.
-        allowed: By how much the last stage may lie below the best one (AUROC): one standard error
-            of the pair, or the tolerance of the settings.
+        allowed: By how much the last stage may lie below the best one (AUROC).
         plan: The folds; None where a class has fewer than two patients: nothing was measured.
         stages: Logits of left-out patients per stage, shallow to deep.
         random: The same with random weights; may be empty.
@@ -56,7 +55,7 @@ class Judgement:
             weights: (B, P) how often each patient counts.
 
         Returns:
-            (B,) score of the last stage; best stage minus last stage (>= 0); gain of the best stage
+            (B,) score of the last stage; best stage minus last stage (>= 0); gain of the last stage
             over random weights. NaN where it could not be measured.
         """
         nothing = np.full(len(weights), np.nan)
@@ -67,7 +66,7 @@ class Judgement:
         if not self.random:
             return last, shortfall, nothing
         twin = np.stack([stage.scores(weights) for stage in self.random], axis=1)
-        return last, shortfall, gain(found.max(1), twin.max(1))
+        return last, shortfall, gain(last, twin.max(1))
 
 
 def judge(evidence: Evidence, settings: Decide, quick: bool, counts_as: str) -> Judgement:

@@ -17,13 +17,8 @@ UNMEASURED = 0.25  # place above or below the middle where similarity was not me
 
 @dataclass(frozen=True)
 class Choice:
-    """What the table says.
+    """What the table says: the strategy, and the stage under its head."""
 
-    `cell` is the cell by its two axes; `strategy` what it comes to: `early_fixed` whose best stage
-    is the last one trains what `fixed` trains, and is called so.
-    """
-
-    cell: Strategy
     strategy: Strategy
     stage: int
 
@@ -32,16 +27,14 @@ def choose(counts_as: str, similarity: Similarity) -> Choice:
     """The cell for a size ("small" or "large") and a similarity."""
     last = similarity.stages[-1].stage
     if similarity.basis in {"saturated", "pathology"}:
-        return Choice("fixed", "fixed", last)
+        return Choice("fixed", last)
     similar = similarity.verdict == "similar"
     if counts_as == "large":
         cell: Strategy = "finetune" if similar else "init"
-        return Choice(cell, cell, last)
+        return Choice(cell, last)
     if similar:
-        return Choice("fixed", "fixed", last)
-    if similarity.best_stage == last:
-        return Choice("early_fixed", "fixed", last)
-    return Choice("early_fixed", "early_fixed", similarity.best_stage)
+        return Choice("fixed", last)
+    return Choice("early_fixed", early_stage(similarity))
 
 
 def early_stage(similarity: Similarity) -> int:
@@ -82,7 +75,7 @@ def depth_margin(shortfall: Floats, tolerance: float) -> Floats:
 def gain_margin(gain: Floats, min_gain: float) -> Floats:
     """(B,) place of large cohorts on the similarity axis, -1 to 1: 0 or more is similar.
 
-    1 where the best stage leaves no error, 0 at the threshold, -1 where the gain is 1 below it.
+    1 where the last stage leaves no error, 0 at the threshold, -1 where the gain is 1 below it.
     """
     scale = np.where(gain >= min_gain, max(1 - min_gain, 1e-9), 1.0)
     found: Floats = np.clip((gain - min_gain) / scale, -1, 1)

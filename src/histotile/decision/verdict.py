@@ -56,7 +56,8 @@ def similarity_of(
     """The verdict, and the shortfall of the last stage that the rule allows.
 
     A small cohort can only choose where to put its head: it asks for depth. A large one teaches all
-    layers, which mends late ones: it asks whether the weights are a better start than random ones.
+    layers, which mends late ones: it asks whether its last stage, from where gentle steps set out,
+    is worth setting out from.
 
     `best_stage` is the one with the best mean score, the deeper one of equals. Where nothing was
     measured it is the last stage: nothing speaks for an earlier one.
@@ -159,18 +160,20 @@ def _depth(own: Floats, tolerance: float) -> _Depth:
     low, high = (float(end) for end in np.percentile(ahead, [2.5, 97.5]))
     floor = 0.0 if best == last else low  # no stage lies below itself
     interval = Estimate(value=short, low=floor, high=max(high, 0.0, floor))
-    allowed = max(float(ahead.std(ddof=1)), tolerance)
-    return _Depth(best, interval, allowed, (-high, -low))
+    return _Depth(best, interval, tolerance, (-high, -low))
 
 
-def gain(best: Floats, random: Floats) -> Floats:
-    """(a - r) / (1 - r): what share of the errors of random weights the best stage takes away."""
-    return (best - random) / np.maximum(1 - random, 1e-3)
+def gain(last: Floats, random: Floats) -> Floats:
+    """(a - r) / (1 - r): what share of the errors of random weights the last stage takes away.
+
+    -1: it makes twice as many.
+    """
+    return (last - random) / np.maximum(1 - random, 1e-3)
 
 
 def _gain(own: Floats, twin: Floats) -> Estimate:
-    """Best stage over best random stage; the interval keeps both as they are on the cohort."""
-    values = gain(own[:, int(np.nanargmax(own[0]))], twin[:, int(np.nanargmax(twin[0]))])
+    """Last stage over best random stage; the interval keeps that one as it is on the cohort."""
+    values = gain(own[:, -1], twin[:, int(np.nanargmax(twin[0]))])
     return estimate(float(values[0]), values[1:])
 
 
@@ -199,11 +202,11 @@ def _gain_reason(profile: Profile, lift: Estimate | None, least: float) -> str:
     if profile.twin is None or lift is None:
         return "The gain over random weights is unmeasured: no features of random weights at hand."
     best = int(np.nanargmax(profile.twin[0]))
-    top = max(stage.score.value for stage in profile.stages)
+    top = profile.stages[-1].score.value
     compared = "at least" if lift.value >= least else "below"
     return (
         f"Random weights reach AUROC {profile.twin[0, best]:.3f} (stage "
-        f"{profile.stages[best].stage}), the backbone's best stage {top:.3f}: a gain of "
+        f"{profile.stages[best].stage}), the backbone's last stage {top:.3f}: a gain of "
         f"{lift.value:.2f}, {compared} {least:g}."
     )
 
