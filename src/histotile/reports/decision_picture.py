@@ -78,9 +78,7 @@ def describe(decision: Decision) -> str:
 def _cell(decision: Decision, strategy: Strategy) -> Cell:
     left = strategy in ("fixed", "early_fixed")
     upper = strategy in ("fixed", "finetune")
-    middle = LARGE if decision.size.counts_as == "small" else SMALL
-    if decision.size.verdict != "borderline":
-        middle = LARGE
+    middle = SMALL if decision.thresholds.get("size.borderline") == "large" else LARGE
     name, *lines = CELLS[strategy]
     return Cell(
         strategy=strategy,
