@@ -206,8 +206,6 @@ def decided(setting: Setting) -> tuple[Decision, dict[str, Any]]:
     folds = patients_of_folds(rows, evidence)
     decision = decide(evidence, config.decide, config.train, folds, AlarmFiles())
     similarity = decision.similarity
-    last = similarity.stages[-1]
-    random = max(s.random_score.value for s in similarity.stages if s.random_score)
     return decision, {
         "tiles": decision.labelled_tiles,
         "neff": round(min(c.effective for c in decision.size.classes), 1),
@@ -216,7 +214,6 @@ def decided(setting: Setting) -> tuple[Decision, dict[str, Any]]:
         "similarity": similarity.verdict,
         "basis": similarity.basis,
         "gain": round(similarity.gain.value, 4) if similarity.gain else "",
-        "gain_last": round((last.score.value - random) / max(1 - random, 1e-3), 4),
         "shortfall": round(similarity.shortfall.value, 4),
         "depth_sufficient": similarity.depth_sufficient,
         "best_stage": similarity.best_stage,

@@ -49,7 +49,7 @@ class Rule:
             return "fixed"
         deep = bool(row["depth_sufficient"])
         if self.textbook:
-            similar = deep and row["gain_last"] >= self.min_gain and row["basis"] == "measured"
+            similar = deep and row["gain"] >= self.min_gain and row["basis"] == "measured"
         else:
             similar = row["gain"] >= self.min_gain if large else deep
         if large:
@@ -60,7 +60,7 @@ class Rule:
 
 
 TEXTBOOK = Rule("small", 0.25, textbook=True)
-CANDIDATES = [Rule(b, g) for b in ("small", "large") for g in (-0.25, -0.1, 0.0, 0.1, 0.25)]
+CANDIDATES = [Rule(b, g) for b in ("small", "large") for g in (-2.0, -0.6, -0.3, -0.1, 0.0, 0.25)]
 
 
 def regrets(rows: pd.DataFrame, choice: Sequence[str]) -> Floats:
