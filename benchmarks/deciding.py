@@ -183,7 +183,7 @@ def main() -> None:
     if "--decide" in sys.argv:
         decide_once()
         return
-    deciding = sorted(seconds_to_decide() for _ in range(3))[1]
+    deciding = seconds_to_decide()
     cached, through = compare_heads()
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, one thread"

@@ -164,6 +164,7 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
                     zorder=5,
                 )
         axis.set_xscale("log")
+        axis.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
         axis.set_title(f"{dataset!s}, {backbone!s}", fontsize=10)
         axis.set_xlabel("training tiles")
         axis.grid(alpha=0.25)
