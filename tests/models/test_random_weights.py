@@ -101,7 +101,9 @@ def test_networks_without_batch_norm_need_no_tiles(name: str) -> None:
     def read() -> NDArray[np.uint8]:
         raise AssertionError("tiles are read for nothing")
 
+    before = {name: values.clone() for name, values in twin.state_dict().items()}
     calibrate(twin, engine, (read() for _ in range(1)))
+    assert all(torch.equal(before[name], values) for name, values in twin.state_dict().items())
 
 
 def test_calibration_leaves_the_network_in_evaluation() -> None:
