@@ -59,6 +59,7 @@ rule control:
     input:
         folds="<results>/split/folds.csv",
         tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        ruler=CONFIG.control.ruler or [],
     output:
         "<results>/control/control.h5",
     log:
@@ -107,7 +108,12 @@ rule decide:
         classes=CLASSES,
         train=settings("train"),
         settings=settings("decide"),
-        code=digest("histotile.decision.decide", "histotile.reports.decision_page"),
+        code=digest(
+            "histotile.decision.gathering",
+            "histotile.decision.alarm_files",
+            "histotile.decision.decide",
+            "histotile.reports.decision_page",
+        ),
     shell:
         "histotile decide {input.cohort:q} --folds {input.folds:q} --features {params.features:q}"
         " --control {input.control:q} --tiles {params.tiles:q}"

@@ -202,6 +202,8 @@ def verify(
     from histotile.decision.verification import verify
     from histotile.tables import write_text
 
+    if settings.budget == "off":
+        raise HistotileError("verify.budget", "is off", "set it to probe or full")
     decided = read_decision(decision.read_text(encoding="utf-8"))
     chosen = {fold.fold: fold.table_strategy for fold in decided.folds}
     wanted = {"fixed", "early_fixed", "colour"} | (
