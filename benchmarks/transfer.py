@@ -31,7 +31,7 @@ from histotile.configfile import read_config
 from histotile.decision.alarms import AlarmFiles
 from histotile.decision.decide import decide
 from histotile.decision.gathering import gather_evidence, patients_of_folds
-from histotile.decision.record import STRATEGIES, Decision
+from histotile.decision.record import STRATEGIES, Decision, Estimate
 from histotile.models.control import ControlSlide, measure_control
 from histotile.models.embedding import embed_slide
 from histotile.models.fold import FoldSlide, Machine
@@ -214,6 +214,8 @@ def decided(setting: Setting) -> tuple[Decision, dict[str, Any]]:
         "similarity": similarity.verdict,
         "basis": similarity.basis,
         "gain": round(similarity.gain.value, 4) if similarity.gain else "",
+        "best_gain": round(similarity.best_gain.value, 4) if similarity.best_gain else "",
+        "best_gain_high": high_end(similarity.best_gain),
         "shortfall": round(similarity.shortfall.value, 4),
         "depth_sufficient": similarity.depth_sufficient,
         "best_stage": similarity.best_stage,
@@ -221,6 +223,11 @@ def decided(setting: Setting) -> tuple[Decision, dict[str, Any]]:
         "early_stage": decision.early_stage,
         "choice": decision.strategy,
     }
+
+
+def high_end(found: Estimate | None) -> float | str:
+    """The upper end of its 95 % interval; nothing where it could not be had."""
+    return "" if found is None or found.high is None else round(found.high, 4)
 
 
 def scored(setting: Setting, early: int) -> dict[str, Any]:

@@ -406,6 +406,10 @@ class Aggregate(Section):
         "random hold a positive one."
     )
     quantile: Fraction = Field(description="Quantile of `quantile`, e.g. 0.95.")
+    bootstraps: Annotated[int, Field(ge=0)] = Field(
+        description="Resamples of a slide's tissue, in blocks of neighbouring tiles, behind the "
+        "interval of its score. 0: no interval."
+    )
 
 
 class Evaluate(Section):
@@ -440,7 +444,15 @@ class Report(Section):
 
     title: str = Field(description="Heading of the cohort page.")
     top_tiles: Annotated[int, Field(ge=0, le=64)] = Field(
-        description="Most probable tiles shown per slide."
+        description="Most probable tiles shown per slide, and as many of the most uncertain ones."
+    )
+    overview_px: Annotated[int, Field(ge=1024, le=16384)] = Field(
+        description="Longest side (px) of the slide's picture in its page, which zooms no further. "
+        "Pages over 25 MB get a smaller one."
+    )
+    full_resolution: bool = Field(
+        description="Whether slide pages zoom down to level 0. Each page then comes with a folder "
+        "of pictures about as large as the slide, and takes minutes."
     )
 
 

@@ -34,6 +34,7 @@ def similarity(last: float, error: float = 0.02) -> Similarity:
         best_stage=1,
         shortfall=Estimate(value=0),
         gain=None,
+        best_gain=None,
         depth_sufficient=True,
         gain_sufficient=None,
         reasons=[],

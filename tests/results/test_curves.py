@@ -10,7 +10,7 @@ from histotile.results.curves import GRID, draw_roc
 from histotile.results.evaluation import Evaluation, evaluate
 
 SETTINGS = Evaluate(bootstraps=100, confidence=0.95, seed=0)
-TOP = Aggregate(method="top_k", top_k=5, quantile=0.9)
+TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
 
 
 def run(cohort: Any) -> Evaluation:

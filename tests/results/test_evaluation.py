@@ -13,7 +13,7 @@ from histotile.results.units import SlideTiles
 
 CLASSES = ("healthy", "tumour")
 SETTINGS = Evaluate(bootstraps=200, confidence=0.95, seed=0)
-TOP = Aggregate(method="top_k", top_k=5, quantile=0.9)
+TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
 Cohort = tuple[list[SlideTiles], dict[str, list[Any]]]
 
 

@@ -71,6 +71,7 @@ class Similarity(Entry):
     best_stage: int
     shortfall: Estimate = Field(description="Best stage minus last stage")
     gain: Estimate | None = Field(description="(a - r) / (1 - r): last stage a, best random r")
+    best_gain: Estimate | None = Field(description="The same of the best stage")
     depth_sufficient: bool | None = Field(
         description="S1, decides if small: the last stage is as good as the best"
     )

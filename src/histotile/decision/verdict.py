@@ -69,10 +69,11 @@ def similarity_of(
             f"Similarity cannot be measured: some class has {_patients(profile.fewest)}, and "
             "probes need two or more to leave one out."
         ]
-        lift, useful = None, None
+        lift, useful, kept = None, None, None
     else:
         depth = _depth(profile.own, rule.depth_tolerance)
-        lift = None if profile.twin is None else _gain(profile.own, profile.twin)
+        lift = None if profile.twin is None else _gain(profile.own, profile.twin, last)
+        kept = None if profile.twin is None else _gain(profile.own, profile.twin, depth.best)
         useful = None if lift is None else lift.value >= rule.min_gain
         reasons = [_depth_reason(profile, depth), _gain_reason(profile, lift, rule.min_gain)]
     asked = depth.sufficient if counts_as == "small" else useful is not False
@@ -86,6 +87,7 @@ def similarity_of(
         best_stage=profile.stages[depth.best].stage,
         shortfall=depth.shortfall,
         gain=lift,
+        best_gain=kept,
         depth_sufficient=depth.sufficient if measured else None,
         gain_sufficient=useful,
         reasons=[*reasons, *why],
@@ -171,9 +173,9 @@ def gain(last: Floats, random: Floats) -> Floats:
     return (last - random) / np.maximum(1 - random, 1e-3)
 
 
-def _gain(own: Floats, twin: Floats) -> Estimate:
-    """Last stage over best random stage; the interval keeps that one as it is on the cohort."""
-    values = gain(own[:, -1], twin[:, int(np.nanargmax(twin[0]))])
+def _gain(own: Floats, twin: Floats, stage: int) -> Estimate:
+    """A stage over best random stage; the interval keeps that one as it is on the cohort."""
+    values = gain(own[:, stage], twin[:, int(np.nanargmax(twin[0]))])
     return estimate(float(values[0]), values[1:])
 
 

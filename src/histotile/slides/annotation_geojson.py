@@ -1,17 +1,16 @@
-"""GeoJSON as QuPath reads and writes it."""
+"""GeoJSON as QuPath and others write it."""
 
 import gzip
 import json
-import uuid
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
-from shapely.geometry import Polygon, mapping, shape
+from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from histotile.errors import HistotileError
@@ -55,43 +54,6 @@ def decode(path: Path) -> tuple[Shapes, Counter[str]]:
         else:
             shapes.append((_name(properties), _geometry(path, number, geometry)))
     return shapes, ignored
-
-
-def encode(
-    shapes: Iterable[tuple[str, BaseGeometry]], colours: Mapping[str, tuple[int, int, int]]
-) -> str:
-    """A FeatureCollection of annotations that QuPath 0.4 and later reads.
-
-    Valid rings with at most two decimals, no single-part MultiPolygon, a class with its colour
-    (QuPath rejects a class name without one), and ids that stay the same for the same outline.
-    """
-    features: list[dict[str, Any]] = []
-    for name, geometry in shapes:
-        neat = _neat(geometry)
-        if neat is None:
-            continue
-        coordinates = mapping(neat)
-        key = f"{len(features)} {name} {neat.wkt}"
-        features.append(
-            {
-                "type": "Feature",
-                "id": str(uuid.uuid5(uuid.NAMESPACE_OID, key)),
-                "geometry": {
-                    "type": coordinates["type"],
-                    "coordinates": _rounded(coordinates["coordinates"]),
-                },
-                "properties": {
-                    "objectType": "annotation",
-                    "classification": {
-                        "name": name,
-                        "color": list(colours.get(name, (128, 128, 128))),
-                    },
-                    "isLocked": False,
-                },
-            }
-        )
-    collection = {"type": "FeatureCollection", "features": features}
-    return json.dumps(collection, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _load(path: Path) -> Any:
@@ -143,17 +105,3 @@ def _geometry(path: Path, number: int, geometry: Mapping[str, Any]) -> BaseGeome
     if not np.isfinite(shapely.get_coordinates(area)).all():
         raise HistotileError(path, f"feature {number}: a coordinate is no finite number", _REMEDY)
     return area
-
-
-def _neat(geometry: BaseGeometry) -> BaseGeometry | None:
-    snapped = shapely.set_precision(geometry, 0.01)
-    parts = [p for p in shapely.get_parts(snapped) if isinstance(p, Polygon) and not p.is_empty]
-    if not parts:
-        return None
-    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
-
-
-def _rounded(coordinates: Any) -> Any:
-    if isinstance(coordinates, float | int):
-        return round(coordinates, 2)
-    return [_rounded(item) for item in coordinates]

@@ -11,10 +11,12 @@ from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from histotile.errors import HistotileError
+from histotile.qupath import feature, write_features
 from histotile.slides import annotation_geojson, annotation_mask, annotation_xml
 from histotile.slides.annotation_geojson import Shapes
 from histotile.slides.slide import Bounds
-from histotile.tables import write_text
+
+GREY = (128, 128, 128)
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,19 @@ def write_geojson(
         bounds: The slide's bounds; QuPath counts from their corner, so they are subtracted.
         colours: Name -> (red, green, blue); grey where missing.
     """
-    shapes = ((a.name, affinity.translate(a.polygon, -bounds.x, -bounds.y)) for a in annotations)
-    write_text(path, annotation_geojson.encode(shapes, colours))
+    write_features(
+        path,
+        (
+            feature(
+                "annotation",
+                affinity.translate(a.polygon, -bounds.x, -bounds.y),
+                a.name,
+                colours.get(a.name, GREY),
+                key=f"{number} {a.name} {a.polygon.wkt}",
+            )
+            for number, a in enumerate(annotations)
+        ),
+    )
 
 
 _Decoder = Callable[[Path, Bounds, tuple[int, int]], tuple[Shapes, Counter[str]]]
