@@ -2,15 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histotile.decision.record import Decision
 from histotile.decision.verification import Verification
+from histotile.reports.deepzoom import Pyramid
 from histotile.reports.images import thumbnail
+from histotile.reports.run_facts import RunFacts
+from histotile.reports.scene import Scene
 
+if TYPE_CHECKING:
+    from histotile.results.regions import Region
+
+THUMBNAIL_PX = 108  # longer side: at most 3 kB each, of thousands in one page
 Picture = bytes | NDArray[np.uint8]  # an encoded PNG, JPEG or WebP, or RGB (h, w, 3)
 
 
@@ -18,23 +25,42 @@ Picture = bytes | NDArray[np.uint8]  # an encoded PNG, JPEG or WebP, or RGB (h, 
 class SlideScore:
     """The score of a slide: one number of 0-1 per class (None without tiles), and the class chosen.
 
-    `fold` names the fold whose model predicted the slide; any other word, or None, stands for the
-    ensemble ("holdout": slide of the fixed test set; "new": none of the cohort).
+    Args:
+        scores: Class -> score.
+        pred: The class chosen.
+        fold: Name of the fold whose model predicted the slide; any other word, or None, stands for
+            the ensemble ("holdout": slide of the fixed test set; "new": none of the cohort).
+        intervals: Class -> range of the score over resampled blocks of the slide's tissue; only
+            classes that have one.
+        calibrated: Class -> calibrated probability of the slide; empty before calibration.
+        out_of_distribution: Whether the slide is unlike those trained on; None: not asked.
     """
 
     scores: Mapping[str, float | None]
     pred: str | None = None
     fold: str | None = None
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    calibrated: Mapping[str, float] = field(default_factory=dict)
+    out_of_distribution: bool | None = None
 
 
 @dataclass(frozen=True)
 class TopTile:
-    """A tile worth a look: its picture, its probability, its top-left corner in level-0 px."""
+    """A tile worth a look.
+
+    Args:
+        image: The tile as the model saw it.
+        probability: Of the shown class.
+        x: Left edge, level-0 px.
+        y: Top edge, level-0 px.
+        rivals: The two most probable classes and their probabilities, most probable first.
+    """
 
     image: Picture
     probability: float
     x: int
     y: int
+    rivals: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -48,9 +74,14 @@ class SlideFacts:
         score: None where nothing was predicted.
         shown_class: Class of the heatmap and of the top tiles.
         threshold: Probability at which the heatmap's contour is drawn.
-        heatmap: Heatmap over the overview of the slide.
+        heatmap: Heatmap over the overview of the slide; for print, and where scripts are off.
         mask_overlay: Outline of the tissue mask on the overview of the slide.
         top_tiles: Most probable tiles of the shown class, first the most probable.
+        uncertain_tiles: Tiles whose two most probable classes are closest, first the closest.
+        regions: Areas of the shown class at the threshold, first the largest.
+        scene: What the viewer lays over the slide; None: no viewer.
+        picture: What the viewer shows: RGB of the whole slide, or its pyramid in a folder beside
+            the page.
         model_id: Name of the model, or of the ensemble.
         settings: Section name -> settings, for the provenance.
         versions: Library -> version.
@@ -70,6 +101,10 @@ class SlideFacts:
     heatmap: Picture | None = None
     mask_overlay: Picture | None = None
     top_tiles: Sequence[TopTile] = ()
+    uncertain_tiles: Sequence[TopTile] = ()
+    regions: "Sequence[Region]" = ()
+    scene: Scene | None = None
+    picture: NDArray[np.uint8] | Pyramid | None = None
     model_id: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -105,6 +140,14 @@ class SlideSummary:
     mpp_source: str | None
     counts: Mapping[str, Any]
     thumbnail: bytes | None
+    fold: str | None = None
+    scanner: str | None = None
+    checksum: str | None = None
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the slide has a label and was called something else."""
+        return bool(self.pred and self.label and self.pred != self.label)
 
 
 def summarise_slide(facts: SlideFacts) -> SlideSummary:
@@ -125,7 +168,10 @@ def summarise_slide(facts: SlideFacts) -> SlideSummary:
         mpp=inspection.get("mpp"),
         mpp_source=inspection.get("mpp_source"),
         counts=facts.counts,
-        thumbnail=None if picture is None else thumbnail(picture),
+        thumbnail=None if picture is None else thumbnail(picture, THUMBNAIL_PX),
+        fold=facts.score.fold if facts.score else None,
+        scanner=inspection.get("format") or inspection.get("vendor"),
+        checksum=inspection.get("checksum"),
     )
 
 
@@ -142,9 +188,13 @@ class CohortFacts:
         metrics_missing: Why there are no metrics at all.
         warnings: Sentences of the evaluation a reader must see.
         confidence: Level of the intervals, e.g. 0.95.
-        roc_svg: ROC curves.
+        pictures: Drawings of the evaluation as SVG by name (`measures.PICTURES`), where there.
         curves: Fold -> training curves as SVG.
         confusion: Rows of level, model, fold, label, pred, count, as the evaluation gives them.
+        screening: Rows of what the score would spare if it sorted slides, as the evaluation gives
+            them.
+        sites: Rows of measures site by site, as the evaluation gives them.
+        patients: Rows of scores patient by patient, as the evaluation gives them.
         ledger: Rows of the triage ledger: slide_id, verdict, problem, reason, mpp, path, ...
         config_yaml: The configuration as it was read.
         versions: Library -> version.
@@ -153,6 +203,7 @@ class CohortFacts:
             the tiles are labelled images, and groups of them stand where slides stand.
         decision: Which strategy of transfer learning was chosen, and why.
         verification: What the other cells of the table achieve.
+        run: Settings, models, folds and code of the run.
     """
 
     title: str
@@ -162,9 +213,12 @@ class CohortFacts:
     metrics_missing: str | None = None
     warnings: Sequence[str] = ()
     confidence: float | None = None
-    roc_svg: str | None = None
+    pictures: Mapping[str, str] = field(default_factory=dict)
     curves: Mapping[str, str] = field(default_factory=dict)
     confusion: Sequence[Mapping[str, Any]] = ()
+    screening: Sequence[Mapping[str, Any]] = ()
+    sites: Sequence[Mapping[str, Any]] = ()
+    patients: Sequence[Mapping[str, Any]] = ()
     ledger: Sequence[Mapping[str, Any]] = ()
     config_yaml: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -172,6 +226,7 @@ class CohortFacts:
     labels_source: str | None = None
     decision: Decision | None = None
     verification: Verification | None = None
+    run: RunFacts = field(default_factory=RunFacts)
 
     @property
     def unit(self) -> str:

@@ -1,4 +1,4 @@
-"""Pictures inside a page: as data URIs, and as thumbnails."""
+"""Pictures inside a page: as data URIs, as JPEGs that fit, and as thumbnails."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ def data_uri(picture: bytes | NDArray[np.uint8]) -> str:
     Raises:
         ValueError: The bytes are none of these formats.
     """
-    encoded = picture if isinstance(picture, bytes) else _jpeg(Image.fromarray(picture), 92)
+    encoded = picture if isinstance(picture, bytes) else encode_jpeg(picture, 92)
     return f"data:{_mime(encoded)};base64,{base64.b64encode(encoded).decode('ascii')}"
 
 
@@ -27,18 +27,45 @@ def svg_uri(svg: str) -> str:
     return data_uri(svg.encode("utf-8"))
 
 
+def encode_jpeg(rgb: NDArray[np.uint8], quality: int) -> bytes:
+    """A JPEG of RGB (h, w, 3)."""
+    return _jpeg(Image.fromarray(rgb), quality)
+
+
+def fit_jpeg(picture: bytes | NDArray[np.uint8], max_bytes: int) -> bytes:
+    """A JPEG of the picture of at most that many bytes; clear turns white.
+
+    Its quality falls from 90 to 60, then its sides are halved as often as it takes, down to 16 px.
+    """
+    flat = _flat(picture)
+    for quality in (90, 75, 60):
+        encoded = _jpeg(flat, quality)
+        if len(encoded) <= max_bytes:
+            return encoded
+    while len(encoded) > max_bytes and min(flat.size) >= 32:
+        flat = flat.reduce(2)
+        encoded = _jpeg(flat, 60)
+    return encoded
+
+
 def thumbnail(picture: bytes | NDArray[np.uint8], max_px: int = 160) -> bytes:
     """A JPEG of the picture, at most `max_px` on its longer side (a few kB); clear turns white."""
+    flat = _flat(picture, max_px)
+    flat.thumbnail((max_px, max_px), Image.Resampling.BOX)
+    return _jpeg(flat, 80)
+
+
+def _flat(picture: bytes | NDArray[np.uint8], draft_px: int | None = None) -> Image.Image:
+    """RGB on white; a JPEG may come smaller, but no smaller than `draft_px`."""
     image = (
         Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else Image.fromarray(picture)
     )
     with image:
-        image.draft("RGB", (max_px, max_px))
+        if draft_px is not None:
+            image.draft("RGB", (draft_px, draft_px))
         rgba = image.convert("RGBA")
     white = Image.new("RGBA", rgba.size, "white")
-    flat = Image.alpha_composite(white, rgba).convert("RGB")
-    flat.thumbnail((max_px, max_px), Image.Resampling.BOX)
-    return _jpeg(flat, 80)
+    return Image.alpha_composite(white, rgba).convert("RGB")
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:

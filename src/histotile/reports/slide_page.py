@@ -1,10 +1,22 @@
 """The page of one slide."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from histotile.reports.deepzoom import Pyramid, embed_pyramid, plan_levels
 from histotile.reports.facts import SlideFacts
 from histotile.reports.fates import covered_mm2, list_fates
 from histotile.reports.rendering import list_banners, render
+from histotile.reports.scene import scene_json
 from histotile.results.aggregation import HOLDOUT
 
+if TYPE_CHECKING:
+    from histotile.results.regions import Region
+
+MOST_BYTES = 25_000_000  # of a page: what mail and old laptops still bear
 _INSPECTED = (
     "verdict problem reason path format vendor width height levels mpp mpp_source objective_power "
     "checksum warnings"
@@ -13,11 +25,54 @@ _TILED = "tile_mpp tile_px size_level0_px labels_source settings histotile code"
 _COUNTED = "labels ignored_names excluded"
 
 
-def render_slide_page(facts: SlideFacts) -> str:
-    """One self-contained HTML page of a slide: heatmap, score, tiles, scale, provenance.
+@dataclass(frozen=True)
+class RegionRow:
+    """A region as the table on the page tells it.
 
-    What is missing (no score, no heatmap, a quarantined slide) is said, with the reason.
+    Args:
+        number: From 1, the largest first.
+        area_mm2: None where the slide's mpp is unknown.
+        max: Highest probability in it.
+        mean: Mean probability of its cells.
+        x: Centre of its most probable cell, level-0 px.
+        y: Likewise.
     """
+
+    number: int
+    area_mm2: float | None
+    max: float
+    mean: float
+    x: float
+    y: float
+
+
+def render_slide_page(facts: SlideFacts) -> str:
+    """One HTML page of a slide: viewer, score, regions, tiles, scale, provenance.
+
+    It is self-contained, but for pictures in a folder beside it where `facts.picture` says so, and
+    at most 25 MB: an embedded picture shrinks to what the rest of the page leaves. What is missing
+    (no score, no heatmap, a quarantined slide) is said, with the reason.
+    """
+    if facts.scene is None or facts.picture is None:
+        return _fill(facts, None)
+    if isinstance(facts.picture, Pyramid):
+        return _fill(facts, scene_json(facts.scene, facts.picture))
+    height, width = facts.picture.shape[:2]
+    bare = Pyramid(width, height, plan_levels(width, height))
+    rest = len(_fill(facts, scene_json(facts.scene, bare)).encode("utf-8"))
+    picture = embed_pyramid(facts.picture, MOST_BYTES - rest)
+    return _fill(facts, scene_json(facts.scene, picture))
+
+
+def list_regions(regions: "Iterable[Region]") -> list[RegionRow]:
+    """The rows of the table of regions, in the order given."""
+    return [
+        RegionRow(n, r.area_mm2, r.max_probability, r.mean_probability, *r.peak)
+        for n, r in enumerate(regions, 1)
+    ]
+
+
+def _fill(facts: SlideFacts, scene: Markup | None) -> str:
     tiles = facts.tiles or {}
     return render(
         "slide.html",
@@ -30,6 +85,8 @@ def render_slide_page(facts: SlideFacts) -> str:
         banners=list_banners(facts.has_patients, tiles.get("labels_source")),
         predictor=_predictor(facts),
         quarantined=facts.inspection.get("verdict") == "quarantined",
+        regions=list_regions(facts.regions),
+        scene_json=scene,
     )
 
 
