@@ -67,9 +67,24 @@ def test_a_split_says_who_is_never_trained_on(tmp_path: Path) -> None:
     assert not cohort.of_images
 
 
+def test_annotations_are_a_file_and_its_corrections(tmp_path: Path) -> None:
+    rows = ["slide_id,path,annotation", "a,a.svs, a.xml ; b c.geojson;", "b,b.svs,", "c,c.svs,;"]
+    first, second, third = read_cohort(write(tmp_path / "s.csv", *rows)).slides
+    assert (first.annotation, first.corrections) == (Path("a.xml"), (Path("b c.geojson"),))
+    assert first.annotations == (Path("a.xml"), Path("b c.geojson"))
+    assert second.annotations == third.annotations == ()
+    assert third.annotation is None
+
+
+def test_tiles_of_another_program_are_named_per_slide(tmp_path: Path) -> None:
+    rows = ["slide_id,path,coordinates", "a,a.svs,patches/a.h5", "b,b.svs,"]
+    first, second = read_cohort(write(tmp_path / "s.csv", *rows)).slides
+    assert (first.coordinates, second.coordinates) == (Path("patches/a.h5"), None)
+
+
 def test_a_cohort_survives_being_written(tmp_path: Path) -> None:
-    rows = ["slide_id,patient_id,path,label,annotation,site,mpp,split"]
-    rows += ['"a, 😐",p1,a.svs,tumour,a.geojson,north,0.25,test', "b,p2,b.svs,,,,,"]
+    rows = ["slide_id,patient_id,path,label,annotation,site,mpp,split,coordinates"]
+    rows += ['"a, 😐",p1,a.svs,tumour,a.geojson;b.xml,north,0.25,test,a.h5', "b,p2,b.svs,,,,,,"]
     cohort = read_cohort(write(tmp_path / "s.csv", *rows))
     (tmp_path / "again.csv").write_text(cohort_csv(cohort), encoding="utf-8")
     assert read_cohort(tmp_path / "again.csv") == cohort

@@ -12,7 +12,8 @@ from pathlib import Path
 from histotile.errors import HistotileError
 
 REQUIRED = ("slide_id", "path")
-OPTIONAL = ("patient_id", "label", "annotation", "site", "mpp", "split", "labels")
+OPTIONAL = ("patient_id", "label", "annotation", "site", "mpp", "split", "labels", "coordinates")
+SEPARATOR = ";"  # between several annotation files of a slide
 TEST = "test"  # the split that no fold is trained on
 _ID = re.compile(r"^[^/\\\x00-\x1f]+$")
 MOST_BYTES = 200  # of a slide_id: file systems hold names of 255 bytes, and suffixes need room
@@ -23,8 +24,10 @@ class CohortSlide:
     """One row of the cohort file.
 
     `patient_id` equals `slide_id` where the file knows no patients; `label`, `annotation`,
-    `site` and `mpp` (micrometres per pixel at level 0) are None where the cell is empty. `split`
-    is `test` for slides that no fold may be trained on.
+    `site`, `mpp` (micrometres per pixel at level 0) and `coordinates` (tiles of another program)
+    are None where the cell is empty. The cell `annotation` may name several files, `a;b`: the
+    later ones are `corrections` and win where they overlap earlier ones. `split` is `test` for
+    slides that no fold may be trained on.
 
     In a cohort of ready-made tiles, a group of images stands where a slide stands: `labels` are
     the classes its tiles have, `label` is set if that is one, and `path` is the first image.
@@ -39,6 +42,13 @@ class CohortSlide:
     mpp: float | None = None
     split: str | None = None
     labels: tuple[str, ...] = ()
+    corrections: tuple[Path, ...] = ()
+    coordinates: Path | None = None
+
+    @property
+    def annotations(self) -> tuple[Path, ...]:
+        """All its annotation files, the later ones winning over the earlier ones."""
+        return (self.annotation, *self.corrections) if self.annotation else ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,9 @@ def cohort_csv(cohort: Cohort) -> str:
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for slide in cohort.slides:
-        writer.writerow({**vars(slide), "labels": json.dumps(slide.labels, ensure_ascii=False)})
+        labels = json.dumps(slide.labels, ensure_ascii=False)
+        annotation = SEPARATOR.join(map(str, slide.annotations))
+        writer.writerow({**vars(slide), "labels": labels, "annotation": annotation})
     return text.getvalue()
 
 
@@ -155,14 +167,17 @@ def _repeats(rows: list[dict[str, str]], column: str) -> list[str]:
 
 
 def _slide(row: dict[str, str]) -> CohortSlide:
+    files = [Path(f.strip()) for f in row.get("annotation", "").split(SEPARATOR) if f.strip()]
     return CohortSlide(
         slide_id=row["slide_id"],
         patient_id=row.get("patient_id") or row["slide_id"],
         path=Path(row["path"]),
         label=row.get("label") or None,
-        annotation=Path(row["annotation"]) if row.get("annotation") else None,
+        annotation=files[0] if files else None,
         site=row.get("site") or None,
         mpp=float(row["mpp"]) if row.get("mpp") else None,
         split=(row.get("split") or "").casefold() or None,
         labels=tuple(json.loads(row.get("labels") or "[]")),
+        corrections=tuple(files[1:]),
+        coordinates=Path(row["coordinates"]) if row.get("coordinates") else None,
     )

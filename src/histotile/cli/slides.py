@@ -126,7 +126,18 @@ def mask(
 @output_option("Parquet table of tiles: positions in level-0 px, never pixels.")
 @click.option("--inspection", type=FILE, help="What `inspect` found; default: inspect now.")
 @click.option("--mask", "mask_path", type=FILE, help="Tissue mask; default: find tissue now.")
-@click.option("--annotation", type=FILE, help="Outlines: GeoJSON, ASAP or ImageScope XML, mask.")
+@click.option(
+    "--annotation",
+    "annotations",
+    type=FILE,
+    multiple=True,
+    help="Outlines: GeoJSON, ASAP or ImageScope XML, mask. Repeatable: later files win.",
+)
+@click.option(
+    "--coordinates",
+    type=FILE,
+    help="Tiles of CLAM, TRIDENT or WSInfer (.h5, .csv) instead of a grid over the tissue.",
+)
 @click.option("--label", help="Label of the slide.")
 @mpp_option
 @threads_option
@@ -136,7 +147,8 @@ def tile(
     output: Path,
     inspection: Path | None,
     mask_path: Path | None,
-    annotation: Path | None,
+    annotations: tuple[Path, ...],
+    coordinates: Path | None,
     label: str | None,
     mpp: float | None,
     threads: int,
@@ -147,30 +159,33 @@ def tile(
     from histotile import tables
     from histotile.tiles.labels import SlideTruth
     from histotile.tiles.tabulate import tabulate
+    from histotile.tiles.tabulate_coordinates import tabulate_coordinates
 
     found = look_at(slide, inspection, mpp)
-    tissue = None
-    outlines = None
-    if found.verdict == "ok":
-        tissue = (
-            _read_mask(mask_path)
-            if mask_path
-            else tissue_of(slide, found, section_settings("mask", None))[1]
-        )
-        outlines = _outlines(slide, found, annotation) if annotation else None
+    usable = found.verdict == "ok"
+    outlines = _outlines(found, annotations) if usable and annotations else None
     truth = SlideTruth(found.slide_id, classes, label, outlines)
     progress = Progress(f"tile {found.slide_id}")
-    columns, footer = tabulate(found, tissue, truth, settings, threads, progress)
+    if coordinates:
+        columns, footer = tabulate_coordinates(
+            found, coordinates, truth, settings, threads, progress
+        )
+    else:
+        tissue = _tissue(slide, found, mask_path) if usable else None
+        columns, footer = tabulate(found, tissue, truth, settings, threads, progress)
     tables.write_table(output, columns, tables.TILES, footer)
     click.echo(f"{found.slide_id}: {footer['counts']}")
 
 
-def _outlines(slide: Path, found: "Inspection", annotation: Path) -> "Annotations":
-    from histotile.slides.annotations import read_annotations
+def _outlines(found: "Inspection", annotations: tuple[Path, ...]) -> "Annotations":
+    from histotile.slides.annotations import read_layers
     from histotile.slides.slide import Bounds
 
-    size = (found.width, found.height)
-    return read_annotations(annotation, Bounds(*found.bounds), size)
+    return read_layers(annotations, Bounds(*found.bounds), (found.width, found.height))
+
+
+def _tissue(slide: Path, found: "Inspection", mask: Path | None) -> "NDArray[np.bool_]":
+    return _read_mask(mask) if mask else tissue_of(slide, found, section_settings("mask", None))[1]
 
 
 def _inspection(path: Path) -> "Inspection":

@@ -36,7 +36,9 @@ def decode(path: Path) -> tuple[Shapes, Counter[str]]:
 
     Takes a FeatureCollection, an array, a single Feature or a bare geometry, plain or gzipped,
     with features nested as `childObjects`. Cells, detections and tiles are measurements rather
-    than annotations and are passed over, as are points and lines.
+    than annotations and are passed over, as are points and lines. An area is named by its
+    classification, else by its name, label, class or group; where the classification is null it
+    is "unclassified", whatever else it is called.
 
     Raises:
         HistotileError: No JSON, no GeoJSON, or a geometry that cannot be read; the place is named.
@@ -88,7 +90,9 @@ def _features(path: Path, data: Any) -> list[dict[str, Any]]:
 
 
 def _name(properties: Mapping[str, Any]) -> str:
-    classification = properties.get("classification")
+    classification = properties.get("classification", "")
+    if classification is None:
+        return UNNAMED
     if isinstance(classification, dict):
         names = classification.get("names")
         classification = ": ".join(map(str, names)) if names else classification.get("name")

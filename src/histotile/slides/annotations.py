@@ -1,8 +1,8 @@
 """Outlines drawn by people, in the frame of the slide, whichever program wrote them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import shapely
@@ -26,10 +26,12 @@ class Annotation:
     Attributes:
         name: What the annotator called it.
         polygon: Valid area in level-0 px, holes included.
+        layer: Number of its file among those of the slide; a higher one wins where they overlap.
     """
 
     name: str
     polygon: Polygon | MultiPolygon
+    layer: int = 0
 
 
 class Annotations(list[Annotation]):
@@ -82,6 +84,22 @@ def read_annotations(path: Path, bounds: Bounds, size: tuple[int, int]) -> Annot
         )
     annotations.ignored = dict(ignored)
     return annotations
+
+
+def read_layers(paths: Sequence[Path], bounds: Bounds, size: tuple[int, int]) -> Annotations:
+    """The annotations in several files of a slide, one layer per file; see `read_annotations`.
+
+    Args:
+        paths: The files, corrections after what they correct.
+        bounds: The slide's bounds.
+        size: (width, height) of the slide, level-0 px.
+    """
+    layers = [read_annotations(path, bounds, size) for path in paths]
+    ignored: Counter[str] = Counter()
+    for layer in layers:
+        ignored.update(layer.ignored)
+    numbered = (replace(a, layer=n) for n, layer in enumerate(layers) for a in layer)
+    return Annotations(numbered, ignored)
 
 
 def write_geojson(

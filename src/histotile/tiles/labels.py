@@ -49,6 +49,7 @@ def label_tiles(
     `annotation`: a tile takes the class of its largest overlap if that reaches positive_overlap,
     and `outside` if no overlap exceeds negative_overlap. Outlines named as `outside` itself add
     nothing to that, so that a region drawn around everything cannot hide a lesion drawn in it.
+    Outlines of a later layer win over those of earlier ones, whatever their classes.
     Without an annotation file, tiles take `outside` if the slide does, else no label.
 
     Args:
@@ -128,13 +129,25 @@ def _shares_of_piece(
 
 
 def _outlines_of_classes(truth: SlideTruth, settings: Labels) -> dict[str, Any]:
-    """The union of outlines of every class that has some, in the order of the classes."""
+    """The area of every class that has some, in the order of the classes.
+
+    Within a layer, outlines of one class unite; what a later layer gives to any class is taken from
+    the outlines of earlier ones. Names that stand for no class take nothing.
+    """
     known = _known_names(truth.classes, settings)
-    parts: dict[str, list[Any]] = {name: [] for name in truth.classes}
+    layers: dict[int, dict[str, list[Any]]] = {}
     for annotation in truth.annotations or ():
         if (name := known.get(_key(annotation.name))) is not None:
-            parts[name].append(shapely.make_valid(annotation.polygon))
-    return {name: shapely.union_all(polygons) for name, polygons in parts.items() if polygons}
+            parts = layers.setdefault(annotation.layer, {}).setdefault(name, [])
+            parts.append(shapely.make_valid(annotation.polygon))
+    areas: dict[str, Any] = {}
+    for _, drawn in sorted(layers.items()):
+        taken = shapely.union_all([polygon for polygons in drawn.values() for polygon in polygons])
+        areas = {name: shapely.difference(area, taken) for name, area in areas.items()}
+        for name, polygons in drawn.items():
+            left = [areas[name]] if name in areas else []
+            areas[name] = shapely.union_all([*left, *polygons])
+    return {n: areas[n] for n in truth.classes if n in areas and not areas[n].is_empty}
 
 
 def _known_names(classes: Sequence[str], settings: Labels) -> dict[str, str]:

@@ -61,9 +61,9 @@ def tabulate(
         HistotileError: Tiles finer than the slide; a mask of another shape than the slide; a label
             that is no class or contradicts the outlines.
     """
-    footer = _facts(inspection, truth, settings)
+    footer = slide_facts(inspection, truth, settings)
     if inspection.verdict != "ok" or inspection.mpp is None:
-        return make_columns(*_nothing()), footer
+        return no_tiles(), footer
     downsamples = [level["downsample"] for level in inspection.levels]
     name, bounds, mpp = inspection.slide_id, inspection.bounds, inspection.mpp
     grid = plan_grid(name, bounds, mpp, downsamples, settings)
@@ -81,7 +81,7 @@ def tabulate(
         "size_level0_px": grid.size_level0_px,
         "stride_level0_px": grid.stride_level0_px,
         "reason": grid.empty_reason or (None if len(x) else "no tissue found"),
-        "counts": _counts(grid.count, labels, excluded, truth, settings),
+        "counts": count_tiles(grid.count, labels, excluded, truth, settings),
     }
     columns = make_columns(x, y, tissue, labels, overlap, measures)
     return columns | marks | {"excluded": excluded}, footer
@@ -159,9 +159,11 @@ def _tissue_tiles(
     return grid.columns[columns], grid.rows[rows], fractions[rows, columns]
 
 
-def _nothing() -> tuple[Any, ...]:
+def no_tiles() -> dict[str, Any]:
+    """The columns of a table of zero rows."""
     ints, floats = np.empty(0, np.int32), np.empty(0, np.float32)
-    return ints, ints, floats, [], floats, np.empty((0, len(_MEASURES)), np.float32)
+    measures = np.empty((0, len(_MEASURES)), np.float32)
+    return make_columns(ints, ints, floats, [], floats, measures)
 
 
 def make_columns(
@@ -186,8 +188,8 @@ def make_columns(
     }
 
 
-def _facts(inspection: Inspection, truth: SlideTruth, settings: Tile) -> dict[str, Any]:
-    """The footer, as for a table of zero rows."""
+def slide_facts(inspection: Inspection, truth: SlideTruth, settings: Tile) -> dict[str, Any]:
+    """The footer of a slide's tile table, as for zero rows."""
     return {
         "slide_id": inspection.slide_id,
         "path": str(inspection.path),
@@ -205,20 +207,29 @@ def _facts(inspection: Inspection, truth: SlideTruth, settings: Tile) -> dict[st
         "labels_source": settings.labels.source,
         "slide_label": truth.label,
         "settings": settings.model_dump(mode="json"),
-        "counts": _counts(0, [], [], truth, settings),
+        "counts": count_tiles(0, [], [], truth, settings),
         "verdict": inspection.verdict,
         "reason": inspection.reason,
         "code": digest(__name__),
     }
 
 
-def _counts(
+def count_tiles(
     grid: int,
     labels: list[str | None],
     excluded: list[str | None],
     truth: SlideTruth,
     settings: Tile,
 ) -> dict[str, Any]:
+    """How many tiles there are, of which labels, and why some are not used, for the footer.
+
+    Args:
+        grid: Tiles before those without tissue were left out.
+        labels: Of the tiles in the table.
+        excluded: Why each is not used.
+        truth: Classes and outlines of the slide.
+        settings: The tile section of the config.
+    """
     by_label = Counter(labels)
     return {
         "grid": grid,
