@@ -11,6 +11,7 @@ from histotile.config import Aggregate
 from histotile.errors import HistotileError
 from histotile.results.aggregation import (
     FoldSlide,
+    PredictedTiles,
     aggregate_cohort,
     aggregate_patient,
     aggregate_slide,
@@ -21,12 +22,20 @@ CLASSES = ("healthy", "tumour")
 
 
 def settings(method: str, top_k: int = 2, quantile: float = 0.5) -> Aggregate:
-    return Aggregate.model_validate({"method": method, "top_k": top_k, "quantile": quantile})
+    return Aggregate.model_validate(
+        {"method": method, "top_k": top_k, "quantile": quantile, "bootstraps": 50}
+    )
 
 
 def tiles(*tumour: float) -> np.ndarray:
     p = np.array(tumour, dtype=np.float32).reshape(-1)
     return np.stack([1 - p, p], axis=1)
+
+
+def placed(probabilities: np.ndarray, x: int) -> PredictedTiles:
+    """The tiles in a row from x on, 100 px apart."""
+    edges = x + 100 * np.arange(len(probabilities))
+    return PredictedTiles(edges, edges * 0, probabilities)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +105,11 @@ def test_cohort_keeps_slides_without_tiles_and_counts_them() -> None:
         FoldSlide("s2", "p1", "tumour", "south", "0"),
         FoldSlide("s3", "p2", None, None, "1"),
     ]
-    given = [("s2", tiles(0.9, 0.7)), ("s1", tiles(0.1)), ("s3", np.empty((0, 2)))]
+    given = [
+        ("s2", placed(tiles(0.9, 0.7), 0)),
+        ("s1", placed(tiles(0.1), 0)),
+        ("s3", placed(np.empty((0, 2)), 0)),
+    ]
     slides, patients = aggregate_cohort(facts, iter(given), CLASSES, settings("mean"))
     assert slides["slide_id"] == ["s1", "s2", "s3"]
     assert slides["n_tiles"] == [1, 2, 0]
@@ -108,6 +121,30 @@ def test_cohort_keeps_slides_without_tiles_and_counts_them() -> None:
     assert patients["n_slides_without_tiles"] == [0, 1]
     assert patients["score_tumour"][0] == pytest.approx(1.7 / 3, abs=1e-6)
     assert patients["score_tumour"][1] is None
+
+
+def test_cohort_tells_how_much_a_score_hangs_on_the_place_of_the_tissue() -> None:
+    facts = [FoldSlide(s, s, "tumour", None, "0") for s in ("even", "mixed", "images", "short")]
+    mixed = tiles(*[0.1] * 40, *[0.9] * 40)
+    images = PredictedTiles(np.zeros(80, int), np.zeros(80, int), mixed)
+    given = [
+        ("even", placed(tiles(*[0.3] * 80), 300)),
+        ("mixed", placed(mixed, 0)),
+        ("images", images),
+        ("short", placed(tiles(0.2, 0.4), 0)),
+    ]
+    slides, patients = aggregate_cohort(facts, iter(given), CLASSES, settings("mean"))
+    assert slides["low_tumour"][0] == slides["high_tumour"][0] == pytest.approx(0.3)
+    assert slides["low_tumour"][1] < 0.4 < slides["score_tumour"][1] < 0.6
+    assert slides["high_tumour"][1] > 0.6
+    assert slides["low_healthy"][1] == pytest.approx(1 - slides["high_tumour"][1], abs=1e-5)
+    for name in ("low_healthy", "low_tumour", "high_healthy", "high_tumour"):
+        assert slides[name][2:] == [None, None]
+    assert not any(name.startswith(("low", "high")) for name in patients)
+    none = settings("mean").model_copy(update={"bootstraps": 0})
+    slides, _ = aggregate_cohort(facts, iter(given), CLASSES, none)
+    assert slides["low_tumour"] == slides["high_tumour"] == [None] * 4
+    assert slides["score_tumour"][1] == pytest.approx(0.5)
 
 
 def fold_table(roles: dict[str, list[str]], patients: dict[str, str]) -> dict[str, list[object]]:

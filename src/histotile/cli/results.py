@@ -1,8 +1,7 @@
-"""Verbs that turn predictions into results: aggregate, evaluate, heatmap, report."""
+"""Verbs that turn predictions into results: aggregate, evaluate, heatmap."""
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,18 +13,15 @@ from histotile.cli.options import (
     FILE,
     FOLDER,
     PATH,
-    Progress,
     classes_option,
-    config_in_force,
     output_option,
     section_settings,
     verb,
 )
-from histotile.config import Aggregate, Config, Evaluate, Heatmap, Report
-from histotile.configfile import validate
+from histotile.config import Aggregate, Evaluate, Heatmap
 
 if TYPE_CHECKING:
-    from histotile.results.aggregation import FoldSlide
+    from histotile.results.aggregation import FoldSlide, PredictedTiles
 
 
 @verb("aggregate")
@@ -48,10 +44,8 @@ def aggregate(
     from histotile.results.aggregation import aggregate_cohort
 
     members = _members(folds, cohort)
-    probabilities = (
-        (m.slide_id, _probabilities(predictions, m.slide_id, classes)) for m in members
-    )
-    by_slide, by_patient = aggregate_cohort(members, probabilities, classes, settings)
+    tiles = ((m.slide_id, _probabilities(predictions, m.slide_id, classes)) for m in members)
+    by_slide, by_patient = aggregate_cohort(members, tiles, classes, settings)
     _write_csv(slides, by_slide)
     if patients:
         _write_csv(patients, by_patient)
@@ -119,46 +113,6 @@ def heatmap(
     paint(tiles, predictions, output, map_path, settings)
 
 
-@verb("report")
-@click.argument("results", type=FOLDER)
-@click.option("--cohort", type=FILE, required=True, help="The cohort file.")
-@click.option("--configuration", metavar="JSON", help="All settings; default: those in force.")
-def report(results: Path, cohort: Path, configuration: str | None, settings: Report) -> None:
-    """Write the pages of the folder RESULTS: report/index.html and one per slide beside it.
-
-    Groups of ready-made tiles have rows on the cohort page, and no pages of their own.
-    """
-    from histotile.cli.gathering import Gathered
-    from histotile.reports.cohort_page import render_cohort_page
-    from histotile.reports.facts import summarise_slide
-    from histotile.reports.slide_page import render_slide_page
-    from histotile.reports.summary import summary_lines
-    from histotile.tables import write_text
-
-    config = (
-        validate(Config, json.loads(configuration), "--configuration")
-        if configuration
-        else config_in_force()
-    )
-    gathered = Gathered(results, cohorts.read_cohort(cohort), config, settings)
-    summaries = []
-    progress = Progress("report", "slides")
-    slides = gathered.cohort.slides
-    for done, slide in enumerate(slides, 1):
-        facts = gathered.slide(slide)
-        if not slide.labels:
-            page = results / "report/slides" / f"{slide.slide_id}.html"
-            write_text(page, render_slide_page(facts))
-        summaries.append(summarise_slide(facts))
-        progress(done, len(slides))
-    cohort_facts = gathered.whole(summaries)
-    page = results / "report/index.html"
-    write_text(page, render_cohort_page(cohort_facts))
-    lines = summary_lines(cohort_facts, page)
-    write_text(results / "report/summary.txt", "\n".join(lines) + "\n")
-    click.echo("\n".join(lines))
-
-
 def _members(folds: Path | None, cohort: Path | None) -> "list[FoldSlide]":
     from histotile.results.aggregation import FoldSlide, fold_slides
     from histotile.tiles.folds import read_folds
@@ -171,13 +125,15 @@ def _members(folds: Path | None, cohort: Path | None) -> "list[FoldSlide]":
     return [FoldSlide(s.slide_id, s.patient_id, s.label, s.site, "new") for s in slides]
 
 
-def _probabilities(folder: Path, slide_id: str, classes: Sequence[str]) -> Any:
+def _probabilities(folder: Path, slide_id: str, classes: Sequence[str]) -> "PredictedTiles":
     import numpy as np
 
+    from histotile.results.aggregation import PredictedTiles
     from histotile.tables import read_table
 
     table = read_table(folder / f"{slide_id}.parquet")
-    return np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
+    probabilities = np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
+    return PredictedTiles(table["x"].to_numpy(), table["y"].to_numpy(), probabilities)
 
 
 def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
@@ -190,4 +146,4 @@ def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-VERBS = (aggregate, evaluate, heatmap, report)
+VERBS = (aggregate, evaluate, heatmap)

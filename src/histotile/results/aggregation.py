@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from histotile.config import Aggregate
 from histotile.errors import HistotileError
+from histotile.results.pooling import pool, with_background
+from histotile.results.tissue_blocks import score_interval
 
 Floats = NDArray[np.floating[Any]]
 Columns = dict[str, list[Any]]
@@ -30,6 +32,21 @@ class FoldSlide:
     label: str | None
     site: str | None
     fold: str
+
+
+@dataclass(frozen=True)
+class PredictedTiles:
+    """The tiles of one slide as its prediction table gives them.
+
+    Args:
+        x: (N,) left edges, level-0 px; 0 for ready-made tiles, whose place is unknown.
+        y: (N,) top edges.
+        probabilities: (N, C); a row that holds a NaN has no prediction.
+    """
+
+    x: NDArray[np.integer[Any]]
+    y: NDArray[np.integer[Any]]
+    probabilities: Floats
 
 
 def fold_slides(folds: Mapping[str, Sequence[Any]]) -> list[FoldSlide]:
@@ -98,27 +115,7 @@ def aggregate_slide(probabilities: Floats, settings: Aggregate) -> NDArray[np.fl
     known = probabilities[~np.isnan(probabilities).any(axis=1)].astype(np.float64)
     if len(known) == 0:
         return np.full(probabilities.shape[1], np.nan)
-    return _with_background(_pool(known, settings), settings)
-
-
-def _pool(known: NDArray[np.float64], settings: Aggregate) -> NDArray[np.float64]:
-    k = min(settings.top_k, len(known))
-    match settings.method:
-        case "mean":
-            pooled = known.mean(axis=0)
-        case "top_k":
-            pooled = np.partition(known, len(known) - k, axis=0)[len(known) - k :].mean(axis=0)
-        case "quantile":
-            pooled = np.quantile(known, settings.quantile, axis=0)
-        case "noisy_or":
-            pooled = -np.expm1(k * np.log1p(-np.minimum(known, 1 - 1e-6)).mean(axis=0))
-    return np.asarray(pooled)
-
-
-def _with_background(scores: NDArray[np.float64], settings: Aggregate) -> NDArray[np.float64]:
-    if settings.method != "mean":
-        scores[0] = 1 - scores[1:].max()
-    return scores
+    return with_background(pool(known, settings), settings)
 
 
 def aggregate_patient(
@@ -139,7 +136,7 @@ def aggregate_patient(
         return np.full(scores.shape[1], np.nan)
     if settings.method == "mean":
         return np.asarray(np.average(scores[known], axis=0, weights=n_tiles[known]))
-    return _with_background(scores[known].max(axis=0).astype(np.float64), settings)
+    return with_background(scores[known].max(axis=0).astype(np.float64), settings)
 
 
 def patient_label(labels: Iterable[str | None], classes: Sequence[str]) -> str | None:
@@ -153,35 +150,41 @@ def patient_label(labels: Iterable[str | None], classes: Sequence[str]) -> str |
 
 def aggregate_cohort(
     facts: Sequence[FoldSlide],
-    probabilities: Iterable[tuple[str, Floats]],
+    predictions: Iterable[tuple[str, PredictedTiles]],
     classes: Sequence[str],
     settings: Aggregate,
 ) -> tuple[Columns, Columns]:
     """Columns of the slide table and of the patient table.
 
     A slide without tiles keeps its row: `n_tiles` 0, scores and `pred` None. Columns: slide_id,
-    patient_id, label, site, fold, n_tiles, score_<class>..., pred; and patient_id, label, site,
+    patient_id, label, site, fold, n_tiles, score_<class>..., low_<class>..., high_<class>...
+    (`tissue_blocks.score_interval`; None where there is none), pred; and patient_id, label, site,
     fold, n_slides, n_slides_without_tiles, n_tiles, score_<class>..., pred.
 
     Args:
         facts: The slides, in the order of the table.
-        probabilities: slide_id and (N, C) tile probabilities; read one at a time, any order;
-            slides that do not occur count as without tiles.
+        predictions: slide_id and its tiles; read one at a time, any order; slides that do not
+            occur count as without tiles.
         classes: Names in the order of the probabilities' columns.
-        settings: How tiles become scores.
+        settings: How tiles become scores, and the number of resamples behind an interval.
     """
     scores = np.full((len(facts), len(classes)), np.nan)
+    bounds = np.full((2, len(facts), len(classes)), np.nan)
     n_tiles = np.zeros(len(facts), dtype=np.int64)
     rows = {slide.slide_id: row for row, slide in enumerate(facts)}
-    for slide_id, tiles in probabilities:
-        scores[rows[slide_id]] = aggregate_slide(tiles, settings)
-        n_tiles[rows[slide_id]] = int((~np.isnan(tiles).any(axis=1)).sum())
+    for slide_id, tiles in predictions:
+        row = rows[slide_id]
+        scores[row] = aggregate_slide(tiles.probabilities, settings)
+        bounds[:, row] = score_interval(tiles.x, tiles.y, tiles.probabilities, settings)
+        n_tiles[row] = int((~np.isnan(tiles.probabilities).any(axis=1)).sum())
     slides: Columns = {
         name: [getattr(slide, name) for slide in facts]
         for name in ("slide_id", "patient_id", "label", "site", "fold")
     }
-    slides["n_tiles"] = n_tiles.tolist()
-    slides |= _score_columns(scores, classes)
+    slides |= {"n_tiles": n_tiles.tolist(), **_score_columns("score", scores, classes)}
+    for name, values in zip(("low", "high"), bounds, strict=True):
+        slides |= _score_columns(name, values, classes)
+    slides["pred"] = _preds(scores, classes)
     return slides, _patient_columns(facts, scores, n_tiles, classes, settings)
 
 
@@ -206,17 +209,21 @@ def _patient_columns(
         "n_slides_without_tiles": [int((n_tiles[rows] == 0).sum()) for rows in groups],
         "n_tiles": [int(n_tiles[rows].sum()) for rows in groups],
     }
-    return columns | _score_columns(np.array(pooled).reshape(-1, len(classes)), classes)
+    patients = np.array(pooled).reshape(-1, len(classes))
+    columns |= _score_columns("score", patients, classes)
+    return columns | {"pred": _preds(patients, classes)}
 
 
 def _joined(sites: Iterable[str | None]) -> str | None:
     return ";".join(sorted({site for site in sites if site})) or None
 
 
-def _score_columns(scores: NDArray[np.float64], classes: Sequence[str]) -> Columns:
-    columns: Columns = {
-        f"score_{name}": [None if np.isnan(s) else round(float(s), 6) for s in scores[:, c]]
-        for c, name in enumerate(classes)
+def _score_columns(name: str, values: NDArray[np.float64], classes: Sequence[str]) -> Columns:
+    return {
+        f"{name}_{class_name}": [None if np.isnan(v) else round(float(v), 6) for v in values[:, c]]
+        for c, class_name in enumerate(classes)
     }
-    columns["pred"] = [None if np.isnan(s[0]) else classes[int(s.argmax())] for s in scores]
-    return columns
+
+
+def _preds(scores: NDArray[np.float64], classes: Sequence[str]) -> list[str | None]:
+    return [None if np.isnan(s[0]) else classes[int(s.argmax())] for s in scores]
