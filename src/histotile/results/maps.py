@@ -1,7 +1,8 @@
 """The map of a slide's probabilities: as data, not as a picture."""
 
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,15 @@ from histotile.tables import replacing
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 
+_ROUNDING = 1e-6  # of a cell: a centre that close to a tile's edge lies on it
+_RIM = 1e-3  # of a tile: there the window ends, above 0, so that a lone tile fills its cells
+
 
 @dataclass(frozen=True)
 class Layout:
     """Where the tiles of a slide lie, all in level-0 px.
+
+    Tiles need not lie on the grid that begins at (x0, y0): see `probability_map`.
 
     Args:
         x0: Left edge of the grid, i.e. of the scanned area.
@@ -26,7 +32,7 @@ class Layout:
         width: Extent of the scanned area.
         height: Extent of the scanned area.
         tile: Side of a tile, exact (seldom whole).
-        stride: Distance of neighbouring tiles, exact.
+        stride: Distance of neighbouring tiles, exact; off the grid, within one outline.
     """
 
     x0: float
@@ -53,7 +59,8 @@ class ProbabilityMap:
         classes: Names of the C layers.
         x0: Left edge of the map, level-0 px.
         y0: Top edge, level-0 px.
-        step: Side of a cell, level-0 px: the stride of the tiles.
+        step: Side of a cell, level-0 px: the stride of the tiles, or a quarter of it where they
+            lie on no grid.
         covered: Side of the part of a cell, from its top left, that tiles cover, level-0 px; less
             than `step` only where tiles lie apart.
     """
@@ -82,37 +89,84 @@ class ProbabilityMap:
 def probability_map(
     x: Ints, y: Ints, probabilities: Floats, classes: Sequence[str], layout: Layout
 ) -> ProbabilityMap:
-    """The probabilities of tiles laid out on the slide, one cell per stride.
+    """The probabilities of tiles laid out on the slide.
 
-    Where tiles overlap, a cell is the mean of the tiles that cover its centre. Rows that hold a
-    NaN (no prediction) leave their cells alone.
+    One cell per stride where tiles lie on the grid that `layout` tells: each edge within 1 px of
+    it, predicted or not. Tiles that lie otherwise (tables from other programs, whose outlines each
+    have an offset of their own) get cells of a quarter of the stride; so nothing is shown further
+    from its place than an eighth of a stride.
+
+    A tile covers the cells whose centres lie in it, but one at least; parts outside the scanned
+    area are left out. Where tiles overlap, a cell is sum(w p) / sum(w) over the tiles that cover
+    it, with the separable Hann window w = sin^2(pi u) sin^2(pi v), where (u, v) is the place of
+    the cell's centre within the tile, 0 to 1: a tile counts most where it sees all around. A cell
+    that one tile covers has the tile's values unchanged. Rows that hold a NaN (no prediction)
+    leave their cells alone.
 
     Args:
         x: (N,) left edges of the tiles, level-0 px.
         y: (N,) top edges, level-0 px.
         probabilities: (N, C).
         classes: Names of the C columns.
-        layout: Grid the tiles were cut on.
+        layout: Grid the tiles were cut on, or whose stride they follow.
     """
+    columns = (x.astype(np.float64) - layout.x0) / layout.stride
+    rows = (y.astype(np.float64) - layout.y0) / layout.stride
+    step = layout.stride
+    if _on_grid(columns, layout.stride) and _on_grid(rows, layout.stride):
+        columns, rows = np.rint(columns), np.rint(rows)
+    else:
+        columns, rows, step = 4 * columns, 4 * rows, layout.stride / 4
     known = ~np.isnan(probabilities).any(axis=1)
-    column = np.rint((x[known] - layout.x0) / layout.stride).astype(np.int64)
-    row = np.rint((y[known] - layout.y0) / layout.stride).astype(np.int64)
-    width = max(1, int(np.ceil(layout.width / layout.stride)))
-    height = max(1, int(np.ceil(layout.height / layout.stride)))
-    total = np.zeros((len(classes), height * width))
-    tiles = np.zeros(height * width)
-    reach = max(1, int(np.floor(layout.tile / layout.stride + 0.5)))
-    for down, right in np.ndindex(reach, reach):
-        inside = (row + down < height) & (column + right < width)
-        cells = ((row + down) * width + column + right)[inside]
-        tiles += np.bincount(cells, minlength=len(tiles))
-        for layer, p in zip(total, probabilities[known].T, strict=True):
-            layer += np.bincount(cells, weights=p[inside], minlength=len(tiles))
+    shape = tuple(max(1, int(np.ceil(side / step))) for side in (layout.height, layout.width))
+    values = _blended(columns[known], rows[known], probabilities[known], layout.tile / step, shape)
+    covered = min(layout.tile, step)
+    return ProbabilityMap(values, tuple(classes), layout.x0, layout.y0, step, covered)
+
+
+def _on_grid(place: NDArray[np.float64], stride: float) -> bool:
+    """Whether all places, in strides, are whole to within 1 px."""
+    return bool((np.abs(place - np.rint(place)) <= 1 / stride + _ROUNDING).all())
+
+
+def _blended(
+    columns: NDArray[np.float64],
+    rows: NDArray[np.float64],
+    probabilities: Floats,
+    side: float,
+    shape: tuple[int, ...],
+) -> NDArray[np.float32]:
+    """(C, H, W): the mean of tiles under their windows; places and side in cells, shape (H, W)."""
+    height, width = shape
+    total = np.zeros((probabilities.shape[1], height * width))
+    weights = np.zeros(height * width)
+    across, down = list(_spans(columns, side, width)), list(_spans(rows, side, height))
+    for (row, vertical), (column, horizontal) in itertools.product(down, across):
+        weight = vertical * horizontal
+        inside = weight > 0
+        cells = (row * width + column)[inside]
+        weights += np.bincount(cells, weights=weight[inside], minlength=len(weights))
+        for layer, p in zip(total, probabilities[inside].T, strict=True):
+            layer += np.bincount(cells, weights=p * weight[inside], minlength=len(weights))
     mean = np.full(total.shape, np.nan, dtype=np.float32)
-    np.divide(total, tiles, out=mean, where=tiles > 0, casting="unsafe")
-    values = mean.reshape(len(classes), height, width)
-    covered = min(layout.tile, layout.stride)
-    return ProbabilityMap(values, tuple(classes), layout.x0, layout.y0, layout.stride, covered)
+    np.divide(total, weights, out=mean, where=weights > 0, casting="unsafe")
+    return mean.reshape(-1, height, width)
+
+
+def _spans(
+    start: NDArray[np.float64], side: float, n_cells: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Along one axis, the first, second, ... cell of every tile, and the window's weight there.
+
+    The weight is 0 where a tile has no such cell.
+    """
+    first = np.ceil(start - 0.5 - _ROUNDING).astype(np.int64)
+    count = np.ceil(start + side - 0.5 - _ROUNDING).astype(np.int64) - first
+    for k in range(max(1, count.max(initial=1))):
+        cell = first + k
+        within = np.clip((cell + 0.5 - start) / side, _RIM, 1 - _RIM)
+        is_covered = (k < np.maximum(count, 1)) & (cell >= 0) & (cell < n_cells)
+        yield cell, np.where(is_covered, np.sin(np.pi * within) ** 2, 0.0)
 
 
 def write_map(
