@@ -5,10 +5,14 @@ import json
 from pathlib import Path
 from uuid import UUID
 
+import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shapely.geometry import shape
 
 from histotile.palette import class_colours
-from histotile.qupath import feature, write_features
+from histotile.qupath import feature, square, write_features
 
 SQUARE = shapely.box(0.004, 0, 10.126, 10)
 
@@ -38,6 +42,24 @@ def test_single_parts_are_polygons_and_nothing_is_left_of_slivers() -> None:
     single = feature("annotation", shapely.MultiPolygon([SQUARE]), "a", (0, 0, 0), key="")
     assert single is not None and single["geometry"]["type"] == "Polygon"
     assert feature("annotation", shapely.box(0, 0, 0.001, 5), "a", (0, 0, 0), key="") is None
+
+
+@settings(deadline=None)
+@given(
+    x=st.floats(-1e5, 3e5), y=st.floats(-1e5, 3e5), side=st.one_of(st.floats(1, 5000), st.just(224))
+)
+def test_squares_are_the_features_of_their_boxes(x: float, y: float, side: float) -> None:
+    facts = {"prob_x": 0.5}
+    quick = square("tile", (x, y), side, "a", (1, 2, 3), key="k", measurements=facts)
+    box = shapely.box(x, y, x + side, y + side)
+    slow = feature("tile", box, "a", (1, 2, 3), key="k", measurements=facts)
+    assert slow is not None
+    area, expected = shape(quick["geometry"]), shape(slow["geometry"])
+    assert area.is_valid
+    assert shapely.is_ccw(area.exterior)
+    assert area.bounds == pytest.approx(expected.bounds, abs=0.0101)  # halves round either way
+    assert all(round(c, 2) == c for c in area.bounds)
+    assert {**quick, "geometry": None} == {**slow, "geometry": None}
 
 
 def test_files_are_alike_plain_and_gzipped_and_the_same_each_time(tmp_path: Path) -> None:

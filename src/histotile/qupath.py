@@ -48,6 +48,47 @@ def feature(
     if neat is None:
         return None
     outline = mapping(neat)
+    rings = {"type": outline["type"], "coordinates": _rounded(outline["coordinates"])}
+    return _assembled(kind, rings, class_name, colour, key, measurements, name)
+
+
+def square(
+    kind: ObjectType,
+    corner: tuple[float, float],
+    side: float,
+    class_name: str,
+    colour: Colour,
+    *,
+    key: str,
+    measurements: Mapping[str, float] | None = None,
+) -> Feature:
+    """One square object: as `feature`, but quick enough for the tiles of a slide.
+
+    Args:
+        kind: As for `feature`.
+        corner: x, y of its top left, in the px of the file.
+        side: In px; above 0.01.
+        class_name: Its classification.
+        colour: Of that class.
+        key: What its id is made of.
+        measurements: Finite numbers by name.
+    """
+    x, y = corner
+    left, top, right, bottom = round(x, 2), round(y, 2), round(x + side, 2), round(y + side, 2)
+    ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
+    outline = {"type": "Polygon", "coordinates": [ring]}
+    return _assembled(kind, outline, class_name, colour, key, measurements, None)
+
+
+def _assembled(
+    kind: ObjectType,
+    outline: dict[str, Any],
+    class_name: str,
+    colour: Colour,
+    key: str,
+    measurements: Mapping[str, float] | None,
+    name: str | None,
+) -> Feature:
     properties: dict[str, Any] = {
         "objectType": kind,
         "classification": {"name": class_name, "color": list(colour)},
@@ -60,10 +101,7 @@ def feature(
     return {
         "type": "Feature",
         "id": str(uuid.uuid5(uuid.NAMESPACE_OID, key)),
-        "geometry": {
-            "type": outline["type"],
-            "coordinates": _rounded(outline["coordinates"]),
-        },
+        "geometry": outline,
         "properties": properties,
     }
 
