@@ -1,13 +1,10 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histotile.errors import HistotileError
-from histotile.results.maps import Layout, ProbabilityMap, probability_map, read_map, write_map
+from histotile.results.maps import Layout, probability_map
 
 CLASSES = ("healthy", "tumour")
 
@@ -168,42 +165,6 @@ def test_unpredicted_tiles_and_empty_slides_are_nan() -> None:
 def test_layout_comes_from_the_footer_of_a_tile_table() -> None:
     footer = {"bounds": [3, 4, 500, 400], "size_level0_px": 225.4, "stride_level0_px": 112.7}
     assert Layout.from_footer(footer) == Layout(3, 4, 500, 400, 225.4, 112.7)
-
-
-def test_map_on_disk_is_plain_float_tiff_that_tells_its_place(tmp_path: Path) -> None:
-    layout = Layout(100, 50, 1000, 600, 225.4, 225.4)
-    found = probability_map(np.array([325]), np.array([50]), binary(0.75), CLASSES, layout)
-    path = tmp_path / "map.tif"
-    write_map(path, found, 0.25, {"slide_id": "schön😐", "model_id": None})
-    read, note = read_map(path)
-    np.testing.assert_array_equal(read.values, found.values)
-    assert (read.classes, read.x0, read.y0, read.step) == (CLASSES, 100, 50, 225.4)
-    assert note["slide_id"] == "schön😐"
-    with tifffile.TiffFile(path) as tiff:
-        assert len(tiff.pages) == 2
-        assert tiff.pages.first.dtype == np.float32
-        assert tiff.pages.first.get_resolution("MICROMETER")[0] == pytest.approx(1 / 56.35)
-    assert [p.name for p in tmp_path.iterdir()] == ["map.tif"]
-
-
-@pytest.mark.parametrize("mpp", [None, 0.0])
-def test_map_of_unknown_scale_or_a_single_cell_is_written_too(
-    tmp_path: Path, mpp: float | None
-) -> None:
-    found = ProbabilityMap(np.full((2, 1, 1), np.nan, np.float32), CLASSES, 0, 0, 1, 1)
-    write_map(tmp_path / "map.tif", found, mpp, {})
-    read, note = read_map(tmp_path / "map.tif")
-    assert read.values.shape == (2, 1, 1)
-    assert np.isnan(read.values).all()
-    assert note["mpp"] == mpp
-
-
-def test_strange_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(HistotileError, match="not a readable map"):
-        read_map(tmp_path / "none.tif")
-    tifffile.imwrite(tmp_path / "other.tif", np.zeros((4, 4), np.float32))
-    with pytest.raises(HistotileError, match="not a readable map"):
-        read_map(tmp_path / "other.tif")
 
 
 def test_unknown_class_is_named() -> None:

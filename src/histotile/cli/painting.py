@@ -9,7 +9,8 @@ from histotile import tables
 from histotile.config import Heatmap
 from histotile.results.frame import Caption
 from histotile.results.heatmap import paint_heatmap, write_picture
-from histotile.results.maps import Layout, ProbabilityMap, probability_map, write_map
+from histotile.results.maps import Layout, ProbabilityMap, probability_map
+from histotile.results.pyramid import write_map
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

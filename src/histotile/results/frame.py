@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from histotile.palette import Colour
 from histotile.results.lettering import fitted, font_for, writable
 
 Rgb = NDArray[np.uint8]
@@ -43,6 +44,7 @@ class Legend:
         bar: (256, 3) colours of probability 0 to 1 as they look on the picture.
         um_per_px: Micrometres per px of the picture; None: unknown.
         is_empty: Whether there is nothing to paint.
+        no_tile: Colour where there is no tile; None: the slide shows there.
     """
 
     class_name: str
@@ -50,6 +52,7 @@ class Legend:
     bar: Rgb
     um_per_px: float | None
     is_empty: bool
+    no_tile: Colour | None = None
 
 
 def nice_length(um: float) -> tuple[float, str]:
@@ -104,7 +107,7 @@ class _Pen:
         at: tuple[float, float],
         text: str,
         size: float = 1.0,
-        colour: tuple[int, int, int] = _INK,
+        colour: Colour = _INK,
         anchor: str = "la",
     ) -> None:
         """One line, bold from size 1.2 on, kept within the sheet."""
@@ -151,21 +154,30 @@ class _Pen:
         self.draw.rectangle((x, top, x + 2 * px - 1, top + high - 1), fill="white")
 
     def key(self, top: int, legend: Legend) -> None:
-        """What the two kinds of line mean, each round tissue as the picture shows it."""
-        x, px = float(self.em), max(1, self.em // 12)
-        for value, lines, text in (
-            (1.0, ("black", "white"), f"p ≥ {legend.threshold:.2f}"),
-            (0.0, (_ANALYSED, None), "analysed"),
-        ):
-            outer, inner = lines
-            right, bottom = x + 1.5 * self.em, top + self.em
-            colour = tuple(int(c) for c in legend.bar[int(value * 255)])
-            self.draw.rectangle((x, top, right, bottom), fill=colour, outline=outer, width=px)
-            if inner:
-                inset = (x + px, top + px, right - px, bottom - px)
-                self.draw.rectangle(inset, outline=inner, width=px)
-            self.words((right + 0.5 * self.em, top - 0.05 * self.em), text)
-            x = right + (1.6 + 0.62 * len(text)) * self.em
+        """What the lines mean, each round the colours it surrounds, and the colour of no tile."""
+        above, below = ((int(r), int(g), int(b)) for r, g, b in legend.bar[[255, 0]])
+        x = self._swatch(self.em, top, above, ((0, 0, 0), (255, 255, 255)))
+        x = self._explained(x, top, f"p ≥ {legend.threshold:.2f}")
+        x = self._swatch(x, top, below, (_ANALYSED,))
+        x = self._explained(x, top, "analysed")
+        if legend.no_tile:
+            x = self._swatch(x, top, legend.no_tile, (_ANALYSED,))
+            self._explained(x, top, "no tile")
+
+    def _swatch(self, x: float, top: int, colour: Colour, lines: tuple[Colour, ...]) -> float:
+        """A box of that colour, its lines from the outermost inwards; where it ends."""
+        px = max(1, self.em // 12)
+        right, bottom = x + 1.5 * self.em, top + self.em
+        self.draw.rectangle((x, top, right, bottom), fill=colour)
+        for k, line in enumerate(lines):
+            inset = (x + k * px, top + k * px, right - k * px, bottom - k * px)
+            self.draw.rectangle(inset, outline=line, width=px)
+        return right
+
+    def _explained(self, x: float, top: int, text: str) -> float:
+        """The words beside a swatch that ends at x; where the next one begins."""
+        self.words((x + 0.5 * self.em, top - 0.05 * self.em), text)
+        return x + 2 * self.em + font_for(text, self.em).getlength(text)
 
     def panel(self, centre: tuple[int, int], reason: str) -> None:
         """The words "no tiles" and the reason, on white in the middle of the picture."""

@@ -1,5 +1,6 @@
-"""The picture of a slide's probabilities, for the eyes of a pathologist."""
+"""The pictures of a slide's probabilities, for the eyes of a pathologist."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ Bools = NDArray[np.bool_]
 
 _STRIP = 512  # rows blended at once: bounds memory on large pictures
 _LEAST_PX = 600  # pictures of tiny slides are enlarged by a whole factor to about this side
+_MOST_PER_CELL = 64  # px; larger cells would blow small maps up without showing more
 _ANALYSED = (70, 70, 70)
+_NO_TILE = (244, 244, 244)
 
 
 def paint_heatmap(
@@ -43,15 +46,62 @@ def paint_heatmap(
     larger = overview.repeat(factor, axis=0).repeat(factor, axis=1)
     painted = paint_overlay(larger, downsample / factor, found, settings)
     spread = _spread(found, found.layer(settings.class_name), larger.shape, downsample / factor)
-    known = ~np.isnan(spread)
     legend = Legend(
-        class_name=settings.class_name or found.classes[-1],
+        class_name=class_shown(found, settings),
         threshold=settings.threshold,
         bar=_blend(_tissue_below(larger, spread), np.linspace(0, 1, 256), settings),
         um_per_px=caption.mpp * downsample / factor if caption.mpp else None,
-        is_empty=not known.any(),
+        is_empty=bool(np.isnan(spread).all()),
     )
     return frame_picture(painted, caption, legend)
+
+
+def paint_map(found: ProbabilityMap, settings: Heatmap, caption: Caption) -> Rgb:
+    """The probabilities alone in the same frame, opaque, no slide below them.
+
+    The picture shows the scanned area, i.e. the map, with its cells enlarged by a whole factor and
+    not smoothed; its longest side is `settings.overview_px` at most. A map of more cells than that
+    shows the cell at the centre of each px. Grey-white: no tile.
+
+    Args:
+        found: Map of the slide.
+        settings: Class, threshold, colours; the opacity does not matter here.
+        caption: What the words say.
+
+    Returns:
+        (H, W, 3) RGB, larger than the map by the frame.
+
+    Raises:
+        HistotileError: `settings.class_name` is not in the map.
+    """
+    layer = found.layer(settings.class_name)
+    per_cell = _px_per_cell(max(layer.shape), settings.overview_px)
+    height, width = (max(1, round(n * per_cell)) for n in layer.shape)
+    downsample = found.step / per_cell
+    spread = _spread(replace(found, x0=0.0, y0=0.0), layer, (height, width), downsample)
+    painted = np.full((height, width, 3), _NO_TILE, np.uint8)
+    known = ~np.isnan(spread)
+    painted[known] = colours(spread[known], settings)
+    _draw_lines(painted, spread, settings.threshold, found.covered / downsample)
+    legend = Legend(
+        class_name=class_shown(found, settings),
+        threshold=settings.threshold,
+        bar=colours(np.linspace(0, 1, 256), settings),
+        um_per_px=caption.mpp * downsample if caption.mpp else None,
+        is_empty=not known.any(),
+        no_tile=_NO_TILE,
+    )
+    return frame_picture(painted, caption, legend)
+
+
+def class_shown(found: ProbabilityMap, settings: Heatmap) -> str:
+    """The class that pictures show: the one the settings name, else the last."""
+    return found.classes[-1] if settings.class_name is None else settings.class_name
+
+
+def colours(p: NDArray[np.floating], settings: Heatmap) -> Rgb:
+    """(..., 3) opaque colours of probabilities; values beyond 0 and 1 look like these."""
+    return np.asarray(np.rint(_ramp(settings)[_level(p)]), dtype=np.uint8)
 
 
 def paint_overlay(
@@ -77,12 +127,7 @@ def paint_overlay(
         known = ~np.isnan(p)
         strip = painted[top : top + _STRIP]
         strip[known] = _blend(strip[known], p[known], settings)
-    known = ~np.isnan(spread)
-    painted[_grown(known, 1) & ~known] = _ANALYSED
-    high = np.where(known, spread, -1) >= settings.threshold
-    px = _line_px(overview.shape, found.covered / downsample)
-    painted[_grown(high, px) & ~high] = 0
-    painted[high & _grown(~high, px)] = 255
+    _draw_lines(painted, spread, settings.threshold, found.covered / downsample)
     return painted
 
 
@@ -129,11 +174,46 @@ def _cells(
 
 def _blend(below: NDArray[np.generic], p: NDArray[np.floating], settings: Heatmap) -> Rgb:
     """(N, 3) colours of N probabilities over the (N, 3) or (3,) colours below them."""
+    opacity = settings.opacity * np.clip(p, 0, 1)[..., None]
+    blended = below * (1 - opacity) + _ramp(settings)[_level(p)] * opacity
+    return np.asarray(np.rint(blended), dtype=np.uint8)
+
+
+def _ramp(settings: Heatmap) -> NDArray[np.float32]:
+    """(256, 3) colours of probability 0 to 1, each 0 to 255."""
     from matplotlib import colormaps
 
-    colours = colormaps[settings.colormap](np.clip(p, 0, 1))[..., :3] * 255
-    opacity = settings.opacity * np.clip(p, 0, 1)[..., None]
-    return np.asarray(np.rint(below * (1 - opacity) + colours * opacity), dtype=np.uint8)
+    return np.asarray(colormaps[settings.colormap](np.arange(256))[:, :3] * 255, np.float32)
+
+
+def _level(p: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """The colour, of 256, that each probability takes."""
+    return np.asarray(np.clip(p * 256, 0, 255), dtype=np.uint8)
+
+
+def _px_per_cell(cells: int, most_px: int) -> float:
+    """Px of the picture per cell of a map that many cells long; whole unless below 1."""
+    if cells > most_px:
+        return most_px / cells
+    return max(1, min(most_px // cells, max(_MOST_PER_CELL, _LEAST_PX // cells)))
+
+
+def _draw_lines(painted: Rgb, spread: NDArray[np.float32], threshold: float, tile: float) -> None:
+    """The grey line round what was analysed, the double line round what reaches the threshold.
+
+    Args:
+        painted: (h, w, 3), changed in place.
+        spread: (h, w) probabilities of its px.
+        threshold: Where the double line is.
+        tile: Side of a tile, px of the picture.
+    """
+    known = ~np.isnan(spread)
+    painted[_grown(known, 1) & ~known] = _ANALYSED
+    high = np.where(known, spread, -1) >= threshold
+    px = _line_px(painted.shape, tile)
+    painted[_grown(high, px) & ~high] = 0
+    low = np.pad(~high, px, constant_values=True)  # so that lines close at the picture's edge
+    painted[high & _grown(low, px)[px:-px, px:-px]] = 255
 
 
 def _line_px(shape: tuple[int, ...], tile_px: float) -> int:

@@ -1,17 +1,14 @@
 """The map of a slide's probabilities: as data, not as a picture."""
 
 import itertools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histotile.errors import HistotileError
-from histotile.tables import replacing
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -167,54 +164,3 @@ def _spans(
         within = np.clip((cell + 0.5 - start) / side, _RIM, 1 - _RIM)
         is_covered = (k < np.maximum(count, 1)) & (cell >= 0) & (cell < n_cells)
         yield cell, np.where(is_covered, np.sin(np.pi * within) ** 2, 0.0)
-
-
-def write_map(
-    path: Path, found: ProbabilityMap, mpp: float | None, facts: Mapping[str, Any]
-) -> None:
-    """A TIFF of 32-bit floats, one page per class, that says where on the slide it lies.
-
-    Its ImageDescription is JSON: classes, x0, y0, step and covered (level-0 px), mpp (um per
-    level-0 px) and `facts`. Cell (row i, column j) covers x0 + j * step and y0 + i * step onwards;
-    NaN: no tile.
-
-    Args:
-        path: Where; whole or not at all.
-        found: The map.
-        mpp: Micrometres per level-0 px; None (or 0) if unknown: the TIFF then has no resolution.
-        facts: More to tell, e.g. slide_id and model_id; JSON.
-    """
-    import tifffile
-
-    place = {"x0": found.x0, "y0": found.y0, "step": found.step, "covered": found.covered}
-    note = {"classes": list(found.classes), **place, "mpp": mpp, **facts}
-    per_cm = 1e4 / (found.step * mpp) if mpp else None
-    with replacing(path) as temporary:
-        tifffile.imwrite(
-            temporary,
-            found.values,
-            photometric="minisblack",
-            compression="zlib",
-            description=json.dumps(note),
-            metadata=None,
-            resolution=(per_cm, per_cm) if per_cm else None,
-            resolutionunit="CENTIMETER" if per_cm else None,
-        )
-
-
-def read_map(path: Path) -> tuple[ProbabilityMap, dict[str, Any]]:
-    """The map that `write_map` wrote, and what its description says.
-
-    Raises:
-        HistotileError: The file is missing or no such map.
-    """
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            note = json.loads(tiff.pages.first.description)
-            values = np.stack([page.asarray() for page in tiff.pages])
-        place = [float(note[name]) for name in ("x0", "y0", "step", "covered")]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HistotileError(path, f"not a readable map ({error})", "make it again") from error
-    return ProbabilityMap(values, tuple(note["classes"]), *place), note
