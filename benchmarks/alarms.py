@@ -88,7 +88,7 @@ def ring(config: Config, changes: dict[str, Any], seed: int) -> dict[str, Any]:
     tiles = draw_tile_cohort(settings, TILES, TILE_PX, 0.5)
     evidence, files = evidence_of(tiles, backbone)
     rules = config.decide.model_copy(update={"repeats": 1, "bootstraps": 50})
-    judgement = judge(evidence, rules, quick=True, counts_as="small")
+    judgement = judge(evidence, rules, quick=True, size="small")
     beside = controls.measure(evidence, rules, judgement)
     similarity = judgement.similarity
     alarms = find_alarms(evidence, files, beside, similarity, rules.alarms, seed)

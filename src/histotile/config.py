@@ -249,9 +249,6 @@ class SizeRule(Section):
     large_patients: Annotated[int, Field(ge=1)] = Field(
         description="At least this many patients in each class, and `large_neff`: large."
     )
-    borderline: Literal["small", "large"] = Field(
-        description="What a cohort between both counts as."
-    )
 
 
 class SimilarityRule(Section):
@@ -265,6 +262,10 @@ class SimilarityRule(Section):
         description="Large cohorts: least gain of the last stage over random weights, "
         "(a - r) / (1 - r) of the AUROCs, for gentle steps. -0.6: it makes 60 % more errors than "
         "they do, which fine-tuning still mends."
+    )
+    min_gain_borderline: Annotated[float, Field(ge=-10, le=1)] = Field(
+        description="Cohorts neither small nor large count as large from this gain on, else as "
+        "small. 1: always small. -10: always large."
     )
     saturated: Fraction = Field(
         description="AUROC from which there is nothing to gain: similar, and the cheapest cell."

@@ -24,14 +24,19 @@ def config(repository: Path) -> Config:
 def quick_settings(config: Config) -> Decide:
     """Thresholds that tests state themselves, whatever is shipped; few repeats and resamples."""
     size = {"small_neff": 100.0, "small_patients": 15, "large_neff": 250.0, "large_patients": 40}
-    similarity = {"depth_tolerance": 0.005, "min_gain": -1.0, "saturated": 0.985}
+    similarity = {
+        "depth_tolerance": 0.005,
+        "min_gain": -1.0,
+        "min_gain_borderline": -1e9,
+        "saturated": 0.985,
+    }
     similarity |= {"min_patients": 10, "max_interval": 0.1}
     decide = config.decide
     return decide.model_copy(
         update={
             "repeats": 1,
             "bootstraps": 60,
-            "size": decide.size.model_copy(update={**size, "borderline": "large"}),
+            "size": decide.size.model_copy(update=size),
             "similarity": decide.similarity.model_copy(update=similarity),
         }
     )

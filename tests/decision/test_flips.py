@@ -17,13 +17,15 @@ Make = Callable[..., Evidence]
 
 def flips(evidence: Evidence, settings: Decide) -> list[str]:
     size = measure_size(group_tiles(evidence), evidence.classes, settings.size)
-    judgement = judge(evidence, settings, quick=True, counts_as=size.counts_as)
+    judgement = judge(evidence, settings, quick=True, size=size.verdict)
+    size = size.model_copy(update={"counts_as": judgement.counts_as})
     return would_flip(size, judgement.similarity, settings)
 
 
 def counting_borderline_as(borderline: str, settings: Decide) -> Decide:
-    rule = settings.size.model_copy(update={"borderline": borderline})
-    return settings.model_copy(update={"size": rule})
+    least = {"small": 1e9, "large": -1e9}[borderline]
+    rule = settings.similarity.model_copy(update={"min_gain_borderline": least})
+    return settings.model_copy(update={"similarity": rule})
 
 
 def test_a_small_cohort_is_told_what_large_means(
@@ -53,6 +55,17 @@ def test_borderline_that_counts_as_large_flips_at_the_lower_thresholds(
     found = flips(make_evidence(30, 10, own=(1.0, 1.6)), settings)
     assert found[0].startswith("Fewer than 15 patients or 100 effective tiles")
     assert found[0].endswith("-> fixed.")
+
+
+@pytest.mark.parametrize(("borderline", "there"), [("small", "finetune"), ("large", "fixed")])
+def test_a_borderline_cohort_is_told_the_gain_that_moves_it(
+    make_evidence: Make, quick_settings: Decide, borderline: str, there: str
+) -> None:
+    settings = counting_borderline_as(borderline, quick_settings)
+    found = flips(make_evidence(30, 10, own=(1.0, 1.6)), settings)
+    words = {"small": "gains at least", "large": "gains less than"}[borderline]
+    assert words in found[-1]
+    assert found[-1].endswith(f"-> {there}.")
 
 
 def test_a_small_cohort_is_told_what_its_backbone_lacks_in_depth(
@@ -93,8 +106,8 @@ def test_a_cohort_of_another_size_answers_another_question(
     assert found[0].endswith(f"-> {there}.")
     after = make_evidence(92 - patients, 20, own=own, random=random)
     size = measure_size(group_tiles(after), after.classes, quick_settings.size)
-    similarity = judge(after, quick_settings, True, size.counts_as).similarity
-    assert choose(size.counts_as, similarity).strategy == there
+    judgement = judge(after, quick_settings, True, size.verdict)
+    assert choose(judgement.counts_as, judgement.similarity).strategy == there
 
 
 @pytest.mark.parametrize(

@@ -247,3 +247,24 @@ def test_gain_is_the_share_of_what_is_left_to_do() -> None:
     assert gain(np.array([0.9]), np.array([0.8]))[0] == pytest.approx(0.5)
     assert gain(np.array([0.7]), np.array([0.8]))[0] == pytest.approx(-0.5)
     assert np.isfinite(gain(np.array([1.0]), np.array([1.0]))).all()
+
+
+@pytest.mark.parametrize(("least", "half"), [(1e9, "small"), (-1e9, "large")])
+def test_borderline_goes_by_the_gain_of_the_last_stage(
+    make_evidence: Callable[..., Evidence], quick_settings: Decide, least: float, half: str
+) -> None:
+    rule = quick_settings.similarity.model_copy(update={"min_gain_borderline": least})
+    settings = quick_settings.model_copy(update={"similarity": rule})
+    for own in ((1.4, 0.2), (1.0, 1.4)):  # the last stage is no good, or the best
+        evidence = make_evidence(30, 12, own=own)
+        found = judge(evidence, settings, True, "borderline")
+        there = judge(evidence, settings, True, half)
+        assert found.counts_as == half
+        assert found.similarity == there.similarity
+        assert judge(evidence, settings, True, "small").counts_as == "small"
+
+
+def test_borderline_without_random_weights_counts_as_small(
+    make_evidence: Callable[..., Evidence], quick_settings: Decide
+) -> None:
+    assert judge(make_evidence(random=()), quick_settings, True, "borderline").counts_as == "small"

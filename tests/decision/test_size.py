@@ -136,21 +136,18 @@ def test_few_patients_leave_likeness_to_the_prior(make_evidence: Make, config: C
     assert [c.effective for c in size.classes] == [150, 150]
 
 
-@pytest.mark.parametrize("borderline", ["small", "large"])
 @pytest.mark.parametrize(
     ("patients", "verdict"), [(10, "small"), (25, "borderline"), (60, "large")]
 )
 def test_verdict_follows_the_scarcest_class(
-    make_evidence: Make, quick_settings: Decide, patients: int, verdict: str, borderline: str
+    make_evidence: Make, quick_settings: Decide, patients: int, verdict: str
 ) -> None:
     def shows(patient: int, label: int) -> bool:
         return label == 0 or patient < patients
 
     evidence = make_evidence(80, 40, own=(1.0,), shows=shows)
-    rule = quick_settings.size.model_copy(update={"borderline": borderline})
-    size = measure_size(group_tiles(evidence), evidence.classes, rule)
+    size = measure_size(group_tiles(evidence), evidence.classes, quick_settings.size)
     assert size.verdict == verdict
-    assert size.counts_as == (borderline if verdict == "borderline" else verdict)
     assert [c.patients for c in size.classes] == [80, patients]
     assert len(size.reasons) == 2
     assert size.reasons[0].startswith("healthy is large")

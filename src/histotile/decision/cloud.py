@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from histotile.decision.size import Groups
 
 LEAST_STRATUM = 5  # patients of rarer mixes of classes are drawn together
+EDGE = 0.05  # how far left of the border a borderline cohort is shown that counts as small
 TRIES = 20  # draws per wanted resample before one gives up on those that lack a class
 
 
@@ -44,11 +45,16 @@ def place(
         settings: Thresholds.
     """
     small, large = ratios(groups.sizes(weights, settings.size.icc_prior), settings.size)
-    is_large = (small >= 1) & ((large >= 1) | (settings.size.borderline == "large"))
-    y = _heights(judgement, weights, is_large, settings)
     similarity = judgement.similarity
+    probed = judgement.resample(weights)
+    is_good = probed[2] >= settings.similarity.min_gain_borderline  # False where unmeasured
+    is_large = (small >= 1) & ((large >= 1) | is_good)
+    y = _heights(judgement, probed, is_large, settings)
+    x = horizontal(small, large)
+    # The border between the halves: below the band for similar features, above it for others.
+    x = np.where(~is_large & (y >= 0), np.minimum(x, -EDGE), x)
     found = []
-    for b, x in enumerate(horizontal(small, large)):
+    for b in range(len(x)):
         if np.isnan(y[b]):
             continue
         verdict = "similar" if y[b] >= 0 else "different"
@@ -58,13 +64,13 @@ def place(
             there = there.model_copy(update={"basis": basis})
         strategy = choose("large" if is_large[b] else "small", there).strategy
         height = float(np.clip(y[b], -1, 1))
-        found.append(Point(x=float(x), y=height, strategy=strategy))
+        found.append(Point(x=float(x[b]), y=height, strategy=strategy))
     return found
 
 
 def _heights(
     judgement: Judgement,
-    weights: NDArray[np.float64],
+    probed: tuple[NDArray[np.float64], ...],
     is_large: NDArray[np.bool_],
     settings: Decide,
 ) -> NDArray[np.float64]:
@@ -72,8 +78,8 @@ def _heights(
     similarity, rule = judgement.similarity, settings.similarity
     assumed = unmeasured_vertical(similarity)
     if assumed is not None and (judgement.plan is None or similarity.basis == "pathology"):
-        return np.full(len(weights), assumed)
-    last, shortfall, gain = judgement.resample(weights)
+        return np.full(len(is_large), assumed)
+    last, shortfall, gain = probed
     depth = depth_margin(shortfall, judgement.allowed)
     useful = np.where(np.isnan(shortfall), np.nan, 1.0)  # without random weights: similar
     if similarity.gain is not None:

@@ -62,8 +62,9 @@ def decide(
     _check(evidence, "the cohort")
     groups = group_tiles(evidence)
     size = measure_size(groups, evidence.classes, settings.size)
-    judgement = judge(evidence, settings, quick=False, counts_as=size.counts_as)
-    choice = choose(size.counts_as, judgement.similarity)
+    judgement = judge(evidence, settings, quick=False, size=size.verdict)
+    size = size.model_copy(update={"counts_as": judgement.counts_as})
+    choice = choose(judgement.counts_as, judgement.similarity)
     weights = resample_patients(evidence.counts, settings.bootstraps, settings.seed)
     cloud = place(groups, judgement, weights, settings)
     controls = measure(evidence, settings, judgement)
@@ -94,8 +95,9 @@ def decide_fold(name: str, evidence: Evidence, settings: Decide, train: Train) -
     """The strategy from the patients of one fold; one repeat of the probes, no resamples."""
     _check(evidence, f"fold {name}")
     size = measure_size(group_tiles(evidence), evidence.classes, settings.size)
-    similarity = judge(evidence, settings, quick=True, counts_as=size.counts_as).similarity
-    choice = choose(size.counts_as, similarity)
+    judgement = judge(evidence, settings, quick=True, size=size.verdict)
+    similarity = judgement.similarity
+    choice = choose(judgement.counts_as, similarity)
     strategy, stage = _settle(choice, similarity, train)
     return FoldDecision(
         fold=name,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from histotile.decision.record import Similarity, Size, Strategy
 from histotile.decision.size import count_patients
 from histotile.decision.table import choose
+from histotile.decision.verdict import counted
 
 if TYPE_CHECKING:
     from histotile.config import Decide
@@ -28,13 +29,14 @@ def would_flip(size: Size, similarity: Similarity, settings: Decide) -> list[str
     other_size = "large" if size.counts_as == "small" else "small"
     there = choose(other_size, _asked(other_size, similarity)).strategy
     if there != now:
-        found.append(f"{_size_change(size, settings)} -> {there}.")
+        found.append(f"{_size_change(size, similarity, settings)} -> {there}.")
     other = similarity.model_copy(
         update={"verdict": "different" if similarity.verdict == "similar" else "similar"}
     )
     there = choose(size.counts_as, other).strategy
-    found += _similarity_changes(similarity, settings, now, there)
-    return found
+    if size.verdict == "borderline":
+        return found + _gain_change(size, similarity, settings, now)
+    return found + _similarity_changes(similarity, settings, now, there)
 
 
 def _asked(counts_as: str, similarity: Similarity) -> Similarity:
@@ -46,10 +48,11 @@ def _asked(counts_as: str, similarity: Similarity) -> Similarity:
     return similarity.model_copy(update={"verdict": verdict})
 
 
-def _size_change(size: Size, settings: Decide) -> str:
+def _size_change(size: Size, similarity: Similarity, settings: Decide) -> str:
     rule = settings.size
+    gain = similarity.gain.value if similarity.gain else None
     neff, patients = rule.large_neff, rule.large_patients
-    if rule.borderline == "large":
+    if counted("borderline", gain, settings.similarity) == "large":
         neff, patients = rule.small_neff, rule.small_patients
     scarce = min(size.classes, key=lambda c: (c.effective, c.patients))
     held = f"{count_patients(scarce.patients)} and {int(scarce.effective)} effective tiles"
@@ -67,6 +70,21 @@ def _size_change(size: Size, settings: Decide) -> str:
         f"{text} (now {held} of {scarce.name}; at {each:.1f} effective tiles a patient that takes "
         f"{needed} patients)"
     )
+
+
+def _gain_change(
+    size: Size, similarity: Similarity, settings: Decide, now: Strategy
+) -> list[str]:
+    """A borderline cohort goes to the other half with the gain of its last stage."""
+    least = settings.similarity.min_gain_borderline
+    if size.counts_as == "small":
+        text = f"A last stage that gains at least {least:g} over random weights"
+        there: Strategy = "finetune"
+    else:
+        text = f"A last stage that gains less than {least:g} over random weights"
+        there = choose("small", _asked("small", similarity)).strategy
+    gain = "" if similarity.gain is None else f" (now {similarity.gain.value:.2f})"
+    return [f"{text}{gain} -> {there}."] if there != now else []
 
 
 def _similarity_changes(

@@ -29,8 +29,8 @@ def take_notes(
         )
     if size.verdict == "borderline":
         found.append(
-            f"The size is borderline and counts as {size.counts_as} (decide.size.borderline): let "
-            "`verify` compare the cells."
+            f"The size is borderline and counts as {size.counts_as}, by the gain of the last stage "
+            "(decide.similarity.min_gain_borderline): let `verify` compare the cells."
         )
     return found + _about_similarity(similarity) + _about_force(choice, train)
 

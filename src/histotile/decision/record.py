@@ -41,7 +41,9 @@ class Size(Entry):
     """The horizontal axis of the table."""
 
     verdict: Literal["small", "borderline", "large"]
-    counts_as: Literal["small", "large"]
+    counts_as: Literal["small", "large"] = Field(
+        description="The half of the table; borderline cohorts go by the gain of their last stage"
+    )
     icc: float = Field(description="Likeness of tiles of one patient in feature space, 0-1")
     icc_source: Literal["measured", "prior"]
     classes: list[ClassSize]
@@ -71,7 +73,7 @@ class Similarity(Entry):
     best_stage: int
     shortfall: Estimate = Field(description="Best stage minus last stage")
     gain: Estimate | None = Field(description="(a - r) / (1 - r): last stage a, best random r")
-    best_gain: Estimate | None = Field(description="The same of the best stage")
+    best_gain: Estimate | None = Field(default=None, description="The same of the best stage")
     depth_sufficient: bool | None = Field(
         description="S1, decides if small: the last stage is as good as the best"
     )

@@ -34,6 +34,7 @@ class Judgement:
 
     Args:
         similarity: For the record.
+        counts_as: The half of the table whose question was asked, "small" or "large".
         allowed: By how much the last stage may lie below the best one (AUROC).
         plan: The folds; None where a class has fewer than two patients: nothing was measured.
         stages: Logits of left-out patients per stage, shallow to deep.
@@ -41,6 +42,7 @@ class Judgement:
     """
 
     similarity: Similarity
+    counts_as: str
     allowed: float
     plan: Plan | None
     stages: tuple[HeldOut, ...]
@@ -69,21 +71,21 @@ class Judgement:
         return last, shortfall, gain(last, twin.max(1))
 
 
-def judge(evidence: Evidence, settings: Decide, quick: bool, counts_as: str) -> Judgement:
+def judge(evidence: Evidence, settings: Decide, quick: bool, size: str) -> Judgement:
     """The verdict on similarity, with scores of all stages.
 
     Args:
         evidence: Sampled tiles and their features.
         settings: Rule, folds, repeats, resamples, seed.
         quick: One repeat of the folds, and none of the scores that only inform.
-        counts_as: `small` or `large`: which question decides.
+        size: `small`, `borderline` or `large`: which question decides.
     """
     count = len(evidence.classes)
     times = (settings.folds, 1 if quick else settings.repeats)
     plan = divide(evidence.labels, evidence.patients, count, times, settings.seed)
     fewest = min(patients_per_class(evidence.labels, evidence.patients, count))
     if plan is None:
-        return _unmeasured(evidence, settings, fewest, counts_as)
+        return _unmeasured(evidence, settings, fewest, size)
     weights = np.concatenate(
         [
             auroc.once(evidence.patients),
@@ -97,11 +99,11 @@ def judge(evidence: Evidence, settings: Decide, quick: bool, counts_as: str) -> 
         known.append((None, None) if quick else _informing(points, plan))
     own = np.stack([stage.scores(weights) for stage in stages], axis=1)
     if not np.isfinite(own[0]).all():  # no fold holds all it takes
-        return _unmeasured(evidence, settings, fewest, counts_as)
+        return _unmeasured(evidence, settings, fewest, size)
     random = tuple(hold_out(components(f, settings.seed), plan) for f in evidence.random)
     twin = np.stack([stage.scores(weights) for stage in random], axis=1) if random else None
     profile = Profile(_table(evidence, own, twin, known), fewest, own, twin)
-    verdict = similarity_of(profile, evidence, settings.similarity, counts_as)
+    verdict = similarity_of(profile, evidence, settings.similarity, size)
     return Judgement(*verdict, plan, tuple(stages), random)
 
 
@@ -135,10 +137,10 @@ def _table(
     return rows
 
 
-def _unmeasured(evidence: Evidence, settings: Decide, fewest: int, counts_as: str) -> Judgement:
+def _unmeasured(evidence: Evidence, settings: Decide, fewest: int, size: str) -> Judgement:
     """Chance, without an interval, stands for scores that could not be measured."""
     chance = np.full((1, len(evidence.stages)), 0.5)
     stages = _table(evidence, chance, None, [(None, None)] * len(evidence.stages))
     profile = Profile(stages, fewest, None, None)
-    verdict = similarity_of(profile, evidence, settings.similarity, counts_as)
+    verdict = similarity_of(profile, evidence, settings.similarity, size)
     return Judgement(*verdict, None, (), ())

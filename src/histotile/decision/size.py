@@ -117,14 +117,17 @@ def group_tiles(evidence: Evidence) -> Groups:
 
 
 def measure_size(groups: Groups, classes: tuple[str, ...], rule: SizeRule) -> Size:
-    """The size of the cohort as it is, with its verdict and reasons."""
+    """The size of the cohort as it is, with its verdict and reasons.
+
+    Borderline counts as small until the gain of its last stage is known (`judge`).
+    """
     sizes = groups.sizes(np.ones((1, len(groups.counts))), rule.icc_prior)
     small, large = ratios(sizes, rule)
     verdict = "small" if small[0] < 1 else "large" if large[0] >= 1 else "borderline"
     tiles, effective, patients = groups.counts.sum(0), sizes.effective[0], sizes.patients[0]
     return Size(
         verdict=verdict,
-        counts_as=rule.borderline if verdict == "borderline" else verdict,
+        counts_as="large" if verdict == "large" else "small",
         icc=float(sizes.icc[0]),
         icc_source="measured" if sizes.measured[0] else "prior",
         classes=[

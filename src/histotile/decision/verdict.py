@@ -50,10 +50,21 @@ class _Depth:
         return self.shortfall.value <= self.allowed
 
 
+def counted(size: str, gain: float | None, rule: SimilarityRule) -> str:
+    """The half of the table a cohort is in: "small" or "large".
+
+    A borderline cohort can teach all layers, but not from far: it counts as large where its last
+    stage is a good one to set out from, else as small.
+    """
+    if size != "borderline":
+        return size
+    return "large" if gain is not None and gain >= rule.min_gain_borderline else "small"
+
+
 def similarity_of(
-    profile: Profile, evidence: Evidence, rule: SimilarityRule, counts_as: str
-) -> tuple[Similarity, float]:
-    """The verdict, and the shortfall of the last stage that the rule allows.
+    profile: Profile, evidence: Evidence, rule: SimilarityRule, size: str
+) -> tuple[Similarity, str, float]:
+    """The verdict, what the size counts as, and the shortfall of the last stage that is allowed.
 
     A small cohort can only choose where to put its head: it asks for depth. A large one teaches all
     layers, which mends late ones: it asks whether its last stage, from where gentle steps set out,
@@ -76,6 +87,7 @@ def similarity_of(
         kept = None if profile.twin is None else _gain(profile.own, profile.twin, depth.best)
         useful = None if lift is None else lift.value >= rule.min_gain
         reasons = [_depth_reason(profile, depth), _gain_reason(profile, lift, rule.min_gain)]
+    counts_as = counted(size, None if lift is None else lift.value, rule)
     asked = depth.sufficient if counts_as == "small" else useful is not False
     doubts = _doubts(profile, depth, rule) if counts_as == "small" else []
     verdict, basis, why = _decide(profile, depth, asked, doubts, evidence, rule)
@@ -92,7 +104,7 @@ def similarity_of(
         gain_sufficient=useful,
         reasons=[*reasons, *why],
     )
-    return similarity, depth.allowed
+    return similarity, counts_as, depth.allowed
 
 
 def _decide(

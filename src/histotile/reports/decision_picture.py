@@ -78,7 +78,7 @@ def describe(decision: Decision) -> str:
 def _cell(decision: Decision, strategy: Strategy) -> Cell:
     left = strategy in ("fixed", "early_fixed")
     upper = strategy in ("fixed", "finetune")
-    middle = SMALL if decision.thresholds.get("size.borderline") == "large" else LARGE
+    middle = SMALL if upper else LARGE  # borderline cohorts go by the gain of their last stage
     name, *lines = CELLS[strategy]
     return Cell(
         strategy=strategy,
