@@ -1,0 +1,153 @@
+"""The verb `suspects`: labels worth a second look, and the way back as annotations."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from histotile import cohort as cohorts
+from histotile.cli.options import FILE, FOLDER, Progress, output_option, verb
+from histotile.errors import HistotileError
+
+if TYPE_CHECKING:
+    from histotile.results.suspects import LabelledSlide, Suspect
+
+TABLE = "suspects.csv"
+NAMED = 5
+WEAK = (
+    "Labels here are inherited from the slides: a tile of a lesion's slide may well show none, so "
+    "these labels are weak, and many suspects are no mistakes. Corrections are taken from "
+    "annotations: set tile.labels.source to annotation."
+)
+TRUSTED = "There is no fold table: that no model has seen the slides it predicts is not checked."
+
+
+@verb()
+@click.argument("results", type=FOLDER)
+@click.option("--cohort", type=FILE, required=True, help="The cohort file.")
+@output_option("Folder: suspects.csv, and {slide_id}.geojson of annotations for QuPath.")
+@click.option("--most", type=click.IntRange(1), default=200, show_default=True, help="Most tiles.")
+@click.option(
+    "--least",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Least disagreement: 1 - the probability of the label.",
+)
+def suspects(results: Path, cohort: Path, output: Path, most: int, least: float) -> None:
+    """List the labelled tiles that held-out predictions of the folder RESULTS contradict most.
+
+    In QuPath, change the class of squares whose label is wrong, export them as GeoJSON, and name
+    that file in the cohort file, behind the annotation that the slide may have: `old.xml;new.geojson`.
+    """
+    from histotile.results.suspects import find_suspects
+
+    _refuse_overwriting(output)
+    members = cohorts.read_cohort(cohort)
+    known = [s for s in members.slides if _tables(results, s.slide_id)]
+    if not known:
+        raise HistotileError(
+            results, "it holds no predictions of this cohort", "run `histotile predict` first"
+        )
+    footers = {s.slide_id: _footer(results, s.slide_id) for s in known}
+    _tell(results, [s.slide_id for s in members.slides if s not in known], footers)
+    classes = next(iter(footers.values()))["classes"]
+    found = find_suspects(_slides(results, known), classes, most, least)
+    _write_table(output / TABLE, found)
+    _write_annotations(output, found, classes, footers)
+    where = len({s.slide_id for s in found})
+    kind = "groups" if members.of_images else "slides"
+    said = f"{len(found)} suspects in {where} of {len(known)} {kind}" if found else "no suspects"
+    click.echo(f"{said}: {output / TABLE}")
+
+
+def _tables(results: Path, slide_id: str) -> tuple[Path, Path] | None:
+    """Tile table and prediction table of a slide; None unless both are there."""
+    paths = results / "tile" / f"{slide_id}.parquet", results / "predict" / f"{slide_id}.parquet"
+    return paths if all(path.is_file() for path in paths) else None
+
+
+def _footer(results: Path, slide_id: str) -> Mapping[str, Any]:
+    from histotile.tables import read_footer
+
+    return read_footer(results / "tile" / f"{slide_id}.parquet")
+
+
+def _tell(results: Path, absent: Sequence[str], footers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Say what is missing, and how far the labels and predictions can be trusted."""
+    if absent:
+        more = " ..." if len(absent) > NAMED else ""
+        click.echo(
+            f"{len(absent)} without predictions: {', '.join(absent[:NAMED])}{more}", err=True
+        )
+    if any(footer["labels_source"] == "slide" for footer in footers.values()):
+        click.echo(WEAK, err=True)
+    if not (results / "split/folds.csv").is_file():
+        click.echo(TRUSTED, err=True)
+
+
+def _slides(results: Path, members: Sequence[cohorts.CohortSlide]) -> "Iterator[LabelledSlide]":
+    from histotile.cli.folds import fold_rows
+    from histotile.results.suspects import LabelledSlide
+    from histotile.tables import read_footer, read_table
+
+    folds = results / "split/folds.csv"
+    rows = fold_rows(folds) if folds.is_file() else []
+    progress = Progress("suspects", "slides")
+    for done, slide in enumerate(members, 1):
+        paths = _tables(results, slide.slide_id)
+        assert paths is not None  # members were chosen by having them
+        tested = [r["role"] == "test" for r in rows if r["slide_id"] == slide.slide_id]
+        models = len(read_footer(paths[1])["models"])
+        if tested and models != sum(tested):
+            raise HistotileError(
+                paths[1],
+                f"predicted by {models} models, but {sum(tested)} of them have not seen the slide",
+                f"predict it again with --folds {folds}",
+            )
+        yield LabelledSlide(slide.slide_id, slide.patient_id, *map(read_table, paths))
+        progress(done, len(members))
+
+
+def _refuse_overwriting(folder: Path) -> None:
+    held = sorted(folder.glob("*.geojson"))
+    if held:
+        raise HistotileError(
+            folder,
+            f"{len(held)} files of annotations are here, which somebody may have corrected",
+            "name another folder, or move them away",
+        )
+
+
+def _write_table(path: Path, found: "Sequence[Suspect]") -> None:
+    from histotile.results.suspects import COLUMNS
+    from histotile.tables import write_text
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(suspect.row() for suspect in found)
+    write_text(path, text.getvalue())
+
+
+def _write_annotations(
+    folder: Path,
+    found: "Sequence[Suspect]",
+    classes: Sequence[str],
+    footers: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """A file per slide that has suspects; ready-made tiles have no place on a slide."""
+    from histotile.qupath import write_features
+    from histotile.results.suspects import suspect_features
+
+    for slide_id in dict.fromkeys(s.slide_id for s in found if s.file is None):
+        footer = footers[slide_id]
+        own = [s for s in found if s.slide_id == slide_id]
+        features = suspect_features(own, classes, footer["size_level0_px"], footer["bounds"])
+        write_features(folder / f"{slide_id}.geojson", features)
+
+
+VERBS = (suspects,)
