@@ -48,7 +48,7 @@ class Page(HTMLParser):
             self.faults.append(f"</{tag}> at {self.getpos()} closes another element")
 
     def handle_data(self, data: str) -> None:
-        if self._open and self._open[-1] != "style":
+        if self._open and self._open[-1] not in {"style", "script"}:
             self.words.append(data)
 
     @property

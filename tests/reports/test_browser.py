@@ -66,7 +66,7 @@ def folder(
         path.write_text(render_slide_page(facts), encoding="utf-8")
     svg = '<svg xmlns="http://www.w3.org/2000/svg" width="900" height="400"/>'
     rows = [summarise_slide(facts) for facts in slides]
-    cohort = make_cohort(slides=rows, roc_svg=svg, curves={"0": svg}, has_patients=False)
+    cohort = make_cohort(slides=rows, pictures={"roc": svg}, curves={"0": svg}, has_patients=False)
     (tmp_path / "index.html").write_text(render_cohort_page(cohort), encoding="utf-8")
     return tmp_path
 

@@ -7,7 +7,7 @@ import pytest
 
 from histotile.decision.record import Decision
 from histotile.reports.cohort_page import list_quarantined, render_cohort_page, tally
-from histotile.reports.facts import CohortFacts, SlideFacts, summarise_slide
+from histotile.reports.facts import CohortFacts, SlideFacts, SlideScore, summarise_slide
 from histotile.reports.remarks import list_remarks
 from histotile.reports.summary import summary_lines
 
@@ -30,7 +30,7 @@ def test_numbers_shown_are_the_numbers_given(make_cohort: Cohort, read: Read) ->
         "slide balanced accuracy 0.882 0.800 to 0.930 not computed",
         "0 0.964 (0.555)",  # fold 0, tile level
         "1 not computed: one class only",  # fold 1, slide level
-        "slide_1 P7 North healthy 0.877 lesion not the label 1,234 42 0.4991 µm/px",
+        "slide_1 P7 North healthy 0.877 lesion not the label 3 1,234 42 0.4991 µm/px",
         "broken unreadable incomplete bitstream at level 0 slides/broken.svs",
         "used 2,468 28 %",
         "rejected: too little tissue 6,348 71 %",
@@ -53,7 +53,7 @@ def test_every_slide_has_a_row_that_links_its_page(
 
 def test_slide_without_tiles_is_flagged(make_cohort: Cohort, read: Read) -> None:
     text = read(render_cohort_page(make_cohort())).text
-    assert "pale P7 North healthy none none 0 0 0.4991 µm/px openslide.mpp-x no tiles" in text
+    assert "pale P7 North healthy none none none 0 0 0.4991 µm/px openslide.mpp-x no tiles" in text
 
 
 def test_empty_cohort_gives_a_page_that_says_so(read: Read) -> None:
@@ -82,7 +82,10 @@ def test_missing_measures_are_said_to_be_missing(make_cohort: Cohort, read: Read
 def test_new_slides_without_labels_have_no_columns_for_what_is_unknown(
     make_slide: Slide, read: Read
 ) -> None:
-    slide = summarise_slide(make_slide("new", label=None, site=None, patient_id="new"))
+    score = SlideScore({"lesion": 0.8}, "lesion", "new")
+    slide = summarise_slide(
+        make_slide("new", label=None, site=None, patient_id="new", score=score)
+    )
     text = read(render_cohort_page(CohortFacts("New", [slide], "lesion"))).text
     assert "Picture Slide Score lesion Pred Tiles used" in text
     assert "1 slide: 1 ok, 0 quarantined" in text
@@ -118,9 +121,11 @@ def test_confusion_has_labels_in_rows(make_cohort: Cohort, read: Read) -> None:
 
 def test_curves_become_pictures_that_cannot_run(make_cohort: Cohort) -> None:
     svg = '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>'
-    html = render_cohort_page(make_cohort(roc_svg=svg, curves={"0": svg, "1": svg}))
-    assert html.count("data:image/svg+xml;base64,") == 3
-    assert "<script" not in html and "<svg" not in html
+    pictures = {"pr": svg, "roc": svg}
+    html = render_cohort_page(make_cohort(pictures=pictures, curves={"0": svg, "1": svg}))
+    assert html.count("data:image/svg+xml;base64,") == 4
+    assert "<script>1" not in html and "<svg" not in html
+    assert html.index("ROC curves") < html.index("Precision-recall curves")
 
 
 @pytest.mark.parametrize("has_patients", [True, None])

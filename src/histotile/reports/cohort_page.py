@@ -7,8 +7,17 @@ from typing import Any
 from histotile.reports.decision_picture import CELLS, describe, draw_decision
 from histotile.reports.facts import CohortFacts
 from histotile.reports.fates import add_counts, list_fates
-from histotile.reports.measures import by_fold, compare, confusion_tables, headline, overall
+from histotile.reports.measures import (
+    PICTURES,
+    by_fold,
+    compare,
+    confusion_tables,
+    headline,
+    overall,
+)
+from histotile.reports.provenance import list_provenance
 from histotile.reports.rendering import list_banners, render
+from histotile.reports.scripts import read_script
 from histotile.reports.wording import used_tiles
 
 
@@ -43,6 +52,9 @@ def render_cohort_page(facts: CohortFacts) -> str:
         headline=headline(comparisons),
         fold_tables=by_fold(comparisons),
         confusions=confusion_tables(facts.confusion),
+        picture_words=PICTURES,
+        provenance=list_provenance(facts),
+        script=read_script("cohort.js"),
         warnings=other_warnings(facts),
         cells=CELLS,
         decision_picture=draw_decision(facts.decision) if facts.decision else None,

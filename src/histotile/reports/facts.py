@@ -143,6 +143,8 @@ class SlideSummary:
     fold: str | None = None
     scanner: str | None = None
     checksum: str | None = None
+    tile_code: str | None = None
+    model_id: str | None = None
 
     @property
     def is_wrong(self) -> bool:
@@ -172,6 +174,8 @@ def summarise_slide(facts: SlideFacts) -> SlideSummary:
         fold=facts.score.fold if facts.score else None,
         scanner=inspection.get("format") or inspection.get("vendor"),
         checksum=inspection.get("checksum"),
+        tile_code=(facts.tiles or {}).get("code"),
+        model_id=facts.model_id,
     )
 
 

@@ -10,6 +10,27 @@ from histotile.results.foldwise import COLOUR_ONLY, DIFFERENCE, MEAN, NETWORK
 
 Row = Mapping[str, Any]
 
+PICTURES = {
+    "roc": (
+        "ROC curves; the areas under them stand in the table of measures",
+        "ROC: share of positives found against share of negatives called positive, on held-out "
+        "patients; each fold by itself and their mean.",
+    ),
+    "pr": (
+        "Precision-recall curves; the areas under them stand in the table of measures",
+        "Precision and recall on held-out patients; what chance reaches is the share of positives.",
+    ),
+    "reliability": (
+        "Reliability diagram: how often scores came true",
+        "Reliability: among those given a score, how many were positive. On the diagonal a score "
+        "can be read as a probability.",
+    ),
+    "scores": (
+        "Distribution of scores, label by label",
+        "Scores by label: the less the labels overlap, the safer a threshold between them.",
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Comparison:
