@@ -10,7 +10,8 @@ from histotile import tables
 from histotile.cli import cli
 
 STAGES = """synthesize inspect triage mask tile collect tile-images split embed ruler control decide
-rehearse verify train predict export pretrain aggregate evaluate heatmap report apply"""
+rehearse verify train predict export pretrain aggregate evaluate heatmap suspects report-slide
+report apply"""
 
 
 def run(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from histotile import __version__
-from histotile.cli import apply, decisions, images, models, results, slides
+from histotile.cli import apply, decisions, images, models, pages, results, slides, suspecting
 from histotile.cli.options import FILE
 from histotile.errors import HistotileError
 
@@ -47,6 +47,8 @@ for _verb in (
     *decisions.VERBS,
     *models.VERBS,
     *results.VERBS,
+    *suspecting.VERBS,
+    *pages.VERBS,
     *apply.VERBS,
 ):
     cli.add_command(_verb)

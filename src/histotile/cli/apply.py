@@ -1,7 +1,6 @@
 """The verb for new slides: a trained model, a slide, and everything up to its page."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,9 +58,8 @@ def apply(
     predictions = output / "predict" / f"{name}.parquet"
     predict_to(predictions, tiles, ensemble, batch_size, threads)
     picture = output / "heatmap" / f"{name}.png"
-    paint(tiles, predictions, picture, picture.with_suffix(".tif"), config.heatmap)
-    _write_page(slide, name, output, config)
-    click.echo(f"{output / 'report/slides' / name}.html")
+    paint(tiles, predictions, picture, config.heatmap)
+    click.echo(_write_page(slide, name, output, config))
 
 
 def _fit(config: Config, model: "TrainedModel") -> Config:
@@ -92,6 +90,7 @@ def _tile(
     tissue = None
     if found.verdict == "ok":
         overview, tissue = tissue_of(slide, found, config.mask)
+        write_image(output / "mask" / f"{name}.png", tissue.astype("uint8") * 255)
         write_image(output / "mask" / f"{name}.overlay.jpg", draw_overlay(overview, tissue))
     else:
         click.echo(f"{name}: {found.verdict}: {found.reason}", err=True)
@@ -101,17 +100,13 @@ def _tile(
     tables.write_table(output / "tile" / f"{name}.parquet", columns, tables.TILES, footer)
 
 
-def _write_page(slide: Path, name: str, output: Path, config: Config) -> None:
+def _write_page(slide: Path, name: str, output: Path, config: Config) -> Path:
     from histotile.cli.gathering import Gathered
-    from histotile.reports.slide_page import render_slide_page
-    from histotile.tables import write_text
+    from histotile.cli.pages import write_slide_page
 
     cohort = Cohort((CohortSlide(name, name, slide),), has_patients=False)
-    facts = Gathered(output, cohort, config, config.report).slide(cohort[name])
-    write_text(
-        output / "report/slides" / f"{name}.html",
-        render_slide_page(replace(facts, cohort_page=None)),
-    )
+    gathered = Gathered(output, cohort, config, config.report)
+    return write_slide_page(gathered, cohort[name], is_alone=True)
 
 
 VERBS = (apply,)

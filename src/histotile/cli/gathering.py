@@ -3,12 +3,14 @@
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histotile import __version__, tables
+from histotile.cli.provenance import gather_run, list_versions
 from histotile.cohort import Cohort, CohortSlide
 from histotile.config import Config, Report
 from histotile.decision.record import Decision, read_decision
@@ -18,15 +20,33 @@ from histotile.reports.facts import (
     SlideFacts,
     SlideScore,
     SlideSummary,
-    TopTile,
 )
+from histotile.reports.measures import PICTURES
 from histotile.reports.remarks import list_remarks
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LIBRARIES = ("openslide-python", "openslide-bin", "pillow", "torch", "timm", "albumentations")
+MARKS = ("blur", "pen", "fold")
 TILE_SECTIONS = ("inspect", "mask", "tile", "aggregate", "heatmap")
+_PLACES = ("x", "y", *MARKS, "excluded")
+_YES = {"true", "yes", "1"}
+
+
+@dataclass(frozen=True)
+class SlideTables:
+    """The tables of one slide.
+
+    Args:
+        footer: How its tile table was made.
+        tiles: x, y, marks and reason of exclusion of every tile.
+        predictions: The table of predictions; None if there is none.
+    """
+
+    footer: Mapping[str, Any]
+    tiles: "pa.Table"
+    predictions: "pa.Table | None"
 
 
 class Gathered:
@@ -47,27 +67,38 @@ class Gathered:
         self.shown_class = config.heatmap.class_name or config.classes[-1]
 
     def slide(self, slide: CohortSlide) -> SlideFacts:
-        """All facts of a slide."""
-        footer, table, predictions = self._tables(slide.slide_id)
+        """All facts of a slide but those that need the slide itself; see `scenes.slide_facts`."""
+        known = self.tables(slide.slide_id)
         is_mixed = len(slide.labels) > 1  # a group of tiles of several classes has no score
-        score = None if is_mixed else self._score(slide.slide_id)
+        row = None if is_mixed else self._scores.get(slide.slide_id)
         return SlideFacts(
-            inspection=self._inspection(slide, footer),
+            inspection=self._inspection(slide, known.footer if known else None),
             patient_id=slide.patient_id if self.cohort.has_patients else None,
             site=slide.site,
             label=slide.label,
-            tiles=footer,
-            marks=_marks(table),
-            score=score,
+            tiles=known.footer if known else None,
+            marks=_marks(known.tiles) if known else {},
+            score=read_score(row, self.config.classes) if row else None,
             shown_class=self.shown_class,
             threshold=self.config.heatmap.threshold,
             heatmap=_bytes(self.results / "heatmap" / f"{slide.slide_id}.png"),
             mask_overlay=_bytes(self.results / "mask" / f"{slide.slide_id}.overlay.jpg"),
-            top_tiles=self._top_tiles(footer, predictions),
             model_id=self._model_id(slide.slide_id),
             settings={name: getattr(self.config, name).model_dump() for name in TILE_SECTIONS},
             versions=self.versions,
             has_patients=self._has_patients(),
+        )
+
+    def tables(self, slide_id: str) -> "SlideTables | None":
+        """The tables of a slide; None if it was not tiled."""
+        tiles = self.results / "tile" / f"{slide_id}.parquet"
+        predictions = self.results / "predict" / f"{slide_id}.parquet"
+        if not tiles.is_file():
+            return None
+        return SlideTables(
+            footer=tables.read_footer(tiles),
+            tiles=tables.read_table(tiles, _PLACES),
+            predictions=tables.read_table(predictions) if predictions.is_file() else None,
         )
 
     def whole(self, slides: Sequence[SlideSummary]) -> CohortFacts:
@@ -85,18 +116,22 @@ class Gathered:
             metrics_missing=None if evaluation else "these slides were predicted, not evaluated",
             warnings=[*evaluation.get("warnings", ()), *remarks],
             confidence=self.config.evaluate.confidence,
-            roc_svg=_text(self.results / "evaluate/roc.svg"),
+            pictures=self._pictures(),
             curves={
                 p.parent.name.removeprefix("fold"): p.read_text() for p in self._folds("curves.svg")
             },
             confusion=evaluation.get("confusion", ()),
+            screening=evaluation.get("screening", ()),
+            sites=evaluation.get("sites", ()),
+            patients=evaluation.get("patients", ()),
             ledger=ledger,
             config_yaml=self._config_yaml(),
-            versions=self.versions,
+            versions=list_versions(),
             has_patients=self._has_patients(),
             labels_source="image" if of_images else labels_source,
             decision=self._decision,
             verification=self._verification,
+            run=gather_run(self.results, self.config),
         )
 
     @cached_property
@@ -134,41 +169,6 @@ class Gathered:
     def _ledger(self) -> Mapping[str, Mapping[str, str]]:
         return {row["slide_id"]: row for row in _rows(self.results / "triage/slides.csv")}
 
-    def _score(self, slide_id: str) -> SlideScore | None:
-        row = self._scores.get(slide_id)
-        if row is None:
-            return None
-        scores = {name: float(row[f"score_{name}"] or "nan") for name in self.config.classes}
-        return SlideScore(scores, row["pred"] or None, row["fold"] or None)
-
-    def _tables(
-        self, slide_id: str
-    ) -> "tuple[Mapping[str, Any] | None, pa.Table | None, pa.Table | None]":
-        tiles = self.results / "tile" / f"{slide_id}.parquet"
-        predictions = self.results / "predict" / f"{slide_id}.parquet"
-        return (
-            tables.read_footer(tiles) if tiles.is_file() else None,
-            tables.read_table(tiles) if tiles.is_file() else None,
-            tables.read_table(predictions) if predictions.is_file() else None,
-        )
-
-    def _top_tiles(
-        self, footer: Mapping[str, Any] | None, predictions: "pa.Table | None"
-    ) -> list[TopTile]:
-        if not (footer and predictions and predictions.num_rows and self.settings.top_tiles):
-            return []
-        from histotile.tiles.source import is_of_images, open_source
-
-        if is_of_images(footer):  # groups have no page to show them on
-            return []
-        column = f"prob_{self.shown_class}"
-        top = predictions.sort_by([(column, "descending"), ("tile_id", "ascending")])
-        with open_source(footer) as source:
-            return [
-                TopTile(source.read(row["x"], row["y"], None), row[column], row["x"], row["y"])
-                for row in top.slice(0, self.settings.top_tiles).to_pylist()
-            ]
-
     def _model_id(self, slide_id: str) -> str | None:
         path = self.results / "predict" / f"{slide_id}.parquet"
         if not path.is_file():
@@ -182,6 +182,10 @@ class Gathered:
     def _is_split(self) -> bool:
         return (self.results / "split/folds.csv").is_file()
 
+    def _pictures(self) -> dict[str, str]:
+        texts = {name: _text(self.results / f"evaluate/{name}.svg") for name in PICTURES}
+        return {name: text for name, text in texts.items() if text}
+
     def _folds(self, name: str) -> list[Path]:
         return sorted((self.results / "train").glob(f"fold*/{name}"))
 
@@ -191,10 +195,27 @@ class Gathered:
         return render(self.config)
 
 
-def _marks(table: "pa.Table | None") -> dict[str, int]:
-    if table is None:
-        return {}
-    return {mark: sum(bool(v) for v in table[mark].to_pylist()) for mark in ("blur", "pen", "fold")}
+def read_score(row: Mapping[str, str], classes: Sequence[str]) -> SlideScore:
+    """The score in a row of aggregate/slides.csv; what it has no columns for is left out."""
+
+    def by_class(prefix: str) -> dict[str, float]:
+        texts = {name: row.get(f"{prefix}_{name}") for name in classes}
+        return {name: float(text) for name, text in texts.items() if text}
+
+    low, high = by_class("low"), by_class("high")
+    flag = row.get("out_of_distribution")
+    return SlideScore(
+        scores=dict.fromkeys(classes) | by_class("score"),
+        pred=row["pred"] or None,
+        fold=row["fold"] or None,
+        intervals={name: (low[name], high[name]) for name in low if name in high},
+        calibrated=by_class("calibrated"),
+        out_of_distribution=flag.casefold() in _YES if flag else None,
+    )
+
+
+def _marks(table: "pa.Table") -> dict[str, int]:
+    return {mark: int(table[mark].to_numpy().sum()) for mark in MARKS}
 
 
 def _json(path: Path) -> dict[str, Any]:

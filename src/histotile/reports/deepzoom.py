@@ -86,8 +86,8 @@ def embed_pyramid(picture: Rgb, budget: int) -> Pyramid:
     """
     image = Image.fromarray(picture)
     for quality, scale in _SIZES:
-        size = tuple(max(1, round(side * scale)) for side in image.size)
-        smaller = image if scale == 1.0 else image.resize(size, Image.Resampling.BOX)
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        smaller = image if scale == 1.0 else image.resize((width, height), Image.Resampling.BOX)
         pyramid = _embed(np.asarray(smaller), quality)
         if sum(len(tile) for level in pyramid.levels for tile in level.tiles) <= budget:
             break

@@ -1,0 +1,109 @@
+"""Verbs that write pages: one per slide, and one for the cohort."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from histotile import cohort as cohorts
+from histotile.cli.options import FILE, FOLDER, Progress, config_in_force, verb
+from histotile.config import Config, Report
+from histotile.configfile import validate
+from histotile.errors import HistotileError
+
+if TYPE_CHECKING:
+    from histotile.cli.gathering import Gathered
+    from histotile.cohort import CohortSlide
+
+
+@verb("report")
+@click.argument("results", type=FOLDER)
+@click.argument("slide_id")
+@click.option("--cohort", type=FILE, required=True, help="The cohort file.")
+@click.option("--configuration", metavar="JSON", help="All settings; default: those in force.")
+def report_slide(
+    results: Path, slide_id: str, cohort: Path, configuration: str | None, settings: Report
+) -> None:
+    """Write the page of one slide: report/slides/SLIDE_ID.html in the folder RESULTS.
+
+    It opens from disk. With full_resolution, it needs the folder SLIDE_ID_files beside it.
+    """
+    from histotile.cli.gathering import Gathered
+
+    members = cohorts.read_cohort(cohort)
+    slide = next((s for s in members.slides if s.slide_id == slide_id), None)
+    if slide is None:
+        raise HistotileError(cohort, f"it lists no slide {slide_id!r}", "mend the id")
+    if slide.labels:
+        fact = f"{slide_id!r} is a group of ready-made tiles, which has no page of its own"
+        raise HistotileError(cohort, fact, "see its row on the cohort page (`histotile report`)")
+    gathered = Gathered(results, members, _configuration(configuration), settings)
+    click.echo(write_slide_page(gathered, slide))
+
+
+@verb("report")
+@click.argument("results", type=FOLDER)
+@click.option("--cohort", type=FILE, required=True, help="The cohort file.")
+@click.option("--configuration", metavar="JSON", help="All settings; default: those in force.")
+def report(results: Path, cohort: Path, configuration: str | None, settings: Report) -> None:
+    """Write the page of the cohort: report/index.html in the folder RESULTS.
+
+    It links the pages that `report-slide` writes; groups of ready-made tiles have none.
+    """
+    from histotile.cli.gathering import Gathered
+    from histotile.reports.cohort_page import render_cohort_page
+    from histotile.reports.facts import summarise_slide
+    from histotile.reports.summary import summary_lines
+    from histotile.tables import write_text
+
+    config = _configuration(configuration)
+    gathered = Gathered(results, cohorts.read_cohort(cohort), config, settings)
+    summaries = []
+    progress = Progress("report", "slides")
+    slides = gathered.cohort.slides
+    for done, slide in enumerate(slides, 1):
+        summaries.append(summarise_slide(gathered.slide(slide)))
+        progress(done, len(slides))
+    cohort_facts = gathered.whole(summaries)
+    page = results / "report/index.html"
+    write_text(page, render_cohort_page(cohort_facts))
+    lines = summary_lines(cohort_facts, page)
+    write_text(results / "report/summary.txt", "\n".join(lines) + "\n")
+    click.echo("\n".join(lines))
+
+
+def write_slide_page(gathered: "Gathered", slide: "CohortSlide", is_alone: bool = False) -> Path:
+    """The page of a slide, written; its folder of pictures too, or removed where none is asked for.
+
+    Args:
+        gathered: The results.
+        slide: One of its cohort, not a group of images.
+        is_alone: Whether there is no page of the cohort to link to.
+    """
+    from histotile.cli.scenes import slide_facts
+    from histotile.reports.slide_page import render_slide_page
+    from histotile.tables import write_text
+
+    page = gathered.results / "report/slides" / f"{slide.slide_id}.html"
+    folder = page.with_name(f"{slide.slide_id}_files")
+    is_full = gathered.settings.full_resolution
+    facts = slide_facts(gathered, slide, folder if is_full else None)
+    if is_alone:
+        facts = replace(facts, cohort_page=None)
+    write_text(page, render_slide_page(facts))
+    if not is_full and folder.is_dir():
+        shutil.rmtree(folder)
+    return page
+
+
+def _configuration(given: str | None) -> Config:
+    if given is None:
+        return config_in_force()
+    config: Config = validate(Config, json.loads(given), "--configuration")
+    return config
+
+
+VERBS = (report_slide, report)
