@@ -8,7 +8,14 @@ from PIL import Image
 
 from histotile.config import Heatmap
 from histotile.results.frame import Caption
-from histotile.results.heatmap import paint_heatmap, paint_overlay, write_picture
+from histotile.results.heatmap import (
+    colours,
+    paint_cells,
+    paint_heatmap,
+    paint_map,
+    paint_overlay,
+    write_picture,
+)
 from histotile.results.maps import Layout, ProbabilityMap, probability_map
 
 CLASSES = ("healthy", "tumour")
@@ -92,6 +99,95 @@ def test_tiles_set_apart_leave_the_gap_between_them_alone() -> None:
     changed = np.nonzero((painted != 128).any(axis=2))
     assert (changed[1].min(), changed[1].max()) == (199, 250)
     assert changed[0].max() == 50
+
+
+def test_line_closes_at_the_edge_of_the_picture() -> None:
+    layout = Layout(0, 0, 100, 100, 100, 100)
+    overview = np.full((100, 100, 3), 128, np.uint8)
+    painted = paint_overlay(overview, 1.0, one_tile(0, 0, 0.9, layout), look())
+    for edge in (painted[0], painted[-1], painted[:, 0], painted[:, -1]):
+        assert (edge == 255).all()
+    assert not (painted[1:-1, 1:-1] == 255).all(axis=2).any()
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    column=st.integers(0, 12),
+    row=st.integers(0, 8),
+    side=st.integers(1, 4),
+    stride=st.floats(60, 600),
+    origin=st.tuples(st.integers(0, 9000), st.integers(0, 9000)),
+    overview_px=st.sampled_from([256, 300, 2048]),
+)
+def test_a_square_of_cells_lies_where_it_is_on_the_map_alone(
+    column: int,
+    row: int,
+    side: int,
+    stride: float,
+    origin: tuple[int, int],
+    overview_px: int,
+) -> None:
+    layout = Layout(*origin, 19.5 * stride, 12.5 * stride, stride, stride)
+    across, down = np.meshgrid(np.arange(column, column + side), np.arange(row, row + side))
+    x = origin[0] + np.rint(across.ravel() * stride).astype(int)
+    y = origin[1] + np.rint(down.ravel() * stride).astype(int)
+    found = probability_map(x, y, np.tile([0.6, 0.4], (len(x), 1)), CLASSES, layout)
+    shown = look(threshold=1.0).model_copy(update={"overview_px": overview_px})
+    painted, downsample = paint_cells(found, shown)
+    assert overview_px / 2 < max(painted.shape) <= overview_px
+    assert painted.shape[:2] == (13 * round(stride / downsample), 20 * round(stride / downsample))
+    rows, columns = np.nonzero((painted == colours(np.array(0.4), shown)).all(axis=2))
+    for low, high, start, end in (
+        (columns.min(), columns.max() + 1, x.min() - origin[0], x.max() - origin[0] + stride),
+        (rows.min(), rows.max() + 1, y.min() - origin[1], y.max() - origin[1] + stride),
+    ):
+        assert abs(low - start / downsample) <= 1
+        assert abs(high - end / downsample) <= 1
+    assert len(rows) == (side * round(stride / downsample)) ** 2
+
+
+def test_map_alone_is_opaque_and_grey_white_where_no_tile_is() -> None:
+    layout = Layout(500, 700, 200, 100, 100, 100)
+    found = one_tile(500, 700, 1.0, layout)
+    painted, downsample = paint_cells(found, look(threshold=0.5, opacity=0.1))
+    assert painted.shape[0] * 2 == painted.shape[1]
+    assert painted.shape[1] * downsample == pytest.approx(200)
+    middle = painted.shape[0] // 2
+    assert painted[middle, middle].tolist() == [253, 231, 37]  # viridis(1)
+    assert painted[middle, -1].tolist() == [244, 244, 244]
+
+
+def test_map_of_more_cells_than_px_shows_the_cell_at_the_centre_of_each_px() -> None:
+    values = np.random.default_rng(0).random((2, 400, 640), dtype=np.float32) * 0.5
+    found = ProbabilityMap(values, CLASSES, 0.0, 0.0, 10.0, 10.0)
+    shown = look(threshold=1.0).model_copy(update={"overview_px": 320})
+    painted, downsample = paint_cells(found, shown)
+    assert (painted.shape, downsample) == ((200, 320, 3), 20.0)
+    whole, _ = paint_cells(found, shown.model_copy(update={"overview_px": 640}))
+    np.testing.assert_array_equal(painted, whole[1::2, 1::2])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (40, 170)])
+def test_map_alone_stands_in_the_frame_of_the_overlay(shape: tuple[int, int]) -> None:
+    found = ProbabilityMap(np.full((2, *shape), 0.3, np.float32), CLASSES, 90.0, 70.0, 225.4, 225.4)
+    inner, downsample = paint_cells(found, look())
+    framed = paint_map(found, look(), CAPTION)
+    coloured = (framed == inner[0, 0]).all(axis=2)
+    long = np.flatnonzero(coloured.sum(axis=1) == inner.shape[1])
+    assert len(long) == inner.shape[0]
+    overview = np.full((*inner.shape[:2], 3), 200, np.uint8)
+    below = ProbabilityMap(found.values, CLASSES, 0.0, 0.0, found.step, found.covered)
+    assert paint_heatmap(overview, downsample, below, look(), CAPTION).shape == framed.shape
+
+
+def test_map_alone_without_tiles_says_so() -> None:
+    none = ProbabilityMap(np.full((2, 1, 1), np.nan, np.float32), CLASSES, 0.0, 0.0, 1.0, 1.0)
+    one = paint_map(none, look(), Caption("s", None, None, "no tissue"))
+    other = paint_map(none, look(), Caption("s", None, None, "too small"))
+    assert one.shape == other.shape
+    assert (one != other).any()
+    for edge in (one[:4], one[-4:], one[:, :8], one[:, -8:]):
+        assert (edge == 255).all()
 
 
 @pytest.mark.parametrize("shape", [(40, 60), (200, 2000), (2000, 200), (900, 900)])

@@ -80,6 +80,7 @@ def test_tiff_is_an_ome_pyramid_with_channels_and_physical_size(tmp_path: Path) 
         for k, level in enumerate(series.levels):
             np.testing.assert_array_equal(level.asarray(), halvings(found.values)[k])
             page = level.pages[0]
+            assert isinstance(page, tifffile.TiffPage)
             assert page.is_tiled
             assert page.compression == tifffile.COMPRESSION.ADOBE_DEFLATE
             resolution = page.get_resolution("MICROMETER")
@@ -286,7 +287,8 @@ def test_strange_and_damaged_files_are_refused(tmp_path: Path) -> None:
         with pytest.raises(HistotileError, match="not a readable map"):
             read_map(tmp_path / "cut.ome.tif")
     with tifffile.TiffFile(tmp_path / "a.ome.tif") as tiff:
-        start, count = tiff.pages[0].dataoffsets[0], tiff.pages[0].databytecounts[0]
+        page = tiff.pages.first
+        start, count = page.dataoffsets[0], page.databytecounts[0]
     garbled = whole[:start] + bytes(count) + whole[start + count :]
     (tmp_path / "garbled.ome.tif").write_bytes(garbled)
     with pytest.raises(HistotileError, match="not a readable map"):

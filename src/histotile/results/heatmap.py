@@ -57,41 +57,55 @@ def paint_heatmap(
 
 
 def paint_map(found: ProbabilityMap, settings: Heatmap, caption: Caption) -> Rgb:
-    """The probabilities alone in the same frame, opaque, no slide below them.
-
-    The picture shows the scanned area, i.e. the map, with its cells enlarged by a whole factor and
-    not smoothed; its longest side is `settings.overview_px` at most. A map of more cells than that
-    shows the cell at the centre of each px. Grey-white: no tile.
+    """The probabilities alone, no slide below them, in the same frame.
 
     Args:
         found: Map of the slide.
-        settings: Class, threshold, colours; the opacity does not matter here.
+        settings: Class, threshold, colours.
         caption: What the words say.
 
     Returns:
-        (H, W, 3) RGB, larger than the map by the frame.
+        (H, W, 3) RGB, larger than what `paint_cells` paints by the frame.
 
     Raises:
         HistotileError: `settings.class_name` is not in the map.
     """
-    layer = found.layer(settings.class_name)
-    per_cell = _px_per_cell(max(layer.shape), settings.overview_px)
-    height, width = (max(1, round(n * per_cell)) for n in layer.shape)
-    downsample = found.step / per_cell
-    spread = _spread(replace(found, x0=0.0, y0=0.0), layer, (height, width), downsample)
-    painted = np.full((height, width, 3), _NO_TILE, np.uint8)
-    known = ~np.isnan(spread)
-    painted[known] = colours(spread[known], settings)
-    _draw_lines(painted, spread, settings.threshold, found.covered / downsample)
+    painted, downsample = paint_cells(found, settings)
     legend = Legend(
         class_name=class_shown(found, settings),
         threshold=settings.threshold,
         bar=colours(np.linspace(0, 1, 256), settings),
         um_per_px=caption.mpp * downsample if caption.mpp else None,
-        is_empty=not known.any(),
+        is_empty=bool(np.isnan(found.layer(settings.class_name)).all()),
         no_tile=_NO_TILE,
     )
     return frame_picture(painted, caption, legend)
+
+
+def paint_cells(found: ProbabilityMap, settings: Heatmap) -> tuple[Rgb, float]:
+    """The map of one class in opaque colours with the lines of `paint_overlay`, no frame.
+
+    The cells are enlarged by a whole factor and not smoothed; the longest side is
+    `settings.overview_px` at most. Of a map of more cells than that, each px shows the cell at its
+    centre. Grey-white: no tile.
+
+    Args:
+        found: Map of the slide.
+        settings: Class, threshold, colours; the opacity does not matter here.
+
+    Returns:
+        (h, w, 3) RGB whose top-left corner is (found.x0, found.y0); level-0 px per px.
+    """
+    layer = found.layer(settings.class_name)
+    per_cell = _px_per_cell(max(layer.shape), settings.overview_px)
+    size = tuple(max(1, round(n * per_cell)) for n in layer.shape)
+    downsample = found.step / per_cell
+    spread = _spread(replace(found, x0=0.0, y0=0.0), layer, size, downsample)
+    painted = np.full((*size, 3), _NO_TILE, np.uint8)
+    known = ~np.isnan(spread)
+    painted[known] = colours(spread[known], settings)
+    _draw_lines(painted, spread, settings.threshold, found.covered / downsample)
+    return painted, downsample
 
 
 def class_shown(found: ProbabilityMap, settings: Heatmap) -> str:
