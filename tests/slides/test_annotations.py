@@ -15,7 +15,13 @@ from shapely import affinity
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 
 from histotile.errors import HistotileError
-from histotile.slides.annotations import Annotation, Annotations, read_annotations, write_geojson
+from histotile.slides.annotations import (
+    Annotation,
+    Annotations,
+    read_annotations,
+    read_layers,
+    write_geojson,
+)
 from histotile.slides.slide import Bounds
 
 SIZE = (4000, 3000)
@@ -51,6 +57,8 @@ def read_text(folder: Path, name: str, text: str) -> Annotations:
         ({"classification": {"name": "Tumor"}, "name": "Region 1"}, "Tumor"),
         ({"group": "Other", "label": "Tumor"}, "Tumor"),
         ({"class": 0}, "0"),
+        ({"classification": None, "name": "Tumor"}, "unclassified"),
+        ({"classification": {"name": None, "color": [1, 2, 3]}, "isLocked": True}, "unclassified"),
         ({}, "unclassified"),
     ],
 )
@@ -80,6 +88,16 @@ def test_geojson_wrappings_mean_the_same(tmp_path: Path) -> None:
 def test_geojson_counts_from_the_bounds(tmp_path: Path) -> None:
     (found,) = read_json(tmp_path, feature([SQUARE]), SHIFTED)
     assert found.polygon.bounds == (400, 300, 800, 600)
+
+
+def test_files_of_a_slide_are_layers(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.geojson", tmp_path / "b.geojson"
+    first.write_text(json.dumps([feature([SQUARE], label="x"), feature([5, 5], "Point")]))
+    second.write_text(json.dumps([feature([SQUARE], label="y"), feature([5, 5], "Point")]))
+    found = read_layers([first, second], SHIFTED, SIZE)
+    assert [(a.name, a.layer) for a in found] == [("x", 0), ("y", 1)]
+    assert {a.polygon.bounds for a in found} == {(400, 300, 800, 600)}
+    assert found.ignored == {"Point": 2}
 
 
 def test_what_is_no_area_is_counted(tmp_path: Path) -> None:

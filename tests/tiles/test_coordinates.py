@@ -57,7 +57,7 @@ def wsinfer(path: Path, corners: Any = CORNERS, **changes: Any) -> Path:
 
 
 def places(found: Coordinates) -> list[list[int]]:
-    return np.stack([found.x, found.y], axis=1).tolist()
+    return [[int(x), int(y)] for x, y in zip(found.x, found.y, strict=True)]
 
 
 def test_clam_counts_its_tiles_in_px_of_their_level(tmp_path: Path) -> None:

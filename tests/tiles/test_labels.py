@@ -177,3 +177,52 @@ def test_many_tiles_and_long_outlines_are_quick() -> None:
     shares = overlap_shares(outline, x, y, 224)
     assert time.perf_counter() - start < 8
     assert shares.sum() * 224**2 == pytest.approx(outline.area, rel=1e-6)
+
+
+def square(name: str, tile: int, layer: int, size: int = 100) -> Annotation:
+    left = tile * size
+    return Annotation(name, shapely.box(left, 0, left + size, size), layer)
+
+
+def test_later_outlines_win_over_earlier_ones() -> None:
+    x, y = row_of_tiles(6)
+    drawn = [
+        Annotation("tumour", shapely.box(100, 0, 600, 100)),
+        square("healthy", 1, 1),
+        square("necrosis", 2, 1),
+        square("Tumor", 0, 1),
+        square("tumour", 2, 2),
+        square("no class", 4, 2),
+        square("healthy", 5, 2),
+    ]
+    labels, overlap = label_tiles(x, y, 100, truth("tumour", *drawn[::-1]), rule())
+    assert labels == ["tumour", "healthy", "tumour", "tumour", "tumour", "healthy"]
+    np.testing.assert_allclose(overlap, [1, 0, 1, 1, 1, 0])
+    assert ignored_names(truth("tumour", *drawn), rule()) == {"no class": 1}
+    without_outside, _ = label_tiles(x, y, 100, truth("tumour", *drawn), rule(outside=None))
+    assert without_outside == labels  # healthy squares are outlines of healthy tissue
+
+
+@given(
+    corrected=st.dictionaries(st.integers(0, 19), st.sampled_from(CLASSES), max_size=20),
+    left=st.integers(0, 1500),
+    width=st.integers(1, 1500),
+)
+def test_corrected_tiles_take_their_new_label_and_no_other_tile_changes(
+    corrected: dict[int, str], left: int, width: int
+) -> None:
+    x, y = row_of_tiles(20)
+    outline = Annotation("tumour", shapely.box(left, -50, left + width, 150))
+    before, _ = label_tiles(x, y, 100, truth(None, outline), rule())
+    squares = [square(name, tile, 1) for tile, name in corrected.items()]
+    after, _ = label_tiles(x, y, 100, truth(None, outline, *squares), rule())
+    assert after == [corrected.get(tile, label) for tile, label in enumerate(before)]
+
+
+def test_corrections_may_not_contradict_the_label_of_the_slide() -> None:
+    x, y = row_of_tiles(2)
+    outline = Annotation("tumour", shapely.box(0, 0, 100, 100))
+    with pytest.raises(HistotileError, match="no outline has that class"):
+        label_tiles(x, y, 100, truth("tumour", outline, square("healthy", 0, 1)), rule())
+    with pytest.raises(HistotileError, match="labelled 'healthy'"):
+        label_tiles(x, y, 100, truth("healthy", square("tumour", 0, 1)), rule())
