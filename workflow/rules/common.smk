@@ -49,14 +49,15 @@ pathvars:
 
 missing = [str(s.path) for s in COHORT.slides if not s.path.exists()]
 missing += [
-    str(s.annotation)
+    str(path)
     for s in COHORT.slides
-    if s.annotation and not s.annotation.exists()
+    for path in (*s.annotations, *([s.coordinates] if s.coordinates else []))
+    if not path.exists()
 ]
 if missing:
     raise WorkflowError(
         f"{CONFIG.cohort}: {len(missing)} files do not exist: {', '.join(missing[:20])}\n"
-        f"  Remedy: mend the column path or annotation; relative paths count from {Path.cwd()}"
+        f"  Remedy: mend the column path, annotation or coordinates; relative paths count from {Path.cwd()}"
     )
 
 
@@ -75,8 +76,17 @@ def slide_path(wildcards):
     return [] if LISTING else str(COHORT[wildcards.slide_id].path)
 
 
-def annotation_path(wildcards):
-    return [str(p) for p in [COHORT[wildcards.slide_id].annotation] if p]
+def annotation_paths(wildcards):
+    return [str(path) for path in COHORT[wildcards.slide_id].annotations]
+
+
+def coordinates_path(wildcards):
+    return [str(p) for p in [COHORT[wildcards.slide_id].coordinates] if p]
+
+
+def each(option, paths):
+    """`--option path` for each path."""
+    return [word for path in paths for word in (option, path)]
 
 
 def folder(stage):

@@ -76,11 +76,30 @@ rule evaluate:
             category="Results",
             labels={"what": "ROC"},
         ),
+        pr=report(
+            "<results>/evaluate/pr.svg",
+            caption="../report/pr.rst",
+            category="Results",
+            labels={"what": "precision and recall"},
+        ),
+        reliability=report(
+            "<results>/evaluate/reliability.svg",
+            caption="../report/reliability.rst",
+            category="Results",
+            labels={"what": "reliability"},
+        ),
+        scores=report(
+            "<results>/evaluate/scores.svg",
+            caption="../report/scores.rst",
+            category="Results",
+            labels={"what": "scores by label"},
+        ),
     log:
         "<logs>/evaluate.log",
     params:
         tiles=folder("tile"),
         predictions=folder("predict"),
+        pictures=subpath(output.roc, parent=True),
         classes=CLASSES,
         aggregate=settings("aggregate"),
         settings=settings("evaluate"),
@@ -89,42 +108,82 @@ rule evaluate:
         "histotile evaluate {input.cohort:q} --folds {input.folds:q} --tiles {params.tiles:q}"
         " --predictions {params.predictions:q} --classes {params.classes:q}"
         " --aggregate {params.aggregate:q} --metrics {output.metrics:q}"
-        " --evaluation {output.evaluation:q} --roc {output.roc:q}"
+        " --evaluation {output.evaluation:q} --pictures {params.pictures:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule heatmap:
-    """Paint the probabilities of {wildcards.slide_id} over the slide."""
+    """Paint the probabilities of {wildcards.slide_id}, and write them for QuPath and viewers."""
     input:
         slide=slide_path,
         tiles="<results>/tile/{slide_id}.parquet",
         predictions="<results>/predict/{slide_id}.parquet",
     output:
-        picture=report(
+        overlay=report(
             "<results>/heatmap/{slide_id}.png",
             caption="../report/heatmap.rst",
             category="Heatmaps",
-            labels={"slide": "{slide_id}"},
+            labels={"slide": "{slide_id}", "shows": "over the slide"},
         ),
-        map="<results>/heatmap/{slide_id}.tif",
+        map=report(
+            "<results>/heatmap/{slide_id}.map.png",
+            caption="../report/map.rst",
+            category="Heatmaps",
+            labels={"slide": "{slide_id}", "shows": "alone"},
+        ),
+        others=multiext(
+            "<results>/heatmap/{slide_id}",
+            ".ome.tif",
+            ".colour.ome.tif",
+            ".geojson",
+            ".tiles.geojson.gz",
+            ".csv",
+        ),
     log:
         "<logs>/heatmap/{slide_id}.log",
+    benchmark:
+        "<benchmarks>/heatmap/{slide_id}.tsv"
     params:
         settings=settings("heatmap"),
         code=digest("histotile.cli.painting"),
     shell:
-        "histotile heatmap {input.tiles:q} {input.predictions:q}"
-        " --output {output.picture:q} --map {output.map:q}"
+        "histotile heatmap {input.tiles:q} {input.predictions:q} --output {output.overlay:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 
+rule report_slide:
+    """Write the page of {wildcards.slide_id}."""
+    input:
+        cohort=COHORT_FILE,
+        slide=slide_path,
+        tiles="<results>/tile/{slide_id}.parquet",
+        annotations=annotation_paths,
+        overlay="<results>/mask/{slide_id}.overlay.jpg",
+        predictions="<results>/predict/{slide_id}.parquet",
+        scores="<results>/aggregate/slides.csv",
+        heatmap="<results>/heatmap/{slide_id}.png",
+    output:
+        "<results>/report/slides/{slide_id}.html",
+    log:
+        "<logs>/report/{slide_id}.log",
+    benchmark:
+        "<benchmarks>/report/{slide_id}.tsv"
+    params:
+        results=subpath(output[0], ancestor=3),
+        configuration=CONFIG.model_dump_json(),
+        settings=settings("report"),
+        code=digest("histotile.cli.scenes", "histotile.reports.slide_page"),
+    shell:
+        "histotile report-slide {params.results:q} {wildcards.slide_id:q} --cohort {input.cohort:q}"
+        " --configuration {params.configuration:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
 rule report:
-    """Write the pages: one for the cohort, one per slide."""
+    """Write the page of the cohort, the model card and the reporting checklist."""
     input:
         cohort=COHORT_FILE,
         triage="<results>/triage/slides.csv",
-        overlays=expand("<results>/mask/{slide_id}.overlay.jpg", slide_id=PICTURED),
-        heatmaps=expand("<results>/heatmap/{slide_id}.png", slide_id=PICTURED),
+        pages=expand("<results>/report/slides/{slide_id}.html", slide_id=PICTURED),
         scores="<results>/aggregate/slides.csv",
         evaluation="<results>/evaluate/evaluation.json",
         training=expand("<results>/train/{fold}/summary.json", fold=FOLDS),

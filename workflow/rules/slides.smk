@@ -99,7 +99,8 @@ rule tile:
         slide=slide_path,
         inspection="<results>/inspect/{slide_id}.json",
         mask="<results>/mask/{slide_id}.png",
-        annotation=annotation_path,
+        annotations=annotation_paths,
+        coordinates=coordinates_path,
     output:
         "<results>/tile/{slide_id}.parquet",
     log:
@@ -107,16 +108,15 @@ rule tile:
     benchmark:
         "<benchmarks>/tile/{slide_id}.tsv"
     params:
-        annotation=lambda wildcards, input: ["--annotation", *input.annotation][
-            : 2 * len(input.annotation)
-        ],
+        annotations=lambda wildcards, input: each("--annotation", input.annotations),
+        coordinates=lambda wildcards, input: each("--coordinates", input.coordinates),
         label=label_option,
         classes=CLASSES,
         settings=settings("tile"),
-        code=digest("histotile.tiles.tabulate"),
+        code=digest("histotile.tiles.tabulate", "histotile.tiles.tabulate_coordinates"),
     shell:
         "histotile tile {input.slide:q} --inspection {input.inspection:q} --mask {input.mask:q}"
-        " {params.annotation:q} {params.label:q} --classes {params.classes:q} --output {output:q}"
+        " {params.annotations:q} {params.coordinates:q} {params.label:q} --classes {params.classes:q} --output {output:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 

@@ -8,43 +8,92 @@ import numpy as np
 from histotile import tables
 from histotile.config import Heatmap
 from histotile.results.frame import Caption
-from histotile.results.heatmap import paint_heatmap, write_picture
+from histotile.results.heatmap import paint_heatmap, paint_map, write_picture
 from histotile.results.maps import Layout, ProbabilityMap, probability_map
-from histotile.results.pyramid import write_map
+from histotile.results.objects import write_region_objects, write_tile_objects
+from histotile.results.pyramid import write_colour_map, write_map
+from histotile.results.regions import Region, find_regions
+from histotile.results.wsinfer_csv import write_wsinfer_csv
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from numpy.typing import NDArray
 
 BLANK_PX = 512  # side of the picture of a slide that cannot be opened
 
 
-def paint(
-    tiles: Path, predictions: Path, output: Path, raw: Path | None, settings: Heatmap
-) -> None:
-    """A PNG of the slide's probabilities over its overview and, if asked, the raw map as TIFF.
+def paint(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> None:
+    """All heatmap files of a slide, beside each other and named after `output`.
 
-    A slide that cannot be opened gives a blank picture with the reason of its quarantine.
+    For S.png: S.png the probabilities over the slide, S.map.png alone, S.ome.tif as numbers,
+    S.colour.ome.tif as colours, S.geojson the regions above the threshold and S.tiles.geojson.gz
+    the tiles for QuPath, S.csv the tiles as WSInfer writes them.
+
+    A slide that cannot be opened gives blank pictures with the reason of its quarantine, and files
+    without tiles.
     """
     footer = tables.read_footer(tiles)
     facts = tables.read_footer(predictions)
-    found = _map(predictions, footer, tuple(footer["classes"]))
+    classes = tuple(footer["classes"])
+    table = tables.read_table(predictions)
+    probabilities = np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
+    found = slide_map(table, footer)
     overview, downsample = _overview(footer, settings)
     name = tables.name_models(facts["models"])
     caption = Caption(footer["slide_id"], name, footer["mpp"], footer["reason"])
+    note = {"slide_id": footer["slide_id"], "models": facts["models"], "note": tables.RESEARCH_USE}
     write_picture(output, paint_heatmap(overview, downsample, found, settings, caption))
-    if raw:
-        note = {"slide_id": footer["slide_id"], "models": facts["models"]}
-        write_map(raw, found, footer["mpp"], note | {"note": tables.RESEARCH_USE})
+    write_picture(_beside(output, ".map.png"), paint_map(found, settings, caption))
+    write_map(_beside(output, ".ome.tif"), found, footer["mpp"], note)
+    write_colour_map(_beside(output, ".colour.ome.tif"), found, settings, footer["mpp"], note)
+    regions = list_regions(found, settings, footer["mpp"])
+    write_region_objects(
+        _beside(output, ".geojson"), footer["slide_id"], regions, classes, _bounds(footer)
+    )
+    side = footer["size_level0_px"] or 0.0
+    x, y = table["x"].to_numpy(), table["y"].to_numpy()
+    write_tile_objects(
+        _beside(output, ".tiles.geojson.gz"),
+        footer["slide_id"],
+        x,
+        y,
+        side,
+        probabilities,
+        classes,
+        _bounds(footer),
+    )
+    write_wsinfer_csv(_beside(output, ".csv"), x, y, side, probabilities, classes)
 
 
-def _map(predictions: Path, footer: dict[str, Any], classes: tuple[str, ...]) -> ProbabilityMap:
-    table = tables.read_table(predictions)
-    probabilities = np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
-    if footer["verdict"] != "ok":
+def slide_map(predictions: "pa.Table", footer: dict[str, Any]) -> ProbabilityMap:
+    """The map of a slide from its predictions and the footer of its tile table."""
+    classes = tuple(footer["classes"])
+    if footer["verdict"] != "ok" or footer["size_level0_px"] is None:
         layer = np.full((len(classes), 1, 1), np.nan, np.float32)
         return ProbabilityMap(layer, classes, 0.0, 0.0, 1.0, 1.0)
-    x, y = table["x"].to_numpy(), table["y"].to_numpy()
+    probabilities = np.stack([predictions[f"prob_{name}"].to_numpy() for name in classes], axis=1)
+    x, y = predictions["x"].to_numpy(), predictions["y"].to_numpy()
     return probability_map(x, y, probabilities, classes, Layout.from_footer(footer))
+
+
+def list_regions(found: ProbabilityMap, settings: Heatmap, mpp: float | None) -> list[Region]:
+    """Regions above the threshold: of the class shown, then of others but the background."""
+    shown = settings.class_name or found.classes[-1]
+    others = [name for name in found.classes[1:] if name != shown]
+    return [
+        region
+        for name in (shown, *others)
+        for region in find_regions(found, name, settings.threshold, mpp)
+    ]
+
+
+def _beside(output: Path, ending: str) -> Path:
+    return output.with_name(output.stem + ending)
+
+
+def _bounds(footer: dict[str, Any]) -> tuple[int, int, int, int]:
+    x, y, width, height = footer["bounds"] or (0, 0, 0, 0)
+    return x, y, width, height
 
 
 def _overview(footer: dict[str, Any], settings: Heatmap) -> "tuple[NDArray[np.uint8], float]":

@@ -61,7 +61,12 @@ def aggregate(
 @click.option("--aggregate", "pooling", metavar="JSON", help="Section `aggregate`.")
 @click.option("--metrics", type=PATH, required=True, help="CSV to write.")
 @click.option("--evaluation", type=PATH, required=True, help="JSON to write, for the report.")
-@click.option("--roc", type=PATH, required=True, help="SVG to write.")
+@click.option(
+    "--pictures",
+    type=PATH,
+    required=True,
+    help="Folder to write roc.svg, pr.svg, reliability.svg and scores.svg in.",
+)
 @classes_option
 def evaluate(
     cohort: Path,
@@ -71,15 +76,15 @@ def evaluate(
     pooling: str | None,
     metrics: Path,
     evaluation: Path,
-    roc: Path,
+    pictures: Path,
     classes: tuple[str, ...],
     settings: Evaluate,
 ) -> None:
     """Measure held-out predictions of COHORT, with intervals, beside a colour-only baseline."""
     from histotile import tables
     from histotile.results.aggregation import fold_slides
-    from histotile.results.curves import draw_roc
     from histotile.results.evaluation import evaluate as measure
+    from histotile.results.pictures import draw_pictures
     from histotile.results.units import slide_tiles
     from histotile.tiles.folds import read_folds
 
@@ -96,21 +101,24 @@ def evaluate(
     _write_csv(metrics, found.metrics)
     _write_csv(metrics.with_name("confusion.csv"), found.confusion)
     tables.write_json(evaluation, found.summary)
-    tables.write_text(roc, draw_roc(found.curves))
+    for name, svg in draw_pictures(found.shown, found.summary).items():
+        tables.write_text(pictures / name, svg)
 
 
 @verb("heatmap")
 @click.argument("tiles", type=FILE)
 @click.argument("predictions", type=FILE)
-@output_option("PNG: probability over the slide, with scale bar, colour bar and contour.")
-@click.option("--map", "map_path", type=PATH, help="Float TIFF of the raw map to write.")
-def heatmap(
-    tiles: Path, predictions: Path, output: Path, map_path: Path | None, settings: Heatmap
-) -> None:
-    """Paint the probabilities of a slide (tables TILES and PREDICTIONS) over its overview."""
+@output_option("PNG of the probabilities over the slide; the other files stand beside it.")
+def heatmap(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> None:
+    """Paint the probabilities of a slide (tables TILES and PREDICTIONS), and write them for others.
+
+    For S.png: S.map.png (the map alone), S.ome.tif (numbers), S.colour.ome.tif (colours),
+    S.geojson (regions above the threshold) and S.tiles.geojson.gz (tiles) for QuPath, S.csv (tiles
+    as WSInfer writes them).
+    """
     from histotile.cli.painting import paint
 
-    paint(tiles, predictions, output, map_path, settings)
+    paint(tiles, predictions, output, settings)
 
 
 def _members(folds: Path | None, cohort: Path | None) -> "list[FoldSlide]":
