@@ -78,14 +78,14 @@ class Suspect:
 
     def row(self) -> dict[str, Any]:
         """Its row of the table, keys as `COLUMNS`."""
-        facts = {name: getattr(self, name) for name in COLUMNS if hasattr(self, name)}
-        of_image = {"x": None, "y": None} if self.file else {}
-        numbers = {
+        facts = vars(self) | {
             "prob_label": round(self.probabilities[self.label], 6),
             "prob_pred": round(self.probabilities[self.pred], 6),
             "disagreement": round(self.disagreement, 6),
         }
-        return facts | of_image | numbers
+        if self.file is not None:
+            facts |= {"x": None, "y": None}  # a ready-made tile has no place on a slide
+        return {name: facts[name] for name in COLUMNS}
 
 
 def find_suspects(
