@@ -75,20 +75,25 @@ def tabulate_coordinates(
     marks, excluded = mark_tiles(measures, settings.quality)
     unknown = np.full(len(found.x), np.nan, np.float32)
     columns = make_columns(found.x, found.y, unknown, labels, overlap, measures)
-    footer |= {
+    footer |= _facts(path, found, inspection.mpp, settings)
+    footer["counts"] = count_tiles(len(found.x), labels, excluded, truth, settings)
+    return columns | marks | {"excluded": excluded}, footer
+
+
+def _facts(path: Path, found: Coordinates, mpp: float, settings: Tile) -> dict[str, Any]:
+    """What the footer says otherwise than for a table of zero rows."""
+    return {
         "stride_px": max(1, round(settings.tile_px * found.stride / found.side)),
         "size_level0_px": found.side,
         "stride_level0_px": found.stride,
         "reason": None if len(found.x) else f"{path.name} lists no tile",
-        "counts": count_tiles(len(found.x), labels, excluded, truth, settings),
         "coordinates": {
             "file": str(path),
             "program": found.program,
-            "mpp": found.side * inspection.mpp / settings.tile_px,
+            "mpp": found.side * mpp / settings.tile_px,
             "listed": found.listed,
         },
     }
-    return columns | marks | {"excluded": excluded}, footer
 
 
 def _check_places(path: Path, found: Coordinates, inspection: Inspection) -> None:
