@@ -12,7 +12,9 @@ from histotile.config import Config
 from histotile.configfile import validate
 
 if TYPE_CHECKING:
+    from histotile.cli.gathering import Gathered
     from histotile.models.checkpoint import TrainedModel
+    from histotile.reports.facts import SlideScore
 
 
 @verb()
@@ -106,7 +108,24 @@ def _write_page(slide: Path, name: str, output: Path, config: Config) -> Path:
 
     cohort = Cohort((CohortSlide(name, name, slide),), has_patients=False)
     gathered = Gathered(output, cohort, config, config.report)
-    return write_slide_page(gathered, cohort[name], is_alone=True)
+    return write_slide_page(gathered, cohort[name], alone=_score(gathered, name))
+
+
+def _score(gathered: "Gathered", name: str) -> "SlideScore":
+    import numpy as np
+
+    from histotile.cli.gathering import read_score
+    from histotile.results.aggregation import FoldSlide, PredictedTiles, aggregate_cohort
+    from histotile.tables import read_table
+
+    config = gathered.config
+    table = read_table(gathered.results / "predict" / f"{name}.parquet")
+    probabilities = np.stack([table[f"prob_{c}"].to_numpy() for c in config.classes], axis=1)
+    tiles = PredictedTiles(table["x"].to_numpy(), table["y"].to_numpy(), probabilities)
+    facts = [FoldSlide(name, name, None, None, "new")]
+    columns, _ = aggregate_cohort(facts, [(name, tiles)], config.classes, config.aggregate)
+    row = {column: "" if value is None else str(value) for column, (value,) in columns.items()}
+    return read_score(row, config.classes)
 
 
 VERBS = (apply,)

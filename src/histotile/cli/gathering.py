@@ -97,7 +97,7 @@ class Gathered:
             return None
         return SlideTables(
             footer=tables.read_footer(tiles),
-            tiles=tables.read_table(tiles, _PLACES),
+            tiles=tables.read_table(tiles, list(_PLACES)),
             predictions=tables.read_table(predictions) if predictions.is_file() else None,
         )
 

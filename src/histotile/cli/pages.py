@@ -17,6 +17,7 @@ from histotile.errors import HistotileError
 if TYPE_CHECKING:
     from histotile.cli.gathering import Gathered
     from histotile.cohort import CohortSlide
+    from histotile.reports.facts import SlideScore
 
 
 @verb("report")
@@ -75,13 +76,15 @@ def report(results: Path, cohort: Path, configuration: str | None, settings: Rep
     click.echo("\n".join(lines))
 
 
-def write_slide_page(gathered: "Gathered", slide: "CohortSlide", is_alone: bool = False) -> Path:
+def write_slide_page(
+    gathered: "Gathered", slide: "CohortSlide", alone: "SlideScore | None" = None
+) -> Path:
     """The page of a slide, written; its folder of pictures too, or removed where none is asked for.
 
     Args:
         gathered: The results.
         slide: One of its cohort, not a group of images.
-        is_alone: Whether there is no page of the cohort to link to.
+        alone: Score of a slide predicted by itself: there is no page of a cohort to link to then.
     """
     from histotile.cli.scenes import slide_facts
     from histotile.reports.slide_page import render_slide_page
@@ -91,8 +94,8 @@ def write_slide_page(gathered: "Gathered", slide: "CohortSlide", is_alone: bool 
     folder = page.with_name(f"{slide.slide_id}_files")
     is_full = gathered.settings.full_resolution
     facts = slide_facts(gathered, slide, folder if is_full else None)
-    if is_alone:
-        facts = replace(facts, cohort_page=None)
+    if alone:
+        facts = replace(facts, score=alone, cohort_page=None)
     write_text(page, render_slide_page(facts))
     if not is_full and folder.is_dir():
         shutil.rmtree(folder)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from histotile.cli.gathering import MARKS, Gathered, SlideTables
 from histotile.cli.options import Progress
+from histotile.cli.painting import slide_map
 from histotile.cohort import CohortSlide
 from histotile.reports.deepzoom import TILE_PX, Pyramid, Read, write_pyramid
 from histotile.reports.facts import SlideFacts, TopTile
 from histotile.reports.images import fit_jpeg
 from histotile.reports.scene import Outline, Places, Scene
-from histotile.results.maps import Layout, probability_map
 from histotile.results.regions import find_regions
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def _scene(gathered: Gathered, slide: CohortSlide, known: SlideTables, table: "p
         threshold=settings.threshold,
         opacity=settings.opacity,
         colormap=settings.colormap,
-        found=probability_map(x, y, p, classes, Layout.from_footer(footer)),
-        side=footer["size_level0_px"],
+        found=slide_map(table, dict(footer)),
+        side=footer["size_level0_px"] or 0.0,
         places=(x, y),
         probabilities=p,
         rejected=_rejected(known),
