@@ -104,7 +104,7 @@ def test_relabelled_squares_change_exactly_their_tiles(desk: Path) -> None:
     predict(desk, doubted)
     write_cohort(desk, "s", "absent")
     done = succeed("suspects", "results", "--cohort", "cohort.csv", "-o", "out", cwd=desk)
-    assert "7 suspects in 1 of 1 slides" in done.stdout
+    assert "suspects: 7, in 1 of 1 slides" in done.stdout
     assert "1 without predictions: absent" in done.stderr
     rows = read_rows(desk / "out/suspects.csv")
     assert [int(row["tile_id"]) for row in rows] == list(doubted)
@@ -187,3 +187,23 @@ def test_without_predictions_the_verb_says_what_to_run(desk: Path) -> None:
     done = run("suspects", "results", "--cohort", "cohort.csv", "-o", "out", cwd=desk)
     assert done.returncode == 2
     assert "histotile predict" in done.stderr
+
+
+def test_ready_made_tiles_are_listed_by_their_files_without_annotations(tmp_path: Path) -> None:
+    n = 4
+    columns: dict[str, Any] = {name: [None] * n for name in tables.TILES.names}
+    columns |= {"tile_id": range(n), "x": [0] * n, "y": [0] * n, "label": ["healthy"] * n}
+    columns |= {"file": [f"g/{i}, <b>.png" for i in range(n)]}
+    footer: dict[str, Any] = {"slide_id": "g", "source": "images", "labels_source": "image"}
+    footer |= {"classes": CLASSES, "size_level0_px": None}
+    path = tmp_path / "results/tile/g.parquet"
+    tables.write_table(path, columns, tables.TILES, footer)
+    predict(tmp_path, {2: 0.25}, name="g")
+    cohort = 'slide_id,patient_id,path,labels\ng,g,g/0.png,"[""healthy""]"\n'
+    (tmp_path / "cohort.csv").write_text(cohort)
+    words = ("suspects", "results", "--cohort", "cohort.csv", "-o", "out")
+    assert "suspects: 1, in 1 of 1 groups" in succeed(*words, cwd=tmp_path).stdout
+    (row,) = read_rows(tmp_path / "out/suspects.csv")
+    assert (row["file"], row["x"], row["y"]) == ("g/2, <b>.png", "", "")
+    assert (row["label"], row["pred"], row["disagreement"]) == ("healthy", "tumour", "0.75")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["suspects.csv"]

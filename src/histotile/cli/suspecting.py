@@ -60,8 +60,8 @@ def suspects(results: Path, cohort: Path, output: Path, most: int, least: float)
     _write_annotations(output, found, classes, footers)
     where = len({s.slide_id for s in found})
     kind = "groups" if members.of_images else "slides"
-    said = f"{len(found)} suspects in {where} of {len(known)} {kind}" if found else "no suspects"
-    click.echo(f"{said}: {output / TABLE}")
+    said = f"suspects: {len(found)}, in {where} of {len(known)} {kind}" if found else "no suspects"
+    click.echo(f"{said}; {output / TABLE}")
 
 
 def _tables(results: Path, slide_id: str) -> tuple[Path, Path] | None:
