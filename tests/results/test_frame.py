@@ -65,3 +65,31 @@ def test_every_script_leaves_a_readable_trace() -> None:
     usual = font_for("a", 20)
     assert writable("a\U000e0041", usual) in {"a\U000e0041", "aU+E0041"}
     assert writable("中", usual) == "U+4E2D"
+
+
+def test_control_characters_and_turns_of_direction_are_spelled_out() -> None:
+    font = font_for("a", 20)
+    assert writable("a\nb\tc", font) == "a b c"
+    assert writable("a\x00b\u202ec\ud800", font) == "aU+0000bU+202EcU+D800"
+
+
+@pytest.mark.parametrize(
+    "text", ["a\nb", "\x00\u202e\ud800", "", "😐🧬👩\u200d🔬", "א" * 300, "<b>"]
+)
+def test_any_text_finds_its_place_on_the_sheet(text: str) -> None:
+    picture, bar = np.full((300, 900, 3), 255, np.uint8), np.full((256, 3), 200, np.uint8)
+    for is_empty in (False, True):
+        legend = Legend(text, 0.5, bar, 1.0, is_empty)
+        sheet = frame_picture(picture, Caption(text, text, 1.0, text), legend)
+        for edge in (sheet[:4], sheet[-4:], sheet[:, :8], sheet[:, -8:]):
+            assert (edge == 255).all()
+
+
+def test_key_tells_the_colour_of_no_tile_where_there_is_one() -> None:
+    picture, bar = np.full((300, 900, 3), 255, np.uint8), np.full((256, 3), 200, np.uint8)
+    caption, colour = Caption("s", "m", 1.0), (7, 130, 99)
+    told = frame_picture(picture, caption, Legend("c", 0.5, bar, 1.0, False, no_tile=colour))
+    plain = frame_picture(picture, caption, Legend("c", 0.5, bar, 1.0, False))
+    assert (told == colour).all(axis=2).any()
+    assert not (plain == colour).all(axis=2).any()
+    assert told.shape == plain.shape

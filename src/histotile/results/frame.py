@@ -74,7 +74,7 @@ def frame_picture(picture: Rgb, caption: Caption, legend: Legend) -> Rgb:
     height, width = picture.shape[:2]
     inner = max(width, _LEAST_WIDTH)
     em = int(np.clip(inner / 62, 13, 30))
-    top, bottom = int(4.1 * em), int((3.4 if legend.is_empty else 5.9) * em)
+    top, bottom = int(4.1 * em), int((4.2 if legend.is_empty else 5.9) * em)
     middle = max(height, _LEAST_HEIGHT)
     sheet = Image.new("RGB", (inner + 2 * em, top + middle + bottom), "white")
     sheet.paste(Image.fromarray(picture), (em + (inner - width) // 2, top + (middle - height) // 2))
@@ -144,7 +144,8 @@ class _Pen:
             self.draw.line((x, top + high, x, top + high + self.em // 4), fill=_INK)
             self.words((x, top + 1.35 * self.em), f"{value:g}", size=0.9, anchor="ma")
         name = f"p({legend.class_name})"
-        name = fitted(name, font_for(name, self.em), 0.2 * self.width)
+        font = font_for(name, self.em)
+        name = fitted(writable(name, font), font, 0.2 * self.width)
         self.words((left - 0.7 * self.em, top - 0.05 * self.em), name, anchor="ra")
         self._threshold(left + legend.threshold * (wide - 1), top, high)
 

@@ -149,8 +149,8 @@ def write_picture(path: Path, rgb: Rgb) -> None:
     """A PNG, whole or not at all."""
     from PIL import Image
 
-    with replacing(path) as temporary:
-        Image.fromarray(rgb).save(temporary, format="PNG", compress_level=6)
+    with replacing(path) as temporary:  # level 6 takes twice the time for 2 % of the bytes
+        Image.fromarray(rgb).save(temporary, format="PNG", compress_level=3)
 
 
 def _spread(

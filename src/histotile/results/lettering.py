@@ -3,6 +3,7 @@
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from unicodedata import bidirectional, category
 
 from PIL import ImageFont
 
@@ -24,9 +25,16 @@ def font_for(text: str, size: int, bold: bool = False) -> Font:
 
 
 def writable(text: str, font: Font) -> str:
-    """The text, with letters the font lacks written as their code, e.g. U+4E2D."""
+    """The text on one line, with letters that cannot be drawn as their code, e.g. U+4E2D.
+
+    These are what the font lacks, control characters, and the signs that turn the direction of
+    what follows: with those, a name could show as another one.
+    """
     lacking = _lacking(text, font)
-    return "".join(f"U+{ord(letter):04X}" if letter in lacking else letter for letter in text)
+    return "".join(
+        " " if c.isspace() else f"U+{ord(c):04X}" if c in lacking or _is_hidden(c) else c
+        for c in text
+    )
 
 
 def fitted(text: str, font: Font, width: float) -> str:
@@ -57,6 +65,12 @@ def _lacking(text: str, font: Font) -> set[str]:
     """Letters that the font would draw as its sign for the unknown."""
     unknown = bytes(font.getmask("\uffff"))
     return {c for c in set(text) if not c.isspace() and bytes(font.getmask(c)) == unknown}
+
+
+def _is_hidden(letter: str) -> bool:
+    """Whether it is a control character, half a character, or turns the writing direction."""
+    turns = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    return category(letter) in {"Cc", "Cs"} or bidirectional(letter) in turns
 
 
 @cache
