@@ -1,9 +1,11 @@
 """A cohort on paper: facts as the command line gathers them, and a strict reader of pages."""
 
 import io
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -335,3 +337,34 @@ def _make_decision(**changes: Any) -> Decision:
     places = rng.normal((-1.2, -0.7), (0.4, 0.5), (200, 2))
     cloud = [{"x": x, "y": y, "strategy": "early_fixed" if y < 0 else "fixed"} for x, y in places]
     return Decision.model_validate(DECISION | {"cloud": cloud} | changes)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    """A headless Chromium with logs of console and network."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("chromium and chromedriver are not installed (see tests/install_debian.sh)")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    chrome: Any = webdriver.Chrome(options=options, service=Service(driver))
+    chrome.get("about:blank")
+    chrome.get_log("performance")  # forget what the start page asked for
+    yield chrome
+    chrome.quit()

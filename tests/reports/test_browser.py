@@ -1,8 +1,7 @@
 """The pages in a real Chromium, opened from disk."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -17,37 +16,6 @@ from histotile.reports.wording import page_name
 pytestmark = pytest.mark.slow
 WIDTHS_PX = (390, 820, 1280, 1920)
 NAMES = ["slide_1", '<script>document.title="ran"<!--', "שקופית 😐 50% #4?", "W" * 120]
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Any]:
-    """A headless Chromium with logs of console and network."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("chromium and chromedriver are not installed (see tests/install_debian.sh)")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-first-run",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    chrome: Any = webdriver.Chrome(options=options, service=Service(driver))
-    chrome.get("about:blank")
-    chrome.get_log("performance")  # forget what the start page asked for
-    yield chrome
-    chrome.quit()
 
 
 @pytest.fixture

@@ -9,8 +9,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from histotile import __version__
+from histotile.errors import HistotileError
 from histotile.reports import images, measures, wording
+from histotile.reports.scripts import Script, read_script
 from histotile.tables import RESEARCH_USE
+
+# The viewer's scripts in the order in which a page runs them.
+_VIEWER = (
+    "openseadragon.min text scene regions contour picture tiles patterns heat layers overlay "
+    "scalebar facts hover table controls navigation main"
+)
 
 
 def render(template: str, **context: Any) -> str:
@@ -52,6 +60,20 @@ def as_json(values: object) -> str:
 
 
 @cache
+def viewer_scripts() -> tuple[Script, ...]:
+    """OpenSeadragon and our own scripts that make the viewer of a slide page, in order.
+
+    Raises:
+        HistotileError: OpenSeadragon is not there: the set-up brings it.
+    """
+    try:
+        return tuple(read_script(f"{name}.js") for name in _VIEWER.split())
+    except FileNotFoundError as error:
+        fact = "is missing, and slide pages need it for their viewer"
+        raise HistotileError(str(error.filename), fact, "run `make setup`") from error
+
+
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("histotile.reports"),
@@ -77,14 +99,16 @@ def _environment() -> Environment:
         images.svg_uri,
         measures.value_text,
         as_json,
+        viewer_scripts,
     ):
         environment.globals[function.__name__] = function
     environment.tests["known"] = wording.known
-    environment.globals["style"] = Markup(_template_text("style.css"))  # ours, not from outside
+    environment.globals["style"] = Markup(_text("templates", "style.css"))  # ours, not from outside
+    environment.globals["viewer_style"] = Markup(_text("viewer", "viewer.css"))
     environment.globals["research_use"] = RESEARCH_USE
     environment.globals["version"] = __version__
     return environment
 
 
-def _template_text(file_name: str) -> str:
-    return files("histotile.reports").joinpath("templates", file_name).read_text(encoding="utf-8")
+def _text(folder: str, file_name: str) -> str:
+    return files("histotile.reports").joinpath(folder, file_name).read_text(encoding="utf-8")
