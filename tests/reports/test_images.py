@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histotile.reports.images import data_uri, svg_uri, thumbnail
+from histotile.reports.images import data_uri, fit_jpeg, svg_uri, thumbnail
 
 
 def encode(image: Image.Image, kind: str) -> bytes:
@@ -54,3 +54,20 @@ def test_thumbnails_are_small_jpegs(
 def test_clear_parts_of_a_heatmap_turn_white() -> None:
     made = thumbnail(encode(Image.new("RGBA", (50, 50), (0, 0, 0, 0)), "PNG"))
     assert np.asarray(Image.open(io.BytesIO(made))).min() > 250
+
+
+@pytest.mark.parametrize("max_bytes", [400_000, 60_000, 9_000, 700])
+def test_jpegs_are_made_to_fit(max_bytes: int) -> None:
+    rgb = np.random.default_rng(0).integers(0, 255, (500, 700, 3), dtype=np.uint8)
+    made = fit_jpeg(rgb, max_bytes)
+    assert max_bytes / 10 < len(made) <= max_bytes
+    image = Image.open(io.BytesIO(made))
+    assert image.width / image.height == pytest.approx(7 / 5, rel=0.05)
+    assert (image.size == (700, 500)) == (max_bytes > 200_000)
+
+
+def test_a_jpeg_that_fits_at_once_keeps_size_and_turns_white_where_clear() -> None:
+    clear = encode(Image.new("RGBA", (300, 200), (0, 0, 0, 0)), "PNG")
+    image = Image.open(io.BytesIO(fit_jpeg(clear, 100_000)))
+    assert (image.format, image.size) == ("JPEG", (300, 200))
+    assert np.asarray(image).min() > 250

@@ -1,11 +1,23 @@
 import base64
+import io
+import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
+from shapely.geometry import box
 
+from histotile.reports import slide_page
+from histotile.reports.deepzoom import Level, Pyramid
 from histotile.reports.facts import SlideFacts, SlideScore
-from histotile.reports.slide_page import render_slide_page
+from histotile.reports.scene import Scene
+from histotile.reports.slide_page import list_regions, render_slide_page
+from histotile.results.maps import ProbabilityMap
+from histotile.results.regions import Region
 
 Read = Callable[[str], Any]
 Make = Callable[..., SlideFacts]
@@ -103,3 +115,92 @@ def test_pages_tell_of_inherited_labels_and_unknown_patients(make_slide: Make, r
     assert "Patient leakage cannot be excluded" in text
     assert "Tile labels are inherited from slides" in text
     assert "Attention." not in read(render_slide_page(facts)).text
+
+
+def test_score_tells_its_range_and_only_what_the_run_has(make_slide: Make, read: Read) -> None:
+    plain = read(render_slide_page(make_slide())).text
+    assert "range" not in plain
+    assert "calibrated" not in plain
+    assert "out of distribution" not in plain
+    score = SlideScore(
+        {"healthy": 0.1234, "lesion": 0.8766},
+        "lesion",
+        intervals={"lesion": (0.8111, 0.9222)},
+        calibrated={"lesion": 0.7654},
+        out_of_distribution=True,
+    )
+    text = read(render_slide_page(make_slide(score=score))).text
+    assert "lesion 0.877 range 0.811 to 0.922 calibrated probability 0.765" in text
+    assert "healthy 0.123 Range:" not in text
+    assert "range over resampled blocks of this slide's tissue; not a measure of how often" in text
+    assert "flagged as out of distribution" in text
+    like = read(render_slide_page(make_slide(score=replace(score, out_of_distribution=False)))).text
+    assert "Like the training slides yes" in like
+
+
+def test_predicted_slide_without_a_row_of_scores_says_so(make_slide: Make, read: Read) -> None:
+    text = read(render_slide_page(make_slide(score=None))).text
+    assert "No score: no table of slide scores lists it" in text
+
+
+@pytest.fixture
+def scene() -> Scene:
+    found = ProbabilityMap(np.full((2, 3, 4), 0.7, np.float32), ("healthy", "lesion"), 0, 0, 50, 50)
+    p = np.full((12, 2), 0.5, np.float32)
+    places = (np.arange(12) % 4 * 50, np.arange(12) // 4 * 50)
+    return Scene(200, 150, 0.5, "lesion", 0.5, 0.5, "viridis", found, 50.0, places, p)
+
+
+def scene_of(page: str) -> Any:
+    (text,) = re.findall('<script type="application/json" id="scene">(.*?)</script>', page, re.S)
+    return json.loads(text)
+
+
+def test_page_holds_the_scene_and_the_picture_inside(
+    make_slide: Make, scene: Scene, read: Read
+) -> None:
+    picture = np.full((150, 200, 3), 230, np.uint8)
+    page = render_slide_page(make_slide("a</script>b", scene=scene, picture=picture))
+    data = scene_of(page)
+    assert data["map"]["columns"] == 4
+    (tile,) = data["picture"]["levels"][0]["tiles"]
+    shown = Image.open(io.BytesIO(base64.b64decode(tile.partition(",")[2])))
+    assert shown.size == (200, 150)
+    assert not [e for e in read(page).elements if e[0] == "script" and "src" in e[1]]
+
+
+def test_page_keeps_its_limit_by_shrinking_the_picture(
+    make_slide: Make, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (900, 1200, 3), dtype=np.uint8)
+    facts = make_slide(scene=scene, picture=noise)
+    free = len(render_slide_page(facts).encode())
+    limit = free - 800_000
+    monkeypatch.setattr(slide_page, "MOST_BYTES", limit)
+    page = render_slide_page(facts)
+    assert limit - 900_000 < len(page.encode()) <= limit
+    assert scene_of(page)["slide"] == {"width": 200, "height": 150, "mpp": 0.5}
+
+
+def test_pictures_in_a_folder_are_named_not_held(make_slide: Make, scene: Scene) -> None:
+    pyramid = Pyramid(200, 150, [Level(200, 150)], "S%201_files")
+    data = scene_of(render_slide_page(make_slide(scene=scene, picture=pyramid)))
+    assert data["picture"]["folder"] == "S%201_files"
+    assert "tiles" not in data["picture"]["levels"][0]
+
+
+def test_regions_are_numbered_in_their_order(make_slide: Make, scene: Scene, read: Read) -> None:
+    areas = (
+        Region("lesion", box(0, 0, 9, 9), 1.25, 3, 0.987, 0.654, (12345.0, 67890.0)),
+        Region("lesion", box(0, 0, 9, 9), 0.0125, 1, 0.6, 0.6, (1.0, 2.0)),
+    )
+    rows = list_regions(areas)
+    assert [(row.number, row.area_mm2, row.x, row.y) for row in rows] == [
+        (1, 1.25, 12345, 67890),
+        (2, 0.0125, 1, 2),
+    ]
+    picture = np.zeros((150, 200, 3), np.uint8)
+    facts = make_slide(scene=scene, picture=picture, regions=areas)
+    text = read(render_slide_page(facts)).text
+    for shown in ("0.987", "0.654", "12,345", "67,890"):
+        assert shown in text
