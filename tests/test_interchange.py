@@ -58,7 +58,7 @@ def test_a_wrong_scale_ends_with_fact_and_remedy(desk: Path) -> None:
     words = ("--coordinates", "far.csv", "--mpp", 0.5)
     done = run("tile", "s.tiff", "-o", "far.parquet", *words, *SET, cwd=desk)
     assert done.returncode == 2
-    assert "set tile.mpp to 2, or tile.tile_px to 256" in done.stderr
+    assert "set tile.tile_px to 256, or tile.mpp to 2" in done.stderr
     assert not (desk / "far.parquet").exists()
 
 

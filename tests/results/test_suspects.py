@@ -32,7 +32,7 @@ def slide(
     values |= {"excluded": excluded or [None] * n, "file": file or [None] * n}
     tiles = pa.table({f.name: pa.array(values[f.name], f.type) for f in TILES})
     p = np.asarray(p, np.float32).reshape(n, len(CLASSES))
-    guesses: dict[str, Any] = {"tile_id": range(n), "x": [0] * n, "y": [0] * n}
+    guesses: dict[str, Any] = {name: values[name] for name in ("tile_id", "x", "y")}
     guesses |= {f"prob_{c}": p[:, i] for i, c in enumerate(CLASSES)}
     schema = prediction_schema(CLASSES)
     predictions = pa.table({f.name: pa.array(guesses[f.name], f.type) for f in schema})
@@ -128,5 +128,12 @@ def test_ready_made_tiles_are_named_by_their_files() -> None:
 def test_labels_and_classes_have_to_fit() -> None:
     with pytest.raises(HistotileError, match="no classes"):
         find_suspects([slide("a", ["cyst"], [[1, 0, 0]])], CLASSES, 9, 0.5)
-    with pytest.raises(HistotileError, match="lack the classes cyst"):
+    with pytest.raises(HistotileError, match="lack the columns prob_cyst"):
         find_suspects([slide("a", ["tumour"], [[1, 0, 0]])], (*CLASSES, "cyst"), 9, 0.5)
+
+
+def test_predictions_of_an_earlier_grid_are_refused() -> None:
+    now = slide("a", ["tumour", "healthy"], [[1, 0, 0], [0, 1, 0]])
+    moved = now.predictions.set_column(1, "x", pa.array([1, 0], pa.int32()))
+    with pytest.raises(HistotileError, match="lie elsewhere"):
+        find_suspects([LabelledSlide("a", "p", now.tiles, moved)], CLASSES, 9, 0.5)

@@ -100,9 +100,12 @@ def test_the_field_of_view_has_to_be_that_of_the_settings(
     far = write_clam(tmp_path / "far.h5", [[0, 0]], size=96)
     with pytest.raises(HistotileError, match=r"48 um wide.*32 um") as caught:
         tabulate_coordinates(slide, far, TRUTH, tiling(config), 1)
-    assert caught.value.remedy == "set tile.mpp to 0.75, or tile.tile_px to 96"
+    assert caught.value.remedy == "set tile.tile_px to 96, or tile.mpp to 0.75"
     for remedy in ({"mpp": 0.75}, {"tile_px": 96}):  # both do what they promise
         tabulate_coordinates(slide, far, TRUTH, tiling(config, **remedy), 1)
+    with pytest.raises(HistotileError) as caught:  # a finer tile.mpp would have to be up-sampled
+        tabulate_coordinates(slide, far, TRUTH, tiling(config, tile_px=128), 1)
+    assert caught.value.remedy == "set tile.tile_px to 96"
     fine = write_clam(tmp_path / "fine.h5", [[0, 0]], size=32)
     with pytest.raises(HistotileError, match="up-sampled") as caught:
         tabulate_coordinates(slide, fine, TRUTH, tiling(config, mpp=0.25), 1)

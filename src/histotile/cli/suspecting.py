@@ -41,7 +41,7 @@ def suspects(results: Path, cohort: Path, output: Path, most: int, least: float)
     """List the labelled tiles that held-out predictions of the folder RESULTS contradict most.
 
     In QuPath, change the class of squares whose label is wrong, export them as GeoJSON, and name
-    that file in the cohort file, behind the annotation that the slide may have: `old.xml;new.geojson`.
+    that file in the cohort file, behind the annotation that the slide may have: `old.xml;new.json`.
     """
     from histotile.results.suspects import find_suspects
 

@@ -105,7 +105,8 @@ def find_suspects(
         least: Disagreement below which a tile is none, 0-1.
 
     Raises:
-        HistotileError: A label is no class, or a class has no column of predictions.
+        HistotileError: A label is no class, a class has no column of predictions, or these are of
+            other tiles.
     """
     found: list[Suspect] = []
     for slide in slides:
@@ -149,22 +150,8 @@ def suspect_features(
 def _of_slide(
     slide: LabelledSlide, classes: Sequence[str], most: int, least: float
 ) -> list[Suspect]:
-    missing = [c for c in classes if f"prob_{c}" not in slide.predictions.column_names]
-    if missing:
-        fact = f"its predictions lack the classes {', '.join(missing)}"
-        raise HistotileError(slide.slide_id, fact, "predict with a model of these classes")
-    tiles = slide.tiles.filter(
-        pc.and_(pc.is_null(slide.tiles["excluded"]), pc.is_valid(slide.tiles["label"]))
-    )
-    unknown = sorted(set(tiles["label"].to_pylist()) - set(classes))
-    if unknown:
-        raise HistotileError(slide.slide_id, f"labels {unknown} are no classes", "tile again")
-    columns = ["tile_id", *(f"prob_{c}" for c in classes)]
-    joined = tiles.select(["tile_id", "x", "y", "label", "file"]).join(
-        slide.predictions.select(columns), "tile_id", join_type="inner"
-    )
-    joined = joined.sort_by("tile_id")
-    p = np.stack([joined[name].to_numpy() for name in columns[1:]], axis=1).astype(np.float64)
+    joined = _joined(slide, classes)
+    p = np.stack([joined[f"prob_{c}"].to_numpy() for c in classes], axis=1).astype(np.float64)
     number = {name: c for c, name in enumerate(classes)}
     labels = np.array([number[name] for name in joined["label"].to_pylist()], np.int64)
     preds = p.argmax(axis=1)
@@ -186,3 +173,23 @@ def _of_slide(
         )
         for i, row in zip(chosen, joined.take(chosen).to_pylist(), strict=True)
     ]
+
+
+def _joined(slide: LabelledSlide, classes: Sequence[str]) -> pa.Table:
+    """The labelled tiles in use with their predictions, by tile_id, checked to fit."""
+    names = [f"prob_{c}" for c in classes]
+    missing = [n for n in names if n not in slide.predictions.column_names]
+    if missing:
+        fact = f"its predictions lack the columns {', '.join(missing)}"
+        raise HistotileError(slide.slide_id, fact, "predict with a model of these classes")
+    used = pc.and_(pc.is_null(slide.tiles["excluded"]), pc.is_valid(slide.tiles["label"]))
+    tiles = slide.tiles.select(["tile_id", "x", "y", "label", "file"]).filter(used)
+    unknown = sorted(set(tiles["label"].to_pylist()) - set(classes))
+    if unknown:
+        raise HistotileError(slide.slide_id, f"labels {unknown} are no classes", "tile again")
+    guesses = slide.predictions.select(["tile_id", "x", "y", *names])
+    joined = tiles.join(guesses, "tile_id", join_type="inner", right_suffix="_predicted")
+    if any((joined[a].to_numpy() != joined[f"{a}_predicted"].to_numpy()).any() for a in "xy"):
+        fact = "its predictions are of tiles that lie elsewhere than those of its tile table"
+        raise HistotileError(slide.slide_id, fact, "predict its tiles again")
+    return joined.sort_by("tile_id")

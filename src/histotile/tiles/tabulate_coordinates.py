@@ -111,21 +111,21 @@ def _check_places(path: Path, found: Coordinates, inspection: Inspection) -> Non
 
 
 def _check_scale(path: Path, found: Coordinates, mpp: float, settings: Tile) -> None:
-    tile_mpp = found.side * mpp / settings.tile_px
-    cut = f"its tiles are {found.side:g} level-0 px, {found.side * mpp:.4g} um wide"
-    if abs(tile_mpp / settings.mpp - 1) > MOST_OFF:
-        wide = settings.tile_px * settings.mpp
-        raise HistotileError(
-            path,
-            f"{cut}; tile.tile_px {settings.tile_px} at tile.mpp {settings.mpp:g} um/px is "
-            f"{wide:.4g} um",
-            f"set tile.mpp to {tile_mpp:.4g}, or tile.tile_px to "
-            f"{round(found.side * mpp / settings.mpp)}",
-        )
+    side_um = found.side * mpp
+    cut = f"its tiles are {found.side:g} level-0 px, {side_um:.4g} um wide"
     if settings.mpp / mpp < 1 - MOST_OFF:
         raise HistotileError(
             path,
-            f"{cut}: to be {settings.tile_px} px at {settings.mpp:g} um/px they would have to be "
-            f"up-sampled, the slide was scanned at {mpp:.4g} um/px",
+            f"{cut}; at tile.mpp {settings.mpp:g} um/px they would have to be up-sampled, the "
+            f"slide was scanned at {mpp:.4g} um/px",
             f"set tile.tile_px to {int(found.side)} and tile.mpp to {mpp:.4g}",
+        )
+    tile_mpp = side_um / settings.tile_px
+    if abs(tile_mpp / settings.mpp - 1) > MOST_OFF:
+        coarser = f", or tile.mpp to {tile_mpp:.4g}" if tile_mpp >= mpp else ""
+        raise HistotileError(
+            path,
+            f"{cut}; tile.tile_px {settings.tile_px} at tile.mpp {settings.mpp:g} um/px is "
+            f"{settings.tile_px * settings.mpp:.4g} um",
+            f"set tile.tile_px to {round(side_um / settings.mpp)}{coarser}",
         )
