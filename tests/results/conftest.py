@@ -1,13 +1,16 @@
 """A cohort of made-up tiles whose truth is known."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from histotile.config import Aggregate, Evaluate
 from histotile.results.aggregation import fold_slides
+from histotile.results.evaluation import evaluate
 from histotile.results.units import SlideTiles, slide_tiles
 from histotile.tables import COLOUR, TILES, prediction_schema
 
@@ -72,3 +75,22 @@ def make_cohort() -> Callable[..., Cohort]:
         return slides, folds
 
     return make
+
+
+@pytest.fixture
+def evaluated(make_cohort: Callable[..., Cohort]) -> Callable[..., dict[str, Any]]:
+    """The summary of an evaluation of such a cohort; `three`: with a class that never occurs."""
+
+    def run(three: bool = False, **settings: Any) -> dict[str, Any]:
+        slides, folds = make_cohort(**settings)
+        classes: tuple[str, ...] = CLASSES
+        if three:
+            classes = (*CLASSES, "never")
+            slides = [
+                replace(t, probabilities=np.pad(t.probabilities, ((0, 0), (0, 1)))) for t in slides
+            ]
+        measuring = Evaluate(bootstraps=100, confidence=0.95, seed=0)
+        pooling = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
+        return evaluate(slides, folds, classes, measuring, pooling, True).summary
+
+    return run

@@ -4,10 +4,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from histotile.config import Aggregate, Evaluate
-from histotile.results.curves import GRID, draw_roc
+from histotile.results.curves import GRID, draw_precision_recall, draw_roc
 from histotile.results.evaluation import Evaluation, evaluate
+from histotile.results.metrics import precision_recall
 
 SETTINGS = Evaluate(bootstraps=100, confidence=0.95, seed=0)
 TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
@@ -18,24 +20,50 @@ def run(cohort: Any) -> Evaluation:
     return evaluate(slides, folds, ("healthy", "tumour"), SETTINGS, TOP, True)
 
 
-def test_area_under_the_kept_curve_is_the_auroc(make_cohort: Callable[..., Any]) -> None:
+def test_area_under_the_kept_curves_is_the_metric(make_cohort: Callable[..., Any]) -> None:
     found = run(make_cohort())
-    aurocs = {
-        (r["level"], r["model"], r["fold"]): r["value"]
+    values = {
+        (r["level"], r["model"], r["fold"], r["metric"]): r["value"]
         for r in found.summary["metrics"]
-        if r["metric"] == "auroc"
     }
-    assert len(found.curves) == 3 * 2 * 3
-    for curve in found.curves:
-        area = np.trapezoid(curve.rates, GRID)
-        assert area == pytest.approx(aurocs[curve.level, curve.model, curve.fold], abs=0.01)
+    curves = found.shown.curves
+    assert len(curves) == 2 * 3 * 2 * 3
+    for curve in curves:
+        key = curve.level, curve.model, curve.fold
+        if curve.kind == "roc":
+            area = np.trapezoid(curve.rates, GRID)
+            assert area == pytest.approx(values[*key, "auroc"], abs=0.01)
+        else:  # precision holds up to its recall
+            area = curve.rates[1:].mean()
+            assert area == pytest.approx(values[*key, "auprc"], abs=0.01)
+            assert 0.1 < curve.prevalence < 0.6
 
 
-def test_picture_is_svg_with_a_panel_per_level(make_cohort: Callable[..., Any]) -> None:
-    found = run(make_cohort())
-    svg = draw_roc(found.curves)
-    ElementTree.fromstring(svg)
-    for word in ("Tiles", "Slides", "Patients", "Network (mean of 3 folds)", "Colour alone"):
-        assert word in svg
-    assert svg == draw_roc(found.curves)
-    assert "No fold has both classes" in draw_roc([])
+def test_precision_and_recall_are_those_of_sklearn() -> None:
+    rng = np.random.default_rng(0)
+    positive = rng.random(300) < 0.3
+    scores = (rng.random(300) + positive * 0.4).round(2)
+    recall, precision = precision_recall(positive, scores)
+    expected = precision_recall_curve(positive, scores)
+    np.testing.assert_allclose(precision, expected[0][:-1][::-1])
+    np.testing.assert_allclose(recall, expected[1][:-1][::-1])
+    area = np.sum(np.diff(recall, prepend=0) * precision)
+    assert area == pytest.approx(average_precision_score(positive, scores))
+    for one_class in (positive * False, positive | True):
+        assert np.isnan(precision_recall(one_class, scores)).all()
+
+
+def test_pictures_are_svg_with_a_panel_per_level(make_cohort: Callable[..., Any]) -> None:
+    curves = run(make_cohort()).shown.curves
+    for draw, words in (
+        (draw_roc, ["True positive rate"]),
+        (draw_precision_recall, ["Precision", "Recall (sensitivity)", "Prevalence 0.5"]),
+    ):
+        svg = draw(curves)
+        ElementTree.fromstring(svg)
+        panels = ["Tiles", "Slides", "Patients", "Network (mean of 3 folds)", "Colour alone"]
+        for word in [*words, *panels]:
+            assert word in svg
+        assert svg == draw(curves)
+        assert "No fold has both classes" in draw([])
+    assert draw_roc(curves) != draw_precision_recall(curves)

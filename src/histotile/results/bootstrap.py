@@ -19,7 +19,7 @@ from histotile.results.metrics import (
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 
-_MAX_BINS = 2048  # distinct scores kept apart in resamples; the value itself is always exact
+MAX_BINS = 2048  # distinct scores kept apart in resamples; the value itself is always exact
 _CHUNK = 128  # resamples computed together: bounds memory to some 10 MB per array
 
 
@@ -117,8 +117,8 @@ def _ranking(
 def _one_class(
     positive: NDArray[np.bool_], scores: Floats, patients: Ints, weights: Floats
 ) -> tuple[Measurement, Measurement]:
-    exact = _split_histograms(positive, scores, patients * 0, 1, None)
-    binned = _split_histograms(positive, scores, patients, weights.shape[1], _MAX_BINS)
+    exact = split_histograms(positive, scores, patients * 0, 1, None)
+    binned = split_histograms(positive, scores, patients, weights.shape[1], MAX_BINS)
     draws = np.concatenate([*_resampled(*binned, weights)], axis=1)
     return (
         Measurement(float(auroc_of(*exact)[0]), draws[0]),
@@ -126,13 +126,14 @@ def _one_class(
     )
 
 
-def _split_histograms(
+def split_histograms(
     positive: NDArray[np.bool_],
     scores: Floats,
     groups: Ints,
     n_groups: int,
     max_bins: int | None,
 ) -> tuple[Floats, Floats]:
+    """(n_groups, K) counts of the positives and of the negatives over ascending scores."""
     bins, n_bins = score_bins(scores, max_bins)
     both = [
         histograms(bins[chosen], n_bins, groups[chosen], n_groups)

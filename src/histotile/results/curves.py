@@ -1,91 +1,138 @@
-"""ROC curves of the network and of colour alone, per fold and averaged, as a picture."""
+"""ROC and precision-recall curves of the network and of colour alone, per fold and averaged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.results.metrics import roc_curve
+from histotile.results.foldwise import COLOUR_ONLY, NETWORK
+from histotile.results.metrics import precision_recall, roc_curve
+from histotile.results.svg import BLUE, GREY, VERMILION, draw_svg, say
 from histotile.results.units import Units
 
-GRID = np.linspace(0, 1, 401)  # false positive rates at which curves are kept
+GRID = np.linspace(0, 1, 401)  # where curves are kept: false positive rates, or recalls
 
-_LOOK = {"network": ("#00429d", "Network"), "colour": ("#b8860b", "Colour alone")}
+Kind = Literal["roc", "pr"]
+
+_LOOK = {NETWORK: (BLUE, "-", "Network"), COLOUR_ONLY: (VERMILION, "--", "Colour alone")}
 
 
 @dataclass(frozen=True)
-class RocCurve:
-    """True positive rates of one model in one fold at the false positive rates `GRID`."""
+class Curve:
+    """One model in one fold, at the abscissae `GRID`.
 
+    Args:
+        kind: `roc`: true positive rate at false positive rate; `pr`: precision at recall.
+        level: `tile`, `slide` or `patient`.
+        model: `network` or `colour`.
+        fold: Number of the fold.
+        rates: (401,) ordinates.
+        prevalence: Share of positives, the precision of a score that knows nothing.
+    """
+
+    kind: Kind
     level: str
     model: str
     fold: str
     rates: NDArray[np.float64]
+    prevalence: float
 
 
-def roc_curves(units: Units, folds: Sequence[str]) -> list[RocCurve]:
-    """One curve per model and fold that has both classes; for more than two classes their mean."""
-    found = []
+def fold_curves(units: Units, folds: Sequence[str]) -> list[Curve]:
+    """Both kinds per model and fold that has both classes; for more than two classes their mean.
+
+    The area under a `pr` curve is `auprc`: precision holds from one recall up to the next, as it
+    does in average precision, and is not drawn as a slope between them.
+    """
+    found: list[Curve] = []
     for model in units.scores:
         for fold in folds:
-            chosen = units.of_fold(fold).scored_by("network", model)
-            rates = _rates(chosen.labels, chosen.scores[model])
-            if not np.isnan(rates).any():
-                found.append(RocCurve(units.level, model, fold, rates))
+            chosen = units.of_fold(fold).scored_by(NETWORK, model)
+            each = _one_against_rest(chosen.labels, chosen.scores[model])
+            if each:
+                roc, pr, prevalence = (
+                    np.mean(values, axis=0) for values in zip(*each, strict=True)
+                )
+                key = units.level, model, fold
+                found.append(Curve("roc", *key, roc, float(prevalence)))
+                found.append(Curve("pr", *key, pr, float(prevalence)))
     return found
 
 
-def _rates(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def _one_against_rest(
+    labels: NDArray[np.int64], scores: NDArray[np.float64]
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64], float]]:
+    """Per class asked, that has members and others: rates, precisions and prevalence."""
     n_classes = scores.shape[1]
-    asked = [1] if n_classes == 2 else [c for c in range(n_classes) if (labels == c).any()]
-    curves = []
-    for c in asked:
-        false, true = roc_curve(labels == c, scores[:, c])
-        curves.append(np.interp(GRID, false, true))
-    return np.mean(curves, axis=0) if curves else np.full(len(GRID), np.nan)
+    found = []
+    for c in [1] if n_classes == 2 else range(n_classes):
+        positive = labels == c
+        if positive.any() and not positive.all():
+            false, true = roc_curve(positive, scores[:, c])
+            recall, precision = precision_recall(positive, scores[:, c])
+            step = np.searchsorted(recall, np.maximum(GRID - 1e-12, 1e-12))
+            rates = np.interp(GRID, false, true)
+            found.append((rates, precision[step], float(positive.mean())))
+    return found
 
 
-def draw_roc(curves: Sequence[RocCurve]) -> str:
+def draw_roc(curves: Sequence[Curve]) -> str:
     """An SVG with one panel per level: thin lines for folds, a thick one for their mean.
 
     The mean is over folds at equal false positive rate; scores of different folds are never
-    ranked together.
+    ranked together. The dotted diagonal is what a score that knows nothing reaches.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
+    return _draw("roc", curves)
 
+
+def draw_precision_recall(curves: Sequence[Curve]) -> str:
+    """An SVG as `draw_roc`'s: precision at equal recall, with a dotted line at the prevalence.
+
+    The prevalence, which a score that knows nothing reaches, is the mean over folds.
+    """
+    return _draw("pr", curves)
+
+
+def _draw(kind: Kind, curves: Sequence[Curve]) -> str:
+    curves = [curve for curve in curves if curve.kind == kind]
     levels = list(dict.fromkeys(curve.level for curve in curves)) or ["tile"]
-    text = StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "roc", "font.size": 11}):
-        figure = Figure(figsize=(4.2 * len(levels), 4.4), layout="constrained")
-        FigureCanvasSVG(figure)
+
+    def fill(figure: Any) -> None:
         axes = figure.subplots(1, len(levels), squeeze=False)[0]
         for axis, level in zip(axes, levels, strict=True):
-            _draw_panel(axis, level, [curve for curve in curves if curve.level == level])
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()
+            _draw_panel(axis, kind, level, [curve for curve in curves if curve.level == level])
+
+    return draw_svg(kind, 4.2 * len(levels), 4.4, fill)
 
 
-def _draw_panel(axis: Any, level: str, curves: Sequence[RocCurve]) -> None:
-    axis.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=":")
-    for model, (colour, name) in _LOOK.items():
-        rates = [curve.rates for curve in curves if curve.model == model]
+def _draw_panel(axis: Any, kind: Kind, level: str, curves: Sequence[Curve]) -> None:
+    if not curves:
+        say(axis, "No fold has both classes")
+        return
+    blind = [0.0, 1.0]
+    if kind == "pr":
+        prevalences = [c.prevalence for c in curves if c.model == NETWORK]
+        blind = [float(np.mean(prevalences or [c.prevalence for c in curves]))] * 2
+    name = f"Prevalence {blind[0]:.2g}" if kind == "pr" else None
+    axis.plot([0, 1], blind, color=GREY, linewidth=1.2, linestyle=":", label=name)
+    for model, (colour, dashes, words) in _LOOK.items():
+        rates = [_from_zero(kind, curve.rates) for curve in curves if curve.model == model]
         for each in rates:
-            axis.plot([0, *GRID], [0, *each], color=colour, linewidth=0.8, alpha=0.4)
+            axis.plot([0, *GRID], each, dashes, color=colour, linewidth=0.8, alpha=0.4)
         if rates:
             plural = "fold" if len(rates) == 1 else "folds"
-            label = f"{name} (mean of {len(rates)} {plural})"
-            dashes = "-" if model == "network" else "--"
-            mean = [0, *np.mean(rates, axis=0)]
+            label = f"{words} (mean of {len(rates)} {plural})"
+            mean = np.mean(rates, axis=0)
             axis.plot([0, *GRID], mean, dashes, color=colour, linewidth=2.4, label=label)
-    if curves:
-        axis.legend(loc="lower right", fontsize=9, frameon=False)
-    else:
-        axis.text(0.5, 0.5, "No fold has both classes", ha="center", transform=axis.transAxes)
+    axis.legend(loc="lower right" if kind == "roc" else "best", fontsize=9, edgecolor="none")
     axis.set(title=f"{level.capitalize()}s", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
-    axis.set(xlabel="False positive rate", ylabel="True positive rate", aspect="equal")
+    axis.set(xlabel="False positive rate" if kind == "roc" else "Recall (sensitivity)")
+    axis.set(ylabel="True positive rate" if kind == "roc" else "Precision", aspect="equal")
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def _from_zero(kind: Kind, rates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The curve with its left end: ROC curves start at (0, 0), the others at their first value."""
+    return np.concatenate([[0.0 if kind == "roc" else rates[0]], rates])

@@ -5,15 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from histotile.config import Aggregate, Evaluate
 from histotile.results.aggregation import HOLDOUT, Columns
 from histotile.results.baseline import predict_from_colour
 from histotile.results.bootstrap import draw_weights
 from histotile.results.caveats import caveats
-from histotile.results.curves import RocCurve, roc_curves
+from histotile.results.curves import fold_curves
+from histotile.results.distribution import score_lanes
 from histotile.results.foldwise import COLOUR_ONLY, NETWORK, Row, level_rows
 from histotile.results.metrics import confusion
+from histotile.results.pictures import Shown
+from histotile.results.reliability import reliability
+from histotile.results.screening import screening_rows
+from histotile.results.sites import patient_rows, site_rows
 from histotile.results.units import (
     Patients,
     Probabilities,
@@ -37,14 +43,15 @@ class Evaluation:
             fold (number | mean | holdout), metric, value, lower, upper, n, n_positive, note; an
             undefined value is None and the note says why.
         confusion: Columns level, model, fold (all | holdout), label, pred, count.
-        summary: Both as lists of rows, with counts, settings and warnings: all JSON.
-        curves: ROC curves, for `curves.draw_roc`.
+        summary: Both as lists of rows, and the rows of `screening` (two classes, slides and
+            patients), `sites` and `patients`, with counts, settings and warnings: all JSON.
+        shown: For `pictures.draw_pictures`.
     """
 
     metrics: Columns
     confusion: Columns
     summary: dict[str, Any]
-    curves: list[RocCurve]
+    shown: Shown
 
 
 def evaluate(
@@ -64,6 +71,7 @@ def evaluate(
     4. Patients are resampled within fold and label; the interval of a mean is that of the mean of
        the folds' metrics on the same resample, and both models see the same resamples.
     5. The fixed test set stands apart, as fold `holdout`.
+    6. Screening figures and the numbers of each site follow the same steps.
 
     Groups of ready-made tiles that hold several classes have no label, hence no number but those
     of their tiles; where all are such, there is the tile level alone.
@@ -79,12 +87,15 @@ def evaluate(
     colour, skipped = predict_from_colour(slides, folds, len(classes))
     guesses: Probabilities = {NETWORK: [t.probabilities for t in slides], COLOUR_ONLY: colour}
     patients = list_patients(slides, classes)
-    levels = _levels(slides, patients, guesses, classes, aggregate)
+    tiles = tile_units(slides, patients, guesses)
+    by_slide, by_patient = pooled_units(slides, patients, guesses, classes, aggregate)
+    levels = _levels(slides, tiles, by_slide, by_patient)
     names = sorted({str(fold) for fold in folds["fold"]}, key=lambda f: (len(f), f))
     strata = list(zip(patients.folds, patients.labels, strict=True))
     weights = draw_weights(strata, settings.bootstraps, settings.seed)
     rows = [r for units in levels for r in level_rows(units, names, weights, settings, classes)]
     confusions = [r for units in levels for r in _confusion_rows(units, names, classes)]
+    screened = levels[1:] if len(classes) == 2 else []
     warnings = caveats(slides, patients, rows, classes, has_patients)
     summary = {
         "classes": list(classes),
@@ -95,28 +106,40 @@ def evaluate(
         "has_patients": has_patients,
         "metrics": rows,
         "confusion": confusions,
+        "screening": [r for u in screened for r in screening_rows(u, names, weights, settings)],
+        "sites": site_rows(slides, levels, names, weights, settings, classes),
+        "patients": patient_rows(slides, patients, by_patient, classes) if has_patients else [],
         "warnings": warnings + [f"Colour-only baseline: {why}." for why in skipped.values()],
     }
-    curves = [c for units in levels for c in roc_curves(units, names)]
     return Evaluation(
         _columns(rows, KEYS + NUMBERS),
         _columns(confusions, ("level", "model", "fold", "label", "pred", "count")),
         summary,
-        curves,
+        _shown(levels, by_slide, names, weights, settings, classes),
     )
 
 
-def _levels(
-    slides: Sequence[SlideTiles],
-    patients: Patients,
-    guesses: Probabilities,
-    classes: Sequence[str],
-    aggregate: Aggregate,
-) -> list[Units]:
-    tiles = tile_units(slides, patients, guesses)
-    pooled = pooled_units(slides, patients, guesses, classes, aggregate)
+def _levels(slides: Sequence[SlideTiles], tiles: Units, *pooled: Units) -> list[Units]:
+    """The labelled units; ready-made tiles whose groups have no label have the tile level alone."""
     of_images = any(s.labels_source == "image" for s in slides)
-    return [tiles, *(units for units in pooled if len(units.labels) or not of_images)]
+    labelled = [units.labelled() for units in pooled]
+    return [tiles, *(units for units in labelled if len(units.labels) or not of_images)]
+
+
+def _shown(
+    levels: Sequence[Units],
+    slides: Units,
+    folds: Sequence[str],
+    weights: NDArray[np.float64],
+    settings: Evaluate,
+    classes: Sequence[str],
+) -> Shown:
+    judged = [reliability(units, folds, weights, settings) for units in levels]
+    return Shown(
+        [curve for units in levels for curve in fold_curves(units, folds)],
+        [found for found in judged if found],
+        score_lanes(slides.labelled(), folds, classes),
+    )
 
 
 def _columns(rows: Sequence[Row], names: Sequence[str]) -> Columns:

@@ -1,6 +1,10 @@
-"""Metrics within each fold, their mean over folds, and the gain over colour alone, as rows."""
+"""Metrics within each fold, their mean over folds, and the gain over colour alone, as rows.
 
-from collections.abc import Mapping, Sequence
+The convention of every number: a metric is computed within a fold, among scores of one model, and
+averaged over the folds that define it; scores of different folds are never ranked together.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +14,7 @@ from numpy.typing import NDArray
 from histotile.config import Evaluate
 from histotile.results.aggregation import HOLDOUT
 from histotile.results.bootstrap import Measurement, average, interval, measure
+from histotile.results.calibration import calibrate, confidences, equal_mass_bins
 from histotile.results.units import Units
 
 Row = dict[str, Any]
@@ -19,7 +24,7 @@ MEAN = "mean"
 
 
 @dataclass(frozen=True)
-class _Cell:
+class Cell:
     """One metric of one model in one fold, or over folds.
 
     `reason` says why the value is undefined, should it be; `remark` stands beside a value.
@@ -33,10 +38,11 @@ class _Cell:
 
     @property
     def known(self) -> bool:
+        """Whether the metric is defined."""
         return not np.isnan(self.metric.value)
 
 
-_Cells = dict[str, _Cell]  # by name of the metric
+Cells = dict[str, Cell]  # by name of the metric
 
 
 def level_rows(
@@ -48,72 +54,135 @@ def level_rows(
 ) -> list[Row]:
     """The rows of one level: both models and their difference; mean first, then folds, holdout.
 
+    Calibration is the network's alone: the baseline weighs its classes alike, so that its scores
+    are no probabilities by design.
+
     Args:
-        units: Tiles, slides or patients.
+        units: Labelled tiles, slides or patients.
         folds: Names of the folds.
         weights: (B, G) patients in resamples, from `draw_weights`.
         settings: Level of the intervals.
         classes: Names in order.
     """
-    everywhere = [*folds, HOLDOUT]
-    network = {f: _cells(units.of_fold(f), NETWORK, weights, classes) for f in everywhere}
-    colour = {f: _cells(units.of_fold(f), COLOUR_ONLY, weights, classes) for f in everywhere}
-    gain = {f: _gain(network[f], colour[f]) for f in everywhere}
+
+    def network(of_fold: Units) -> Cells:
+        scored = of_fold.scored_by(NETWORK)
+        agreement = agreement_cells(scored, NETWORK, weights, classes)
+        return agreement | _calibration_cells(scored, weights, agreement["auroc"])
+
+    def colour(of_fold: Units) -> Cells:
+        scored = of_fold.scored_by(NETWORK, COLOUR_ONLY)
+        return agreement_cells(scored, COLOUR_ONLY, weights, classes)
+
+    measured = {NETWORK: cells_by_fold(units, folds, network)}
+    measured[COLOUR_ONLY] = cells_by_fold(units, folds, colour)
+    both = measured[NETWORK], measured[COLOUR_ONLY]
+    measured[DIFFERENCE] = {f: _gain(both[0][f], both[1][f]) for f in both[0]}
     rows = []
-    for model, by_fold in ((NETWORK, network), (COLOUR_ONLY, colour), (DIFFERENCE, gain)):
-        shown = {MEAN: _mean(by_fold, folds), **{f: by_fold[f] for f in folds}}
-        if next(iter(by_fold[HOLDOUT].values())).n:
-            shown[HOLDOUT] = by_fold[HOLDOUT]
-        for fold, cells in shown.items():
-            key = {"level": units.level, "model": model, "fold": fold}
-            rows += [{**key, "metric": name, **_numbers(c, settings)} for name, c in cells.items()]
+    for model, by_fold in measured.items():
+        key = {"level": units.level, "model": model}
+        rows += [{**key, **row} for row in fold_rows(by_fold, folds, settings)]
     return rows
 
 
-def _cells(
-    units: Units, model: str, weights: NDArray[np.float64], classes: Sequence[str]
-) -> _Cells:
-    """Colour is measured on what the network scored, so that both answer the same question."""
-    chosen = units.scored_by(NETWORK, model)
+def cells_by_fold(
+    units: Units, folds: Sequence[str], measure_fold: Callable[[Units], Cells]
+) -> dict[str, Cells]:
+    """What `measure_fold` finds among the units of each fold, and of the fixed test set."""
+    return {fold: measure_fold(units.of_fold(fold)) for fold in [*folds, HOLDOUT]}
+
+
+def fold_rows(by_fold: Mapping[str, Cells], folds: Sequence[str], settings: Evaluate) -> list[Row]:
+    """Rows of fold, metric and numbers: the mean over folds first, then each, then the holdout.
+
+    The fixed test set has rows only where it holds units.
+    """
+    shown = {MEAN: mean_cells(by_fold, folds), **{f: by_fold[f] for f in folds}}
+    if next(iter(by_fold[HOLDOUT].values())).n:
+        shown[HOLDOUT] = by_fold[HOLDOUT]
+    return [
+        {"fold": fold, "metric": name, **numbers(cell, settings)}
+        for fold, cells in shown.items()
+        for name, cell in cells.items()
+    ]
+
+
+def agreement_cells(
+    chosen: Units, model: str, weights: NDArray[np.float64], classes: Sequence[str]
+) -> Cells:
+    """Ranking and calls of a model on the units of one fold, all of them scored by it.
+
+    Colour is measured on what the network scored, so that both answer the same question.
+    """
     labels = chosen.labels
     found = measure(labels, chosen.scores[model], chosen.patients, weights)
     positive, present = int((labels > 0).sum()), [classes[c] for c in np.unique(labels)]
-    reason = f"no labelled {units.level} with a score"
+    reason = f"no labelled {chosen.level} with a score"
     if present:
-        reason = f"only {', '.join(present)} among {len(labels)} {units.level}(s)"
+        reason = f"only {', '.join(present)} among {len(labels)} {chosen.level}(s)"
     remarks = {"auprc": f"prevalence {positive / max(len(labels), 1):.3g}"}
     return {
-        name: _Cell(metric, len(labels), positive, reason, remarks.get(name, ""))
+        name: Cell(metric, len(labels), positive, reason, remarks.get(name, ""))
         for name, metric in found.items()
     }
 
 
-def _gain(network: _Cells, colour: _Cells) -> _Cells:
+def _calibration_cells(chosen: Units, weights: NDArray[np.float64], auroc: Cell) -> Cells:
+    scores = chosen.scores[NETWORK]
+    found = calibrate(chosen.labels, scores, chosen.patients, weights)
+    reasons = {}
+    if auroc.known:
+        reasons["calibration_slope"] = "scores separate the labels or do not differ: none is finite"
+        reasons["calibration_intercept"] = "all calls right or all wrong: none is finite"
+    n_bins = int(equal_mass_bins(confidences(chosen.labels, scores)[0]).max(initial=-1)) + 1
+    remarks = {"ece": f"{n_bins} bin{'' if n_bins == 1 else 's'} of equal mass"}
+    return {
+        name: Cell(
+            metric,
+            auroc.n,
+            auroc.n_positive,
+            reasons.get(name, auroc.reason),
+            remarks.get(name, ""),
+        )
+        for name, metric in found.items()
+    }
+
+
+def _gain(network: Cells, colour: Cells) -> Cells:
     of_network, of_colour = network["auroc"], colour["auroc"]
     gain = of_network.metric - of_colour.metric
     reason = of_colour.reason if of_network.known else of_network.reason
-    return {"auroc_difference": _Cell(gain, of_colour.n, of_colour.n_positive, reason)}
+    return {"auroc_difference": Cell(gain, of_colour.n, of_colour.n_positive, reason)}
 
 
-def _mean(by_fold: Mapping[str, _Cells], folds: Sequence[str]) -> _Cells:
+def mean_cells(by_fold: Mapping[str, Cells], folds: Sequence[str]) -> Cells:
+    """Each metric averaged over the folds that define it; the fixed test set is no fold."""
     names = by_fold[HOLDOUT]
     return {name: _mean_cell({f: by_fold[f][name] for f in folds}, name) for name in names}
 
 
-def _mean_cell(cells: Mapping[str, _Cell], name: str) -> _Cell:
+def _mean_cell(cells: Mapping[str, Cell], name: str) -> Cell:
     """The average over the folds that define the metric; the others are named."""
     used = [cell for cell in cells.values() if cell.known]
-    left_out = [f"fold {fold} ({cell.reason})" for fold, cell in cells.items() if not cell.known]
+    without: dict[str, list[str]] = {}
+    for fold, cell in cells.items():
+        if not cell.known:
+            without.setdefault(cell.reason, []).append(fold)
+    left_out = [
+        f"fold{'' if len(folds) == 1 else 's'} {', '.join(folds)} ({reason})"
+        for reason, folds in without.items()
+    ]
     if not used:
         reasons = dict.fromkeys(cell.reason for cell in cells.values())
-        return _Cell(next(iter(cells.values())).metric, 0, 0, f"in no fold: {'; '.join(reasons)}")
+        return Cell(next(iter(cells.values())).metric, 0, 0, f"in no fold: {'; '.join(reasons)}")
     n, positive = sum(cell.n for cell in used), sum(cell.n_positive for cell in used)
     remarks = [f"prevalence {positive / n:.3g}"] if name == "auprc" else []
     remarks += [f"without {', '.join(left_out)}"] if left_out else []
-    return _Cell(average([cell.metric for cell in used]), n, positive, "", "; ".join(remarks))
+    return Cell(average([cell.metric for cell in used]), n, positive, "", "; ".join(remarks))
 
 
-def _numbers(cell: _Cell, settings: Evaluate) -> Row:
+def numbers(cell: Cell, settings: Evaluate) -> Row:
+    """value, lower, upper, n, n_positive and note of a cell; what is undefined is None."""
     bounds = interval(cell.metric.draws, settings.confidence)
     remarks = [cell.remark if cell.known else cell.reason]
     if cell.known and bounds.undefined:

@@ -95,6 +95,46 @@ def roc_curve(positive: Bools, scores: Floats) -> tuple[NDArray[np.float64], NDA
     return rates[0], rates[1]
 
 
+def precision_recall(
+    positive: Bools, scores: Floats
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Recall and precision, one point per distinct score from the highest down.
+
+    The precision of a point holds from the recall before it up to its own; the area under these
+    steps is `auprc`. NaN throughout where there are no positives or no negatives.
+    """
+    positives, negatives = _two_histograms(positive, scores)
+    found, called = (np.cumsum(c[::-1]) for c in (positives, positives + negatives))
+    defined = found[-1:].sum() > 0 and negatives.sum() > 0
+    recall, precision = _ratio(found, positives.sum()), _ratio(found, called)
+    return (recall, precision) if defined else (recall * np.nan, precision * np.nan)
+
+
+def sensitivity_at_of(
+    positives: Floats, negatives: Floats, specificity: float
+) -> NDArray[np.float64]:
+    """The highest sensitivity of any threshold with at least that specificity; shapes as AUROC's.
+
+    A threshold calls the scores from it upwards; one above all scores calls nothing.
+    """
+    total = negatives.sum(axis=-1, keepdims=True)
+    false = np.cumsum(negatives[..., ::-1], axis=-1)
+    found = np.cumsum(positives[..., ::-1], axis=-1)
+    allowed = false <= (1 - specificity) * total + 1e-9
+    best = np.where(allowed, found, 0).max(axis=-1, initial=0)
+    return np.where(total[..., 0] > 0, _ratio(best, positives.sum(axis=-1)), np.nan)
+
+
+def set_aside_of(positives: Floats, negatives: Floats) -> NDArray[np.float64]:
+    """The share of all that score below every positive: unread, they cost no positive.
+
+    Shapes as in `auroc_of`; NaN where there are no positives or no negatives.
+    """
+    total = positives.sum(axis=-1), negatives.sum(axis=-1)
+    below = np.where(np.cumsum(positives, axis=-1) == 0, negatives, 0).sum(axis=-1)
+    return np.where((total[0] > 0) & (total[1] > 0), _ratio(below, total[0] + total[1]), np.nan)
+
+
 def confusion(
     labels: Ints, preds: Ints, n_classes: int, groups: Ints | None = None, n_groups: int = 1
 ) -> NDArray[np.float64]:

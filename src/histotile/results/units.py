@@ -100,11 +100,12 @@ def _join(
 
 @dataclass(frozen=True)
 class Units:
-    """Labelled tiles, slides or patients of one level.
+    """Tiles, slides or patients of one level.
 
     Args:
         level: `tile`, `slide` or `patient`.
-        labels: (N,) class index.
+        labels: (N,) class index, -1 without label.
+        slides: (N,) index of the slide; of a patient, the first.
         patients: (N,) index of the patient.
         folds: (N,) fold that tests it, as text.
         scores: Model -> (N, C); NaN rows where the model says nothing.
@@ -112,6 +113,7 @@ class Units:
 
     level: str
     labels: NDArray[np.int64]
+    slides: NDArray[np.int64]
     patients: NDArray[np.int64]
     folds: NDArray[np.str_]
     scores: dict[str, NDArray[np.float64]]
@@ -119,6 +121,10 @@ class Units:
     def of_fold(self, fold: str) -> "Units":
         """Those tested by that fold."""
         return self.where(self.folds == fold)
+
+    def labelled(self) -> "Units":
+        """Those with a label."""
+        return self.where(self.labels != UNLABELLED)
 
     def scored_by(self, *models: str) -> "Units":
         """Those every one of these models has a score for."""
@@ -128,8 +134,8 @@ class Units:
     def where(self, chosen: NDArray[np.bool_]) -> "Units":
         """Those that a mask of shape (N,) marks."""
         scores = {model: values[chosen] for model, values in self.scores.items()}
-        kept = self.labels[chosen], self.patients[chosen], self.folds[chosen]
-        return Units(self.level, *kept, scores)
+        places = self.slides[chosen], self.patients[chosen], self.folds[chosen]
+        return Units(self.level, self.labels[chosen], *places, scores)
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,7 @@ def tile_units(
     return Units(
         "tile",
         np.concatenate([t.labels[k] for t, k in zip(slides, kept, strict=True)]),
+        np.repeat(np.arange(len(slides)), counts),
         np.repeat(owner, counts),
         np.repeat(np.array([t.slide.fold for t in slides]), counts),
         scores,
@@ -179,7 +186,7 @@ def pooled_units(
     classes: Sequence[str],
     settings: Aggregate,
 ) -> tuple[Units, Units]:
-    """All labelled slides, and all labelled patients, scored as `aggregate` scores them."""
+    """All slides, and all patients, scored as `aggregate` scores them; labelled or not."""
     n_tiles = {
         model: np.array([int((~np.isnan(p).any(axis=1)).sum()) for p in values])
         for model, values in probabilities.items()
@@ -194,27 +201,20 @@ def pooled_units(
         )
         for model, s in scores.items()
     }
-    labels = [tiles.slide.label for tiles in slides]
-    folds = [tiles.slide.fold for tiles in slides]
     owner = _owners(patients, len(slides))
-    everyone = np.arange(len(patients.ids))
+    firsts = np.array([members[0] for members in patients.members], dtype=np.int64)
+    labels = _indices([tiles.slide.label for tiles in slides], classes)
+    folds = np.array([tiles.slide.fold for tiles in slides])
+    places = np.arange(len(slides)), owner, folds
+    of_patients = firsts, owner[firsts], np.array(patients.folds)
     return (
-        _labelled("slide", labels, classes, owner, folds, scores),
-        _labelled("patient", patients.labels, classes, everyone, patients.folds, pooled),
+        Units("slide", labels, *places, scores),
+        Units("patient", _indices(patients.labels, classes), *of_patients, pooled),
     )
 
 
-def _labelled(
-    level: str,
-    labels: Sequence[str | None],
-    classes: Sequence[str],
-    owner: NDArray[np.int64],
-    folds: Sequence[str],
-    scores: dict[str, NDArray[np.float64]],
-) -> Units:
-    index = [UNLABELLED if label is None else classes.index(label) for label in labels]
-    units = Units(level, np.array(index), owner, np.array(folds), scores)
-    return units.where(units.labels != UNLABELLED)
+def _indices(labels: Sequence[str | None], classes: Sequence[str]) -> NDArray[np.int64]:
+    return np.array([UNLABELLED if name is None else classes.index(name) for name in labels])
 
 
 def _owners(patients: Patients, n_slides: int) -> NDArray[np.int64]:

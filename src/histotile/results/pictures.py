@@ -1,0 +1,44 @@
+"""The pictures of an evaluation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from histotile.results.curves import Curve, draw_precision_recall, draw_roc
+from histotile.results.distribution import Lane, draw_scores
+from histotile.results.reliability import Reliability, draw_reliability
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the pictures show.
+
+    Args:
+        curves: ROC and precision-recall curves per level, model and fold.
+        reliability: Bins per level.
+        lanes: Scores of slides by label and fold.
+    """
+
+    curves: Sequence[Curve]
+    reliability: Sequence[Reliability]
+    lanes: Sequence[Lane]
+
+
+def draw_pictures(shown: Shown, summary: Row) -> dict[str, str]:
+    """File name -> SVG: roc.svg, pr.svg, reliability.svg and scores.svg, whatever was measured.
+
+    Where there is nothing to show, a picture says so.
+
+    Args:
+        shown: From `evaluation.evaluate`.
+        summary: Likewise: names of classes, and the rows of metrics.
+    """
+    metrics: Sequence[Row] = summary["metrics"]
+    return {
+        "roc.svg": draw_roc(shown.curves),
+        "pr.svg": draw_precision_recall(shown.curves),
+        "reliability.svg": draw_reliability(shown.reliability, metrics, summary["positive"]),
+        "scores.svg": draw_scores(shown.lanes, summary["classes"]),
+    }
