@@ -73,6 +73,8 @@ def test_trident_tells_its_side_at_level_0_and_its_overlap(tmp_path: Path) -> No
     assert (found.program, found.side, found.stride) == ("TRIDENT", 512, 512)
     overlapping = read_coordinates(trident(tmp_path / "b.h5", overlap=64))
     assert (overlapping.side, overlapping.stride) == (512, 384)
+    facts = {"patch_size_level0": 341, "target_magnification": 30, "overlap": 64}
+    assert read_coordinates(trident(tmp_path / "c.h5", **facts)).stride == 256
 
 
 def test_wsinfer_tells_its_side_at_level_0(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def _cut(path: Path, facts: Mapping[str, Any]) -> tuple[float, float | None, str
         if not 0 <= overlap < size:
             fact = f"tiles of {size:g} px cannot overlap by {overlap:g} px"
             raise HistotileError(path, fact, _AGAIN)
-        return side, side * (size - overlap) / size, TRIDENT
+        return side, side - round(overlap * side / size), TRIDENT  # it rounds the overlap
     if "patch_spacing_um_px" in facts:
         return size, None, WSINFER
     level = _number(path, facts, "patch_level")
