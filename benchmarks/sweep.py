@@ -27,6 +27,7 @@ from known_truth import (  # type: ignore[import-not-found]
 from histotile.decision.decide import decide
 from histotile.decision.record import STRATEGIES
 from histotile.decision.table import early_stage
+from histotile.decision.verdict import counted
 
 PER_CLASS, SHIFTS = (4, 8, 16, 32, 64), (0.0, 0.25, 0.5, 0.75, 1.0)
 HELD_OUT = 12  # patients of each class who judge; those of a seed judge all its settings
@@ -160,15 +161,13 @@ def decide_again() -> None:
     rows = _rows()
     for row in rows:
         last, best, random = (float(row[name]) for name in ("last", "best", "random"))
-        large = row["size"] == "large" or (row["size"], rule.size.borderline) == (
-            "borderline",
-            "large",
-        )
+        gain = (last - random) / max(1 - random, 1e-3)
+        large = counted(row["size"], gain, rule.similarity) == "large"
         shallow = row["basis"] == "prior" or best - last > rule.similarity.depth_tolerance
-        gentle = (last - random) / max(1 - random, 1e-3) >= rule.similarity.min_gain
+        gentle = gain >= rule.similarity.min_gain
         small_cell = "early_fixed" if shallow else "fixed"
         choice = ("finetune" if gentle else "init") if large else small_cell
-        row["choice"] = "fixed" if row["basis"] == "saturated" else choice
+        row["choice"] = {"saturated": "fixed", "foreign": "init"}.get(row["basis"], choice)
         top = max(float(row[name]) for name in STRATEGIES)
         row["regret"] = f"{top - float(row[row['choice']]):.4f}"
     with CSV.open("w", encoding="utf-8", newline="") as file:

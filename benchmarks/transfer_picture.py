@@ -31,36 +31,57 @@ COLOURS = ("#0067a3", "#56b4e9", "#e69f00", "#b34700", "#55606e", "#9aa3ad")
 
 @dataclass(frozen=True)
 class Rule:
-    """A version of the table: what borderline counts as, and when weights are more than a start.
+    """A version of the table.
 
-    `textbook`: both sizes ask both questions, of the last stage.
+    Args:
+        borderline: Least gain from which a borderline cohort counts as large.
+        min_gain: Least gain of a large cohort for weights to be more than a start.
+        min_best_gain: Gain of the best stage below which, for certain, weights are only a start.
+        textbook: Both sizes ask both questions, of the last stage.
     """
 
-    borderline: str
+    borderline: float
     min_gain: float
+    min_best_gain: float = -1e9
     textbook: bool = False
 
     def choose(self, row: Any) -> str:
         """The cell for a setting."""
         large = row["size"] == "large" or (
-            row["size"] == "borderline" and self.borderline == "large"
+            row["size"] == "borderline" and row["gain"] >= self.borderline
         )
         if row["basis"] == "saturated":
             return "fixed"
-        deep = bool(row["depth_sufficient"])
+        if row["best_gain"] < self.min_best_gain and row["best_gain_high"] < 0:
+            return "init"
+        deep = bool(row["depth_sufficient"]) and row["basis"] != "prior"
         if self.textbook:
             similar = deep and row["gain"] >= self.min_gain and row["basis"] == "measured"
         else:
             similar = row["gain"] >= self.min_gain if large else deep
         if large:
             return "finetune" if similar else "init"
-        if similar or row["best_stage"] == row["last_stage"]:
-            return "fixed"
-        return "early_fixed"
+        if self.textbook and row["best_stage"] == row["last_stage"]:
+            return "fixed"  # a head on the best stage
+        return "fixed" if similar else "early_fixed"
 
 
-TEXTBOOK = Rule("small", 0.25, textbook=True)
-CANDIDATES = [Rule(b, g) for b in ("small", "large") for g in (-2.0, -0.6, -0.3, -0.1, 0.0, 0.25)]
+NEVER, ALWAYS = 2.0, -1e9
+TEXTBOOK = Rule(NEVER, 0.25, textbook=True)
+CANDIDATES = [
+    Rule(border, gain)
+    for border in (ALWAYS, -0.6, -0.3, -0.1, 0.0, 0.25, NEVER)
+    for gain in (-2.0, -0.6, -0.3, -0.1, 0.0, 0.25)
+]
+
+
+def rule_in_force() -> Rule:
+    """The rule of config.yaml."""
+    from histotile.configfile import read_config
+
+    config = read_config(HERE.parent / "config" / "config.yaml", None)
+    found = config.decide.similarity
+    return Rule(found.min_gain_borderline, found.min_gain, found.min_best_gain)
 
 
 def regrets(rows: pd.DataFrame, choice: Sequence[str]) -> Floats:

@@ -267,6 +267,10 @@ class SimilarityRule(Section):
         description="Cohorts neither small nor large count as large from this gain on, else as "
         "small. 1: always small. -10: always large."
     )
+    min_best_gain: Annotated[float, Field(ge=-10, le=1)] = Field(
+        description="Gain of the best stage below which, if its whole 95 % interval lies below 0, "
+        "no stage is worth keeping: the weights are only a start, in cohorts of any size."
+    )
     saturated: Fraction = Field(
         description="AUROC from which there is nothing to gain: similar, and the cheapest cell."
     )

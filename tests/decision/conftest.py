@@ -28,6 +28,7 @@ def quick_settings(config: Config) -> Decide:
         "depth_tolerance": 0.005,
         "min_gain": -1.0,
         "min_gain_borderline": -1e9,
+        "min_best_gain": -1e9,
         "saturated": 0.985,
     }
     similarity |= {"min_patients": 10, "max_interval": 0.1}

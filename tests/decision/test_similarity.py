@@ -9,6 +9,7 @@ from histotile.config import Decide
 from histotile.decision.auroc import once, resamples
 from histotile.decision.evidence import Evidence
 from histotile.decision.similarity import judge
+from histotile.decision.table import choose
 from histotile.decision.verdict import gain
 from histotile.features import BnShift
 
@@ -268,3 +269,27 @@ def test_borderline_without_random_weights_counts_as_small(
     make_evidence: Callable[..., Evidence], quick_settings: Decide
 ) -> None:
     assert judge(make_evidence(random=()), quick_settings, True, "borderline").counts_as == "small"
+
+
+@pytest.mark.parametrize("size", ["small", "borderline", "large"])
+def test_features_that_random_weights_beat_at_every_depth_are_foreign(
+    make_evidence: Callable[..., Evidence], quick_settings: Decide, size: str
+) -> None:
+    rule = quick_settings.similarity.model_copy(update={"min_best_gain": -0.2})
+    settings = quick_settings.model_copy(update={"similarity": rule})
+    foreign = judge(make_evidence(own=(0.2, 0.3), random=(1.5, 0.3)), settings, True, size)
+    assert foreign.similarity.basis == "foreign"
+    assert choose(foreign.counts_as, foreign.similarity).strategy == "init"
+    kept = judge(make_evidence(own=(1.6, 0.3), random=(1.5, 0.3)), settings, True, size)
+    assert kept.similarity.basis != "foreign", "an early stage is worth keeping"
+
+
+def test_foreign_takes_certainty(
+    make_evidence: Callable[..., Evidence], quick_settings: Decide
+) -> None:
+    rule = quick_settings.similarity.model_copy(update={"min_best_gain": 0.9})
+    settings = quick_settings.model_copy(update={"similarity": rule})
+    found = judge(make_evidence(own=(1.0, 1.0), random=(1.0, 1.0)), settings, True, "large")
+    assert found.similarity.best_gain is not None
+    assert found.similarity.best_gain.value < 0.9 and (found.similarity.best_gain.high or 1) > 0
+    assert found.similarity.basis == "measured"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from histotile.decision.record import STRATEGIES, Point, Strategy
 from histotile.decision.size import ratios
 from histotile.decision.table import (
+    KNOWN_OF_ALL,
     choose,
     depth_margin,
     gain_margin,
@@ -59,7 +60,7 @@ def place(
             continue
         verdict = "similar" if y[b] >= 0 else "different"
         there = similarity.model_copy(update={"verdict": verdict})
-        if similarity.basis != "pathology":
+        if similarity.basis not in KNOWN_OF_ALL:
             basis = "saturated" if np.isposinf(y[b]) else "measured"
             there = there.model_copy(update={"basis": basis})
         strategy = choose("large" if is_large[b] else "small", there).strategy
@@ -77,7 +78,7 @@ def _heights(
     """(B,) place on the similarity axis, infinite if saturated."""
     similarity, rule = judgement.similarity, settings.similarity
     assumed = unmeasured_vertical(similarity)
-    if assumed is not None and (judgement.plan is None or similarity.basis == "pathology"):
+    if assumed is not None and (judgement.plan is None or similarity.basis in KNOWN_OF_ALL):
         return np.full(len(is_large), assumed)
     last, shortfall, gain = probed
     depth = depth_margin(shortfall, judgement.allowed)

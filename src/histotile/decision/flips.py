@@ -23,6 +23,11 @@ def would_flip(size: Size, similarity: Similarity, settings: Decide) -> list[str
     found = []
     if similarity.basis == "pathology":
         return ["A backbone that was not pre-trained on pathology: similarity would be measured."]
+    if similarity.basis == "foreign":
+        return [
+            "A backbone of which some stage does better than random weights, e.g. one pre-trained "
+            "on pathology: size and similarity would decide."
+        ]
     if similarity.basis == "saturated":
         limit = settings.similarity.saturated
         return [f"A harder task: the best stage below {limit:g} AUROC (now {_best(similarity)})."]
@@ -72,9 +77,7 @@ def _size_change(size: Size, similarity: Similarity, settings: Decide) -> str:
     )
 
 
-def _gain_change(
-    size: Size, similarity: Similarity, settings: Decide, now: Strategy
-) -> list[str]:
+def _gain_change(size: Size, similarity: Similarity, settings: Decide, now: Strategy) -> list[str]:
     """A borderline cohort goes to the other half with the gain of its last stage."""
     least = settings.similarity.min_gain_borderline
     if size.counts_as == "small":

@@ -68,7 +68,7 @@ class Similarity(Entry):
     """The vertical axis of the table."""
 
     verdict: Literal["similar", "different"]
-    basis: Literal["measured", "saturated", "ruler", "prior", "pathology"]
+    basis: Literal["measured", "saturated", "ruler", "prior", "pathology", "foreign"]
     stages: list[StageScore]
     best_stage: int
     shortfall: Estimate = Field(description="Best stage minus last stage")

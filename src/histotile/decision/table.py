@@ -12,6 +12,7 @@ from histotile.decision.record import Similarity, Strategy
 Floats = NDArray[np.float64]
 FAR = 0.05  # AUROC by which the last stage lies below the tolerance at the bottom of the picture
 FARTHEST = 100.0  # a size axis ends where a threshold is missed or exceeded a hundredfold
+KNOWN_OF_ALL = {"pathology": 1.0, "foreign": -1.0}  # place where no resample moves it
 UNMEASURED = 0.25  # place above or below the middle where similarity was not measured
 
 
@@ -28,6 +29,8 @@ def choose(counts_as: str, similarity: Similarity) -> Choice:
     last = similarity.stages[-1].stage
     if similarity.basis in {"saturated", "pathology"}:
         return Choice("fixed", last)
+    if similarity.basis == "foreign":
+        return Choice("init", last)
     similar = similarity.verdict == "similar"
     if counts_as == "large":
         cell: Strategy = "finetune" if similar else "init"
@@ -84,8 +87,8 @@ def gain_margin(gain: Floats, min_gain: float) -> Floats:
 
 def unmeasured_vertical(similarity: Similarity) -> float | None:
     """The place on the similarity axis where no resample can move it; None where it can."""
-    if similarity.basis == "pathology":
-        return 1.0
+    if similarity.basis in KNOWN_OF_ALL:
+        return KNOWN_OF_ALL[similarity.basis]
     if similarity.basis in {"prior", "ruler"}:
         return UNMEASURED if similarity.verdict == "similar" else -UNMEASURED
     return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from histotile.decision.evidence import Evidence
 
 Verdict = Literal["similar", "different"]
-Basis = Literal["measured", "saturated", "ruler", "prior", "pathology"]
+Basis = Literal["measured", "saturated", "ruler", "prior", "pathology", "foreign"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def similarity_of(
     counts_as = counted(size, None if lift is None else lift.value, rule)
     asked = depth.sufficient if counts_as == "small" else useful is not False
     doubts = _doubts(profile, depth, rule) if counts_as == "small" else []
-    verdict, basis, why = _decide(profile, depth, asked, doubts, evidence, rule)
+    verdict, basis, why = _decide(profile, depth, kept, asked, doubts, evidence, rule)
     measured = profile.own is not None
     similarity = Similarity(
         verdict=verdict,
@@ -110,6 +110,7 @@ def similarity_of(
 def _decide(
     profile: Profile,
     depth: _Depth,
+    kept: Estimate | None,
     asked: bool,
     doubts: list[str],
     evidence: Evidence,
@@ -127,6 +128,13 @@ def _decide(
             "features count as similar."
         )
         return "similar", "saturated", [why]
+    if kept is not None and kept.value < rule.min_best_gain and (kept.high or 0.0) < 0:
+        why = (
+            "Random weights do better than any stage of the backbone (gain of the best one "
+            f"{kept.value:.2f}, below {rule.min_best_gain:g}; its 95 % interval ends at "
+            f"{kept.high:.2f}): its features are foreign to this tissue."
+        )
+        return "different", "foreign", [why]
     if doubts:
         return _without_measure(evidence, doubts)
     return ("similar" if asked else "different"), "measured", []
