@@ -52,11 +52,14 @@ def report_slide(
 def report(results: Path, cohort: Path, configuration: str | None, settings: Report) -> None:
     """Write the page of the cohort: report/index.html in the folder RESULTS.
 
-    It links the pages that `report-slide` writes; groups of ready-made tiles have none.
+    Beside it, model_card.html and reporting_checklist.html where a model was trained. It links
+    the pages that `report-slide` writes; groups of ready-made tiles have none.
     """
     from histotile.cli.gathering import Gathered
+    from histotile.reports.checklist import render_checklist
     from histotile.reports.cohort_page import render_cohort_page
     from histotile.reports.facts import summarise_slide
+    from histotile.reports.model_card import render_model_card
     from histotile.reports.summary import summary_lines
     from histotile.tables import write_text
 
@@ -71,6 +74,9 @@ def report(results: Path, cohort: Path, configuration: str | None, settings: Rep
     cohort_facts = gathered.whole(summaries)
     page = results / "report/index.html"
     write_text(page, render_cohort_page(cohort_facts))
+    if cohort_facts.run.models:  # trained here, not only predicted
+        write_text(page.with_name("model_card.html"), render_model_card(cohort_facts))
+        write_text(page.with_name("reporting_checklist.html"), render_checklist(cohort_facts))
     lines = summary_lines(cohort_facts, page)
     write_text(results / "report/summary.txt", "\n".join(lines) + "\n")
     click.echo("\n".join(lines))

@@ -9,11 +9,15 @@ from histotile.reports.facts import CohortFacts
 from histotile.reports.fates import add_counts, list_fates
 from histotile.reports.measures import (
     PICTURES,
+    SITE_MEASURES,
     by_fold,
     compare,
     confusion_tables,
     headline,
+    list_screening,
     overall,
+    screening_words,
+    site_cells,
 )
 from histotile.reports.provenance import list_provenance
 from histotile.reports.rendering import list_banners, render
@@ -52,6 +56,10 @@ def render_cohort_page(facts: CohortFacts) -> str:
         headline=headline(comparisons),
         fold_tables=by_fold(comparisons),
         confusions=confusion_tables(facts.confusion),
+        screening=list_screening(facts.screening),
+        screening_words=screening_words,
+        site_measures=SITE_MEASURES,
+        site_cells=site_cells,
         picture_words=PICTURES,
         provenance=list_provenance(facts),
         script=read_script("cohort.js"),

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from histotile.reports.wording import known, score
+from histotile.reports.wording import known, measure, score
 from histotile.results.aggregation import HOLDOUT
 from histotile.results.foldwise import COLOUR_ONLY, DIFFERENCE, MEAN, NETWORK
+from histotile.results.screening import SET_ASIDE
 
 Row = Mapping[str, Any]
 
@@ -30,6 +31,13 @@ PICTURES = {
         "Scores by label: the less the labels overlap, the safer a threshold between them.",
     ),
 }
+
+SITE_MEASURES = (
+    "tile_auroc",
+    "tile_balanced_accuracy",
+    "slide_auroc",
+    "slide_balanced_accuracy",
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,8 @@ class Comparison:
     def notes(self) -> str:
         """Remarks on the numbers there are; a number that lacks carries its own reason."""
         rows = [row for row in (self.network, self.baseline) if row and known(row["value"])]
-        return "; ".join(dict.fromkeys(str(row["note"]) for row in rows if known(row["note"])))
+        notes = [part for row in rows if known(row["note"]) for part in row["note"].split("; ")]
+        return "; ".join(dict.fromkeys(notes))
 
 
 @dataclass(frozen=True)
@@ -120,6 +129,31 @@ def confusion_tables(rows: Sequence[Row]) -> list[ConfusionTable]:
     return [
         _confusion_table(f"{level} level{', fixed test set' if fold == HOLDOUT else ''}", table)
         for (level, fold), table in sorted(cells.items(), key=lambda item: item[0][1] == HOLDOUT)
+    ]
+
+
+def list_screening(rows: Sequence[Row]) -> list[Row]:
+    """The rows that hold for all folds together: means, then the fixed test set."""
+    return [row for fold in (MEAN, HOLDOUT) for row in rows if row["fold"] == fold]
+
+
+def screening_words(metric: str) -> str:
+    """The name of a screening figure in words."""
+    if metric == SET_ASIDE:
+        return "share that scores below every positive, to be set aside without a miss"
+    return measure(metric).replace("specificity ", "specificity of at least ")
+
+
+def site_cells(row: Row) -> list[Row]:
+    """The measures of a site, in the order of `SITE_MEASURES`, each as value, lower, upper, note.
+
+    Args:
+        row: As `results.sites.site_rows` gives it.
+    """
+    parts = ("lower", "upper", "n", "note")
+    return [
+        {"value": row.get(name)} | {part: row.get(f"{name}_{part}") for part in parts}
+        for name in SITE_MEASURES
     ]
 
 

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-_MEASURES = {"auroc": "AUROC", "auprc": "AUPRC"}
+_MEASURES = {
+    "auprc": "AUPRC",
+    "auroc": "AUROC",
+    "brier": "Brier score",
+    "ece": "calibration error (ECE)",
+    "nll": "negative log-likelihood",
+}
 _REASONS = {
     "blur": "blurred",
     "fold": "tissue fold",
@@ -19,8 +25,8 @@ _UNSAFE_IN_TERMINAL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u
 
 
 def measure(key: object) -> str:
-    """The name of a measure: "auroc" becomes "AUROC", "balanced_accuracy" becomes words."""
-    return _MEASURES.get(str(key), str(key).replace("_", " "))
+    """The name of a measure: "tile_auroc" becomes "tile AUROC", "balanced_accuracy" words."""
+    return " ".join(_MEASURES.get(word, word) for word in str(key).split("_"))
 
 
 def reason(key: object) -> str:
