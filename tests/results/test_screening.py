@@ -41,9 +41,10 @@ def test_figures_are_those_of_the_best_threshold(
     units: list[tuple[bool, int]], specificity: float
 ) -> None:
     positive, scores = np.array([u[0] for u in units]), np.array([u[1] for u in units])
-    counts = [np.bincount(scores[c], minlength=13).astype(float) for c in (positive, ~positive)]
-    found = float(sensitivity_at_of(*counts, specificity))
-    aside = float(set_aside_of(*counts))
+    ill = np.bincount(scores[positive], minlength=13).astype(float)
+    well = np.bincount(scores[~positive], minlength=13).astype(float)
+    found = float(sensitivity_at_of(ill, well, specificity))
+    aside = float(set_aside_of(ill, well))
     if positive.all() or not positive.any():
         assert np.isnan(found) and np.isnan(aside)
         return

@@ -220,9 +220,13 @@ def _joined(sites: Iterable[str | None]) -> str | None:
 
 def _score_columns(name: str, values: NDArray[np.float64], classes: Sequence[str]) -> Columns:
     return {
-        f"{name}_{class_name}": [None if np.isnan(v) else round(float(v), 6) for v in values[:, c]]
+        f"{name}_{class_name}": [None if np.isnan(v) else _rounded(v) for v in values[:, c]]
         for c, class_name in enumerate(classes)
     }
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 6) + 0.0  # 0.0 turns -0.0, as 1 - 1.0000000000000002 gives, into 0.0
 
 
 def _preds(scores: NDArray[np.float64], classes: Sequence[str]) -> list[str | None]:

@@ -96,20 +96,17 @@ def evaluate(
     rows = [r for units in levels for r in level_rows(units, names, weights, settings, classes)]
     confusions = [r for units in levels for r in _confusion_rows(units, names, classes)]
     screened = levels[1:] if len(classes) == 2 else []
-    warnings = caveats(slides, patients, rows, classes, has_patients)
     summary = {
-        "classes": list(classes),
-        "positive": classes[-1] if len(classes) == 2 else None,
+        **_facts(slides, patients, classes, settings, aggregate),
         "folds": names,
-        "settings": {"evaluate": settings.model_dump(), "aggregate": aggregate.model_dump()},
-        "counts": _counts(slides, patients),
         "has_patients": has_patients,
         "metrics": rows,
         "confusion": confusions,
         "screening": [r for u in screened for r in screening_rows(u, names, weights, settings)],
         "sites": site_rows(slides, levels, names, weights, settings, classes),
         "patients": patient_rows(slides, patients, by_patient, classes) if has_patients else [],
-        "warnings": warnings + [f"Colour-only baseline: {why}." for why in skipped.values()],
+        "warnings": caveats(slides, patients, rows, classes, has_patients)
+        + [f"Colour-only baseline: {why}." for why in skipped.values()],
     }
     return Evaluation(
         _columns(rows, KEYS + NUMBERS),
@@ -144,6 +141,21 @@ def _shown(
 
 def _columns(rows: Sequence[Row], names: Sequence[str]) -> Columns:
     return {name: [row[name] for row in rows] for name in names}
+
+
+def _facts(
+    slides: Sequence[SlideTiles],
+    patients: Patients,
+    classes: Sequence[str],
+    settings: Evaluate,
+    aggregate: Aggregate,
+) -> dict[str, Any]:
+    return {
+        "classes": list(classes),
+        "positive": classes[-1] if len(classes) == 2 else None,
+        "settings": {"evaluate": settings.model_dump(), "aggregate": aggregate.model_dump()},
+        "counts": _counts(slides, patients),
+    }
 
 
 def _counts(slides: Sequence[SlideTiles], patients: Patients) -> dict[str, int]:
