@@ -29,7 +29,7 @@ function factSentence(facts) {
 function showPanel(page, index, tile, picture, onClose) {
   const close = make("button", { type: "button", class: "close", "aria-label": "Close" }, "×");
   close.addEventListener("click", onClose);
-  const parts = [make("h3", { id: "panel-title" }, "Tile"), close];
+  const parts = [close, make("h3", { id: "panel-title" }, "Tile")];
   if (picture) {
     const image = make("img", { alt: `Tile at x ${tile.x}, y ${tile.y}, full resolution` });
     image.src = picture.src;

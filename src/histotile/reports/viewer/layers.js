@@ -28,7 +28,7 @@ class Layers {
     if (on("outlines")) {
       for (const { path, colour } of this.annotations) drawLine(context, frame, path, "#fff", colour, 2.5);
     }
-    if (on("contour")) drawLine(context, frame, state.contour, "#000", "#fff", 1.75);
+    if (on("contour")) drawLine(context, frame, state.contour, "#000", "#fff", linePx(map, frame));
     if (state.flashing) drawLine(context, frame, state.flashing, "#000", "#ffd000", 4);
     if (state.chosen) this.drawTile(context, frame, state.chosen, "#ffd000", 3);
     if (state.hovered) this.drawTile(context, frame, state.hovered, "#fff", 2);
@@ -58,6 +58,7 @@ class Layers {
     context.setTransform(frame.ratio, 0, 0, frame.ratio, 0, 0);
     context.fillStyle = shown < 6 ? swatch.colour : this.fillOf(context, frame, swatch);
     context.strokeStyle = swatch.colour;
+    context.lineWidth = 1;
     for (let i = 0; i < x.length; i += 1) {
       const [left, top] = [x[i] * frame.scale + frame.x, y[i] * frame.scale + frame.y];
       const isSeen = left + shown > 0 && top + shown > 0 && left < frame.width && top < frame.height;
@@ -100,11 +101,16 @@ class Layers {
 /* A double line: the inner colour cased in the outer, to be seen on light and on dark. */
 function drawLine(context, frame, path, outer, inner, px) {
   context.lineCap = "square";
-  for (const [colour, width] of [[outer, px + 2.5], [inner, px]]) {
+  for (const [colour, width] of [[outer, px + 2.2], [inner, px]]) {
     context.strokeStyle = colour;
     context.lineWidth = width / frame.scale;
     context.stroke(path);
   }
+}
+
+/* Finer lines where cells look small, so that small regions are not hidden by their outline. */
+function linePx(map, frame) {
+  return Math.max(1, Math.min(1.75, (map.covered * frame.scale) / 5));
 }
 
 /* Dark where the mask is black, clear where it is white. */

@@ -8,6 +8,8 @@ class Viewer {
     const { shown, threshold, opacity } = this.scene;
     this.state = { shown, threshold, opacity, smooth: false, layers: new Set(), hovered: null };
     this.change = this.change.bind(this);
+    const { width, height } = this.scene.slide;
+    this.page.picture.style.setProperty("--aspect", `${width} / ${height}`);
     root.hidden = false;
     this.gallery = readGallery();
     this.index = new TileIndex(this.scene);

@@ -66,6 +66,7 @@ function openPicture(scene, element) {
     showNavigator: true,
     navigatorPosition: "BOTTOM_RIGHT",
     navigatorSizeRatio: 0.18,
+    navigatorAutoFade: false,
     animationTime: isStill ? 0.01 : 0.7,
     maxZoomPixelRatio: 4,
     minZoomImageRatio: 0.7,
@@ -77,5 +78,9 @@ function openPicture(scene, element) {
     cooperativeGestures: matchMedia("(pointer: coarse)").matches,
   });
   shareWheel(viewer);
+  viewer.addHandler("update-viewport", () => {
+    const isWhole = viewer.viewport.getZoom(true) <= 1.05 * viewer.viewport.getHomeZoom();
+    viewer.navigator.element.style.visibility = isWhole ? "hidden" : "visible";
+  });
   return viewer;
 }
