@@ -34,6 +34,9 @@ def calibrate(labels: Ints, scores: Floats, patients: Ints, weights: Floats) -> 
     - calibration_intercept: of the same with the slope held at 1; 0 is ideal, below 0 scores are
       too high throughout (calibration in the large).
 
+    Resamples hold as many patients of each label as the cohort does, so intervals, above all that
+    of the intercept, leave out how much the share of positives itself is by chance.
+
     Args:
         labels: (N,) class index.
         scores: (N, C) finite.
