@@ -123,9 +123,10 @@ def write_pyramid(
         nonlocal done
         name = f"{level}/{column}_{row}.jpg"
         (temporary / name).write_bytes(encode_jpeg(pixels, _FOLDER_QUALITY))
-        done += level == len(levels) - 1
-        if progress:
-            progress(done, total)
+        if level == len(levels) - 1:
+            done += 1
+            if progress:
+                progress(done, total)
 
     try:
         _build(levels, read, save, 0, 0, 0)
