@@ -120,4 +120,6 @@ def test_an_exported_model_is_applied_to_a_slide(desk: Path) -> None:
     page = (desk / "out/report/slides/new <slide>.html").read_text()
     assert "new &lt;slide&gt;" in page
     assert "Research use only" in page
+    assert "No score" not in page
+    assert '"mask":"data:image/png' in page
     assert (desk / "out/heatmap/new <slide>.png").is_file()
