@@ -20,6 +20,7 @@ from histotile.reports.facts import (
     TopTile,
     summarise_slide,
 )
+from histotile.reports.run_facts import RunFacts
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -231,6 +232,65 @@ def make_cohort(
         return replace(facts, **changes)
 
     return make
+
+
+@pytest.fixture
+def run() -> RunFacts:
+    """How a run of two folds was made."""
+    augment = {"orientation": "d4", "stain": "light", "erasing": "off"}
+    model = {
+        "histotile": "0.1",
+        "classes": ["healthy", "lesion"],
+        "strategy": "fixed",
+        "architecture": {"name": "resnet18"},
+        "trained_weights": 1026,
+        "weights": 11177538,
+        "diagnosis": {"verdict": "good fit"},
+        "views": 0,
+        "torch": "2.13.0",
+        "seconds": 12.4,
+    }
+    return RunFacts(
+        settings={
+            "backbone": {"name": "resnet18", "weights": "imagenet"},
+            "tile": {"mpp": 0.5, "tile_px": 224},
+            "split": {"test_patients": [], "preserve_sites": True, "seed": 3},
+            "train": {"augment": augment, "class_weights": True, "seed": 7},
+            "aggregate": {"method": "top_k"},
+            "evaluate": {"bootstraps": 2000, "seed": 0},
+        },
+        settings_digest="5e771465d16e",
+        commit="c0ffee+",
+        code="c0de",
+        models=[model | {"model_id": "aaa0"}, model | {"model_id": "bbb1"}],
+        folds={
+            "0": {"train": (9, 14), "val": (2, 2), "test": (5, 8)},
+            "1": {"train": (8, 11), "val": (2, 5), "test": (6, 8)},
+        },
+        split_digest="f01d",
+        written="2026-01-01T00:00:00+00:00",
+    )
+
+
+@pytest.fixture
+def evaluated() -> dict[str, Any]:
+    """What an evaluation adds for screening, sites and patients, as it writes them."""
+    key = {"level": "slide", "model": "network", "n": 24, "n_positive": 12}
+    ends = {"lower": 0.4, "upper": 0.9, "note": "optimistic"}
+    metric = "sensitivity_at_specificity_0.90"
+    site = {"fold": "mean", "slides": 12, "patients": 7, "tile_auroc": 0.876}
+    site |= {"tile_auroc_lower": 0.811, "tile_auroc_upper": 0.922, "slide_auroc": None}
+    site["slide_auroc_note"] = "one class only"
+    patient = {"label": "healthy", "pred": "lesion", "score": 0.7654, "fold": "0"}
+    patient |= {"slides": 2, "tiles": 1234}
+    return {
+        "screening": [
+            {**key, **ends, "fold": "mean", "metric": metric, "value": 0.789},
+            {**key, **ends, "fold": "0", "metric": metric, "value": 0.123},
+        ],
+        "sites": [{"site": "<b>North</b>", **site}, {"site": None, **site}],
+        "patients": [{"patient_id": "P<i>7", **patient}],
+    }
 
 
 DECISION: dict[str, Any] = {

@@ -9,6 +9,8 @@ from histotile.decision.record import Decision
 from histotile.reports.cohort_page import list_quarantined, render_cohort_page, tally
 from histotile.reports.facts import CohortFacts, SlideFacts, SlideScore, summarise_slide
 from histotile.reports.remarks import list_remarks
+from histotile.reports.run_facts import RunFacts
+from histotile.reports.scripts import read_script
 from histotile.reports.summary import summary_lines
 
 Read = Callable[[str], Any]
@@ -83,9 +85,7 @@ def test_new_slides_without_labels_have_no_columns_for_what_is_unknown(
     make_slide: Slide, read: Read
 ) -> None:
     score = SlideScore({"lesion": 0.8}, "lesion", "new")
-    slide = summarise_slide(
-        make_slide("new", label=None, site=None, patient_id="new", score=score)
-    )
+    slide = summarise_slide(make_slide("new", label=None, site=None, patient_id="new", score=score))
     text = read(render_cohort_page(CohortFacts("New", [slide], "lesion"))).text
     assert "Picture Slide Score lesion Pred Tiles used" in text
     assert "1 slide: 1 ok, 0 quarantined" in text
@@ -190,3 +190,51 @@ def test_the_decision_and_its_verification_stand_on_the_cohort_page(
     )
     assert "How the cohort was learnt: early layers fixed" in page
     assert "../decide/index.html" in page and "86 %" in page
+
+
+def test_screening_sites_and_patients_are_shown(
+    make_cohort: Cohort, evaluated: dict[str, Any], read: Read
+) -> None:
+    html = render_cohort_page(make_cohort(**evaluated))
+    text = read(html).text
+    for shown in (
+        "sensitivity at specificity of at least 0.90 0.789 0.400 to 0.900 24 12 optimistic",
+        "<b>North</b> 12 7 0.876 0.811 to 0.922 not computed not computed: one class only",
+        "unknown 12 7 0.876",
+        "Scores of 1 patient ",
+        "P<i>7 healthy 0.765 lesion not the label 0 2 1,234",
+    ):
+        assert shown in text, shown
+    assert "0.123" not in text  # a fold's own
+    assert "<b>North" not in html and "<i>7" not in html
+    assert "Screening" not in read(render_cohort_page(make_cohort())).text
+
+
+def test_cells_carry_values_that_sort(make_cohort: Cohort, read: Read) -> None:
+    page = read(render_cohort_page(make_cohort()))
+    keys = ["slide", "patient", "site", "label", "score", "pred", "fold"]
+    assert page.values("data-key")[:7] == keys
+    values = page.values("data-value", "td")
+    assert "0.8766" in values and "1234" in values and "0.49912" in values
+    assert page.values("data-wrong") == ["1"]  # slide_1 is healthy and was called lesion
+    assert "quarantined" in values and "no tiles" in values
+
+
+def test_only_the_script_of_ours_may_run(make_cohort: Cohort) -> None:
+    html = render_cohort_page(make_cohort())
+    assert html.count("<script>") == 1
+    assert f"script-src {read_script('cohort.js').source}" in html.replace("&#39;", "'")
+
+
+def test_thumbnails_are_small_and_wait_to_be_seen(make_cohort: Cohort, read: Read) -> None:
+    facts = make_cohort()
+    assert max(len(s.thumbnail or b"") for s in facts.slides) <= 9000  # of noise; tissue takes 3 kB
+    assert set(read(render_cohort_page(facts)).values("loading", "img")) == {"lazy"}
+
+
+def test_card_and_checklist_are_linked_where_a_model_was_trained(
+    make_cohort: Cohort, run: RunFacts, read: Read
+) -> None:
+    links = read(render_cohort_page(make_cohort(run=run))).values("href")
+    assert {"model_card.html", "reporting_checklist.html"} <= set(links)
+    assert "model_card.html" not in read(render_cohort_page(make_cohort())).values("href")

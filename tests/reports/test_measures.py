@@ -1,6 +1,14 @@
 from typing import Any
 
-from histotile.reports.measures import by_fold, compare, headline, overall, value_text
+from histotile.reports.measures import (
+    Comparison,
+    by_fold,
+    compare,
+    headline,
+    overall,
+    site_cells,
+    value_text,
+)
 from histotile.results.foldwise import COLOUR_ONLY, NETWORK
 
 
@@ -40,3 +48,15 @@ def test_undefined_value_gives_its_reason() -> None:
     assert value_text(None) == "not computed"
     assert value_text({"value": None, "note": "one class"}) == "not computed: one class"
     assert value_text({"value": 0.98765, "note": None}) == "0.988"
+
+
+def test_notes_say_a_thing_once() -> None:
+    row = {"value": 0.5, "note": "prevalence 0.5; rough"}
+    other = {"value": 0.4, "note": "prevalence 0.5"}
+    assert Comparison("tile", "auprc", "mean", row, other, None).notes == "prevalence 0.5; rough"
+
+
+def test_measures_of_a_site_keep_their_order_and_reasons() -> None:
+    cells = site_cells({"tile_auroc": 0.9, "tile_auroc_lower": 0.8, "slide_auroc_note": "none"})
+    assert [cell["value"] for cell in cells] == [0.9, None, None, None]
+    assert cells[0]["lower"] == 0.8 and cells[2]["note"] == "none"

@@ -2,7 +2,7 @@
 // Without this script the page is whole, in the order of the cohort.
 "use strict";
 (() => {
-  const NARROW = matchMedia("(max-width: 66rem)"); // where style.css turns rows into blocks
+  const NARROW = matchMedia("(max-width: 76rem)"); // where style.css turns rows into blocks
   const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
   const normal = (text) => text.normalize("NFKC").toLowerCase();
   const number = new Intl.NumberFormat("en");
@@ -140,7 +140,7 @@
       form.count.value = `${number.format(shown)} of ${number.format(entries.length)} ${form.dataset.unit}`;
       form.all.hidden = shown === entries.length;
     };
-    form.addEventListener("input", apply);
+    for (const kind of ["input", "change"]) form.addEventListener(kind, apply);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.all.addEventListener("click", () => {
       form.words.value = "";
