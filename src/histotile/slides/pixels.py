@@ -60,8 +60,8 @@ def read_overview(
     """RGB of the whole slide, and how many level-0 px one of its px stands for.
 
     Read block by block from the best level, so that memory does not grow with the slide even
-    where low levels are missing; the picture itself is at most 8 Mpx. It is resampled by PIL's
-    antialiased bilinear filter. What cannot be read stays white and is counted in the log.
+    where low levels are missing; without `max_px` the picture is at most 8 Mpx. It is resampled by
+    PIL's antialiased bilinear filter. What cannot be read stays white and is counted in the log.
 
     Args:
         slide: An open slide.
@@ -112,9 +112,10 @@ _MAX_OVERVIEW = 8e6  # px; tissue is found on 25 mm x 25 mm at 9 um/px, in 400 M
 
 
 def _overview_scale(slide: Slide, max_px: int | None, mpp: float | None) -> float:
-    wishes = [1.0, math.sqrt(slide.width * slide.height / _MAX_OVERVIEW)]
     if max_px is not None:
-        wishes.append(max(slide.width, slide.height) / max_px)
+        wishes = [1.0, max(slide.width, slide.height) / max_px]
+    else:
+        wishes = [1.0, math.sqrt(slide.width * slide.height / _MAX_OVERVIEW)]
     if mpp is not None:
         wishes.append(mpp / known_mpp(slide))
     return max(wishes)
