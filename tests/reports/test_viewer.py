@@ -454,6 +454,32 @@ def test_keyboard_alone_is_enough(show: Any, make_page: Make) -> None:
     assert "p ≥ 0.51:" in text(browser, "area")
 
 
+def test_wheel_belongs_to_the_page_while_the_page_is_scrolled(show: Any, make_page: Make) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+
+    browser = show(make_page(*make_scene()))
+    picture = browser.find_element("css selector", ".picture")
+    state = "return [scrollY, histotile.viewer.viewport.getZoom()]"
+
+    def wheel() -> tuple[float, float]:
+        ActionChains(browser).scroll_from_origin(ScrollOrigin(picture, 0, 0), 0, 120).perform()
+        browser.execute_async_script("setTimeout(arguments[0], 400)")
+        scrolled, zoom = browser.execute_script(state)
+        return scrolled, zoom
+
+    browser.execute_script("scrollTo(0, 60)")
+    before = browser.execute_script(state)
+    scrolled, zoom = wheel()
+    assert scrolled > before[0] and zoom == before[1]
+    ActionChains(browser).move_to_element(picture).move_by_offset(5, 5).perform()
+    browser.execute_async_script("setTimeout(arguments[0], 200)")
+    ActionChains(browser).move_by_offset(5, 5).perform()
+    before = browser.execute_script(state)
+    scrolled, zoom = wheel()
+    assert scrolled == before[0] and zoom < before[1]
+
+
 EMPTY = np.full((3, 20, 30), np.nan, np.float32)
 NOWHERE = (np.array([], int), np.array([], int))
 
