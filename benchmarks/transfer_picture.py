@@ -69,9 +69,10 @@ class Rule:
 NEVER, ALWAYS = 2.0, -1e9
 TEXTBOOK = Rule(NEVER, 0.25, textbook=True)
 CANDIDATES = [
-    Rule(border, gain)
+    Rule(border, gain, best)
     for border in (ALWAYS, -0.6, -0.3, -0.1, 0.0, 0.25, NEVER)
     for gain in (-2.0, -0.6, -0.3, -0.1, 0.0, 0.25)
+    for best in (-1e9, -0.8, -0.4, -0.2, -0.1)
 ]
 
 
@@ -109,6 +110,15 @@ def crossed(rows: pd.DataFrame) -> list[str]:
     return [str(choice) for choice in found]
 
 
+def interval(values: Floats, keys: "pd.Series[str]") -> tuple[float, float]:
+    """95 % of the means of resampled settings; those of one key are drawn together."""
+    grouped = pd.Series(values).groupby(keys.to_numpy()).mean().to_numpy()
+    rng = np.random.default_rng(0)
+    draws = grouped[rng.integers(0, len(grouped), (4000, len(grouped)))].mean(axis=1)
+    low, high = np.quantile(draws, (0.025, 0.975))
+    return round(float(low), 4), round(float(high), 4)
+
+
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean score and regret of every strategy applied everywhere, and of versions of the table.
 
@@ -125,19 +135,21 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     found: list[dict[str, Any]] = []
     for name, choice in choices.items():
         regret = regrets(rows, choice)
-        grouped = pd.Series(regret).groupby(keys.to_numpy()).mean().to_numpy()
-        rng = np.random.default_rng(0)
-        draws = grouped[rng.integers(0, len(grouped), (4000, len(grouped)))].mean(axis=1)
-        low, high = np.quantile(draws, (0.025, 0.975))
+        low, high = interval(regret, keys)
+        behind = regret - regrets(rows, choices["table"])
+        behind_low, behind_high = interval(behind, keys)
         found.append(
             {
                 "strategy": name,
                 "settings": len(rows),
                 "mean_auroc": round(float((rows[list(CELLS)].max(axis=1) - regret).mean()), 4),
                 "mean_regret": round(float(regret.mean()), 4),
-                "low": round(float(low), 4),
-                "high": round(float(high), 4),
+                "low": low,
+                "high": high,
                 "worst_regret": round(float(regret.max()), 4),
+                "behind_table": round(float(behind.mean()), 4),
+                "behind_low": behind_low,
+                "behind_high": behind_high,
             }
         )
     for control in ("scratch", "colour"):

@@ -31,6 +31,8 @@ SETTINGS: dict[str, Any] = {
     "export": {"formats": ["timm"], "tiles": 8},
 }
 
+HEATMAP_FILES = (".map.png", ".ome.tif", ".colour.ome.tif", ".geojson", ".tiles.geojson.gz", ".csv")
+
 
 class Project:
     """A folder with a cohort and an overlay of settings, and Snakemake in it."""
@@ -116,6 +118,8 @@ def test_every_stage_leaves_its_artefacts(done: Project) -> None:
         )
         assert abs(probabilities - 1).max() < 1e-5
         assert (results / f"heatmap/{slide['slide_id']}.png").stat().st_size > 1000
+        for ending in HEATMAP_FILES:
+            assert (results / f"heatmap/{slide['slide_id']}{ending}").stat().st_size > 0
         assert (results / f"report/slides/{slide['slide_id']}.html").is_file()
     assert json.loads((results / "export/fold0/parity.json").read_text())
 
@@ -185,10 +189,13 @@ def test_a_second_run_has_nothing_to_do(done: Project) -> None:
 
 def test_a_changed_setting_runs_its_rule_and_those_after_it_again(done: Project) -> None:
     changes: dict[str, tuple[dict[str, Any], set[str]]] = {
-        "heatmap": ({"threshold": 0.7}, {"heatmap", "report", "all"}),
+        "heatmap": ({"threshold": 0.7}, {"heatmap", "report_slide", "report", "all"}),
         "evaluate": ({"bootstraps": 300}, {"evaluate", "report", "all"}),
-        "aggregate": ({"method": "mean"}, {"aggregate", "evaluate", "report", "all"}),
-        "report": ({"title": "Another"}, {"report", "all"}),
+        "aggregate": (
+            {"method": "mean"},
+            {"aggregate", "evaluate", "report_slide", "report", "all"},
+        ),
+        "report": ({"title": "Another"}, {"report_slide", "report", "all"}),
     }
     try:
         for section, (change, expected) in changes.items():
