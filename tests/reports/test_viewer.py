@@ -132,9 +132,10 @@ def show(browser: Any) -> Iterator[Callable[..., Any]]:
     from selenium.webdriver.support.ui import WebDriverWait
 
     def open_page(page: Path, width_px: int = 1280) -> Any:
-        size = {"width": width_px, "height": 900, "deviceScaleFactor": 1, "mobile": width_px < 500}
+        is_phone = width_px < 500
+        size = {"width": width_px, "height": 900, "deviceScaleFactor": 1, "mobile": is_phone}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": width_px < 500})
+        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": is_phone})
         browser.get(page.as_uri())
         drawn = "return performance.getEntriesByName('slide drawn').length > 0"
         WebDriverWait(browser, 20).until(lambda b: b.execute_script(drawn))
@@ -236,6 +237,21 @@ def test_viewer_fits_the_screen(show: Any, make_page: Make, width_px: int) -> No
     else:
         assert controls["y"] >= stage["y"] + stage["height"]
     assert not browser.find_element("css selector", ".still").is_displayed()
+
+
+def test_whole_slide_stays_whole_when_the_window_changes(show: Any, make_page: Make) -> None:
+    browser = show(make_page(*make_scene()))
+    whole = "const v = histotile.viewer.viewport; return v.getZoom() / v.getHomeZoom()"
+    navigator = browser.find_element("css selector", ".navigator")
+    size = {"width": 700, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.execute_async_script("setTimeout(arguments[0], 500)")
+    assert browser.execute_script(whole) == pytest.approx(1)
+    assert not navigator.is_displayed()
+    browser.find_element("css selector", "[aria-label='Zoom in']").click()
+    settle(browser)
+    assert browser.execute_script(whole) == pytest.approx(1.6)
+    assert navigator.is_displayed()
 
 
 def test_layers_switch(show: Any, make_page: Make) -> None:
@@ -478,6 +494,53 @@ def test_wheel_belongs_to_the_page_while_the_page_is_scrolled(show: Any, make_pa
     before = browser.execute_script(state)
     scrolled, zoom = wheel()
     assert scrolled == before[0] and zoom < before[1]
+
+
+def touch(browser: Any, kind: str, *places: tuple[float, float]) -> None:
+    points = [{"x": x, "y": y, "id": k} for k, (x, y) in enumerate(places)]
+    browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+def test_one_finger_scrolls_the_page_and_two_move_the_slide(show: Any, make_page: Make) -> None:
+    browser = show(make_page(*make_scene()), 390)
+    browser.execute_script("histotile.viewer.viewport.zoomTo(4, null, true)")
+    state = "return [scrollY, histotile.viewer.viewport.getCenter().y]"
+    for fingers in (1, 2):
+        browser.execute_script("scrollTo(0, 0)")
+        left, top = browser.execute_script(
+            "const r = document.querySelector('.picture').getBoundingClientRect();return [r.x, r.y]"
+        )
+        before = browser.execute_script(state)
+        starts = [(left + 100 + 90 * k, top + 170) for k in range(fingers)]
+        touch(browser, "touchStart", *starts)
+        for step in range(12):
+            touch(browser, "touchMove", *((x, y - 12 * step) for x, y in starts))
+            browser.execute_async_script("setTimeout(arguments[0], 30)")
+        touch(browser, "touchEnd")
+        browser.execute_async_script("setTimeout(arguments[0], 500)")
+        after = browser.execute_script(state)
+        assert (after[0] > before[0]) == (fingers == 1)
+        assert (after[1] > before[1]) == (fingers == 2)
+
+
+def test_a_tap_tells_the_tile(show: Any, make_page: Make) -> None:
+    scene, picture = make_scene()
+    browser = show(make_page(scene, picture), 390)
+    i = 700
+    browser.execute_script("document.querySelector('.picture').scrollIntoView({block: 'center'})")
+    box = browser.execute_script(
+        "const r = document.querySelector('.picture').getBoundingClientRect(); return [r.x, r.y]"
+    )
+    at = page_px(browser, scene.places[0][i] + SIDE / 2, scene.places[1][i] + SIDE / 2) + box
+    touch(browser, "touchStart", (float(at[0]), float(at[1])))
+    touch(browser, "touchEnd")
+    settle(browser)
+    browser.execute_async_script("setTimeout(arguments[0], 300)")
+    panel = browser.find_element("css selector", "[data-part=panel]")
+    assert f"{scene.probabilities[i][0]:.3f}" in panel.text
+    stage = browser.find_element("css selector", ".stage").rect
+    assert panel.rect["y"] >= stage["y"] + stage["height"]
+    assert not browser.find_element("css selector", ".cross").is_displayed()
 
 
 EMPTY = np.full((3, 20, 30), np.nan, np.float32)

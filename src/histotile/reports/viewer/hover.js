@@ -9,16 +9,12 @@ class Hover {
       if (event.pointerType === "mouse" && event.buttons === 0) this.point(this.within(event));
     });
     element.addEventListener("pointerleave", () => this.clear());
+    document.addEventListener("keydown", () => { this.isKeyboard = true; }, true);
+    document.addEventListener("pointerdown", () => { this.isKeyboard = false; }, true);
     element.addEventListener("pointerdown", () => this.clear());
-    canvas.addEventListener("keydown", () => { this.isKeyboard = true; });
-    canvas.addEventListener("focus", () => {
-      this.isKeyboard = canvas.matches(":focus-visible");
-      this.follow();
-    });
-    canvas.addEventListener("blur", () => {
-      this.isKeyboard = false;
-      this.clear();
-    });
+    canvas.addEventListener("focus", () => this.follow());
+    canvas.addEventListener("keydown", () => this.follow());
+    canvas.addEventListener("blur", () => this.clear());
     app.viewer.addHandler("animation", () => this.follow());
     app.viewer.addHandler("animation-finish", () => this.say());
   }
@@ -73,13 +69,16 @@ class Hover {
 
   /* Shows the tile in the middle while the keyboard leads. */
   follow() {
-    this.app.page.cross.hidden = !this.isKeyboard;
-    if (this.isKeyboard) this.point(this.middle());
+    const { page, viewer } = this.app;
+    const leads = this.isKeyboard && document.activeElement === viewer.canvas;
+    page.cross.hidden = !leads;
+    if (leads) this.point(this.middle());
+    return leads;
   }
 
   say() {
+    if (!this.follow()) return;
     const { state, index } = this.app;
-    if (!this.isKeyboard) return;
     const tile = state.hovered;
     this.app.say(tile ? `Tile: ${factSentence(factsOf(index, tile))}` : "No tile in the middle");
   }

@@ -55,6 +55,24 @@ function shareWheel(viewer) {
   });
 }
 
+/* Keeps touches that the page already scrolls by from OpenSeadragon, which would try to stop them. */
+function leaveScrolling(element) {
+  const keep = (event) => { if (!event.cancelable) event.stopPropagation(); };
+  element.addEventListener("touchmove", keep, { capture: true, passive: true });
+}
+
+/* While the whole slide shows, it needs no map of its own, and stays whole when the window changes. */
+function keepWhole(viewer) {
+  let isWhole = true;
+  viewer.addHandler("update-viewport", () => {
+    isWhole = viewer.viewport.getZoom() <= 1.05 * viewer.viewport.getHomeZoom();
+    viewer.navigator.element.style.visibility = isWhole ? "hidden" : "visible";
+  });
+  viewer.addHandler("resize", () => {
+    if (isWhole) viewer.viewport.goHome(true);
+  });
+}
+
 function openPicture(scene, element) {
   const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const viewer = new OpenSeadragon.Viewer({
@@ -78,9 +96,7 @@ function openPicture(scene, element) {
     cooperativeGestures: matchMedia("(pointer: coarse)").matches,
   });
   shareWheel(viewer);
-  viewer.addHandler("update-viewport", () => {
-    const isWhole = viewer.viewport.getZoom(true) <= 1.05 * viewer.viewport.getHomeZoom();
-    viewer.navigator.element.style.visibility = isWhole ? "hidden" : "visible";
-  });
+  leaveScrolling(viewer.element);
+  keepWhole(viewer);
   return viewer;
 }
