@@ -64,12 +64,13 @@ function leaveScrolling(element) {
 /* While the whole slide shows, it needs no map of its own, and stays whole when the window changes. */
 function keepWhole(viewer) {
   let isWhole = true;
+  let isResized = false;
+  viewer.addHandler("resize", () => { isResized = isWhole; });
   viewer.addHandler("update-viewport", () => {
+    if (isResized) viewer.viewport.goHome(true);
+    isResized = false;
     isWhole = viewer.viewport.getZoom() <= 1.05 * viewer.viewport.getHomeZoom();
     viewer.navigator.element.style.visibility = isWhole ? "hidden" : "visible";
-  });
-  viewer.addHandler("resize", () => {
-    if (isWhole) viewer.viewport.goHome(true);
   });
 }
 
