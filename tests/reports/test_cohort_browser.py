@@ -195,3 +195,21 @@ def test_pages_fit_log_nothing_and_run_nothing_of_others(
     assert page.execute_script(f"return {width}") <= 0
     assert page.get_log("browser") == []
     assert page.title != "ran"
+
+
+def test_folded_tables_sort_too(page: Any) -> None:
+    page.execute_script("document.querySelector('#rejected details').open = true")
+    table = page.find_element(By.CSS_SELECTOR, "#rejected details table")
+    table.find_element(By.CSS_SELECTOR, "th[data-key=slide] button").click()
+    rows = [row.text for row in table.find_elements(By.CSS_SELECTOR, "tbody th")]
+    assert rows == ["s9", "s10", "s11", "s100", "שקופית 😐"]
+
+
+def test_print_fits_a_sheet_and_says_what_is_filtered(browser: Any, folder: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    page = show(browser, folder / "index.html", 718)  # A4 less margins of 1 cm at 96 px per inch
+    width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.execute_script(f"return {width}") <= 0
+    page.execute_script("document.querySelector('[name=wrong]').click()")
+    assert count(page) == "2 of 6 slides"
+    assert not page.find_element(By.NAME, "words").is_displayed()
