@@ -343,7 +343,7 @@ def run(only: str | None) -> None:
 def decide_again() -> None:
     """The choice and its regret anew by today's thresholds, from the probes in the rows."""
     import pandas as pd
-    from transfer_picture import rule_in_force
+    from transfer_picture import rule_in_force  # type: ignore[import-not-found]
 
     rule = rule_in_force()
     probed = [row for _, row in pd.read_csv(OUTPUT).iterrows()]
@@ -373,7 +373,7 @@ def main() -> None:
     elif not given.draw:
         run(given.only)
     if given.only is None:
-        import transfer_picture  # type: ignore[import-not-found]
+        import transfer_picture
 
         transfer_picture.main()
 

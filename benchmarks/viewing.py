@@ -16,11 +16,20 @@ import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rendering import BOUNDS, CLASSES, MPP, SLIDE, STEP, made_up_overview, made_up_tiles
+from rendering import (  # type: ignore[import-not-found]
+    BOUNDS,
+    CLASSES,
+    MPP,
+    SLIDE,
+    STEP,
+    made_up_overview,
+    made_up_tiles,
+)
 from selenium import webdriver
 from selenium.webdriver import ActionChains
 from selenium.webdriver.chrome.service import Service
@@ -64,7 +73,9 @@ def made_up_slide() -> SlideFacts:
         threshold=0.5,
         opacity=0.5,
         colormap="viridis",
-        found=probability_map(x, y, p, CLASSES, Layout(*BOUNDS, STEP, STEP)),
+        found=probability_map(
+            x, y, p, CLASSES, Layout(BOUNDS[0], BOUNDS[1], BOUNDS[2], BOUNDS[3], STEP, STEP)
+        ),
         side=STEP,
         places=(x, y),
         probabilities=p,
@@ -116,7 +127,7 @@ def view_slide(page: Path, is_full: bool) -> list[float]:
                     box.click()
         drawing = browser.execute_script(DRAW)
         picture = browser.find_element("css selector", ".picture")
-        longest = [during(browser, lambda act=act: act(browser, picture)) for act in (pan, slide)]
+        longest = [during(browser, partial(act, browser, picture)) for act in (pan, slide)]
     return [seconds, drawing, *longest]
 
 

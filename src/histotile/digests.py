@@ -12,7 +12,8 @@ from histotile.errors import HistotileError
 def digest(*modules: str) -> str:
     """12 hex digits that change when the code of these modules changes.
 
-    Covers every module of ours they import, however deep, and the templates beside them, except
+    Covers every module of ours they import, however deep, and what stands in `templates` and
+    `viewer` beside them, except
     the leaves config, tables, cohort and errors, which hold names rather than computation.
     Snakemake does not notice an edit in an imported module; rules carry this as a parameter
     instead.
@@ -22,8 +23,10 @@ def digest(*modules: str) -> str:
     for name in found:
         hasher.update(name.encode() + _source(name))
     folders = {path.parent for path in map(_path, found) if path}
-    for template in sorted(t for folder in folders for t in folder.glob("templates/*")):
-        hasher.update(template.name.encode() + template.read_bytes())
+    for folder in sorted(folders):
+        for kind in ("templates", "viewer"):
+            for part in sorted(folder.glob(f"{kind}/*")):
+                hasher.update(part.name.encode() + part.read_bytes())
     return hasher.hexdigest()[:12]
 
 

@@ -35,7 +35,7 @@ def rgb() -> Any:
 def slide(tmp_path: Path, rgb: Any) -> CohortSlide:
     """A slide on disk with its annotation around the black tile, in QuPath's px."""
     path = tmp_path / "S & 1.tiff"
-    resolution = {"resolution": (2e4, 2e4), "resolutionunit": "CENTIMETER"}
+    resolution: dict[str, Any] = {"resolution": (2e4, 2e4), "resolutionunit": "CENTIMETER"}
     tifffile.imwrite(path, rgb, tile=(64, 64), photometric="rgb", **resolution)
     x, y = DARK[0] - LEFT, DARK[1] - TOP
     ring = [[x, y], [x + SIDE, y], [x + SIDE, y + SIDE], [x, y + SIDE], [x, y]]
@@ -212,6 +212,6 @@ def test_slide_alone_bears_the_score_given(
 
     assert "../index.html" in write_slide_page(gather(), slide).read_text()
     score = SlideScore({"healthy": 0.25, "tumour": 0.7512}, "tumour")
-    page = write_slide_page(gather(), slide, alone=score).read_text()
+    page = write_slide_page(gather(), slide, score, of_cohort=False).read_text()
     assert "0.751" in page
     assert "../index.html" not in page

@@ -30,7 +30,7 @@ def unpack(text: str, kind: str) -> Any:
 
 @pytest.fixture
 def scene() -> Scene:
-    values = np.arange(3 * 2 * 4, dtype=np.float32).reshape(3, 2, 4) / 24
+    values = (np.arange(3 * 2 * 4).reshape(3, 2, 4) / 24).astype(np.float32)
     values[:, 1, 2] = np.nan
     ints = np.array([100, 2_000_000_000])
     return Scene(

@@ -62,7 +62,7 @@ def test_regions_hold_exactly_the_cells_that_reach_the_threshold(
         assert region.max_probability == p.max()
         assert region.mean_probability == pytest.approx(p.mean(), rel=1e-5)
         peak = np.flatnonzero(inside)[p.argmax()]
-        assert region.peak == (pytest.approx(x[peak]), pytest.approx(y[peak]))
+        assert region.peak == pytest.approx((x[peak], y[peak]))
     firsts = [(-r.tiles, int(np.flatnonzero(h)[0])) for r, h in zip(regions, holders, strict=True)]
     assert firsts == sorted(firsts)
 

@@ -163,7 +163,8 @@ rule report_slide:
         scores="<results>/aggregate/slides.csv",
         heatmap="<results>/heatmap/{slide_id}.png",
     output:
-        "<results>/report/slides/{slide_id}.html",
+        page="<results>/report/slides/{slide_id}.html",
+        thumbnail="<results>/report/slides/{slide_id}.jpg",
     log:
         "<logs>/report/{slide_id}.log",
     benchmark:
@@ -172,7 +173,11 @@ rule report_slide:
         results=subpath(output[0], ancestor=3),
         configuration=CONFIG.model_dump_json(),
         settings=settings("report"),
-        code=digest("histotile.cli.scenes", "histotile.reports.slide_page"),
+        code=digest(
+            "histotile.cli.scenes",
+            "histotile.cli.gathering",
+            "histotile.reports.slide_page",
+        ),
     shell:
         "histotile report-slide {params.results:q} {wildcards.slide_id:q} --cohort {input.cohort:q}"
         " --configuration {params.configuration:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -186,11 +191,17 @@ rule report:
         pages=expand("<results>/report/slides/{slide_id}.html", slide_id=PICTURED),
         scores="<results>/aggregate/slides.csv",
         evaluation="<results>/evaluate/evaluation.json",
+        pictures=expand(
+            "<results>/evaluate/{name}.svg",
+            name=["roc", "pr", "reliability", "scores"],
+        ),
         training=expand("<results>/train/{fold}/summary.json", fold=FOLDS),
         decision="<results>/decide/decision.json",
         verification="<results>/verify/verification.json" if CELLS else [],
     output:
         "<results>/report/index.html",
+        "<results>/report/model_card.html",
+        "<results>/report/reporting_checklist.html",
         "<results>/report/summary.txt",
     log:
         "<logs>/report.log",
@@ -198,7 +209,12 @@ rule report:
         results=subpath(output[0], ancestor=2),
         configuration=CONFIG.model_dump_json(),
         settings=settings("report"),
-        code=digest("histotile.cli.gathering", "histotile.reports.cohort_page"),
+        code=digest(
+            "histotile.cli.gathering",
+            "histotile.reports.cohort_page",
+            "histotile.reports.model_card",
+            "histotile.reports.checklist",
+        ),
     shell:
         "histotile report {params.results:q} --cohort {input.cohort:q}"
         " --configuration {params.configuration:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -232,7 +248,7 @@ rule apply_slide:
         code=digest("histotile.cli.apply"),
     shell:
         "histotile apply {params.model:q} {input.slide:q} {params.folder:q} {params.mpp}"
-        " --slide-id {wildcards.new_id:q} --threads {threads}"
+        " --slide-id {wildcards.new_id:q} --of-cohort --threads {threads}"
         " --configuration {params.configuration:q} > {log:q} 2>&1"
 
 

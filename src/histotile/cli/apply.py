@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 @click.option(
     "--batch-size", type=click.IntRange(1), default=32, help="Tiles at once; changes no result."
 )
+@click.option(
+    "--of-cohort", is_flag=True, help="Link the page to that of a cohort, which `report` writes."
+)
 @mpp_option
 @threads_option
 def apply(
@@ -35,6 +38,7 @@ def apply(
     slide_id: str | None,
     configuration: str | None,
     batch_size: int,
+    of_cohort: bool,
     mpp: float | None,
     threads: int,
 ) -> None:
@@ -61,7 +65,7 @@ def apply(
     predict_to(predictions, tiles, ensemble, batch_size, threads)
     picture = output / "heatmap" / f"{name}.png"
     paint(tiles, predictions, picture, config.heatmap)
-    click.echo(_write_page(slide, name, output, config))
+    click.echo(_write_page(slide, name, output, config, of_cohort))
 
 
 def _fit(config: Config, model: "TrainedModel") -> Config:
@@ -102,13 +106,13 @@ def _tile(
     tables.write_table(output / "tile" / f"{name}.parquet", columns, tables.TILES, footer)
 
 
-def _write_page(slide: Path, name: str, output: Path, config: Config) -> Path:
+def _write_page(slide: Path, name: str, output: Path, config: Config, of_cohort: bool) -> Path:
     from histotile.cli.gathering import Gathered
     from histotile.cli.pages import write_slide_page
 
     cohort = Cohort((CohortSlide(name, name, slide),), has_patients=False)
     gathered = Gathered(output, cohort, config, config.report)
-    return write_slide_page(gathered, cohort[name], alone=_score(gathered, name))
+    return write_slide_page(gathered, cohort[name], _score(gathered, name), of_cohort)
 
 
 def _score(gathered: "Gathered", name: str) -> "SlideScore":

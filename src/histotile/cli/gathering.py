@@ -83,6 +83,7 @@ class Gathered:
             threshold=self.config.heatmap.threshold,
             heatmap=_bytes(self.results / "heatmap" / f"{slide.slide_id}.png"),
             mask_overlay=_bytes(self.results / "mask" / f"{slide.slide_id}.overlay.jpg"),
+            thumbnail=_bytes(self.results / "report/slides" / f"{slide.slide_id}.jpg"),
             model_id=self._model_id(slide.slide_id),
             settings={name: getattr(self.config, name).model_dump() for name in TILE_SECTIONS},
             versions=self.versions,

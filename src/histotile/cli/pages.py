@@ -83,26 +83,40 @@ def report(results: Path, cohort: Path, configuration: str | None, settings: Rep
 
 
 def write_slide_page(
-    gathered: "Gathered", slide: "CohortSlide", alone: "SlideScore | None" = None
+    gathered: "Gathered",
+    slide: "CohortSlide",
+    score: "SlideScore | None" = None,
+    of_cohort: bool = True,
 ) -> Path:
-    """The page of a slide, written; its folder of pictures too, or removed where none is asked for.
+    """The page of a slide, written, and its thumbnail for the page of the cohort.
+
+    Its folder of pictures too, or removed where none is asked for.
 
     Args:
         gathered: The results.
         slide: One of its cohort, not a group of images.
-        alone: Score of a slide predicted by itself: there is no page of a cohort to link to then.
+        score: Score of a slide predicted by itself; None: that of its cohort.
+        of_cohort: Whether there is a page of the cohort to link to.
     """
     from histotile.cli.scenes import slide_facts
+    from histotile.reports.facts import summarise_slide
     from histotile.reports.slide_page import render_slide_page
-    from histotile.tables import write_text
+    from histotile.tables import replacing, write_text
 
     page = gathered.results / "report/slides" / f"{slide.slide_id}.html"
     folder = page.with_name(f"{slide.slide_id}_files")
     is_full = gathered.settings.full_resolution
     facts = slide_facts(gathered, slide, folder if is_full else None)
-    if alone:
-        facts = replace(facts, score=alone, cohort_page=None)
+    facts = replace(
+        facts,
+        score=score or facts.score,
+        cohort_page=facts.cohort_page if of_cohort else None,
+        thumbnail=None,
+    )
     write_text(page, render_slide_page(facts))
+    thumbnail = summarise_slide(facts).thumbnail
+    with replacing(page.with_suffix(".jpg")) as temporary:
+        temporary.write_bytes(thumbnail or b"")  # empty: no picture at all
     if not is_full and folder.is_dir():
         shutil.rmtree(folder)
     return page

@@ -76,6 +76,8 @@ class SlideFacts:
         threshold: Probability at which the heatmap's contour is drawn.
         heatmap: Heatmap over the overview of the slide; for print, and where scripts are off.
         mask_overlay: Outline of the tissue mask on the overview of the slide.
+        thumbnail: A small JPEG made with the page of the slide, so that the cohort page need not
+            decode thousands of heatmaps; None: made from the heatmap.
         top_tiles: Most probable tiles of the shown class, first the most probable.
         uncertain_tiles: Tiles whose two most probable classes are closest, first the closest.
         regions: Areas of the shown class at the threshold, first the largest.
@@ -100,6 +102,7 @@ class SlideFacts:
     threshold: float | None = None
     heatmap: Picture | None = None
     mask_overlay: Picture | None = None
+    thumbnail: bytes | None = None
     top_tiles: Sequence[TopTile] = ()
     uncertain_tiles: Sequence[TopTile] = ()
     regions: "Sequence[Region]" = ()
@@ -170,7 +173,8 @@ def summarise_slide(facts: SlideFacts) -> SlideSummary:
         mpp=inspection.get("mpp"),
         mpp_source=inspection.get("mpp_source"),
         counts=facts.counts,
-        thumbnail=None if picture is None else thumbnail(picture, THUMBNAIL_PX),
+        thumbnail=facts.thumbnail
+        or (None if picture is None else thumbnail(picture, THUMBNAIL_PX)),
         fold=facts.score.fold if facts.score else None,
         scanner=inspection.get("format") or inspection.get("vendor"),
         checksum=inspection.get("checksum"),

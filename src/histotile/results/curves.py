@@ -40,6 +40,29 @@ class Curve:
     prevalence: float
 
 
+@dataclass(frozen=True)
+class Band:
+    """Where the network's mean curve lies on resamples of patients, at the abscissae `GRID`.
+
+    Args:
+        kind: As in `Curve`.
+        level: `tile`, `slide` or `patient`.
+        lower: (401,) lower end at each abscissa by itself; None if there is no band.
+        upper: (401,) likewise.
+        reason: Why there is no band; None if there is one.
+        confidence: Share of the resamples between the ends, e.g. 0.95.
+        resamples: How many were drawn.
+    """
+
+    kind: Kind
+    level: str
+    lower: NDArray[np.float64] | None
+    upper: NDArray[np.float64] | None
+    reason: str | None
+    confidence: float
+    resamples: int
+
+
 def fold_curves(units: Units, folds: Sequence[str]) -> list[Curve]:
     """Both kinds per model and fold that has both classes; for more than two classes their mean.
 
@@ -64,18 +87,44 @@ def fold_curves(units: Units, folds: Sequence[str]) -> list[Curve]:
 def _one_against_rest(
     labels: NDArray[np.int64], scores: NDArray[np.float64]
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64], float]]:
-    """Per class asked, that has members and others: rates, precisions and prevalence."""
-    n_classes = scores.shape[1]
+    """Per class asked: true positive rates, precisions and prevalence."""
     found = []
-    for c in [1] if n_classes == 2 else range(n_classes):
+    for c in asked_classes(labels, scores.shape[1]):
         positive = labels == c
-        if positive.any() and not positive.all():
-            false, true = roc_curve(positive, scores[:, c])
-            recall, precision = precision_recall(positive, scores[:, c])
-            step = np.searchsorted(recall, np.maximum(GRID - 1e-12, 1e-12))
-            rates = np.interp(GRID, false, true)
-            found.append((rates, precision[step], float(positive.mean())))
+        rates = roc_on_grid(*roc_curve(positive, scores[:, c]))
+        precisions = precision_on_grid(*precision_recall(positive, scores[:, c]))
+        found.append((rates, precisions, float(positive.mean())))
     return found
+
+
+def asked_classes(labels: NDArray[np.int64], n_classes: int) -> list[int]:
+    """The classes that have members and others: of two the positive one, else each in turn."""
+    asked = [1] if n_classes == 2 else range(n_classes)
+    return [c for c in asked if 0 < (labels == c).sum() < len(labels)]
+
+
+def roc_on_grid(
+    false: NDArray[np.float64], true: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(401,) true positive rate at each false positive rate of `GRID`.
+
+    Args:
+        false: (K,) ascending false positive rates from 0 to 1.
+        true: (K,) true positive rates beside them.
+    """
+    return np.interp(GRID, false, true)
+
+
+def precision_on_grid(
+    recall: NDArray[np.float64], precision: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(401,) precision at each recall of `GRID`: of the highest threshold that reaches it.
+
+    Args:
+        recall: (K,) ascending, up to 1.
+        precision: (K,) beside it.
+    """
+    return precision[np.searchsorted(recall, np.maximum(GRID - 1e-12, 1e-12))]
 
 
 def draw_roc(curves: Sequence[Curve]) -> str:

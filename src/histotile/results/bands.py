@@ -1,0 +1,99 @@
+"""Bands round mean curves by resampling patients, as the intervals of the metrics do."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.config import Evaluate
+from histotile.results.curves import GRID, Band, asked_classes, precision_on_grid, roc_on_grid
+from histotile.results.foldwise import NETWORK
+from histotile.results.units import Units
+
+Doubles = NDArray[np.float64]
+
+MOST_RESAMPLES = 200  # a band is hundreds of intervals side by side: it needs no more to be read
+
+
+def mean_bands(
+    units: Units, folds: Sequence[str], weights: Doubles, settings: Evaluate
+) -> list[Band]:
+    """The band of the network's mean ROC curve, and of its precision-recall curve.
+
+    Each resample of patients gives a curve in every fold, and these are averaged at equal
+    abscissa, as the mean curve itself is. The band holds the middle of the averages at each
+    abscissa by itself. The first 200 of the resamples are used; they are those of the metrics'
+    intervals. A resample that lacks one of the classes in any fold is left out.
+
+    Args:
+        units: Labelled tiles, slides or patients.
+        folds: Names of the folds.
+        weights: (B, G) patients in resamples, from `draw_weights`.
+        settings: Level of the bands.
+
+    Returns:
+        `roc` and `pr`; nothing where no fold has both classes, hence no curve.
+    """
+    used = weights[:MOST_RESAMPLES]
+    of_folds = []
+    for fold in folds:
+        chosen = units.of_fold(fold).scored_by(NETWORK)
+        labels, scores = chosen.labels, chosen.scores[NETWORK]
+        each = [
+            drawn_curves(labels == c, scores[:, c], chosen.patients, used)
+            for c in asked_classes(labels, scores.shape[1])
+        ]
+        if each:
+            of_folds.append(np.mean(each, axis=0))
+    if not of_folds:
+        return []
+    roc, pr = np.mean(of_folds, axis=0)
+    confidence = settings.confidence
+    return [
+        Band("roc", units.level, *_middle(roc, confidence), confidence, len(used)),
+        Band("pr", units.level, *_middle(pr, confidence), confidence, len(used)),
+    ]
+
+
+def drawn_curves(
+    positive: NDArray[np.bool_], scores: Doubles, patients: NDArray[np.int64], weights: Doubles
+) -> Doubles:
+    """(2, B, 401): true positive rate and precision at `GRID` on each resample; NaN: undefined.
+
+    Equal to repeating the units of every patient as often as the patient was drawn, but units are
+    sorted once and counted with their weight. Scores are told apart exactly.
+
+    Args:
+        positive: (N,) whether the unit is of the class asked.
+        scores: (N,) finite.
+        patients: (N,) index of the patient.
+        weights: (B, G) as from `draw_weights`.
+    """
+    order = np.argsort(-scores, kind="stable")
+    last_of_ties = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0)
+    owner, hit = patients[order], positive[order]
+    curves = np.full((2, len(weights), len(GRID)), np.nan)
+    for b, weight in enumerate(weights):
+        counts = weight[owner]
+        called = np.cumsum(counts)[last_of_ties]
+        true = np.cumsum(counts * hit)[last_of_ties]
+        false = called - true
+        if true[-1] > 0 and false[-1] > 0:
+            recall = true / true[-1]
+            false_rate = np.concatenate([[0.0], false / false[-1]])
+            curves[0, b] = roc_on_grid(false_rate, np.concatenate([[0.0], recall]))
+            precision = np.divide(true, called, out=np.ones_like(true), where=called > 0)
+            curves[1, b] = precision_on_grid(recall, precision)
+    return curves
+
+
+def _middle(draws: Doubles, confidence: float) -> tuple[Doubles | None, Doubles | None, str | None]:
+    """Both ends at every abscissa, or why there are none."""
+    known = draws[~np.isnan(draws).any(axis=1)]
+    if not len(known):
+        return None, None, "no resample has both classes"
+    tail = (1 - confidence) / 2
+    lower, upper = np.quantile(known, [tail, 1 - tail], axis=0)
+    if (lower == upper).all():
+        return None, None, "all resamples agree"
+    return lower, upper, None
