@@ -1,13 +1,12 @@
 from collections.abc import Callable
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from histotile.config import Aggregate, Evaluate
-from histotile.results.curves import GRID, draw_precision_recall, draw_roc
+from histotile.results.curves import GRID
 from histotile.results.evaluation import Evaluation, evaluate
 from histotile.results.metrics import precision_recall
 
@@ -51,19 +50,3 @@ def test_precision_and_recall_are_those_of_sklearn() -> None:
     assert area == pytest.approx(average_precision_score(positive, scores))
     for one_class in (positive * False, positive | True):
         assert np.isnan(precision_recall(one_class, scores)).all()
-
-
-def test_pictures_are_svg_with_a_panel_per_level(make_cohort: Callable[..., Any]) -> None:
-    curves = run(make_cohort()).shown.curves
-    for draw, words in (
-        (draw_roc, ["True positive rate"]),
-        (draw_precision_recall, ["Precision", "Recall (sensitivity)", "Prevalence 0.5"]),
-    ):
-        svg = draw(curves)
-        ElementTree.fromstring(svg)
-        panels = ["Tiles", "Slides", "Patients", "Network (mean of 3 folds)", "Colour alone"]
-        for word in [*words, *panels]:
-            assert word in svg
-        assert svg == draw(curves)
-        assert "No fold has both classes" in draw([])
-    assert draw_roc(curves) != draw_precision_recall(curves)

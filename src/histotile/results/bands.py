@@ -1,18 +1,42 @@
 """Bands round mean curves by resampling patients, as the intervals of the metrics do."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histotile.config import Evaluate
-from histotile.results.curves import GRID, Band, asked_classes, precision_on_grid, roc_on_grid
+from histotile.results.curves import GRID, Kind, asked_classes, precision_on_grid, roc_on_grid
 from histotile.results.foldwise import NETWORK
 from histotile.results.units import Units
 
 Doubles = NDArray[np.float64]
 
 MOST_RESAMPLES = 200  # a band is hundreds of intervals side by side: it needs no more to be read
+
+
+@dataclass(frozen=True)
+class Band:
+    """Where the network's mean curve lies on resamples of patients, at the abscissae `GRID`.
+
+    Args:
+        kind: As in `Curve`.
+        level: `tile`, `slide` or `patient`.
+        lower: (401,) lower end at each abscissa by itself; None if there is no band.
+        upper: (401,) likewise.
+        reason: Why there is no band; None if there is one.
+        confidence: Share of the resamples between the ends, e.g. 0.95.
+        resamples: How many were drawn.
+    """
+
+    kind: Kind
+    level: str
+    lower: NDArray[np.float64] | None
+    upper: NDArray[np.float64] | None
+    reason: str | None
+    confidence: float
+    resamples: int
 
 
 def mean_bands(
@@ -22,8 +46,10 @@ def mean_bands(
 
     Each resample of patients gives a curve in every fold, and these are averaged at equal
     abscissa, as the mean curve itself is. The band holds the middle of the averages at each
-    abscissa by itself. The first 200 of the resamples are used; they are those of the metrics'
-    intervals. A resample that lacks one of the classes in any fold is left out.
+    abscissa by itself, and the mean curve: where one unit decides, as the lowest positive does on
+    precision at full recall, resamples without it could leave that out. The first 200 of the
+    resamples are used; they are those of the metrics' intervals. A resample that lacks one of the
+    classes in any fold is left out.
 
     Args:
         units: Labelled tiles, slides or patients.
@@ -35,24 +61,24 @@ def mean_bands(
         `roc` and `pr`; nothing where no fold has both classes, hence no curve.
     """
     used = weights[:MOST_RESAMPLES]
+    with_cohort = np.concatenate([np.ones_like(used[:1]), used])
     of_folds = []
     for fold in folds:
         chosen = units.of_fold(fold).scored_by(NETWORK)
         labels, scores = chosen.labels, chosen.scores[NETWORK]
         each = [
-            drawn_curves(labels == c, scores[:, c], chosen.patients, used)
+            drawn_curves(labels == c, scores[:, c], chosen.patients, with_cohort)
             for c in asked_classes(labels, scores.shape[1])
         ]
         if each:
             of_folds.append(np.mean(each, axis=0))
     if not of_folds:
         return []
-    roc, pr = np.mean(of_folds, axis=0)
-    confidence = settings.confidence
-    return [
-        Band("roc", units.level, *_middle(roc, confidence), confidence, len(used)),
-        Band("pr", units.level, *_middle(pr, confidence), confidence, len(used)),
-    ]
+    tested = np.unique(units.patients[np.isin(units.folds, list(folds))])
+    lone = bool((used[:, tested] == 1).all())
+    key = settings.confidence, len(used)
+    ends = [_middle(curves, settings.confidence, lone) for curves in np.mean(of_folds, axis=0)]
+    return [Band("roc", units.level, *ends[0], *key), Band("pr", units.level, *ends[1], *key)]
 
 
 def drawn_curves(
@@ -87,8 +113,19 @@ def drawn_curves(
     return curves
 
 
-def _middle(draws: Doubles, confidence: float) -> tuple[Doubles | None, Doubles | None, str | None]:
-    """Both ends at every abscissa, or why there are none."""
+def _middle(
+    curves: Doubles, confidence: float, lone: bool
+) -> tuple[Doubles | None, Doubles | None, str | None]:
+    """Both ends at every abscissa, or why there are none.
+
+    Args:
+        curves: (1 + B, 401) the cohort's own curve, then those of resamples.
+        confidence: Share between the ends.
+        lone: Whether no resample differs from the cohort.
+    """
+    if lone:
+        return None, None, "one patient per fold and label"
+    own, draws = curves[0], curves[1:]
     known = draws[~np.isnan(draws).any(axis=1)]
     if not len(known):
         return None, None, "no resample has both classes"
@@ -96,4 +133,4 @@ def _middle(draws: Doubles, confidence: float) -> tuple[Doubles | None, Doubles 
     lower, upper = np.quantile(known, [tail, 1 - tail], axis=0)
     if (lower == upper).all():
         return None, None, "all resamples agree"
-    return lower, upper, None
+    return np.minimum(lower, own), np.maximum(upper, own), None

@@ -2,21 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.results.foldwise import COLOUR_ONLY, NETWORK
+from histotile.results.foldwise import NETWORK
 from histotile.results.metrics import precision_recall, roc_curve
-from histotile.results.svg import BLUE, GREY, VERMILION, draw_svg, say
 from histotile.results.units import Units
 
 GRID = np.linspace(0, 1, 401)  # where curves are kept: false positive rates, or recalls
 
 Kind = Literal["roc", "pr"]
-
-_LOOK = {NETWORK: (BLUE, "-", "Network"), COLOUR_ONLY: (VERMILION, "--", "Colour alone")}
 
 
 @dataclass(frozen=True)
@@ -38,29 +35,6 @@ class Curve:
     fold: str
     rates: NDArray[np.float64]
     prevalence: float
-
-
-@dataclass(frozen=True)
-class Band:
-    """Where the network's mean curve lies on resamples of patients, at the abscissae `GRID`.
-
-    Args:
-        kind: As in `Curve`.
-        level: `tile`, `slide` or `patient`.
-        lower: (401,) lower end at each abscissa by itself; None if there is no band.
-        upper: (401,) likewise.
-        reason: Why there is no band; None if there is one.
-        confidence: Share of the resamples between the ends, e.g. 0.95.
-        resamples: How many were drawn.
-    """
-
-    kind: Kind
-    level: str
-    lower: NDArray[np.float64] | None
-    upper: NDArray[np.float64] | None
-    reason: str | None
-    confidence: float
-    resamples: int
 
 
 def fold_curves(units: Units, folds: Sequence[str]) -> list[Curve]:
@@ -103,9 +77,7 @@ def asked_classes(labels: NDArray[np.int64], n_classes: int) -> list[int]:
     return [c for c in asked if 0 < (labels == c).sum() < len(labels)]
 
 
-def roc_on_grid(
-    false: NDArray[np.float64], true: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def roc_on_grid(false: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
     """(401,) true positive rate at each false positive rate of `GRID`.
 
     Args:
@@ -125,63 +97,3 @@ def precision_on_grid(
         precision: (K,) beside it.
     """
     return precision[np.searchsorted(recall, np.maximum(GRID - 1e-12, 1e-12))]
-
-
-def draw_roc(curves: Sequence[Curve]) -> str:
-    """An SVG with one panel per level: thin lines for folds, a thick one for their mean.
-
-    The mean is over folds at equal false positive rate; scores of different folds are never
-    ranked together. The dotted diagonal is what a score that knows nothing reaches.
-    """
-    return _draw("roc", curves)
-
-
-def draw_precision_recall(curves: Sequence[Curve]) -> str:
-    """An SVG as `draw_roc`'s: precision at equal recall, with a dotted line at the prevalence.
-
-    The prevalence, which a score that knows nothing reaches, is the mean over folds.
-    """
-    return _draw("pr", curves)
-
-
-def _draw(kind: Kind, curves: Sequence[Curve]) -> str:
-    curves = [curve for curve in curves if curve.kind == kind]
-    levels = list(dict.fromkeys(curve.level for curve in curves)) or ["tile"]
-
-    def fill(figure: Any) -> None:
-        axes = figure.subplots(1, len(levels), squeeze=False)[0]
-        for axis, level in zip(axes, levels, strict=True):
-            _draw_panel(axis, kind, level, [curve for curve in curves if curve.level == level])
-
-    return draw_svg(kind, 4.2 * len(levels), 4.4, fill)
-
-
-def _draw_panel(axis: Any, kind: Kind, level: str, curves: Sequence[Curve]) -> None:
-    if not curves:
-        say(axis, "No fold has both classes")
-        return
-    blind = [0.0, 1.0]
-    if kind == "pr":
-        prevalences = [c.prevalence for c in curves if c.model == NETWORK]
-        blind = [float(np.mean(prevalences or [c.prevalence for c in curves]))] * 2
-    name = f"Prevalence {blind[0]:.2g}" if kind == "pr" else None
-    axis.plot([0, 1], blind, color=GREY, linewidth=1.2, linestyle=":", label=name)
-    for model, (colour, dashes, words) in _LOOK.items():
-        rates = [_from_zero(kind, curve.rates) for curve in curves if curve.model == model]
-        for each in rates:
-            axis.plot([0, *GRID], each, dashes, color=colour, linewidth=0.8, alpha=0.4)
-        if rates:
-            plural = "fold" if len(rates) == 1 else "folds"
-            label = f"{words} (mean of {len(rates)} {plural})"
-            mean = np.mean(rates, axis=0)
-            axis.plot([0, *GRID], mean, dashes, color=colour, linewidth=2.4, label=label)
-    axis.legend(loc="lower right" if kind == "roc" else "best", fontsize=9, edgecolor="none")
-    axis.set(title=f"{level.capitalize()}s", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
-    axis.set(xlabel="False positive rate" if kind == "roc" else "Recall (sensitivity)")
-    axis.set(ylabel="True positive rate" if kind == "roc" else "Precision", aspect="equal")
-    axis.spines[["top", "right"]].set_visible(False)
-
-
-def _from_zero(kind: Kind, rates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The curve with its left end: ROC curves start at (0, 0), the others at their first value."""
-    return np.concatenate([[0.0 if kind == "roc" else rates[0]], rates])

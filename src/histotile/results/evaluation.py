@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from histotile.config import Aggregate, Evaluate
 from histotile.results.aggregation import HOLDOUT, Columns
+from histotile.results.bands import mean_bands
 from histotile.results.baseline import predict_from_colour
 from histotile.results.bootstrap import draw_weights
 from histotile.results.caveats import caveats
@@ -134,6 +135,7 @@ def _shown(
     judged = [reliability(units, folds, weights, settings) for units in levels]
     return Shown(
         [curve for units in levels for curve in fold_curves(units, folds)],
+        [band for units in levels for band in mean_bands(units, folds, weights, settings)],
         [found for found in judged if found],
         score_lanes(slides.labelled(), folds, classes),
     )

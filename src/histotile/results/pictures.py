@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from histotile.results.curves import Curve, draw_precision_recall, draw_roc
+from histotile.results.bands import Band
+from histotile.results.curve_picture import draw_precision_recall, draw_roc
+from histotile.results.curves import Curve
 from histotile.results.distribution import Lane, draw_scores
 from histotile.results.reliability import Reliability, draw_reliability
 
@@ -17,11 +19,13 @@ class Shown:
 
     Args:
         curves: ROC and precision-recall curves per level, model and fold.
+        bands: Those round the network's mean curves, per level.
         reliability: Bins per level.
         lanes: Scores of slides by label and fold.
     """
 
     curves: Sequence[Curve]
+    bands: Sequence[Band]
     reliability: Sequence[Reliability]
     lanes: Sequence[Lane]
 
@@ -37,8 +41,8 @@ def draw_pictures(shown: Shown, summary: Row) -> dict[str, str]:
     """
     metrics: Sequence[Row] = summary["metrics"]
     return {
-        "roc.svg": draw_roc(shown.curves),
-        "pr.svg": draw_precision_recall(shown.curves),
+        "roc.svg": draw_roc(shown.curves, shown.bands, summary),
+        "pr.svg": draw_precision_recall(shown.curves, shown.bands, summary),
         "reliability.svg": draw_reliability(shown.reliability, metrics, summary["positive"]),
         "scores.svg": draw_scores(shown.lanes, summary["classes"]),
     }
