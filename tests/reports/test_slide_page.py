@@ -115,6 +115,8 @@ def test_pages_tell_of_inherited_labels_and_unknown_patients(make_slide: Make, r
     assert "Patient leakage cannot be excluded" in text
     assert "Tile labels are inherited from slides" in text
     assert "Attention." not in read(render_slide_page(facts)).text
+    new = make_slide(label=None, tiles={**(facts.tiles or {}), "labels_source": "slide"})
+    assert "Attention." not in read(render_slide_page(new)).text
 
 
 def test_score_tells_its_range_and_only_what_the_run_has(make_slide: Make, read: Read) -> None:

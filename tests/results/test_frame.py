@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histotile.results.frame import Caption, Legend, frame_picture, nice_length
+from histotile.results.frame import (
+    Caption,
+    Legend,
+    frame_picture,
+    nice_length,
+    threshold_text,
+)
 from histotile.results.lettering import fitted, font_for, writable
 
 
@@ -40,6 +46,11 @@ def test_bar_on_the_sheet_is_as_long_as_it_says(um_per_px: float) -> None:
     dark: np.ndarray = sheet.max(axis=2) < 40
     runs = [_longest(row) for row in dark[-120:]]
     assert max(runs) == pytest.approx(length / um_per_px, abs=1)
+
+
+def test_thresholds_are_never_rounded() -> None:
+    texts = [threshold_text(t) for t in (0, 0.5, 0.004, 0.333, 0.995, 1)]
+    assert texts == ["0.00", "0.50", "0.004", "0.333", "0.995", "1.00"]
 
 
 def _longest(row: np.ndarray) -> int:

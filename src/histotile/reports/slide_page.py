@@ -82,7 +82,10 @@ def _fill(facts: SlideFacts, scene: Markup | None) -> str:
         counts={**dict.fromkeys(_COUNTED.split()), **facts.counts},
         fates=list_fates(facts.counts),
         area_mm2=covered_mm2(tiles),
-        banners=list_banners(facts.has_patients, tiles.get("labels_source")),
+        banners=list_banners(
+            facts.has_patients,
+            tiles.get("labels_source") if facts.label else None,  # without a label, none inherited
+        ),
         predictor=_predictor(facts),
         quarantined=facts.inspection.get("verdict") == "quarantined",
         regions=list_regions(facts.regions),

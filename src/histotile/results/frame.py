@@ -65,6 +65,12 @@ def nice_length(um: float) -> tuple[float, str]:
     return length, f"{length / 1000:g} mm" if length >= 1000 else f"{length:g} µm"
 
 
+def threshold_text(threshold: float) -> str:
+    """A probability with two digits, or with as many as it has, as on the page of the slide."""
+    short = f"{threshold:.2f}"
+    return short if float(short) == threshold else f"{threshold:g}"
+
+
 def frame_picture(picture: Rgb, caption: Caption, legend: Legend) -> Rgb:
     """The picture on a white sheet with title, scale bar, colour bar and legend.
 
@@ -158,7 +164,7 @@ class _Pen:
         """What the lines mean, each round the colours it surrounds, and the colour of no tile."""
         above, below = ((int(r), int(g), int(b)) for r, g, b in legend.bar[[255, 0]])
         x = self._swatch(self.em, top, above, ((0, 0, 0), (255, 255, 255)))
-        x = self._explained(x, top, f"p ≥ {legend.threshold:.2f}")
+        x = self._explained(x, top, f"p ≥ {threshold_text(legend.threshold)}")
         x = self._swatch(x, top, below, (_ANALYSED,))
         x = self._explained(x, top, "analysed")
         if legend.no_tile:
