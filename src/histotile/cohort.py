@@ -16,6 +16,7 @@ OPTIONAL = ("patient_id", "label", "annotation", "site", "mpp", "split", "labels
 SEPARATOR = ";"  # between several annotation files of a slide
 TEST = "test"  # the split that no fold is trained on
 _ID = re.compile(r"^[^/\\\x00-\x1f]+$")
+_PARTS = (".map", ".colour")  # between the id of a slide and the suffix of some of its files
 MOST_BYTES = 200  # of a slide_id: file systems hold names of 255 bytes, and suffixes need room
 
 
@@ -84,8 +85,9 @@ def read_cohort(path: Path) -> Cohort:
 
     Raises:
         HistotileError: No such file, a missing or unknown column, an empty or repeated slide_id,
-            a slide path listed twice, patient_id given for some slides only, or an mpp that is not
-            a positive number; all wrong rows are named at once.
+            a slide path listed twice, slides whose files would have the same names, patient_id
+            given for some slides only, or an mpp that is not a positive number; all wrong rows are
+            named at once.
     """
     if not path.is_file():
         raise HistotileError(
@@ -97,7 +99,7 @@ def read_cohort(path: Path) -> Cohort:
         _check_columns(path, columns)
         rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
     problems = [p for number, row in enumerate(rows, 2) for p in _row_problems(number, row)]
-    problems += _repeats(rows, "slide_id") + _repeats(rows, "path")
+    problems += _repeats(rows, "slide_id") + _repeats(rows, "path") + _shared_files(rows)
     has_patients = any(row.get("patient_id") for row in rows)
     if has_patients:
         problems += [
@@ -164,6 +166,17 @@ def _row_problems(number: int, row: dict[str, str]) -> list[str]:
 def _repeats(rows: list[dict[str, str]], column: str) -> list[str]:
     counts = Counter(row[column] for row in rows if row[column])
     return [f"{column} {value!r} is listed {n} times" for value, n in counts.items() if n > 1]
+
+
+def _shared_files(rows: list[dict[str, str]]) -> list[str]:
+    """Ids that would write files of the same name: the heatmap of S.map is S.map.png, as S has."""
+    ids = {row["slide_id"] for row in rows}
+    return [
+        f"slide_id {name + part!r} is how files of slide {name!r} are called"
+        for name in sorted(ids)
+        for part in _PARTS
+        if name + part in ids
+    ]
 
 
 def _slide(row: dict[str, str]) -> CohortSlide:
