@@ -251,7 +251,36 @@ def test_snakemake_writes_its_own_report_with_captions(done: Project) -> None:
     run = done.snakemake("--report", "provenance.html")
     assert run.returncode == 0, run.stderr
     page = (done.folder / "provenance.html").read_text()
-    assert "Probability per tile over the slide" in page
+    for caption in (
+        "Probability per tile over the slide",
+        "each square is a tile's worth of tissue",
+        "Precision against recall",
+        "How often a held-out probability was right",
+        "Held-out scores of slides",
+        "Tissue found on the overview",
+        "Loss and AUROC by epoch",
+        "Where this cohort lies on the table",
+    ):
+        assert caption in page
+
+
+@pytest.mark.slow
+def test_all_four_cells_are_trained_and_held_against_the_choice_if_asked(done: Project) -> None:
+    train = {"strategy": "auto", "max_tiles_per_slide": 20, "epochs": 1, "min_steps": 4}
+    verified = "results/verify/verification.json"
+    done.write({**SETTINGS, "verify": {"budget": "full"}, "train": train})
+    try:
+        run = done.snakemake(verified)
+        assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+        found = json.loads((done.folder / verified).read_text())
+        page = (done.folder / "results/verify/index.html").read_text()
+    finally:
+        done.write(SETTINGS)
+    assert found["budget"] == "full"
+    assert {cell["cell"] for cell in found["cells"]} == {"fixed", "early_fixed", "finetune", "init"}
+    assert all(0 <= cell["score"]["value"] <= 1 for cell in found["cells"])
+    assert found["verdict"] in {"confirmed", "not contradicted", "contradicted"}
+    assert found["verdict"] in page
 
 
 def test_the_cluster_profile_plans_the_same_jobs(fresh: Project) -> None:
