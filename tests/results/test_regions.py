@@ -49,8 +49,8 @@ def test_regions_hold_exactly_the_cells_that_reach_the_threshold(
     assert all(isinstance(p, shapely.Polygon) for p in polygons)
     assert shapely.is_valid(polygons).all()
     for r in regions:
-        assert r.polygon.area == pytest.approx(r.tiles * covered**2, rel=1e-6)
-        assert r.area_mm2 == pytest.approx(r.tiles * (covered * 0.25e-3) ** 2, rel=1e-12)
+        assert r.polygon.area == pytest.approx(r.cells * covered**2, rel=1e-6)
+        assert r.area_mm2 == pytest.approx(r.cells * (covered * 0.25e-3) ** 2, rel=1e-12)
     rows, columns = np.indices(shape).reshape(2, -1)
     x = found.x0 + columns * found.step + covered / 2
     y = found.y0 + rows * found.step + covered / 2
@@ -58,12 +58,12 @@ def test_regions_hold_exactly_the_cells_that_reach_the_threshold(
     assert (holders.sum(axis=0) == (layer >= np.float32(threshold)).ravel()).all()
     for region, inside in zip(regions, holders, strict=True):
         p = layer.ravel()[inside]
-        assert inside.sum() == region.tiles
+        assert inside.sum() == region.cells
         assert region.max_probability == p.max()
         assert region.mean_probability == pytest.approx(p.mean(), rel=1e-5)
         peak = np.flatnonzero(inside)[p.argmax()]
         assert region.peak == pytest.approx((x[peak], y[peak]))
-    firsts = [(-r.tiles, int(np.flatnonzero(h)[0])) for r, h in zip(regions, holders, strict=True)]
+    firsts = [(-r.cells, int(np.flatnonzero(h)[0])) for r, h in zip(regions, holders, strict=True)]
     assert firsts == sorted(firsts)
 
 
@@ -101,7 +101,7 @@ def test_outlines_have_corners_only_where_they_turn_and_keep_their_holes() -> No
     nested = drawn("#####", "#...#", "#.@.#", "#...#", "#####")
     ring, island = find_regions(nested, None, 0.5, 1)
     assert outlined(ring) == (4, 1)
-    assert (island.tiles, island.max_probability, island.peak) == (1, 0.875, (125, 75))
+    assert (island.cells, island.max_probability, island.peak) == (1, 0.875, (125, 75))
 
 
 def test_outer_rings_are_counter_clockwise_by_the_rule_of_geojson() -> None:
@@ -118,7 +118,7 @@ def test_facts_of_a_region() -> None:
     assert small == Region(
         "tumour", small.polygon, 10**2 * 0.5**2 * 1e-6, 1, 0.875, 0.875, (105, 55)
     )
-    assert isinstance(large.tiles, int)
+    assert isinstance(large.cells, int)
     assert isinstance(large.peak[0], float)
 
 
@@ -163,6 +163,6 @@ def test_large_slides_take_no_time(pattern: str) -> None:
     values = np.stack([p, 1 - p]).astype(np.float32)
     found = ProbabilityMap(values, ("healthy", "tumour"), 0, 0, 225, 225)
     start = time.process_time()
-    tiles = sum(r.tiles for name in found.classes for r in find_regions(found, name, 0.5, 0.25))
+    cells = sum(r.cells for name in found.classes for r in find_regions(found, name, 0.5, 0.25))
     assert time.process_time() - start < 1.5
-    assert tiles >= rows.size
+    assert cells >= rows.size

@@ -74,8 +74,9 @@ def write_region_objects(
     """A GeoJSON file of annotations, one per region, named e.g. "tumour 1" in the order given.
 
     Measurements: area_mm2 (only where the mpp is known), max_probability, mean_probability and
-    tiles. Its id follows from slide, class and the region's most probable place. Coordinates count
-    from the corner of the bounds, as QuPath's do.
+    cells (of the map; as many tiles, unless these overlap or lie off the grid). Its id follows from
+    slide, class and the region's most probable place. Coordinates count from the corner of the
+    bounds, as QuPath's do.
 
     Args:
         path: Where; gzipped if it ends in .gz.
@@ -114,5 +115,5 @@ def _measurements(region: Region) -> dict[str, float]:
     return area | {
         "max_probability": round(region.max_probability, 6),
         "mean_probability": round(region.mean_probability, 6),
-        "tiles": region.tiles,
+        "cells": region.cells,
     }

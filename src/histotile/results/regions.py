@@ -23,7 +23,7 @@ class Region:
         class_name: The class.
         polygon: Its outline with its holes, level-0 px as OpenSlide counts them; valid.
         area_mm2: Area of its cells in mm2; None where the slide's mpp is unknown.
-        tiles: How many cells of the map it has.
+        cells: How many cells of the map it has.
         max_probability: The largest of its cells.
         mean_probability: The mean of its cells.
         peak: x, y of the centre of its most probable cell, level-0 px; of the first in reading
@@ -33,7 +33,7 @@ class Region:
     class_name: str
     polygon: Polygon
     area_mm2: float | None
-    tiles: int
+    cells: int
     max_probability: float
     mean_probability: float
     peak: tuple[float, float]
@@ -65,10 +65,10 @@ def find_regions(
     if len(rows) == 0:
         return []
     label, p = labels[rows, columns] - 1, layer[rows, columns].astype(np.float64)
-    tiles = np.bincount(label)
-    mean = np.bincount(label, weights=p) / tiles
+    cells = np.bincount(label)
+    mean = np.bincount(label, weights=p) / cells
     by_peak = np.lexsort((-p, label))  # stable: of equals the first in reading order leads
-    peaks = by_peak[np.searchsorted(label[by_peak], np.arange(len(tiles)))]
+    peaks = by_peak[np.searchsorted(label[by_peak], np.arange(len(cells)))]
     x = found.x0 + columns[peaks] * found.step + found.covered / 2
     y = found.y0 + rows[peaks] * found.step + found.covered / 2
     polygons = _outlines(labels, found)
@@ -76,13 +76,13 @@ def find_regions(
         Region(
             class_name=class_name or found.classes[-1],
             polygon=polygons[k],
-            area_mm2=int(tiles[k]) * found.covered**2 * mpp**2 * 1e-6 if mpp else None,
-            tiles=int(tiles[k]),
+            area_mm2=int(cells[k]) * found.covered**2 * mpp**2 * 1e-6 if mpp else None,
+            cells=int(cells[k]),
             max_probability=float(p[peaks[k]]),
             mean_probability=float(mean[k]),
             peak=(float(x[k]), float(y[k])),
         )
-        for k in np.argsort(-tiles, kind="stable").tolist()
+        for k in np.argsort(-cells, kind="stable").tolist()
     ]
 
 
