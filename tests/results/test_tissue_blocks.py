@@ -56,6 +56,18 @@ def test_gaps_in_the_tissue_do_not_shift_the_blocks() -> None:
     assert np.bincount(blocks).tolist() == [16, 12, 16]
 
 
+@pytest.mark.parametrize("shift", [1, 37, 50])
+def test_tiles_on_several_grids_share_blocks_too(shift: int) -> None:
+    x, y = grid(24, 12)
+    contour = (x - 7_000) // 800
+    x, y = x + shift * contour.astype(np.int32), y + 13 * contour.astype(np.int32)
+    blocks, n_blocks = tissue_blocks(x, y)
+    assert 18 <= n_blocks <= 2 * 18
+    for block in range(n_blocks):
+        for edges in (x, y):
+            assert np.ptp(edges[blocks == block]) < 400
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_interval_lies_round_the_score_and_is_the_same_each_time(method: str) -> None:
     x, y = grid(40, 40)

@@ -52,19 +52,36 @@ def tissue_blocks(x: Ints, y: Ints) -> tuple[NDArray[np.int64], int]:
 
     The stride is the smallest distance between columns or rows that hold tiles; columns are
     counted from one to the next, so that strides which are no whole number of px add no error.
+    Where columns or rows lie closer than neighbours in one row or column mostly do, the tiles lie
+    on several grids (tables from other programs); then these neighbours tell the stride, and
+    places are counted from the first.
 
     Args:
-        x: (N,) left edges of tiles of one grid, level-0 px.
+        x: (N,) left edges of tiles, level-0 px.
         y: (N,) top edges.
     """
-    stride = min(_least_gap(x), _least_gap(y))
-    cells = np.stack([_cells(x, stride), _cells(y, stride)]) // BLOCK
+    least, common = min(_least_gap(x), _least_gap(y)), _common_gap(x, y)
+    if least < common - 1:  # more than rounding to whole px
+        cells = np.stack([(edges - edges.min()) // common for edges in (x, y)]) // BLOCK
+    else:
+        cells = np.stack([_cells(x, least), _cells(y, least)]) // BLOCK
     _, blocks = np.unique(cells, axis=1, return_inverse=True)
     return blocks.reshape(-1).astype(np.int64), int(blocks.max(initial=-1)) + 1
 
 
 def _least_gap(edges: Ints) -> float:
     return min(np.diff(np.unique(edges)).tolist(), default=np.inf)
+
+
+def _common_gap(x: Ints, y: Ints) -> int:
+    """The gap seen most often within rows and columns, the smallest of equals; 0 without any."""
+    gaps = []
+    for along, across in ((x, y), (y, x)):
+        order = np.lexsort((along, across))
+        gaps.append(np.diff(along[order])[np.diff(across[order]) == 0])
+    values, counts = np.unique(np.concatenate(gaps), return_counts=True)
+    apart = values > 0
+    return int(values[apart][counts[apart].argmax()]) if apart.any() else 0
 
 
 def _cells(edges: Ints, stride: float) -> NDArray[np.int64]:
