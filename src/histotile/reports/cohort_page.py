@@ -91,7 +91,7 @@ def list_quarantined(facts: CohortFacts) -> list[Mapping[str, Any]]:
     ]
     listed = {row["slide_id"] for row in rows}
     unlisted = [
-        {"slide_id": s.slide_id, "problem": s.problem, "reason": s.reason, "path": None}
+        {"slide_id": s.slide_id, "problem": s.problem, "reason": s.reason, "path": s.path}
         for s in facts.slides
         if s.verdict == "quarantined" and s.slide_id not in listed
     ]

@@ -148,6 +148,7 @@ class SlideSummary:
     checksum: str | None = None
     tile_code: str | None = None
     model_id: str | None = None
+    path: str | None = None
 
     @property
     def is_wrong(self) -> bool:
@@ -180,6 +181,7 @@ def summarise_slide(facts: SlideFacts) -> SlideSummary:
         checksum=inspection.get("checksum"),
         tile_code=(facts.tiles or {}).get("code"),
         model_id=facts.model_id,
+        path=inspection.get("path"),
     )
 
 
