@@ -17,6 +17,7 @@ from histotile.cli.pages import write_slide_page
 from histotile.cli.scenes import slide_facts
 from histotile.cohort import Cohort, CohortSlide
 from histotile.configfile import read_config
+from histotile.errors import HistotileError
 from histotile.reports.deepzoom import Pyramid
 
 WIDTH, HEIGHT, SIDE = 1400, 900, 100
@@ -184,6 +185,20 @@ def test_slide_without_predictions_has_no_viewer(
     assert facts.scene is None
     assert facts.picture is None
     assert facts.tiles is not None
+
+
+@pytest.mark.parametrize("text", [None, "{"])
+def test_missing_or_damaged_inspection_is_named_with_its_remedy(
+    gather: Callable[..., Gathered], slide: CohortSlide, text: str | None
+) -> None:
+    path = gather().results / "inspect" / f"{slide.slide_id}.json"
+    path.unlink()
+    if text:
+        path.write_text(text)
+    with pytest.raises(HistotileError) as caught:
+        slide_facts(gather(), slide)
+    assert str(path) in str(caught.value)
+    assert "histotile inspect" in str(caught.value)
 
 
 def test_full_resolution_folder_holds_the_file_s_own_pixels_and_goes_with_the_setting(

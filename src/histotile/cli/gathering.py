@@ -15,6 +15,7 @@ from histotile.cohort import Cohort, CohortSlide
 from histotile.config import Config, Report
 from histotile.decision.record import Decision, read_decision
 from histotile.decision.verification import Verification
+from histotile.errors import HistotileError
 from histotile.reports.facts import (
     CohortFacts,
     SlideFacts,
@@ -220,7 +221,11 @@ def _marks(table: "pa.Table") -> dict[str, int]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        remedy = f"run `histotile {path.parent.name}` first"
+        raise HistotileError(path, f"not readable ({error})", remedy) from error
     return data
 
 
