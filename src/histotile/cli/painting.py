@@ -7,6 +7,7 @@ import numpy as np
 
 from histotile import tables
 from histotile.config import Heatmap
+from histotile.errors import HistotileError
 from histotile.results.frame import Caption
 from histotile.results.heatmap import paint_heatmap, paint_map, write_picture
 from histotile.results.maps import Layout, ProbabilityMap, probability_map
@@ -31,11 +32,14 @@ def paint(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> No
 
     A slide that cannot be opened gives blank pictures with the reason of its quarantine, and files
     without tiles.
+
+    Raises:
+        HistotileError: The predictions are of other tiles, or lack a class of the tile table.
     """
     footer = tables.read_footer(tiles)
     facts = tables.read_footer(predictions)
     classes = tuple(footer["classes"])
-    table = tables.read_table(predictions)
+    table = _predictions_of(tiles, predictions, classes)
     probabilities = np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
     found = slide_map(table, footer)
     overview, downsample = _overview(footer, settings)
@@ -63,6 +67,21 @@ def paint(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> No
         _bounds(footer),
     )
     write_wsinfer_csv(_beside(output, ".csv"), x, y, side, probabilities, classes)
+
+
+def _predictions_of(tiles: Path, predictions: Path, classes: tuple[str, ...]) -> "pa.Table":
+    table = tables.read_table(predictions)
+    missing = [name for name in classes if f"prob_{name}" not in table.column_names]
+    if missing:
+        fact = f"it has no probabilities of {', '.join(missing)}, classes of {tiles}"
+        raise HistotileError(predictions, fact, "predict with a model of these classes")
+    places, ids = tables.read_table(tiles, ["x", "y"]), table["tile_id"].to_numpy()
+    if (ids >= len(places)).any() or any(
+        (places[axis].to_numpy()[ids] != table[axis].to_numpy()).any() for axis in "xy"
+    ):
+        fact = f"its tiles lie elsewhere than those of {tiles}"
+        raise HistotileError(predictions, fact, "predict these tiles again")
+    return table
 
 
 def slide_map(predictions: "pa.Table", footer: dict[str, Any]) -> ProbabilityMap:
