@@ -309,6 +309,15 @@ def test_wrong_settings_stop_before_the_first_job(
         assert fact in run.stdout + run.stderr
 
 
+def test_ids_that_are_patterns_to_snakemake_are_refused(fresh: Project) -> None:
+    first = rows(fresh.folder / "slides.csv")[0]
+    (fresh.folder / "odd.csv").write_text(f"slide_id,path\na <b>,{first['path']}\n{{c}},none.svs\n")
+    run = fresh.snakemake("--dry-run", "--config", "cohort=odd.csv")
+    assert run.returncode != 0
+    assert "a <b>, {c}" in run.stdout + run.stderr
+    assert "rename these slides" in run.stdout + run.stderr
+
+
 def test_missing_files_are_named_before_the_first_job(fresh: Project) -> None:
     (fresh.folder / "lost.csv").write_text("slide_id,path\na,lost1.svs\nb,lost2.svs\n")
     run = fresh.snakemake("--dry-run", "--config", "cohort=lost.csv")

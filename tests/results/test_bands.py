@@ -37,13 +37,14 @@ def ends(band: Band) -> tuple[np.ndarray, np.ndarray]:
 
 
 def mean_curve(units: Units, kind: str) -> np.ndarray:
-    return np.mean([c.rates for c in fold_curves(units, FOLDS) if c.kind == kind], axis=0)
+    rates = [c.rates for c in fold_curves(units, FOLDS) if c.kind == kind]
+    return np.asarray(np.mean(rates, axis=0))
 
 
 def test_resamples_equal_literally_repeated_units() -> None:
     rng = np.random.default_rng(3)
     patients, positive = rng.integers(0, 6, 80), rng.random(80) < 0.3
-    scores = np.round(rng.random(80) * 0.7 + positive * 0.3, 1)  # with ties
+    scores = np.round(rng.random(80) * 0.7 + positive * 0.3, 1).astype(np.float64)  # with ties
     weights = draw_weights([0] * 6, 20, seed=1)
     found = drawn_curves(positive, scores, patients, weights)
     for b, weight in enumerate(weights):

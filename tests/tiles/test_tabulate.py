@@ -19,7 +19,7 @@ from histotile.slides.pixels import UnreadableTile, read_tile
 from histotile.slides.slide import Slide
 from histotile.tiles import source as module
 from histotile.tiles.labels import SlideTruth
-from histotile.tiles.tabulate import mark_tiles, tabulate
+from histotile.tiles.tabulate import count_tiles, mark_tiles, tabulate
 
 TRUTH = SlideTruth("s", ("healthy", "tumour"), "tumour")
 HALF = np.arange(96)[None, :].repeat(64, 0) < 48  # the left half of a slide of 768 x 512 px
@@ -118,6 +118,12 @@ def test_only_tissue_becomes_tiles_and_pixels_are_read_once(
     }
     assert (footer["size_level0_px"], footer["tile_mpp"], footer["tile_px"]) == (64.0, 0.5, 64)
     json.dumps(footer, allow_nan=False)
+
+
+def test_a_class_called_none_is_counted_apart_from_tiles_without_label() -> None:
+    truth = SlideTruth("s", ("none", "tumour"))
+    counts = count_tiles(3, ["none", None, None], [None] * 3, truth, tile_settings())
+    assert counts["labels"] == {"none": 1, "tumour": 0, "no label": 2}
 
 
 def test_labels_come_from_outlines(make_slide: Any) -> None:

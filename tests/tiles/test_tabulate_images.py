@@ -90,6 +90,13 @@ def test_table_holds_files_labels_and_measures(tabulated: Tabulated) -> None:
     assert footer["counts"]["labels"] == {"healthy": 3, "tumour": 3, "none": 0}
 
 
+def test_images_of_a_class_called_none_are_counted(folder: Path, tabulated: Tabulated) -> None:
+    for tumour in folder.glob("*/tumour"):
+        tumour.rename(tumour.with_name("none"))
+    counts = tables.read_footer(tabulated(classes=("healthy", "none"))["p1"])["counts"]
+    assert counts["labels"] == {"healthy": 3, "none": 3}
+
+
 def test_other_sizes_are_counted(folder: Path, tabulated: Tabulated) -> None:
     write_tile(folder / "p1/tumour/8.png", 8, 32, 40)
     write_tile(folder / "p1/tumour/9.png", 9, 48, 48)

@@ -1,6 +1,7 @@
 """Checks settings and cohort before the first job, and answers the rules' questions. No rules."""
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,18 @@ from histotile.configfile import validate
 from histotile.errors import HistotileError
 from histotile.digests import digest, digest_files, digest_weights
 from histotile.tiles.listing import holds_images, list_images
+
+
+def nameable(cohort):
+    """The ids of the slides, none of which Snakemake takes for a pattern of file names."""
+    ids = [slide.slide_id for slide in cohort.slides]
+    odd = [name for name in ids if re.search(r"<.*>|{.*}", name)]
+    if odd:
+        fact = f"Snakemake cannot name files after {', '.join(odd[:20])}"
+        raise HistotileError(
+            "slide_id", fact, "rename these slides without <...> and {...}"
+        )
+    return ids
 
 
 def checked(function, *arguments):
@@ -29,7 +42,7 @@ if holds_images(Path(CONFIG.cohort)):
     LISTING = checked(list_images, Path(CONFIG.cohort), CONFIG.classes)
 COHORT = LISTING.cohort if LISTING else checked(read_cohort, Path(CONFIG.cohort))
 COHORT_FILE = "<results>/collect/slides.csv" if LISTING else CONFIG.cohort
-SLIDE_IDS = [slide.slide_id for slide in COHORT.slides]
+SLIDE_IDS = checked(nameable, COHORT)
 PICTURED = [] if LISTING else SLIDE_IDS  # slides with mask and heatmap
 FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
 CLASSES = json.dumps(CONFIG.classes, ensure_ascii=False)
@@ -112,11 +125,17 @@ def new_cohort():
             f"{CONFIG.apply.slides}: `apply` takes slides, these are images\n"
             "  Remedy: use `histotile collect`, `tile-images` and `predict`, group by group"
         )
-    return checked(read_cohort, Path(CONFIG.apply.slides))
+    cohort = checked(read_cohort, Path(CONFIG.apply.slides))
+    if any(slide.coordinates for slide in cohort.slides):
+        raise WorkflowError(
+            f"{CONFIG.apply.slides}: `apply` lays its own grid; it takes no `coordinates`\n"
+            "  Remedy: leave that column empty, or use `histotile tile`, `predict` and `heatmap`"
+        )
+    return cohort
 
 
 def new_ids():
-    return [slide.slide_id for slide in new_cohort().slides]
+    return checked(nameable, new_cohort())
 
 
 @cache

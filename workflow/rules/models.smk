@@ -112,8 +112,8 @@ rule decide:
             "histotile.decision.gathering",
             "histotile.decision.alarm_files",
             "histotile.decision.decide",
-            "histotile.reports.decision_page",
         ),
+        # not the look of its page: all training would follow it
     shell:
         "histotile decide {input.cohort:q} --folds {input.folds:q} --features {params.features:q}"
         " --control {input.control:q} --tiles {params.tiles:q}"

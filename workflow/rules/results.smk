@@ -179,8 +179,8 @@ rule report_slide:
             "histotile.reports.slide_page",
         ),
     shell:
-        "histotile report-slide {params.results:q} {wildcards.slide_id:q} --cohort {input.cohort:q}"
-        " --configuration {params.configuration:q} --settings {params.settings:q} > {log:q} 2>&1"
+        "histotile report-slide --cohort {input.cohort:q} --configuration {params.configuration:q}"
+        " --settings {params.settings:q} -- {params.results:q} {wildcards.slide_id:q} > {log:q} 2>&1"
 
 
 rule report:

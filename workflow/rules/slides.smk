@@ -157,5 +157,5 @@ rule tile_images:
         settings=settings("tile"),
         code=digest("histotile.tiles.tabulate_images"),
     shell:
-        "histotile tile-images {params.cohort:q} {wildcards.slide_id:q} --classes {params.classes:q}"
-        " --threads {threads} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
+        "histotile tile-images --classes {params.classes:q} --threads {threads} --output {output:q}"
+        " --settings {params.settings:q} -- {params.cohort:q} {wildcards.slide_id:q} > {log:q} 2>&1"

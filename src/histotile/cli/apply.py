@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from histotile.cli.options import PATH, Progress, config_in_force, mpp_option, threads_option, verb
-from histotile.cohort import Cohort, CohortSlide
+from histotile.cohort import Cohort, CohortSlide, is_file_name
 from histotile.config import Config
 from histotile.configfile import validate
+from histotile.errors import HistotileError
 
 if TYPE_CHECKING:
     from histotile.cli.gathering import Gathered
@@ -59,6 +60,8 @@ def apply(
     ensemble = load_ensemble(model)
     config = _fit(config, ensemble[0])
     name = slide_id or slide.stem
+    if not is_file_name(name):
+        raise HistotileError("--slide-id", f"{name!r} cannot name a file", "choose another id")
     tiles = output / "tile" / f"{name}.parquet"
     _tile(slide, name, output, config, mpp, threads)
     predictions = output / "predict" / f"{name}.parquet"

@@ -1,7 +1,5 @@
 """What the pages need, gathered from a folder of results."""
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histotile import __version__, tables
+from histotile.cli.files import read_bytes, read_json, read_rows, read_text
 from histotile.cli.provenance import gather_run, list_versions
 from histotile.cohort import Cohort, CohortSlide
 from histotile.config import Config, Report
 from histotile.decision.record import Decision, read_decision
 from histotile.decision.verification import Verification
-from histotile.errors import HistotileError
 from histotile.reports.facts import (
     CohortFacts,
     SlideFacts,
@@ -67,9 +65,18 @@ class Gathered:
         self.settings = settings
         self.shown_class = config.heatmap.class_name or config.classes[-1]
 
-    def slide(self, slide: CohortSlide) -> SlideFacts:
-        """All facts of a slide but those that need the slide itself; see `scenes.slide_facts`."""
+    def slide(self, slide: CohortSlide, pictured: bool = True) -> SlideFacts:
+        """All facts of a slide but those that need the slide itself; see `scenes.slide_facts`.
+
+        Args:
+            slide: One of the cohort.
+            pictured: Read its pictures, too; else its thumbnail alone, if there is one.
+        """
         known = self.tables(slide.slide_id)
+        thumbnail = read_bytes(self.results / "report/slides" / f"{slide.slide_id}.jpg")
+        pictured = pictured or not thumbnail
+        picture = self.results / "heatmap" / f"{slide.slide_id}.png"
+        overlay = self.results / "mask" / f"{slide.slide_id}.overlay.jpg"
         is_mixed = len(slide.labels) > 1  # a group of tiles of several classes has no score
         row = None if is_mixed else self._scores.get(slide.slide_id)
         return SlideFacts(
@@ -82,9 +89,9 @@ class Gathered:
             score=read_score(row, self.config.classes) if row else None,
             shown_class=self.shown_class,
             threshold=self.config.heatmap.threshold,
-            heatmap=_bytes(self.results / "heatmap" / f"{slide.slide_id}.png"),
-            mask_overlay=_bytes(self.results / "mask" / f"{slide.slide_id}.overlay.jpg"),
-            thumbnail=_bytes(self.results / "report/slides" / f"{slide.slide_id}.jpg"),
+            heatmap=read_bytes(picture) if pictured else None,
+            mask_overlay=read_bytes(overlay) if pictured else None,
+            thumbnail=thumbnail,
             model_id=self._model_id(slide.slide_id),
             settings={name: getattr(self.config, name).model_dump() for name in TILE_SECTIONS},
             versions=self.versions,
@@ -106,7 +113,7 @@ class Gathered:
     def whole(self, slides: Sequence[SlideSummary]) -> CohortFacts:
         """All facts of the cohort."""
         evaluation = self._evaluation
-        ledger = _rows(self.results / "triage/slides.csv")
+        ledger = read_rows(self.results / "triage/slides.csv")
         of_images = self.cohort.of_images
         remarks = list_remarks(slides, ledger) if of_images else []
         labels_source = self.config.tile.labels.source if self._is_split else None
@@ -143,33 +150,33 @@ class Gathered:
 
     @cached_property
     def _decision(self) -> Decision | None:
-        text = _text(self.results / "decide/decision.json")
+        text = read_text(self.results / "decide/decision.json")
         return read_decision(text) if text else None
 
     @cached_property
     def _verification(self) -> Verification | None:
-        text = _text(self.results / "verify/verification.json")
+        text = read_text(self.results / "verify/verification.json")
         return Verification.model_validate_json(text) if text else None
 
     @cached_property
     def _evaluation(self) -> Mapping[str, Any]:
         path = self.results / "evaluate/evaluation.json"
-        return _json(path) if path.is_file() else {}
+        return read_json(path) if path.is_file() else {}
 
     @cached_property
     def _scores(self) -> Mapping[str, Mapping[str, str]]:
-        return {row["slide_id"]: row for row in _rows(self.results / "aggregate/slides.csv")}
+        return {row["slide_id"]: row for row in read_rows(self.results / "aggregate/slides.csv")}
 
     def _inspection(self, slide: CohortSlide, footer: Mapping[str, Any] | None) -> dict[str, Any]:
         """What `inspect` found; for a group of images, what `triage` found."""
         if not slide.labels:
-            return _json(self.results / "inspect" / f"{slide.slide_id}.json")
+            return read_json(self.results / "inspect" / f"{slide.slide_id}.json")
         known = {"slide_id": slide.slide_id, **self._ledger.get(slide.slide_id, {})}
         return known | {"mpp": footer["tile_mpp"] if footer else None, "mpp_source": "tile.mpp"}
 
     @cached_property
     def _ledger(self) -> Mapping[str, Mapping[str, str]]:
-        return {row["slide_id"]: row for row in _rows(self.results / "triage/slides.csv")}
+        return {row["slide_id"]: row for row in read_rows(self.results / "triage/slides.csv")}
 
     def _model_id(self, slide_id: str) -> str | None:
         path = self.results / "predict" / f"{slide_id}.parquet"
@@ -185,7 +192,7 @@ class Gathered:
         return (self.results / "split/folds.csv").is_file()
 
     def _pictures(self) -> dict[str, str]:
-        texts = {name: _text(self.results / f"evaluate/{name}.svg") for name in PICTURES}
+        texts = {name: read_text(self.results / f"evaluate/{name}.svg") for name in PICTURES}
         return {name: text for name, text in texts.items() if text}
 
     def _folds(self, name: str) -> list[Path]:
@@ -218,27 +225,3 @@ def read_score(row: Mapping[str, str], classes: Sequence[str]) -> SlideScore:
 
 def _marks(table: "pa.Table") -> dict[str, int]:
     return {mark: int(table[mark].to_numpy().sum()) for mark in MARKS}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        remedy = f"run `histotile {path.parent.name}` first"
-        raise HistotileError(path, f"not readable ({error})", remedy) from error
-    return data
-
-
-def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
-
-
-def _text(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as handle:
-        return list(csv.DictReader(handle))

@@ -69,7 +69,7 @@ def report(results: Path, cohort: Path, configuration: str | None, settings: Rep
     progress = Progress("report", "slides")
     slides = gathered.cohort.slides
     for done, slide in enumerate(slides, 1):
-        summaries.append(summarise_slide(gathered.slide(slide)))
+        summaries.append(summarise_slide(gathered.slide(slide, pictured=False)))
         progress(done, len(slides))
     cohort_facts = gathered.whole(summaries)
     page = results / "report/index.html"

@@ -118,6 +118,8 @@ def heatmap(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> 
     """
     from histotile.cli.painting import paint
 
+    if output.suffix != ".png":
+        raise click.UsageError(f"{output}: the output is a PNG; name it so")
     paint(tiles, predictions, output, settings)
 
 

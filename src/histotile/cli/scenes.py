@@ -14,6 +14,7 @@ from histotile.cli.gathering import MARKS, Gathered, SlideTables
 from histotile.cli.options import Progress
 from histotile.cli.painting import slide_map
 from histotile.cohort import CohortSlide
+from histotile.errors import HistotileError
 from histotile.reports.deepzoom import TILE_PX, Pyramid, Read, write_pyramid
 from histotile.reports.facts import SlideFacts, TopTile
 from histotile.reports.images import fit_jpeg
@@ -65,6 +66,10 @@ def slide_facts(gathered: Gathered, slide: CohortSlide, folder: Path | None = No
 def _scene(gathered: Gathered, slide: CohortSlide, known: SlideTables, table: "pa.Table") -> Scene:
     footer, settings = known.footer, gathered.config.heatmap
     classes = tuple(footer["classes"])
+    missing = [name for name in classes if f"prob_{name}" not in table.column_names]
+    if missing:
+        fact = f"its predictions lack the classes {', '.join(missing)}"
+        raise HistotileError(slide.slide_id, fact, "predict it again with this model")
     p = np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
     predicted = ~np.isnan(p).any(axis=1)
     x, y = (table[axis].to_numpy()[predicted] for axis in "xy")

@@ -111,7 +111,7 @@ def _region_features(
 
 
 def _measurements(region: Region) -> dict[str, float]:
-    area = {} if region.area_mm2 is None else {"area_mm2": region.area_mm2}
+    area = {} if region.area_mm2 is None else {"area_mm2": round(region.area_mm2, 6)}
     return area | {
         "max_probability": round(region.max_probability, 6),
         "mean_probability": round(region.mean_probability, 6),

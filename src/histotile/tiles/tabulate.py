@@ -231,11 +231,12 @@ def count_tiles(
         settings: The tile section of the config.
     """
     by_label = Counter(labels)
+    none = "no label" if "none" in truth.classes else "none"  # a class may be called so
     return {
         "grid": grid,
         "no_tissue": grid - len(labels),
         "tiles": len(labels),
         "excluded": dict(sorted(Counter(e for e in excluded if e is not None).items())),
-        "labels": {**{c: by_label[c] for c in truth.classes}, "none": by_label[None]},
+        "labels": {**{c: by_label[c] for c in truth.classes}, none: by_label[None]},
         "ignored_names": ignored_names(truth, settings.labels),
     }

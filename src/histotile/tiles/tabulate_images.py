@@ -88,7 +88,7 @@ def _counts(
         "no_tissue": 0,
         "tiles": len(labels),
         "excluded": dict(sorted(Counter(e for e in excluded if e is not None).items())),
-        "labels": {**{c: by_label[c] for c in classes}, "none": 0},
+        "labels": {"none": 0, **{c: by_label[c] for c in classes}},  # a class may be called so
         "ignored_names": {},
         "resized": sum(min(size) != tile_px for size in sizes),
         "cropped": sum(width != height for width, height in sizes),

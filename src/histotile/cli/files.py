@@ -1,0 +1,40 @@
+"""Files of results, read where they are there."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from histotile.errors import HistotileError
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        HistotileError: It is missing or damaged; the verb that writes it is named.
+    """
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        remedy = f"run `histotile {path.parent.name}` first"
+        raise HistotileError(path, f"not readable ({error})", remedy) from error
+    return data
+
+
+def read_bytes(path: Path) -> bytes | None:
+    """What a file holds; None if there is none."""
+    return path.read_bytes() if path.is_file() else None
+
+
+def read_text(path: Path) -> str | None:
+    """The text of a file; None if there is none."""
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV; none if there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
