@@ -18,7 +18,7 @@ from PIL import Image
 from histotile.errors import HistotileError
 from histotile.slides import pixels
 from histotile.slides.pixels import best_level, read_overview, read_tile
-from histotile.slides.slide import Slide, UnreadableTile
+from histotile.slides.slide import Bounds, Slide, UnreadableTile
 
 Rgb = NDArray[np.uint8]
 WriteSlide = Callable[..., Path]
@@ -175,6 +175,53 @@ def test_on_whole_px_of_a_higher_level_the_pixels_are_nearly_the_files_own(
     assert abs(np.corrcoef(shown, one_off)[0, 1]) < 0.4
 
 
+@pytest.fixture(scope="module", params=[(515, 258), (516, 271), (640, 512)])
+def leica(
+    request: Any, tmp_path_factory: pytest.TempPathFactory, write_scn: WriteSlide
+) -> tuple[Path, Rgb, tuple[int, int]]:
+    """A slide scanned in part, its level 0, and the corner of that; 4 and 16 do not divide both.
+
+    Black and white in blocks of 16 px: each level shows them exactly.
+    """
+    blocks = np.random.default_rng(3).integers(0, 2, (48, 64, 1)) * np.full(3, 255)
+    rgb = blocks.repeat(16, axis=0).repeat(16, axis=1).astype(np.uint8)
+    path = tmp_path_factory.mktemp("leica") / "part.scn"
+    return write_scn(path, rgb, request.param, (2311, 1703)), rgb, request.param
+
+
+@pytest.mark.parametrize("factor", [1, 4, 16])
+def test_every_level_of_a_leica_slide_lies_on_level_0(
+    leica: tuple[Path, Rgb, tuple[int, int]], factor: int
+) -> None:
+    path, rgb, (left, top) = leica
+    level = rgb[::factor, ::factor]
+    padded = np.pad(level, ((32, 32), (32, 32), (0, 0)), constant_values=255)
+    with Slide.open(path) as slide:
+        assert tuple(slide.bounds) == (left, top, 1024, 768)
+        assert any(d % 1 for d in slide.openslide_downsamples)
+        for column, row in [(0, 0), (7, 3), (19, 15), (-7, 5), (11, -9), (-12, -15)]:
+            x, y = left + column * factor, top + row * factor
+            tile = read_tile(slide, x, y, 0.5 * factor, 24)
+            there = padded[row + 32 : row + 56, column + 32 : column + 56]
+            np.testing.assert_array_equal(tile, there)
+
+
+@pytest.mark.parametrize(("max_px", "most"), [(2311, 0.0), (500, 0.02), (300, 0.02), (140, 0.06)])
+def test_the_overview_of_a_leica_slide_lies_on_level_0(
+    leica: tuple[Path, Rgb, tuple[int, int]], max_px: int, most: float
+) -> None:
+    """Coarse levels are means already, so pixels differ a little; by more when shifted."""
+    path, rgb, (left, top) = leica
+    whole = np.full((1703, 2311, 3), 255, np.uint8)
+    whole[top : top + 768, left : left + 1024] = rgb
+    with Slide.open(path) as slide:
+        overview, _ = read_overview(slide, max_px=max_px, block_px=333)
+    size = overview.shape[1], overview.shape[0]
+    expected = np.asarray(Image.fromarray(whole).resize(size, Image.Resampling.BILINEAR))
+    difference = np.abs(overview.astype(float) - expected).mean()
+    assert difference <= most * expected.std()
+
+
 def test_transparent_px_become_white() -> None:
     picture = Image.new("RGBA", (4, 1), (10, 20, 30, 255))
     picture.putpixel((1, 0), (0, 0, 0, 0))
@@ -259,7 +306,9 @@ class _HugeSlide(Slide):
 
     def __init__(self) -> None:
         self.path = Path("huge.tif")
+        self.vendor = "generic-tiff"
         self.width, self.height = 100_000, 2_500
+        self.bounds = Bounds(0, 0, self.width, self.height)
         self.level_sizes = ((self.width, self.height),)
         self.downsamples = self.openslide_downsamples = (1.0,)
         self.mpp = 0.5

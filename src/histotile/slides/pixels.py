@@ -175,8 +175,8 @@ def _overview_block(source: _Pyramid, block: Block, reach: float) -> Rgb:
 
 def _read_window(slide: Slide, level: int, window: Box) -> tuple[Image.Image, Box]:
     """RGB that covers a window (left, top, right, bottom in level px), and the window in its px."""
-    x, origin_x = _anchor(slide, level, window[0])
-    y, origin_y = _anchor(slide, level, window[1])
+    x, origin_x = _anchor(slide, level, window[0], slide.bounds.x)
+    y, origin_y = _anchor(slide, level, window[1], slide.bounds.y)
     columns = math.ceil(window[2] - origin_x - 1e-6)
     rows = math.ceil(window[3] - origin_y - 1e-6)
     picture = _on_white(slide.read(x, y, level, columns, rows))
@@ -185,13 +185,21 @@ def _read_window(slide: Slide, level: int, window: Box) -> tuple[Image.Image, Bo
     return picture, (left, top, right, bottom)
 
 
-def _anchor(slide: Slide, level: int, position: float) -> tuple[int, float]:
+def _anchor(slide: Slide, level: int, position: float, corner: int) -> tuple[int, float]:
     """The level-0 px to ask for, and the level px at which OpenSlide then begins.
 
     OpenSlide takes whole level-0 px and divides them by its own downsample; where the quotient is
     no whole level px it blends two of them. Of the positions within one level px before the
     window this is the one that blends least.
+
+    Args:
+        slide: An open slide.
+        level: Of the window.
+        position: Left or top edge of the window, level px.
+        corner: That of the slide's bounds, level-0 px.
     """
+    if slide.vendor == "leica":
+        return _leica_anchor(slide, level, position, corner)
     downsample = slide.openslide_downsamples[level]
     last = math.floor((position + 1e-6) * downsample)
     first = min(last, math.ceil((position - 1) * downsample))
@@ -202,6 +210,27 @@ def _anchor(slide: Slide, level: int, position: float) -> tuple[int, float]:
 
     best = min(range(last, first - 1, -1), key=blend)
     return best, float(round(best / downsample)) if blend(best) < 1e-4 else best / downsample
+
+
+def _leica_anchor(slide: Slide, level: int, position: float, corner: int) -> tuple[int, float]:
+    """As `_anchor`, of Leica slides, where OpenSlide (4.0) blends nothing but cuts fractions off.
+
+    It lays each level at the whole part of corner / downsample, so coarse levels lie up to one of
+    their px off level 0, and it begins to read at the whole part of what lies between the corner
+    and the quotient, which left of the corner means rounding up. Both are undone; of several
+    scanned areas exactly for the one at the corner of the bounds.
+    """
+    downsample, true = slide.openslide_downsamples[level], slide.downsamples[level]
+    laid = corner // true
+    cut = corner / true - laid
+    begin = math.floor(position - cut + 1e-6)
+    if begin >= laid:
+        ask = math.ceil(begin * downsample)
+        ask += ask / downsample < begin  # where the product was rounded
+    else:
+        ask = math.floor(begin * downsample)
+        ask -= ask / downsample > begin
+    return ask, begin + cut
 
 
 def _on_white(picture: Image.Image) -> Image.Image:

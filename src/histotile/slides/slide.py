@@ -83,7 +83,8 @@ class Slide:
         """RGBA of a window of a level, transparent where the slide has no pixels.
 
         The window begins at level px x / openslide_downsamples[level]; where that is no whole
-        number, OpenSlide interpolates between neighbouring pixels.
+        number, OpenSlide interpolates between neighbouring pixels; of Leica slides it cuts the
+        fraction off.
 
         Args:
             x: Left edge, level-0 px.
