@@ -46,6 +46,7 @@ SLIDE_IDS = checked(nameable, COHORT)
 PICTURED = [] if LISTING else SLIDE_IDS  # slides with mask and heatmap
 FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
 CLASSES = json.dumps(CONFIG.classes, ensure_ascii=False)
+SHOWN_ON_SLIDES = {"classes", "inspect", "mask", "tile", "aggregate", "heatmap"}
 BACKBONE = CONFIG.backbone.model_dump_json()
 CACHED_CELLS = ["fixed", "early_fixed", "colour"]
 CELLS = {"off": [], "probe": CACHED_CELLS, "full": [*CACHED_CELLS, "finetune", "init"]}[

@@ -171,7 +171,7 @@ rule report_slide:
         "<benchmarks>/report/{slide_id}.tsv"
     params:
         results=subpath(output[0], ancestor=3),
-        configuration=CONFIG.model_dump_json(),
+        configuration=CONFIG.model_dump_json(include=SHOWN_ON_SLIDES),
         settings=settings("report"),
         code=digest(
             "histotile.cli.scenes",

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 @click.argument("results", type=FOLDER)
 @click.argument("slide_id")
 @click.option("--cohort", type=FILE, required=True, help="The cohort file.")
-@click.option("--configuration", metavar="JSON", help="All settings; default: those in force.")
+@click.option(
+    "--configuration", metavar="JSON", help="Sections of settings; default: those in force."
+)
 def report_slide(
     results: Path, slide_id: str, cohort: Path, configuration: str | None, settings: Report
 ) -> None:
@@ -123,10 +125,13 @@ def write_slide_page(
 
 
 def _configuration(given: str | None) -> Config:
+    """The settings in force, with the sections given in place of theirs."""
+    config = config_in_force()
     if given is None:
-        return config_in_force()
-    config: Config = validate(Config, json.loads(given), "--configuration")
-    return config
+        return config
+    data = config.model_dump(mode="json") | json.loads(given)
+    found: Config = validate(Config, data, "--configuration")
+    return found
 
 
 VERBS = (report_slide, report)
