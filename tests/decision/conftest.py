@@ -77,6 +77,7 @@ def synthetic_evidence(
     rng = np.random.default_rng(7)
     pairs = [(p, c) for p in range(patients) for c in range(len(classes)) if shows(p, c)]
     who, label = np.repeat(np.array(pairs), tiles, axis=0).T
+    known = {"backbone": "toy, none", "backbone_id": "0123", "has_patients": True}
     counts = np.zeros((patients, len(classes)), np.int64)
     np.add.at(counts, (who, label), 1)
 
@@ -101,11 +102,5 @@ def synthetic_evidence(
         ruler=None,
         domain=domain,
         counts=counts,
-        facts={
-            "backbone": "toy, none",
-            "backbone_id": "0123",
-            "has_patients": True,
-            "patient_ids": [f"P{p:03}" for p in range(patients)],
-            **facts,
-        },
+        facts=known | {"patient_ids": [f"P{p:03}" for p in range(patients)], **facts},
     )

@@ -37,7 +37,8 @@ def place(
 
     Nothing is fitted again: sizes and scores of left-out patients are weighed anew, and each
     resample answers the question of its own size. A similarity that rests on the ruler or on
-    experience is the same for all small ones. Resamples without a score are left out.
+    experience is the same for all small ones; foreign features and backbones pre-trained on
+    pathology are the same for all. Resamples without a score are left out.
 
     Args:
         groups: Tiles by patient and class.

@@ -25,8 +25,8 @@ def would_flip(size: Size, similarity: Similarity, settings: Decide) -> list[str
         return ["A backbone that was not pre-trained on pathology: similarity would be measured."]
     if similarity.basis == "foreign":
         return [
-            "A backbone of which some stage does better than random weights, e.g. one pre-trained "
-            "on pathology: size and similarity would decide."
+            "A backbone of which some stage does better than random weights: size and similarity "
+            "would decide. One pre-trained on pathology -> fixed."
         ]
     if similarity.basis == "saturated":
         limit = settings.similarity.saturated
@@ -107,8 +107,8 @@ def _similarity_changes(
         if similarity.verdict == "similar":
             return [f"A gain over random weights below {rule.min_gain:g}{gain} -> {there}."]
         return [
-            f"A backbone that gains at least {rule.min_gain:g} over random weights{gain}, e.g. one "
-            f"pre-trained on pathology -> {there}."
+            f"A backbone that gains at least {rule.min_gain:g} over random weights{gain} -> "
+            f"{there}."
         ]
     below = similarity.shortfall.value
     if similarity.verdict == "similar":

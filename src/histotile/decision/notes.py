@@ -28,18 +28,33 @@ def take_notes(
             "with several tiles to measure it."
         )
     if size.verdict == "borderline":
-        found.append(
-            f"The size is borderline and counts as {size.counts_as}, by the gain of the last stage "
-            "(decide.similarity.min_gain_borderline): let `verify` compare the cells."
-        )
+        found.append(_about_border(size, similarity, settings))
     return found + _about_similarity(similarity) + _about_force(choice, train)
+
+
+def _about_border(size: Size, similarity: Similarity, settings: Decide) -> str:
+    if similarity.basis in {"pathology", "foreign", "saturated"}:
+        return "The size is borderline, which changes nothing here: the features alone decide."
+    gain = similarity.gain
+    if gain is None:
+        why = "nobody measured what its last stage gains over random weights"
+    else:
+        compared = "at least" if size.counts_as == "large" else "less than"
+        least = settings.similarity.min_gain_borderline
+        why = f"its last stage gains {gain.value:.2f} over random weights, {compared} {least:g}"
+    return (
+        f"The size is borderline. The cohort counts as {size.counts_as}, since {why} "
+        "(decide.similarity.min_gain_borderline). Near a border it is worth the time to train all "
+        "cells and compare them (verify.budget: full)."
+    )
 
 
 def _about_patients(evidence: Evidence, size: Size, settings: Decide) -> list[str]:
     found = []
     if not evidence.facts["has_patients"]:
         found.append(
-            "Patients are unknown: n_eff is an upper bound and leakage cannot be excluded."
+            "Patients are unknown: effective tiles are an upper bound, and leakage cannot be "
+            "excluded."
         )
     absent = [c.name for c in size.classes if c.tiles == 0]
     if absent:
@@ -64,6 +79,11 @@ def _about_similarity(similarity: Similarity) -> list[str]:
         found.append(
             f"Similarity rests on {source}, not on measured transfer: resampled cohorts that are "
             "small all share it."
+        )
+    if similarity.basis == "foreign":
+        found.append(
+            "All resampled cohorts share the verdict that the features are foreign: not their "
+            "agreement but the interval of the gain tells how sure it is."
         )
     if similarity.basis == "pathology":
         found.append(

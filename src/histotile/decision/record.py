@@ -113,7 +113,10 @@ class Alarm(Entry):
 
 
 class Point(Entry):
-    """A place on the table: x < 0 small, 0-1 borderline, > 1 large; y > 0 similar."""
+    """A place on the table: x < 0 small, 0-1 borderline, from 1 large; y from 0 similar.
+
+    Cohorts that are borderline and similar, but count as small, stand at x = -0.05.
+    """
 
     x: float
     y: float

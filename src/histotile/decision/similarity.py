@@ -3,6 +3,8 @@
 Two questions to probes on left-out patients. S1, for small cohorts: is the last stage as good as
 the best one, or should the head sit earlier? S2, for large ones: is the last stage worth setting
 out from, held against the same network with random weights, or are the weights only a start?
+Borderline cohorts are asked S2 if the gain of their last stage is high enough, else S1. Where
+random weights beat every stage, the features are foreign, and neither answer counts.
 The best of several stages (and the best random stage) is chosen on the same patients that score it,
 which flatters it a little. Intervals come from resampled patients, in pairs: both sides judged by
 the same patients, nothing fitted again.

@@ -10,7 +10,7 @@ BASIS = {
     "ruler": "from the shift of batch-norm statistics: probes could not decide",
     "prior": "from prior knowledge: probes could not decide",
     "pathology": "the backbone was taught on pathology",
-    "foreign": "random weights do better than any of its stages",
+    "foreign": "random weights do better than any stage of the backbone",
 }
 
 
