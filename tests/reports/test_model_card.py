@@ -44,7 +44,7 @@ def test_the_card_tells_what_the_run_knows(facts: CohortFacts, read: Read) -> No
         "Seeds split 3, train 7, evaluate 0",
         "tile AUROC 0.953 0.921 to 0.974 0.583",
         "<b>North</b> 12 0.876 0.811 to 0.922",
-        "Tile AUROC: +0.370 over a baseline that knows nothing but mean colour",
+        "Tile AUROC: +0.370 over a baseline that knows nothing but mean and spread of colour",
         "what mean colour alone tells",
         "Not measured: no rule tells such slides apart.",
         "Research use only.",

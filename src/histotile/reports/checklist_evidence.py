@@ -194,7 +194,7 @@ def _of_results(facts: CohortFacts) -> dict[str, tuple[str, str]]:
             "index.html#slides",
         ),
         "external": ("fixed test set of the cohort" if holdout else "", "index.html#result"),
-        "distribution": ("out-of-distribution rule", "model_card.html#distribution"),
+        "distribution": ("no rule tells unlike slides apart", "model_card.html#distribution"),
         "limits": ("generated list", "model_card.html#limits"),
     }
 
