@@ -169,7 +169,7 @@ def rehearse(
     threads: int,
     settings: Train,
 ) -> None:
-    """Train CELL of the table on FOLD's training patients, and judge it on its test tiles."""
+    """Train CELL of the table (or colour alone) on FOLD's patients; judge it on its test tiles."""
     from histotile.decision.record import read_decision
     from histotile.models.fold import Machine
     from histotile.models.rehearsal import COLOUR, rehearse, rehearse_colour

@@ -84,8 +84,8 @@ def _settings_options(section: str) -> Callable[[F], F]:
             multiple=True,
             is_eager=True,
             metavar="KEY=VALUE",
-            help="Change one setting, e.g. --set "
-            + {"tile": "mpp=1.0", "mask": "min_od=0.1"}.get(section, "KEY=VALUE")
+            help="Change one setting"
+            + {"tile": ", e.g. --set mpp=1.0", "mask": ", e.g. --set min_od=0.1"}.get(section, "")
             + "; repeatable.",
         )(function)
 
