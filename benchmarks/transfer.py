@@ -43,7 +43,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 DATA = Path(os.environ.get("HISTOTILE_SHARED", ROOT.parent / "shared")) / "data"
 OUTPUT = HERE / "transfer.csv"
-SEEDS = {"imagenet_035": (0, 1, 2), "imagenet_100": (0, 1, 2), "natural": (0,)}
+SEEDS = {"imagenet_035": (0, 1, 2), "imagenet_100": (0, 1, 2), "natural": (0, 1, 2)}
 TRAINING = {"batch_size": 32, "epochs": 2, "min_steps": 300, "patience": 1.0}
 TAUGHT = ("fixed", "early_fixed", "finetune", "init", "scratch")
 
