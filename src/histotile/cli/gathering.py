@@ -34,18 +34,16 @@ _YES = {"true", "yes", "1"}
 
 
 @dataclass(frozen=True)
-class SlideTables:
-    """The tables of one slide.
+class SlideTiles:
+    """The tile table of one slide.
 
     Args:
         footer: How its tile table was made.
         tiles: x, y, marks and reason of exclusion of every tile.
-        predictions: The table of predictions; None if there is none.
     """
 
     footer: Mapping[str, Any]
     tiles: "pa.Table"
-    predictions: "pa.Table | None"
 
 
 class Gathered:
@@ -72,7 +70,7 @@ class Gathered:
             slide: One of the cohort.
             pictured: Read its pictures, too; else its thumbnail alone, if there is one.
         """
-        known = self.tables(slide.slide_id)
+        known = self.tiles(slide.slide_id)
         thumbnail = read_bytes(self.results / "report/slides" / f"{slide.slide_id}.jpg")
         pictured = pictured or not thumbnail
         picture = self.results / "heatmap" / f"{slide.slide_id}.png"
@@ -98,17 +96,17 @@ class Gathered:
             has_patients=self._has_patients(),
         )
 
-    def tables(self, slide_id: str) -> "SlideTables | None":
-        """The tables of a slide; None if it was not tiled."""
-        tiles = self.results / "tile" / f"{slide_id}.parquet"
-        predictions = self.results / "predict" / f"{slide_id}.parquet"
-        if not tiles.is_file():
+    def tiles(self, slide_id: str) -> SlideTiles | None:
+        """The tile table of a slide; None if it was not tiled."""
+        path = self.results / "tile" / f"{slide_id}.parquet"
+        if not path.is_file():
             return None
-        return SlideTables(
-            footer=tables.read_footer(tiles),
-            tiles=tables.read_table(tiles, list(_PLACES)),
-            predictions=tables.read_table(predictions) if predictions.is_file() else None,
-        )
+        return SlideTiles(tables.read_footer(path), tables.read_table(path, list(_PLACES)))
+
+    def predictions(self, slide_id: str) -> "pa.Table | None":
+        """The prediction table of a slide; None if it was not predicted."""
+        path = self.results / "predict" / f"{slide_id}.parquet"
+        return tables.read_table(path) if path.is_file() else None
 
     def whole(self, slides: Sequence[SlideSummary]) -> CohortFacts:
         """All facts of the cohort."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.cli.gathering import MARKS, Gathered, SlideTables
+from histotile.cli.gathering import MARKS, Gathered, SlideTiles
 from histotile.cli.options import Progress
 from histotile.cli.painting import slide_map
 from histotile.cohort import CohortSlide
@@ -45,10 +45,10 @@ def slide_facts(gathered: Gathered, slide: CohortSlide, folder: Path | None = No
     facts = gathered.slide(slide)
     if facts.heatmap is not None:
         facts = replace(facts, heatmap=fit_jpeg(facts.heatmap, _HEATMAP_BYTES))
-    known = gathered.tables(slide.slide_id)
-    if known is None or known.predictions is None or known.footer["verdict"] != "ok":
+    known, table = gathered.tiles(slide.slide_id), gathered.predictions(slide.slide_id)
+    if known is None or table is None or known.footer["verdict"] != "ok":
         return facts
-    scene = _scene(gathered, slide, known, known.predictions)
+    scene = _scene(gathered, slide, known, table)
     from histotile.slides.slide import Slide
 
     with Slide.open(Path(known.footer["path"]), known.footer["mpp"]) as opened:
@@ -63,7 +63,7 @@ def slide_facts(gathered: Gathered, slide: CohortSlide, folder: Path | None = No
         )
 
 
-def _scene(gathered: Gathered, slide: CohortSlide, known: SlideTables, table: "pa.Table") -> Scene:
+def _scene(gathered: Gathered, slide: CohortSlide, known: SlideTiles, table: "pa.Table") -> Scene:
     footer, settings = known.footer, gathered.config.heatmap
     classes = tuple(footer["classes"])
     missing = [name for name in classes if f"prob_{name}" not in table.column_names]
@@ -93,20 +93,20 @@ def _scene(gathered: Gathered, slide: CohortSlide, known: SlideTables, table: "p
     )
 
 
-def _rejected(known: SlideTables) -> dict[str, Places]:
+def _rejected(known: SlideTiles) -> dict[str, Places]:
     x, y, why = (np.asarray(known.tiles[name].to_pylist()) for name in ("x", "y", "excluded"))
     reasons = sorted({reason for reason in why if reason is not None})
     return {reason: (x[why == reason], y[why == reason]) for reason in reasons}
 
 
-def _marked(known: SlideTables) -> dict[str, Places]:
+def _marked(known: SlideTiles) -> dict[str, Places]:
     x, y, why = (np.asarray(known.tiles[name].to_pylist()) for name in ("x", "y", "excluded"))
     used = np.asarray([reason is None for reason in why], bool)
     marks = {name: used & known.tiles[name].to_numpy() for name in MARKS}
     return {name: (x[there], y[there]) for name, there in marks.items() if there.any()}
 
 
-def _outlines(gathered: Gathered, slide: CohortSlide, known: SlideTables) -> list[Outline]:
+def _outlines(gathered: Gathered, slide: CohortSlide, known: SlideTiles) -> list[Outline]:
     if not slide.annotations:
         return []
     from histotile.slides.annotations import read_layers
@@ -144,7 +144,7 @@ def _galleries(most: int, scene: Scene) -> tuple[Ints, Ints]:
     return top[:most], uncertain[:most]
 
 
-def _tiles(opened: "Slide", scene: Scene, known: SlideTables, rows: Ints) -> Sequence[TopTile]:
+def _tiles(opened: "Slide", scene: Scene, known: SlideTiles, rows: Ints) -> Sequence[TopTile]:
     from histotile.tiles.source import SlideSource
 
     source = SlideSource(opened, known.footer["tile_mpp"], known.footer["tile_px"])
