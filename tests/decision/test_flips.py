@@ -65,6 +65,8 @@ def test_a_borderline_cohort_is_told_the_gain_that_moves_it(
     found = flips(make_evidence(30, 10, own=(1.0, 1.6)), settings)
     words = {"small": "gains at least", "large": "gains less than"}[borderline]
     assert words in found[-1]
+    about_depth = [flip for flip in found if flip.startswith("A last stage more than")]
+    assert len(about_depth) == (borderline == "small"), "only small cohorts ask for depth"
     assert found[-1].endswith(f"-> {there}.")
 
 

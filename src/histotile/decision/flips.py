@@ -39,9 +39,11 @@ def would_flip(size: Size, similarity: Similarity, settings: Decide) -> list[str
         update={"verdict": "different" if similarity.verdict == "similar" else "similar"}
     )
     there = choose(size.counts_as, other).strategy
-    if size.verdict == "borderline":
-        return found + _gain_change(size, similarity, settings, now)
-    return found + _similarity_changes(similarity, settings, now, there)
+    if size.verdict != "borderline":
+        return found + _similarity_changes(similarity, settings, now, there)
+    if size.counts_as == "small":  # it may also stay in its half, with another depth
+        found += _similarity_changes(similarity, settings, now, there)
+    return found + _gain_change(size, similarity, settings, now)
 
 
 def _asked(counts_as: str, similarity: Similarity) -> Similarity:
@@ -82,7 +84,7 @@ def _gain_change(size: Size, similarity: Similarity, settings: Decide, now: Stra
     least = settings.similarity.min_gain_borderline
     if size.counts_as == "small":
         text = f"A last stage that gains at least {least:g} over random weights"
-        there: Strategy = "finetune"
+        there: Strategy = "finetune" if least >= settings.similarity.min_gain else "init"
     else:
         text = f"A last stage that gains less than {least:g} over random weights"
         there = choose("small", _asked("small", similarity)).strategy
