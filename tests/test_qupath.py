@@ -20,7 +20,7 @@ SQUARE = shapely.box(0.004, 0, 10.126, 10)
 def test_a_feature_follows_the_rules_of_qupath() -> None:
     found = feature("tile", SQUARE, "tumour", (1, 2, 3), key="a", measurements={"prob_x": 0.5})
     assert found is not None
-    assert UUID(found["id"]) == UUID(found["id"])
+    assert str(UUID(found["id"])) == found["id"]
     ring = found["geometry"]["coordinates"][0]
     assert ring[0] == ring[-1] and len(ring) == 5
     assert {c for point in ring for c in point} == {0.0, 10.13, 10.0}
