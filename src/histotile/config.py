@@ -19,6 +19,27 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Engine(Section):
+    """What runs the networks. It changes speed, and results only within the stated bounds."""
+
+    name: Literal["auto", "torch", "openvino", "onnxruntime"] = Field(
+        description="`auto`: PyTorch on a GPU, else OpenVINO. Name one to compare, or where another "
+        "fails. OpenVINO and ONNX Runtime start in a second; PyTorch takes five."
+    )
+    precision: Literal["auto", "float32"] = Field(
+        description="`auto`: 16-bit floats for predictions where the hardware is faster with them "
+        "and `max_difference` holds. Features are always computed in 32 bit."
+    )
+    max_difference: Annotated[float, Field(gt=0, le=0.1)] = Field(
+        description="Largest difference of probabilities between 16 and 32 bit on the first tiles "
+        "of each slide; beyond it that slide is predicted in 32 bit."
+    )
+    compile: bool = Field(
+        description="Whether PyTorch compiles the network first: a minute per job, so only for "
+        "large slides on a GPU."
+    )
+
+
 class Inspect(Section):
     """Opening a slide and finding its scale."""
 
@@ -214,6 +235,20 @@ class Embed(Section):
         "too, for heads that must bear other stains. Each costs as much time as the tile itself."
     )
     seed: int = Field(description="Seed of the changes.")
+
+
+class Pack(Section):
+    """Keeping the pixels of labelled tiles in one file per slide, for training."""
+
+    use: Literal["never", "auto", "always"] = Field(
+        description="`auto`: slides whose tiles are read at least twice as fast from a pack. Worth "
+        "its space when many epochs read more tiles than fit into memory, or from slow storage."
+    )
+    quality: Annotated[int, Field(ge=0, le=100)] = Field(
+        description="JPEG quality of tiles off the slide's own grid; those on it are copied as they "
+        "are. 0: kept without loss, three to five times as large, so that training sees the very "
+        "pixels of the slide."
+    )
 
 
 class Control(Section):
@@ -593,11 +628,13 @@ class Config(Section):
         "that heatmaps show.",
     )
     backbone: Backbone
+    engine: Engine
     inspect: Inspect
     mask: Mask
     tile: Tile
     split: Split
     embed: Embed
+    pack: Pack
     control: Control
     decide: Decide
     train: Train
