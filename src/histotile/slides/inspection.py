@@ -193,7 +193,7 @@ def _dark(slide: Slide, level: int, right: float, down: float) -> float:
     height = max(1, min(_WINDOW_PX, int(bounds.height / downsample)))
     x = bounds.x + round(right * (bounds.width - width * downsample))
     y = bounds.y + round(down * (bounds.height - height * downsample))
-    rgba = np.asarray(slide.read(x, y, level, width, height))
+    rgba = np.asarray(slide.read_rgba(x, y, level, width, height))
     return float(np.mean((rgba[..., 3] > 0) & (rgba[..., :3].max(axis=-1) < 40)))
 
 

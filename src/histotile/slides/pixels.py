@@ -179,7 +179,7 @@ def _read_window(slide: Slide, level: int, window: Box) -> tuple[Image.Image, Bo
     y, origin_y = _anchor(slide, level, window[1], slide.bounds.y)
     columns = math.ceil(window[2] - origin_x - 1e-6)
     rows = math.ceil(window[3] - origin_y - 1e-6)
-    picture = _on_white(slide.read(x, y, level, columns, rows))
+    picture = Image.fromarray(slide.read(x, y, level, columns, rows))
     left, top = max(window[0] - origin_x, 0.0), max(window[1] - origin_y, 0.0)
     right, bottom = min(window[2] - origin_x, columns), min(window[3] - origin_y, rows)
     return picture, (left, top, right, bottom)
@@ -231,14 +231,6 @@ def _leica_anchor(slide: Slide, level: int, position: float, corner: int) -> tup
         ask = math.floor(begin * downsample)
         ask -= ask / downsample > begin
     return ask, begin + cut
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    alpha = picture.getchannel("A").getextrema()
-    if alpha == (255, 255):
-        return picture.convert("RGB")
-    white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, picture).convert("RGB")
 
 
 def _resample(picture: Image.Image, box: Box, side: int) -> Rgb:

@@ -2,15 +2,21 @@
 
 import math
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+import numpy as np
 import openslide
+from numpy.typing import NDArray
 from PIL import Image
 
 from histotile.slides.refusal import refusal
+
+Rgb = NDArray[np.uint8]
+Reader = Literal["auto", "openslide"]
 
 
 class Bounds(NamedTuple):
@@ -20,6 +26,14 @@ class Bounds(NamedTuple):
     y: int
     width: int
     height: int
+
+
+class Spent(NamedTuple):
+    """Where the time of a slide's reads went, all threads together."""
+
+    reading_s: float  # waiting for the file
+    decoding_s: float
+    decoded: int  # compressed tiles; 0 where OpenSlide, which does not tell, reads
 
 
 class UnreadableTile(Exception):  # noqa: N818 - named after what the caller goes on from
@@ -41,12 +55,17 @@ class Slide:
         bounds: `openslide.bounds-*`, else the whole slide.
         mpp: Micrometres per level-0 px: the caller's, else `openslide.mpp-*`, else None.
         properties: All properties OpenSlide knows.
+        reader: Who reads the pixels: "direct" or "openslide".
+        reader_note: Why not "direct"; empty when it is.
     """
 
-    def __init__(self, path: Path, mpp: float | None, vendor: str) -> None:
+    def __init__(self, path: Path, mpp: float | None, vendor: str, reader: Reader) -> None:
         self._handle = openslide.OpenSlide(path)
         self._lock = threading.Lock()
-        self._given_mpp = mpp
+        self._given_mpp, self._given_reader = mpp, reader
+        self._openslide_s = 0.0
+        self.reader: Literal["direct", "openslide"] = "openslide"
+        self.reader_note = "asked for" if reader == "openslide" else "not yet"
         self.path = path
         self.vendor = vendor
         self.width, self.height = map(int, self._handle.dimensions)
@@ -61,12 +80,13 @@ class Slide:
         self.mpp = mpp if mpp is not None else _property_mpp(self.properties)
 
     @classmethod
-    def open(cls, path: Path, mpp: float | None = None) -> "Slide":
+    def open(cls, path: Path, mpp: float | None = None, reader: Reader = "auto") -> "Slide":
         """The slide in a file.
 
         Args:
             path: A file OpenSlide can open; any Unicode name.
             mpp: Micrometres per level-0 px where known better than by the file.
+            reader: "openslide" never reads past OpenSlide.
 
         Raises:
             HistotileError: The file is missing, empty, cut short, of a format or compression that
@@ -75,16 +95,16 @@ class Slide:
         vendor = None
         try:
             vendor = openslide.OpenSlide.detect_format(path)
-            return cls(path, mpp, vendor or "unknown")
+            return cls(path, mpp, vendor or "unknown", reader)
         except (openslide.OpenSlideError, OSError) as error:
             raise refusal(path, vendor, str(error)) from error
 
-    def read(self, x: int, y: int, level: int, width: int, height: int) -> Image.Image:
-        """RGBA of a window of a level, transparent where the slide has no pixels.
+    def read(self, x: int, y: int, level: int, width: int, height: int) -> Rgb:
+        """RGB (height, width, 3) of a window of a level, white where the slide has no pixels.
 
         The window begins at level px x / openslide_downsamples[level]; where that is no whole
-        number, OpenSlide interpolates between neighbouring pixels; of Leica slides it cuts the
-        fraction off.
+        number, neighbouring pixels are interpolated as by OpenSlide; of Leica slides OpenSlide
+        cuts the fraction off.
 
         Args:
             x: Left edge, level-0 px.
@@ -96,13 +116,38 @@ class Slide:
         Raises:
             UnreadableTile: The window is damaged.
         """
-        handle = self._handle
+        return on_white(self.read_rgba(x, y, level, width, height))
+
+    def read_rgba(self, x: int, y: int, level: int, width: int, height: int) -> Image.Image:
+        """RGBA of a window of a level by OpenSlide, transparent where the slide has no pixels.
+
+        Arguments and errors are those of `read`.
+        """
+        handle, begin = self._handle, time.perf_counter()
         try:
             return handle.read_region((x, y), level, (width, height))
         except openslide.OpenSlideError as error:
             self._reopen(handle)
             where = f"{self.path}: level {level}, x {x}, y {y}, {width} x {height} px"
             raise UnreadableTile(f"{where}: {error}") from error
+        finally:
+            taken = time.perf_counter() - begin
+            with self._lock:
+                self._openslide_s += taken
+
+    def expect(self, level: int, windows: NDArray[np.int64]) -> None:
+        """Nothing comes out: announces reads, so that no compressed tile is decoded twice.
+
+        Args:
+            level: Of all the windows.
+            windows: (n, 4): x, y (level-0 px), width, height (level px), as `read` will get
+                them; each will be read once.
+        """
+
+    @property
+    def spent(self) -> Spent:
+        """Where the time of all reads so far went."""
+        return Spent(0.0, self._openslide_s, 0)
 
     def close(self) -> None:
         """Give the file back."""
@@ -115,8 +160,8 @@ class Slide:
             if self._handle is failed:
                 self._handle = openslide.OpenSlide(self.path)
 
-    def __reduce__(self) -> tuple[object, tuple[Path, float | None]]:
-        return Slide.open, (self.path, self._given_mpp)
+    def __reduce__(self) -> tuple[object, tuple[Path, float | None, Reader]]:
+        return Slide.open, (self.path, self._given_mpp, self._given_reader)
 
     def __enter__(self) -> "Slide":
         return self
@@ -128,6 +173,14 @@ class Slide:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def on_white(picture: Image.Image) -> Rgb:
+    """RGB (height, width, 3) of an RGBA picture laid on white."""
+    if picture.getchannel("A").getextrema() == (255, 255):
+        return np.array(picture.convert("RGB"))
+    white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+    return np.array(Image.alpha_composite(white, picture).convert("RGB"))
 
 
 def positive(text: str | None) -> float | None:
