@@ -5,10 +5,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
 from histotile.config import Quality
+from histotile.slides.ink import find_ink, hsv
 from histotile.slides.quality import mark, measure
 
 SETTINGS = Quality(max_blur_z=2.5, max_pen_fraction=0.05, max_fold_fraction=0.3, exclude=())
@@ -108,3 +111,24 @@ def test_blue_ink_that_tissue_shines_through_counts_as_pen(tissue: tuple[int, in
     ink = np.array([20, 30, 120])
     tile[:, 40:90] = np.rint(0.8 * ink + 0.2 * tile[:, 40:90])
     assert measure(tile)[1] == pytest.approx(50 / 128, abs=0.05)
+
+
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 2**32 - 1), st.sampled_from([1, 8]))
+def test_measures_are_those_of_their_definitions(
+    width: int, height: int, seed: int, unit: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    size = (height * unit, width * unit, 3)
+    low, high = sorted(rng.integers(0, 256, 2).tolist())
+    rgb = rng.integers(low, high + 1, size, np.uint8)
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float64)
+    edges = cv2.Laplacian(grey, cv2.CV_64F, ksize=1)
+    quarter, eighth = (
+        cv2.resize(rgb, (max(1, size[1] // n), max(1, size[0] // n)), interpolation=cv2.INTER_AREA)
+        for n in (4, 8)
+    )
+    _, saturation, value = hsv(eighth)
+    sharpness, pen, fold = measure(rgb)
+    assert sharpness == pytest.approx(edges.var() / (grey.var() + 25), rel=1e-9, abs=1e-12)
+    assert pen == find_ink(quarter).mean()
+    assert fold == ((saturation > 0.5) & (value < 0.36)).mean()

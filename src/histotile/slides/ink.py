@@ -37,18 +37,18 @@ def saturation(rgb: Rgb) -> NDArray[np.float32]:
 
 def hsv(rgb: Rgb) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Hue (degrees 0-360), saturation and value (0-1), each (height, width)."""
-    converted = np.asarray(
-        cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2HSV), np.float32
-    )
-    return converted[..., 0], converted[..., 1], converted[..., 2]
+    converted = cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
+    hue, saturation, value = (np.asarray(p, np.float32) for p in cv2.split(converted))
+    return hue, saturation, value
 
 
 def _ink(rgb: Rgb) -> Mask:
     hue, saturation, value = hsv(rgb)
-    green = (hue >= 70) & (hue < 165) & (saturation > 0.15)
-    blue = (hue >= 165) & (hue < 231) & (saturation > 0.4)
-    blue |= (hue >= 231) & (hue < 248) & (saturation > 0.45) & (value > 0.35)
-    blue |= (hue >= 248) & (hue < 252) & (saturation > 0.78) & (value > 0.35)
-    red = ((hue >= 350) | (hue < 14)) & (saturation > 0.75) & (value > 0.5)
+    green = (hue >= 70) & (hue < 165) & (saturation > 0.15) & (value > 0.15)
+    blue = (hue >= 165) & (hue < 231) & (saturation > 0.4) & (value > 0.25)
+    nuclear_blue = (hue >= 231) & (hue < 252) & (value > 0.35)
+    nuclear_blue &= saturation > np.where(hue < 248, np.float32(0.45), np.float32(0.78))
+    red = (saturation > 0.75) & (value > 0.5)
+    red &= (hue >= 350) | (hue < 14)
     black = (saturation < 0.22) & (value < 0.42)
-    return np.asarray((green & (value > 0.15)) | (blue & (value > 0.25)) | red | black)
+    return np.asarray(green | blue | nuclear_blue | red | black)

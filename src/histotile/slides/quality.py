@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 from histotile.config import Quality
 from histotile.slides.ink import find_ink, hsv
 
+Rgb = NDArray[np.uint8]
 Floats = NDArray[np.floating]
 Marks = dict[str, NDArray[np.bool_]]
 
 
-def measure(rgb: NDArray[np.uint8]) -> tuple[float, float, float]:
+def measure(rgb: Rgb) -> tuple[float, float, float]:
     """Sharpness, share of ink and share of fold of one tile.
 
     Sharpness is the variance of the Laplacian of the luminance over the variance of the luminance
@@ -22,13 +23,11 @@ def measure(rgb: NDArray[np.uint8]) -> tuple[float, float, float]:
     Args:
         rgb: uint8 (height, width, 3).
     """
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    edges = cv2.Laplacian(grey, cv2.CV_32F, ksize=1)
-    sharpness = float(edges.var() / (grey.var() + _NOISE_VARIANCE))
-    ink = find_ink(_coarse(rgb, 4))
-    _, saturation, value = hsv(_coarse(rgb, 8))
+    quarter, eighth = _coarse(rgb)
+    ink = find_ink(quarter)
+    _, saturation, value = hsv(eighth)
     fold = (saturation > 0.5) & (value < 0.36)
-    return sharpness, float(ink.mean()), float(fold.mean())
+    return _sharpness(rgb), float(ink.mean()), float(fold.mean())
 
 
 def mark(sharpness: Floats, pen: Floats, fold: Floats, settings: Quality) -> Marks:
@@ -70,6 +69,31 @@ def _robust_z(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.nan_to_num((values - median) / spread, nan=0.0))
 
 
-def _coarse(rgb: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+def _sharpness(rgb: Rgb) -> float:
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    edges = cv2.Laplacian(grey, cv2.CV_16S, ksize=1)
+    mean = cv2.sumElems(edges)[0] / edges.size
+    variance = max(0.0, cv2.norm(edges, cv2.NORM_L2SQR) / edges.size - mean**2)
+    spread = float(cv2.meanStdDev(grey)[1][0, 0])
+    return variance / (spread**2 + _NOISE_VARIANCE)
+
+
+def _coarse(rgb: Rgb) -> tuple[Rgb, Rgb]:
+    """The tile at a quarter and at an eighth of its resolution, averaged over areas.
+
+    Where blocks of 8 x 8 px fill the tile, both come from one sum over its pixels: to the bit what
+    cv2.resize gives, in half its time.
+    """
+    height, width = rgb.shape[:2]
+    if height % 8 or width % 8:
+        return _averaged(rgb, 4), _averaged(rgb, 8)
+    rows = np.add.reduce(rgb.reshape(height // 4, 4, width * 3), axis=1, dtype=np.uint16)
+    sums = rows.reshape(height // 4, width, 3).astype(np.float32)
+    quarter = cv2.resize(sums, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
+    eighth = cv2.resize(quarter, (width // 8, height // 8), interpolation=cv2.INTER_AREA)
+    return cv2.convertScaleAbs(quarter, alpha=0.25), cv2.convertScaleAbs(eighth, alpha=0.25)
+
+
+def _averaged(rgb: Rgb, factor: int) -> Rgb:
     height, width = (max(1, side // factor) for side in rgb.shape[:2])
     return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
