@@ -1,0 +1,107 @@
+"""A benchmark's table as CSV, with machine and date, and as a picture."""
+
+import csv
+import datetime
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+
+GREY, BLUE, RED = "#9aa3ad", "#0067a3", "#b34700"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured thing.
+
+    Attributes:
+        case: What is done.
+        what: By which program.
+        values: One per round.
+        unit: Of the values.
+        ratio: To `against`; over 1 is better than it where `against` begins with "faster".
+        against: What the ratio compares with.
+        goal: Of the ratio, in words.
+        note: Anything else; why there are no values.
+    """
+
+    case: str
+    what: str
+    values: Sequence[float]
+    unit: str
+    ratio: float | None = None
+    against: str = ""
+    goal: str = ""
+    note: str = ""
+
+    @property
+    def median(self) -> float:
+        """Of the values; NaN where there are none."""
+        return statistics.median(self.values) if self.values else float("nan")
+
+
+HEAD = (
+    *("case", "what", "median", "low", "high", "unit", "rounds"),
+    *("ratio", "against", "goal", "note", "load", "machine", "date"),
+)
+
+
+def machine() -> str:
+    """Processor, cores, and whether it computes in bfloat16."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    facts = {
+        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)
+    }
+    flags = facts.get("flags", "").split()
+    sixteen = "bf16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "no bf16"
+    return f"{facts.get('model name', 'unknown')}, {os.cpu_count()} cores, {sixteen}"
+
+
+def write(path: Path, rows: Sequence[Row], load: float) -> None:
+    """Write and print the table.
+
+    Args:
+        path: CSV.
+        rows: Of the table.
+        load: Programs that wanted the processor before the benchmark began (load average).
+    """
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(HEAD)
+        for row in rows:
+            some = [row.median, min(row.values), max(row.values)] if row.values else []
+            numbers = [f"{value:.4g}" for value in some] or ["", "", ""]
+            ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
+            measured = [row.case, row.what, *numbers, row.unit, len(row.values)]
+            judged = [ratio, row.against, row.goal, row.note]
+            writer.writerow([*measured, *judged, f"{load:.1f}", machine(), today])
+            print(*measured[:3], row.unit, *judged, sep="\t")
+
+
+def draw(path: Path, title: str, rows: Sequence[Row], log: bool = False) -> None:
+    """Draw bars of the medians, grouped by case, with the range of the rounds; ours in blue."""
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    shown = [row for row in rows if row.values]
+    with mpl.rc_context({"svg.hashsalt": "histotile", "font.size": 8}):
+        figure, axes = plt.subplots(figsize=(7, 0.6 + 0.2 * len(shown)), layout="constrained")
+        colours = [BLUE if "histotile" in row.what else GREY for row in shown]
+        medians = [row.median for row in shown]
+        reach = [
+            [row.median - min(row.values) for row in shown],
+            [max(row.values) - row.median for row in shown],
+        ]
+        axes.barh(range(len(shown)), medians, xerr=reach, color=colours, ecolor=RED)
+        axes.set_yticks(range(len(shown)), [f"{row.case}: {row.what}" for row in shown])
+        axes.invert_yaxis()
+        axes.set_xscale("log" if log else "linear")
+        axes.set_xlabel(shown[0].unit if shown else "")
+        axes.set_title(title, loc="left")
+        axes.spines[["top", "right"]].set_visible(False)
+        figure.savefig(path, metadata={"Date": None})
+        plt.close(figure)

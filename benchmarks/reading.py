@@ -1,0 +1,143 @@
+"""What reading a tile of 256 px costs, by histotile, OpenSlide and four libraries.
+
+On a mosaic of real H&E of 40,000 x 30,000 px (see `peers/mosaic.py`), one thread, data in memory:
+tiles of tissue on the slide's own grid of compressed tiles, off it in the order of storage and at
+random, and resampled. The limit is the decoding of the compressed tiles alone. Programs take turns.
+Writes benchmarks/reading.csv (ms of the processor per tile, the ratio to the limit or to the plain
+OpenSlide loop, and how far the pixels are from OpenSlide's) and reading.svg.
+
+    python benchmarks/reading.py [--quick]
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from peers import environments, mosaic, rounds, tables  # type: ignore[import-not-found]
+
+from histotile.slides.pixels import read_overview
+from histotile.slides.slide import Slide
+
+WORKER = Path(__file__).parent / "peers" / "read_tiles.py"
+TILE_PX, NATIVE, RESAMPLED = 256, 1000, 250  # tiles per case
+OURS = (
+    *("raw_decoding", "openslide_loop"),
+    *("histotile_openslide", "histotile_direct", "histotile_unannounced"),
+)
+LIBRARIES = "cucim", "pyvips", "fastslide", "tifffile_zarr"
+SHRUNK = {"2 x": 512, "1.5 x": 384, "1.37 x": 351}
+GOALS = {"aligned": "<= 1.3 x raw decoding", "random": ">= 1.5 x OpenSlide"}
+IN_ORDER = ">= 3 x OpenSlide"
+
+
+def tissue_corners(slide: Slide, side: int, offset: tuple[int, int]) -> NDArray[np.int64]:
+    """x, y (n, 2) of the squares of a grid that are mostly tissue, row by row."""
+    overview, downsample = read_overview(slide, max_px=2000)
+    dark = overview.min(axis=2) < 215
+    columns, rows = (slide.width - offset[0]) // side, (slide.height - offset[1]) // side
+    found = []
+    for row in range(rows):
+        for column in range(columns):
+            x, y = offset[0] + column * side, offset[1] + row * side
+            left, top = int(x / downsample), int(y / downsample)
+            right, bottom = int((x + side) / downsample), int((y + side) / downsample)
+            if dark[top:bottom, left:right].mean() > 0.9:
+                found.append((x, y))
+    return np.array(found, np.int64)
+
+
+def write_windows(path: Path, slide: Path, share: float) -> None:
+    """Windows of all cases: neighbouring rows from the slide's middle, whole width."""
+    rng = np.random.default_rng(0)
+    cases: dict[str, Any] = {}
+    with Slide.open(slide) as opened:
+        for case, offset in (("aligned", (0, 0)), ("in order", (100, 57))):
+            corners = tissue_corners(opened, TILE_PX, offset)
+            cases[case], cases[f"{case}_side"] = _middle(corners, int(NATIVE * share)), TILE_PX
+        cases["random"] = rng.permutation(corners)[: int(NATIVE * share)]
+        cases["random_side"] = TILE_PX
+        for case, side in SHRUNK.items():
+            corners = tissue_corners(opened, side, (0, 0))
+            cases[case], cases[f"{case}_side"] = _middle(corners, int(RESAMPLED * share)), side
+    np.savez(path, **cases)
+
+
+def _middle(corners: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    start = max(0, (len(corners) - count) // 2)
+    return corners[start : start + count]
+
+
+def measure(slide: Path, windows: Path, count: int) -> tuple[dict[str, Any], dict[str, str]]:
+    """Per reader and case a list of what the worker found; and the readers that did not run."""
+    found: dict[str, Any] = defaultdict(lambda: defaultdict(list))
+    missing: dict[str, str] = {}
+    programs: dict[str, tuple[str, ...]] = {sys.executable: OURS}
+    try:
+        programs[str(environments.python_of("readers"))] = LIBRARIES
+    except environments.NotMade as error:
+        missing = dict.fromkeys(LIBRARIES, str(error))
+    for k in range(count):
+        for python, names in programs.items():
+            command = [python, WORKER, slide, windows, ",".join(names)]
+            alone = {"OMP_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1"}
+            spent = rounds.run(command, mosaic.ROOT, alone, sampled=False)
+            print(f"round {k + 1}: {spent.wall_s:.0f} s: {', '.join(names)}", flush=True)
+            for name, cases in json.loads(spent.output.splitlines()[-1]).items():
+                for case, facts in cases.items():
+                    if "error" in facts:
+                        missing[f"{name}/{case}"] = facts["error"]
+                    else:
+                        found[name][case].append(facts)
+    return found, missing
+
+
+def table(found: dict[str, Any], missing: dict[str, str]) -> list[Any]:
+    """Rows by case; ratios to raw decoding where aligned, else to the plain OpenSlide loop."""
+    rows = []
+    limit = np.median([facts["ms"] for facts in found["raw_decoding"]["aligned"]])
+    for case in ("aligned", "in order", "random", *SHRUNK):
+        slow = np.median([facts["ms"] for facts in found["openslide_loop"][case]])
+        for name in (*OURS, *LIBRARIES):
+            facts = found[name][case]
+            note = missing.get(f"{name}/{case}", missing.get(name, ""))
+            if not facts and not note:
+                continue
+            values = [entry["ms"] for entry in facts]
+            ratio, against, goal = None, "", ""
+            if values and case == "aligned":
+                ratio, against = np.median(values) / limit, "times raw decoding"
+            elif values:
+                ratio, against = slow / np.median(values), "times as fast as the OpenSlide loop"
+            if name == "histotile_direct":
+                goal = GOALS.get(case, IN_ORDER)
+            if values and not note:
+                largest, bias = facts[-1]["largest"], facts[-1]["bias"]
+                note = f"pixels off OpenSlide's by at most {largest:.0f}, by {bias:+.3f} on average"
+            what = name.replace("_", " ")
+            rows.append(tables.Row(case, what, values, "ms/tile", ratio, against, goal, note))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="2 rounds of a fifth of the tiles")
+    quick = parser.parse_args().quick
+    load = os.getloadavg()[0]
+    slide = mosaic.mosaic(mosaic.LARGE)
+    windows = mosaic.BENCH / "windows.npz"
+    write_windows(windows, slide, 0.2 if quick else 1.0)
+    rows = table(*measure(slide, windows, 2 if quick else 5))
+    here = Path(__file__)
+    tables.write(here.with_suffix(".csv"), rows, load)
+    title = f"One tile of 256 px, one thread; mosaic of {mosaic.made_of()}"
+    tables.draw(here.with_suffix(".svg"), title, rows)
+
+
+if __name__ == "__main__":
+    main()
