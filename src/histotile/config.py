@@ -23,8 +23,8 @@ class Engine(Section):
     """What runs the networks. It changes speed, and results only within the stated bounds."""
 
     name: Literal["auto", "torch", "openvino", "onnxruntime"] = Field(
-        description="`auto`: PyTorch on a GPU, else OpenVINO. Name one to compare, or where another "
-        "fails. OpenVINO and ONNX Runtime start in a second; PyTorch takes five."
+        description="`auto`: PyTorch on a GPU, else OpenVINO. Name one to compare, or where "
+        "another fails. OpenVINO and ONNX Runtime start in a second; PyTorch takes five."
     )
     precision: Literal["auto", "float32"] = Field(
         description="`auto`: 16-bit floats for predictions where the hardware is faster with them "
@@ -245,8 +245,8 @@ class Pack(Section):
         "its space when many epochs read more tiles than fit into memory, or from slow storage."
     )
     quality: Annotated[int, Field(ge=0, le=100)] = Field(
-        description="JPEG quality of tiles off the slide's own grid; those on it are copied as they "
-        "are. 0: kept without loss, three to five times as large, so that training sees the very "
+        description="JPEG quality of tiles off the slide's own grid; those on it are copied as "
+        "they are. 0: kept without loss, three to five times as large, so that training sees the very "
         "pixels of the slide."
     )
 

@@ -22,6 +22,7 @@ from histotile.reports.facts import (
 )
 from histotile.reports.measures import PICTURES
 from histotile.reports.remarks import list_remarks
+from histotile.reports.speed import STAGES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,6 +94,7 @@ class Gathered:
             model_id=self._model_id(slide.slide_id),
             settings={name: getattr(self.config, name).model_dump() for name in TILE_SECTIONS},
             versions=self.versions,
+            timings=self._timings(slide.slide_id),
             has_patients=self._has_patients(),
         )
 
@@ -181,6 +183,10 @@ class Gathered:
         if not path.is_file():
             return None
         return tables.name_models(tables.read_footer(path)["models"])
+
+    def _timings(self, slide_id: str) -> dict[str, dict[str, Any]]:
+        paths = {name: self.results / name / f"{slide_id}.timing.json" for name in STAGES}
+        return {name: read_json(path) for name, path in paths.items() if path.is_file()}
 
     def _has_patients(self) -> bool | None:
         return self.cohort.has_patients if self._is_split else None

@@ -22,6 +22,7 @@ from histotile.reports.measures import (
 from histotile.reports.provenance import list_provenance
 from histotile.reports.rendering import list_banners, render
 from histotile.reports.scripts import read_script
+from histotile.reports.speed import list_speeds, tell_counts
 from histotile.reports.wording import used_tiles
 
 
@@ -62,6 +63,8 @@ def render_cohort_page(facts: CohortFacts) -> str:
         site_cells=site_cells,
         picture_words=PICTURES,
         provenance=list_provenance(facts),
+        speeds=list_speeds(slide.timings for slide in facts.slides),
+        tell_counts=tell_counts,
         script=read_script("cohort.js"),
         warnings=other_warnings(facts),
         cells=CELLS,

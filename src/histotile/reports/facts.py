@@ -87,6 +87,8 @@ class SlideFacts:
         model_id: Name of the model, or of the ensemble.
         settings: Section name -> settings, for the provenance.
         versions: Library -> version.
+        timings: Stage (embed, predict) -> where its time went, as `Pace.facts` has it, with the
+            engine.
         has_patients: Whether folds were disjoint by patient; None where nothing was split.
         cohort_page: Link to the cohort page; None if there is none.
     """
@@ -111,6 +113,7 @@ class SlideFacts:
     model_id: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    timings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     has_patients: bool | None = None
     cohort_page: str | None = "../index.html"
 
@@ -149,6 +152,7 @@ class SlideSummary:
     tile_code: str | None = None
     model_id: str | None = None
     path: str | None = None
+    timings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def is_wrong(self) -> bool:
@@ -182,6 +186,7 @@ def summarise_slide(facts: SlideFacts) -> SlideSummary:
         tile_code=(facts.tiles or {}).get("code"),
         model_id=facts.model_id,
         path=inspection.get("path"),
+        timings=facts.timings,
     )
 
 

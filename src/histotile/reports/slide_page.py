@@ -11,6 +11,7 @@ from histotile.reports.facts import SlideFacts
 from histotile.reports.fates import covered_mm2, list_fates
 from histotile.reports.rendering import list_banners, render
 from histotile.reports.scene import scene_json
+from histotile.reports.speed import engine_words, reader_words
 from histotile.results.aggregation import HOLDOUT
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def _fill(facts: SlideFacts, scene: Markup | None) -> str:
         quarantined=facts.inspection.get("verdict") == "quarantined",
         regions=list_regions(facts.regions),
         scene_json=scene,
+        engine_words=engine_words,
+        reader_words=reader_words,
     )
 
 
