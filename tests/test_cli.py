@@ -10,7 +10,7 @@ from histotile import tables
 from histotile.cli import cli
 
 STAGES = """synthesize inspect triage mask tile collect tile-images split embed ruler control decide
-rehearse verify train predict export pretrain aggregate evaluate heatmap suspects report-slide
+rehearse verify pack train predict export pretrain aggregate evaluate heatmap suspects report-slide
 report apply"""
 
 

@@ -10,7 +10,17 @@ from pathlib import Path
 import click
 
 from histotile import __version__
-from histotile.cli import apply, decisions, images, models, pages, results, slides, suspecting
+from histotile.cli import (
+    apply,
+    decisions,
+    images,
+    models,
+    packing,
+    pages,
+    results,
+    slides,
+    suspecting,
+)
 from histotile.cli.options import FILE
 from histotile.errors import HistotileError
 
@@ -45,6 +55,7 @@ for _verb in (
     *images.VERBS,
     *models.BEFORE_DECIDING,
     *decisions.VERBS,
+    *packing.VERBS,
     *models.VERBS,
     *results.VERBS,
     *suspecting.VERBS,

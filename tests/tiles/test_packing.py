@@ -1,0 +1,194 @@
+"""Packs made of tile tables: which tiles, which pixels, and when the slide itself is as fast."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from histotile import tables
+from histotile.config import Pack
+from histotile.errors import HistotileError
+from histotile.slides.pixels import UnreadableTile, read_tile
+from histotile.slides.slide import Slide
+from histotile.tiles import packing, source
+from histotile.tiles.pack import PackIndex, decode_place, read_pack_index
+from histotile.tiles.packing import pack_tiles
+from histotile.tiles.tile_codecs import Codec, Rgb
+
+MakeSlide = Callable[..., Path]
+LABELS = ["healthy"] * 40 + [None] * 16 + ["tumour"] * 40
+EXCLUDED = ["pen" if n % 10 == 3 else None for n in range(96)]
+KEPT = [n for n in range(96) if LABELS[n] and not EXCLUDED[n]]
+
+
+def settings(use: Any = "always", quality: int = 0) -> Pack:
+    return Pack(use=use, quality=quality)
+
+
+def unpacked(index: PackIndex, row: int) -> Rgb:
+    place = index.place(row)
+    data = index.path.read_bytes()[place.offset : place.offset + place.size]
+    return decode_place(index.path, data, place, int(index.facts["tile_px"]))
+
+
+@pytest.fixture
+def table(make_slide: MakeSlide, make_table: Any) -> Path:
+    path: Path = make_table(make_slide("S1"), LABELS, EXCLUDED)
+    return path
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "pack" / "S1.pack"
+
+
+def test_holds_the_labelled_tiles_that_are_not_excluded(table: Path, output: Path) -> None:
+    done: list[tuple[int, int]] = []
+    found = pack_tiles(table, output, settings(), lambda n, total: done.append((n, total)))
+    assert (found["read_from"], found["tiles"], found["copied"]) == ("pack", len(KEPT), 0)
+    assert done == [(n + 1, len(KEPT)) for n in range(len(KEPT))]
+    index = read_pack_index(output)
+    assert index.tile_id.tolist() == KEPT
+    rows = tables.read_table(table)
+    np.testing.assert_array_equal(index.x, rows["x"].to_numpy()[KEPT])
+    np.testing.assert_array_equal(index.y, rows["y"].to_numpy()[KEPT])
+    facts = index.facts
+    assert (facts["slide_id"], facts["tile_mpp"], facts["tile_px"]) == ("S1", 0.5, 64)
+    assert facts["settings"] == {"use": "always", "quality": 0}
+
+
+@pytest.mark.parametrize("tile_mpp", [0.5, 0.75])
+def test_pixels_are_those_of_the_slide(
+    make_slide: MakeSlide, make_table: Any, output: Path, tile_mpp: float
+) -> None:
+    slide = make_slide("S1")
+    table = make_table(slide, ["tumour"] * 96, tile_mpp=tile_mpp)
+    pack_tiles(table, output, settings())
+    index = read_pack_index(output)
+    with Slide.open(slide, 0.5) as opened:
+        for row in (0, 17, 50, 95):
+            there = read_tile(opened, int(index.x[row]), int(index.y[row]), tile_mpp, 64)
+            np.testing.assert_array_equal(unpacked(index, row), there)
+
+
+def test_quality_makes_jpegs(table: Path, output: Path) -> None:
+    lossless = pack_tiles(table, output, settings())["bytes"]
+    assert pack_tiles(table, output, settings(quality=50))["bytes"] < lossless / 2
+    assert set(read_pack_index(output).codec.tolist()) == {Codec.JPEG}
+
+
+def test_compressed_tiles_are_copied_only_if_they_hold_the_very_pixels(
+    table: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from histotile.tiles.tile_codecs import encode
+
+    grey = np.full((64, 64, 3), 90, np.uint8)
+    jpeg = encode(grey, 100)[1]
+    monkeypatch.setattr(packing, "compressed", lambda source, x, y: b"no JPEG" if x == 0 else jpeg)
+    first = KEPT[1]
+
+    def half_grey(slide: Slide, x: int, y: int, mpp: float, tile_px: int) -> Rgb:
+        return grey if (x, y) == (64 * first, 0) else read_tile(slide, x, y, mpp, tile_px)
+
+    monkeypatch.setattr(source, "read_tile", half_grey)
+    assert pack_tiles(table, output, settings())["copied"] == 1
+    index = read_pack_index(output)
+    assert np.flatnonzero(index.codec == Codec.JPEG).tolist() == [1]
+    assert index.size[1] == len(jpeg)
+
+
+def test_damaged_tiles_are_noted(
+    table: Path, output: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def damaged(slide: Slide, x: int, y: int, mpp: float, tile_px: int) -> Rgb:
+        if x == 128:
+            raise UnreadableTile("here")
+        return read_tile(slide, x, y, mpp, tile_px)
+
+    monkeypatch.setattr(source, "read_tile", damaged)
+    found = pack_tiles(table, output, settings())
+    index = read_pack_index(output)
+    assert found["damaged"] == (index.codec == Codec.DAMAGED).sum() == (index.x == 128).sum() > 0
+    assert len(caplog.records) == found["damaged"]
+
+
+class Clock:
+    """A clock under which reading the slide takes `slide` s, and everything else 1 ms."""
+
+    def __init__(self, slide: float) -> None:
+        self.now, self.slide = 0.0, slide
+
+    def __call__(self) -> float:
+        self.now += 0.001
+        return self.now
+
+    def read(self, slide: Slide, x: int, y: int, mpp: float, tile_px: int) -> Rgb:
+        self.now += self.slide
+        return read_tile(slide, x, y, mpp, tile_px)
+
+
+@pytest.mark.parametrize(("slide_s", "packed"), [(0.0011, True), (0.0009, False)])
+def test_auto_packs_what_is_read_twice_as_fast(
+    table: Path, output: Path, monkeypatch: pytest.MonkeyPatch, slide_s: float, packed: bool
+) -> None:
+    clock = Clock(slide_s)
+    monkeypatch.setattr(packing, "perf_counter", clock)
+    monkeypatch.setattr(source, "read_tile", clock.read)
+    found = pack_tiles(table, output, settings(use="auto"))
+    assert found["slide_ms"] == pytest.approx(1e3 * slide_s + 1)
+    assert found["pack_ms"] == pytest.approx(1)
+    index = read_pack_index(output)
+    assert len(index) == (len(KEPT) if packed else 0)
+    assert index.facts["read_from"] == found["read_from"] == ("pack" if packed else "slide")
+    assert index.facts["slide_ms"] == found["slide_ms"]
+    assert [p.name for p in output.parent.iterdir()] == ["S1.pack"]
+
+
+def test_auto_of_a_slide_without_labels(
+    make_slide: MakeSlide, make_table: Any, output: Path
+) -> None:
+    found = pack_tiles(make_table(make_slide("S1")), output, settings(use="auto"))
+    assert (found["tiles"], len(read_pack_index(output))) == (0, 0)
+
+
+def test_never_is_refused(table: Path, output: Path) -> None:
+    with pytest.raises(HistotileError, match=r"pack.use: is never[^$]*auto or always"):
+        pack_tiles(table, output, settings(use="never"))
+    assert not output.exists()
+
+
+def test_ready_made_tiles_are_packed_too(tmp_path: Path, output: Path) -> None:
+    import cv2
+
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (48, 48, 3), np.uint8) for _ in range(4)]
+    files = [str(tmp_path / f"{n}.png") for n in range(4)]
+    for file, rgb in zip(files, pictures, strict=True):
+        cv2.imwrite(file, rgb[..., ::-1])
+    columns: dict[str, Any] = {name: [None] * 4 for name in tables.TILES.names}
+    columns |= {"tile_id": range(4), "x": [0] * 4, "y": [0] * 4, "label": ["a"] * 4, "file": files}
+    facts = {"slide_id": "S1", "path": str(tmp_path), "mpp": None, "tile_mpp": 1.0, "tile_px": 48}
+    table = tmp_path / "S1.parquet"
+    tables.write_table(table, columns, tables.TILES, {**facts, "source": "images"})
+    pack_tiles(table, output, settings())
+    index = read_pack_index(output)
+    assert index.file is not None
+    assert index.file.tolist() == files
+    for row, rgb in enumerate(pictures):
+        np.testing.assert_array_equal(unpacked(index, row), rgb)
+
+
+def test_the_verb_packs(table: Path, output: Path) -> None:
+    from click.testing import CliRunner
+
+    from histotile.cli import cli
+
+    given = json.dumps({"use": "always", "quality": 0})
+    words = ["pack", str(table), "--output", str(output), "--settings", given]
+    done = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert f"S1: {len(KEPT)} tiles, 0 of them copied, " in done.output
+    assert len(read_pack_index(output)) == len(KEPT)
