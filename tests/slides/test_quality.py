@@ -120,12 +120,12 @@ def test_measures_are_those_of_their_definitions(
     rng = np.random.default_rng(seed)
     size = (height * unit, width * unit, 3)
     low, high = sorted(rng.integers(0, 256, 2).tolist())
-    rgb = rng.integers(low, high + 1, size, np.uint8)
+    rgb: NDArray[np.uint8] = rng.integers(low, high + 1, size, np.uint8)
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float64)
     edges = cv2.Laplacian(grey, cv2.CV_64F, ksize=1)
+    sides = [(max(1, size[1] // n), max(1, size[0] // n)) for n in (4, 8)]
     quarter, eighth = (
-        cv2.resize(rgb, (max(1, size[1] // n), max(1, size[0] // n)), interpolation=cv2.INTER_AREA)
-        for n in (4, 8)
+        np.asarray(cv2.resize(rgb, side, interpolation=cv2.INTER_AREA), np.uint8) for side in sides
     )
     _, saturation, value = hsv(eighth)
     sharpness, pen, fold = measure(rgb)

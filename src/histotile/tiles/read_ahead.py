@@ -1,47 +1,48 @@
-"""The tiles of one slide in batches, read while the network is busy with earlier ones."""
+"""The tiles of slides in batches, read while the network is busy with earlier ones."""
 
 from __future__ import annotations
 
-import logging
-import time
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from histotile import tables
-from histotile.slides.pixels import UnreadableTile
-from histotile.tiles.source import TileSource, is_of_images, open_source
+from histotile.tiles.pace import Pace
+from histotile.tiles.reads import InHand, Reads, UsedTiles
 
 Batch = tuple[NDArray[np.int32], NDArray[np.uint8]]
-
-
-@dataclass
-class _Pending:
-    rows: NDArray[np.int64]
-    pixels: NDArray[np.uint8]
-    reads: list[Future[bool]]
 
 
 class ReadAhead:
     """Iterates over (tile_ids, uint8 batch (tiles, tile_px, tile_px, 3)) of a tile table.
 
-    Tiles come in the table's order, excluded ones left out; mpp, tile_px and where the pixels are
-    (a slide, or image files) come from the table. At most `ahead` batches are in memory beside the
-    one in use. A batch is smaller where tiles are damaged, and left out if all of them are.
+    Tiles come in the order of the slide's storage, which is the table's: row by row, left to
+    right; excluded ones are left out. mpp, tile_px and where the pixels are (a slide, or image
+    files) come from the table. The slide is told of the whole pass, so that each of its compressed
+    tiles is decoded once. At most `ahead` batches are in memory beside the one in use; a batch is
+    the consumer's to keep. A batch is smaller where tiles are damaged, and left out if all of them
+    are.
+
+    Of many slides use `over`: the next one is opened and read while the network is busy with the
+    last batches of this one. No batch mixes slides:
+
+        for reader in ReadAhead.over(tables, 32):
+            for tile_ids, pixels in reader:
+                with reader.pace.computing():
+                    ...
 
     Attributes:
-        tile_ids: Tiles to be read, (tiles,).
+        table: The tile table.
+        tiles: What the table says of the tiles to be read.
+        tile_ids: Tiles to be read, (tiles,), in the order in which they come.
         x: Their left edges, level-0 px.
         y: Their top edges.
         unreadable: tile_ids found damaged so far.
-        waiting_s: Seconds the consumer has waited for pixels so far.
+        pace: Where the time went so far; the consumer says when it computes.
 
     Args:
         table: Tile table of the slide.
@@ -51,14 +52,33 @@ class ReadAhead:
     """
 
     def __init__(self, table: Path, batch_size: int, threads: int = 2, ahead: int = 3) -> None:
-        self._footer = tables.read_footer(table)
-        rows = tables.read_table(table)
-        rows = rows.filter(pc.is_null(rows["excluded"]))
-        self.tile_ids, self.x, self.y = (rows[name].to_numpy() for name in ("tile_id", "x", "y"))
-        self._files: Any = rows["file"].to_pylist() if is_of_images(self._footer) else None
+        self.table, self.tiles = table, UsedTiles.of(table)
+        self.tile_ids, self.x, self.y = self.tiles.tile_ids, self.tiles.x, self.tiles.y
         self.unreadable: list[int] = []
-        self.waiting_s = 0.0
-        self._batch_size, self._threads, self._ahead = batch_size, threads, max(1, ahead)
+        self.pace = Pace(threads)
+        self.batch_size, self._threads, self._ahead = batch_size, threads, ahead
+        self._shared: _Crew | None = None
+
+    @classmethod
+    def over(
+        cls, tables: Iterable[Path], batch_size: int, threads: int = 2, ahead: int = 3
+    ) -> Iterator[ReadAhead]:
+        """One of these per table, in order, with threads and memory shared by all.
+
+        Each can be iterated once, before the next is asked for; what is left of it then is not
+        read. Tables are read shortly before their turn, so that memory does not grow with them.
+
+        Args:
+            tables: Tile tables.
+            batch_size: Most tiles per batch.
+            threads: Reader threads, for all slides together.
+            ahead: Batches read in advance, likewise.
+        """
+        readers = (cls(table, batch_size, threads, ahead) for table in tables)
+        with closing(_Crew(readers, threads, ahead)) as crew:
+            while (reader := crew.next_reader()) is not None:
+                reader.pace, reader._shared = Pace(threads), crew
+                yield reader
 
     def __len__(self) -> int:
         """Number of tiles to be read, damaged ones included."""
@@ -66,59 +86,81 @@ class ReadAhead:
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches, from the first tile on."""
-        if not len(self):
+        if self._shared is not None:
+            yield from self._shared.batches(self)
             return
-        starts = iter(range(0, len(self), self._batch_size))
-        pending: deque[_Pending] = deque()
-        with open_source(self._footer) as source:
-            pool = ThreadPoolExecutor(self._threads, thread_name_prefix="read-ahead")
-            try:
-                while True:
-                    self._top_up(pending, starts, pool, source)
-                    if not pending:
-                        return
-                    tile_ids, pixels = self._finish(pending.popleft())
-                    self._top_up(pending, starts, pool, source)
-                    if len(tile_ids):
-                        yield tile_ids, pixels
-            finally:
-                pool.shutdown(cancel_futures=True)
+        with closing(_Crew(iter([self]), self._threads, self._ahead)) as crew:
+            crew.next_reader()
+            yield from crew.batches(self)
 
-    def _top_up(
-        self,
-        pending: deque[_Pending],
-        starts: Iterator[int],
-        pool: ThreadPoolExecutor,
-        source: TileSource,
-    ) -> None:
-        while len(pending) < self._ahead and (start := next(starts, None)) is not None:
-            pending.append(self._submit(pool, source, start))
+    @property
+    def waiting_s(self) -> float:
+        """Seconds the consumer has waited for pixels so far."""
+        return self.pace.waiting_s
 
-    def _submit(self, pool: ThreadPoolExecutor, source: TileSource, start: int) -> _Pending:
-        rows = np.arange(start, min(start + self._batch_size, len(self)))
-        tile_px = int(self._footer["tile_px"])
-        pixels = np.empty((len(rows), tile_px, tile_px, 3), np.uint8)
-        tasks = zip(rows.tolist(), pixels, strict=True)
-        return _Pending(rows, pixels, [pool.submit(self._read, source, *task) for task in tasks])
 
-    def _read(self, source: TileSource, row: int, pixels: NDArray[np.uint8]) -> bool:
-        """Whether the tile could be read into `pixels`."""
-        file = self._files[row] if self._files else None
+class _Crew:
+    """Reader threads and the batches they have in hand, of one table after the other."""
+
+    def __init__(self, readers: Iterator[ReadAhead], threads: int, ahead: int) -> None:
+        self._readers = readers
+        self._threads, self._ahead = threads, max(1, ahead)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="read-ahead")
+        self._begun: deque[tuple[ReadAhead, Reads]] = deque()  # first the consumer's
+        self._pending: deque[tuple[Reads, InHand]] = deque()
+
+    def next_reader(self) -> ReadAhead | None:
+        """The next table's, whatever is left of the one before; None after the last."""
+        if self._begun:
+            self._drop(self._begun.popleft()[1])
+        return self._begun[0][0] if self._begun or self._begin() else None
+
+    def batches(self, reader: ReadAhead) -> Iterator[Batch]:
+        """What is left of a table, if its turn is now."""
+        pace = reader.pace
         try:
-            pixels[:] = source.read(int(self.x[row]), int(self.y[row]), file)
-        except UnreadableTile as error:
-            logging.getLogger(__name__).warning(
-                "tile %d is left out: %s", self.tile_ids[row], error
-            )
+            while True:
+                pace.turn("waiting")
+                self._top_up()
+                if not self._begun or self._begun[0][0] is not reader:
+                    return
+                reads = self._begun[0][1]
+                if not self._pending or self._pending[0][0] is not reads:
+                    return
+                tile_ids, pixels, damaged = reads.finish(self._pending.popleft()[1], pace)
+                reader.unreadable += damaged
+                self._top_up()
+                pace.turn("other")
+                if len(tile_ids):
+                    pace.tiles += len(tile_ids)
+                    yield tile_ids, pixels
+        finally:
+            pace.turn("other")
+
+    def close(self) -> None:
+        """Ends the threads and closes the slides."""
+        self._pool.shutdown(cancel_futures=True)
+        for _, reads in self._begun:
+            reads.close()
+
+    def _top_up(self) -> None:
+        while len(self._pending) < self._ahead and (self._begun or self._begin()):
+            reads = self._begun[-1][1]
+            batch = reads.submit()
+            if batch is not None:
+                self._pending.append((reads, batch))
+            elif not self._begin():
+                return
+
+    def _begin(self) -> bool:
+        reader = next(self._readers, None)
+        if reader is None:
             return False
+        reads = Reads(reader.tiles, self._pool, reader.batch_size, self._threads)
+        self._begun.append((reader, reads))
         return True
 
-    def _finish(self, batch: _Pending) -> Batch:
-        start = time.perf_counter()
-        readable = np.array([read.result() for read in batch.reads])
-        self.waiting_s += time.perf_counter() - start
-        tile_ids = self.tile_ids[batch.rows]
-        self.unreadable += tile_ids[~readable].tolist()
-        if readable.all():
-            return tile_ids, batch.pixels
-        return tile_ids[readable], batch.pixels[readable]
+    def _drop(self, reads: Reads) -> None:
+        while self._pending and self._pending[0][0] is reads:
+            reads.drop(self._pending.popleft()[1])
+        reads.close()

@@ -9,11 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from histotile.slides import pixels
 from histotile.slides.pixels import read_tile
-from histotile.slides.slide import Slide
+from histotile.slides.slide import Slide, Spent
 from histotile.tiles.images import read_image
 
 Rgb = NDArray[np.uint8]
+Places = NDArray[np.int32]
 IMAGES = "images"  # `source` in the footer of tables whose tiles are image files
 
 
@@ -42,6 +44,33 @@ class SlideSource:
         """The pixels at a place of the slide."""
         return read_tile(self.slide, x, y, self.tile_mpp, self.tile_px)
 
+    def expect(self, x: Places, y: Places) -> None:
+        """Announces a pass: tiles that will each be read once, soon and about in this order.
+
+        The slide then decodes each of its compressed tiles once, however many of these share it.
+
+        Args:
+            x: Left edges, level-0 px.
+            y: Top edges.
+        """
+        if hasattr(pixels, "expect_tiles"):
+            pixels.expect_tiles(self.slide, x, y, self.tile_mpp, self.tile_px)
+
+    @property
+    def reader(self) -> str:
+        """What reads the slide: "direct" or "openslide"."""
+        return self.slide.reader
+
+    @property
+    def reader_note(self) -> str:
+        """Why it is not "direct"; empty if it is."""
+        return self.slide.reader_note
+
+    @property
+    def spent(self) -> Spent | None:
+        """What the slide's reads have cost so far."""
+        return self.slide.spent
+
 
 @dataclass(frozen=True)
 class ImageSource:
@@ -53,6 +82,24 @@ class ImageSource:
         """The pixels of a file; its place is unknown."""
         return read_image(Path(str(file)), self.tile_px)
 
+    def expect(self, x: Places, y: Places) -> None:
+        """Nothing: files share no pixels."""
+
+    @property
+    def reader(self) -> str:
+        """No slide is read."""
+        return ""
+
+    @property
+    def reader_note(self) -> str:
+        """Nothing to explain."""
+        return ""
+
+    @property
+    def spent(self) -> Spent | None:
+        """Not known apart from the time in `read`."""
+        return None
+
 
 def is_of_images(footer: Mapping[str, Any]) -> bool:
     """Whether the tiles of a table are image files rather than places of a slide."""
@@ -60,7 +107,7 @@ def is_of_images(footer: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def open_source(footer: Mapping[str, Any]) -> Iterator[TileSource]:
+def open_source(footer: Mapping[str, Any]) -> Iterator[SlideSource | ImageSource]:
     """The source of a tile table's pixels, from its footer; may be read by several threads."""
     tile_px = int(footer["tile_px"])
     if is_of_images(footer):
