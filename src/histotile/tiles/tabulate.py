@@ -26,7 +26,7 @@ from histotile.tiles.source import SlideSource
 
 Progress = Callable[[int, int], None]
 _MEASURES = ("sharpness", "pen_fraction", "fold_fraction", *tables.COLOUR)
-_TILES_AT_ONCE = 64
+_TILES_PER_TASK, _TILES_AT_ONCE = 16, 1024
 UNREADABLE = "unreadable"
 
 
@@ -71,6 +71,7 @@ def tabulate(
     labels, overlap = label_tiles(x, y, grid.size_level0_px, truth, settings.labels)
     with Slide.open(Path(inspection.path), mpp) as slide:
         source = SlideSource(slide, settings.mpp, settings.tile_px)
+        source.expect(x, y)
 
         def read(tile: int) -> NDArray[np.uint8]:
             return source.read(int(x[tile]), int(y[tile]), None)
@@ -105,21 +106,23 @@ def measure_tiles(
     """
     measures = np.full((count, len(_MEASURES)), np.nan, np.float32)
 
-    def measure(tile: int) -> None:
-        try:
-            rgb = read(tile)
-        except UnreadableTile:
-            return
-        mean, sd = cv2.meanStdDev(rgb)
-        measures[tile] = (*quality.measure(rgb), *mean[:, 0], *sd[:, 0])
+    def measure(first: int) -> int:
+        last = min(first + _TILES_PER_TASK, count)
+        for tile in range(first, last):
+            try:
+                rgb = read(tile)
+            except UnreadableTile:
+                continue
+            mean, sd = cv2.meanStdDev(rgb)
+            measures[tile] = (*quality.measure(rgb), *mean[:, 0], *sd[:, 0])
+        return last
 
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, count, _TILES_AT_ONCE):
+        for start in range(0, count, _TILES_AT_ONCE):  # a few tasks at a time: bounded memory
             stop = min(start + _TILES_AT_ONCE, count)
-            for done in pool.map(measure, range(start, stop)):
-                assert done is None  # fetched so that an error in a thread is raised here
-            if progress is not None:
-                progress(stop, count)
+            for done in pool.map(measure, range(start, stop, _TILES_PER_TASK)):
+                if progress is not None:
+                    progress(done, count)
     return measures
 
 
