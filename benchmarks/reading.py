@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from peers import environments, mosaic, rounds, tables  # type: ignore[import-not-found]
 
-from histotile.slides.pixels import read_overview
+from histotile.slides.overview import read_overview
 from histotile.slides.slide import Slide
 
 WORKER = Path(__file__).parent / "peers" / "read_tiles.py"

@@ -71,7 +71,7 @@ def main() -> None:
 def _imports_of(verb: str) -> str:
     modules = {
         "inspect": "histotile.slides.inspection",
-        "mask": "histotile.slides.tissue, histotile.slides.pixels, PIL.Image",
+        "mask": "histotile.slides.tissue, histotile.slides.overview, PIL.Image",
         "tile": "histotile.tiles.tabulate, histotile.slides.annotations, histotile.tables",
         "split": "histotile.tiles.splits",
         "aggregate": "histotile.results.aggregation, histotile.tables",

@@ -28,7 +28,7 @@ from histotile.results.heatmap import colours, paint_cells, paint_overlay
 from histotile.results.maps import ProbabilityMap
 from histotile.results.pyramid import read_map
 from histotile.slides.annotations import read_annotations
-from histotile.slides.pixels import read_overview
+from histotile.slides.overview import read_overview
 from histotile.slides.slide import Bounds, Slide
 
 Run = Any  # PartlyScanned of conftest.py

@@ -147,7 +147,8 @@ def test_random_weights_and_networks_without_batch_norm(
 def test_damaged_tiles_are_left_out(
     cohort: list[ControlSlide], natural: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from histotile.slides.pixels import UnreadableTile, read_tile
+    from histotile.slides.pixels import read_tile
+    from histotile.slides.slide import UnreadableTile
 
     def read(slide: Any, x: int, y: int, *scale: Any) -> Any:
         if (x, y) == (64, 64):

@@ -85,7 +85,7 @@ def test_a_slide_without_tissue_gives_no_rows(make_slide: MakeSlide, make_model:
 def test_damaged_tiles_are_left_out_and_named(
     make_slide: MakeSlide, make_model: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from histotile.slides.pixels import UnreadableTile
+    from histotile.slides.slide import UnreadableTile
     from histotile.tiles import source
 
     whole = predict_slide(make_slide("s"), [make_model()], batch_size=4)

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from histotile.errors import HistotileError
-from histotile.slides import pixels
-from histotile.slides.pixels import best_level, read_overview, read_tile
+from histotile.slides import overview as overviews
+from histotile.slides.overview import read_overview
+from histotile.slides.pixels import best_level, read_tile
 from histotile.slides.slide import Bounds, Slide, UnreadableTile
 
 Rgb = NDArray[np.uint8]
@@ -321,4 +322,4 @@ def test_the_overview_of_a_huge_slide_without_low_levels_needs_little_memory() -
     assert peak < 50e6
     assert abs(int(overview[5, -1, 0]) - 249) < 6
     slide.width = slide.height = 100_000
-    assert pixels._overview_scale(slide, None, 1.0) == pytest.approx((1e10 / 8e6) ** 0.5)
+    assert overviews._overview_scale(slide, None, 1.0) == pytest.approx((1e10 / 8e6) ** 0.5)

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader
 
 from histotile.config import Augment
 from histotile.errors import HistotileError
-from histotile.slides.pixels import UnreadableTile, read_tile
-from histotile.slides.slide import Slide
+from histotile.slides.pixels import read_tile
+from histotile.slides.slide import Slide, UnreadableTile
 from histotile.tiles import dataset as module
 from histotile.tiles import source
 from histotile.tiles.augmentation import make_transform, unchanged

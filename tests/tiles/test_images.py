@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histotile.slides.pixels import UnreadableTile
+from histotile.slides.slide import UnreadableTile
 from histotile.tiles.images import checksum, fit, read_image
 
 RNG = np.random.default_rng(0)

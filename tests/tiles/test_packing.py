@@ -11,8 +11,8 @@ import pytest
 from histotile import tables
 from histotile.config import Pack
 from histotile.errors import HistotileError
-from histotile.slides.pixels import UnreadableTile, read_tile
-from histotile.slides.slide import Slide
+from histotile.slides.pixels import read_tile
+from histotile.slides.slide import Slide, UnreadableTile
 from histotile.tiles import packing, source
 from histotile.tiles.pack import PackIndex, decode_place, read_pack_index
 from histotile.tiles.packing import pack_tiles

@@ -11,8 +11,8 @@ import pytest
 
 from histotile import tables
 from histotile.errors import HistotileError
-from histotile.slides.pixels import UnreadableTile, read_tile
-from histotile.slides.slide import Slide
+from histotile.slides.pixels import read_tile
+from histotile.slides.slide import Slide, UnreadableTile
 from histotile.tiles import source as module
 from histotile.tiles.read_ahead import ReadAhead
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from histotile import tables
-from histotile.slides.pixels import UnreadableTile
+from histotile.slides.slide import UnreadableTile
 from histotile.tiles import sampling, source
 
 

@@ -15,8 +15,8 @@ from histotile.errors import HistotileError
 from histotile.slides import quality
 from histotile.slides.annotations import Annotation
 from histotile.slides.inspection import Inspection
-from histotile.slides.pixels import UnreadableTile, read_tile
-from histotile.slides.slide import Slide
+from histotile.slides.pixels import read_tile
+from histotile.slides.slide import Slide, UnreadableTile
 from histotile.tiles import source as module
 from histotile.tiles.labels import SlideTruth
 from histotile.tiles.tabulate import count_tiles, mark_tiles, tabulate

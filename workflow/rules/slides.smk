@@ -87,7 +87,7 @@ rule mask:
         "<benchmarks>/mask/{slide_id}.tsv"
     params:
         settings=settings("mask"),
-        code=digest("histotile.slides.tissue", "histotile.slides.pixels"),
+        code=digest("histotile.slides.tissue", "histotile.slides.overview"),
     shell:
         "histotile mask {input.slide:q} --inspection {input.inspection:q} --output {output.mask:q}"
         " --overlay {output.overlay:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -118,7 +118,7 @@ def _bounds(footer: dict[str, Any]) -> tuple[int, int, int, int]:
 def _overview(footer: dict[str, Any], settings: Heatmap) -> "tuple[NDArray[np.uint8], float]":
     if footer["verdict"] != "ok":
         return np.full((BLANK_PX, BLANK_PX, 3), 255, np.uint8), 1.0
-    from histotile.slides.pixels import read_overview
+    from histotile.slides.overview import read_overview
     from histotile.slides.slide import Slide
 
     with Slide.open(Path(footer["path"]), footer["mpp"]) as opened:

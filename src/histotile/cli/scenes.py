@@ -162,7 +162,7 @@ def _tiles(opened: "Slide", scene: Scene, known: SlideTiles, rows: Ints) -> Sequ
 
 def _picture(opened: "Slide", max_px: int, folder: Path | None) -> NDArray[np.uint8] | Pyramid:
     if folder is None:
-        from histotile.slides.pixels import read_overview
+        from histotile.slides.overview import read_overview
 
         return read_overview(opened, max_px=max_px)[0]
     progress = Progress(f"pictures of {opened.path.name}", "pictures")
@@ -171,7 +171,8 @@ def _picture(opened: "Slide", max_px: int, folder: Path | None) -> NDArray[np.ui
 
 def _reader(opened: "Slide") -> Read:
     """Reads level 0; what is damaged stays white and is logged."""
-    from histotile.slides.pixels import UnreadableTile, known_mpp, read_tile
+    from histotile.slides.pixels import known_mpp, read_tile
+    from histotile.slides.slide import UnreadableTile
 
     def read(x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         try:

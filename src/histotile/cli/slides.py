@@ -213,7 +213,7 @@ def tissue_of(
     slide: Path, found: "Inspection", settings: Mask
 ) -> tuple["NDArray[np.uint8]", "NDArray[np.bool_]"]:
     """The overview of a usable slide, and its tissue mask of the same shape."""
-    from histotile.slides.pixels import read_overview
+    from histotile.slides.overview import read_overview
     from histotile.slides.slide import Slide
     from histotile.slides.tissue import find_tissue
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from histotile.slides.pixels import UnreadableTile
+from histotile.slides.slide import UnreadableTile
 
 Rgb = NDArray[np.uint8]
 _MOST_PX = 1 << 26  # a larger picture is a slide, and would fill the memory

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from histotile import tables
 from histotile.config import Pack
 from histotile.errors import HistotileError
-from histotile.slides.pixels import UnreadableTile
+from histotile.slides.slide import UnreadableTile
 from histotile.tiles.pack import PackedTile, PackIndex, decode_place, read_pack_index, write_pack
 from histotile.tiles.source import TileSource, is_of_images, open_source
 from histotile.tiles.tile_codecs import Codec, Rgb, decode, encode

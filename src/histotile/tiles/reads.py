@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from histotile import tables
-from histotile.slides.pixels import UnreadableTile
+from histotile.slides.slide import UnreadableTile
 from histotile.tiles.pace import Pace
 from histotile.tiles.source import ImageSource, SlideSource, is_of_images, open_source
 

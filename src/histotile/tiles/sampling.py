@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from histotile.errors import HistotileError
-from histotile.slides.pixels import UnreadableTile
+from histotile.slides.slide import UnreadableTile
 from histotile.tables import read_footer, read_table
 from histotile.tiles.selection import Selection, make_selection
 from histotile.tiles.source import open_source

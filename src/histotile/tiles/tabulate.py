@@ -18,8 +18,7 @@ from histotile.digests import digest
 from histotile.errors import HistotileError
 from histotile.slides import quality
 from histotile.slides.inspection import Inspection
-from histotile.slides.pixels import UnreadableTile
-from histotile.slides.slide import Slide
+from histotile.slides.slide import Slide, UnreadableTile
 from histotile.tiles.grid import Grid, plan_grid, tissue_fractions
 from histotile.tiles.labels import SlideTruth, ignored_names, label_tiles
 from histotile.tiles.source import SlideSource

@@ -16,7 +16,7 @@ from histotile import tables
 from histotile.config import Tile
 from histotile.digests import digest
 from histotile.errors import HistotileError
-from histotile.slides.pixels import UnreadableTile
+from histotile.slides.slide import UnreadableTile
 from histotile.slides.triage import LEDGER
 from histotile.tiles.folders import TileImage
 from histotile.tiles.images import checksum, decode, fit, read_bytes
