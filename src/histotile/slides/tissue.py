@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.config import Mask as MaskSettings
-from histotile.slides.ink import find_black, find_ink, saturation
+from histotile.slides.ink import find_black, find_ink, lowest_and_highest, saturation
 
 Rgb = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -90,7 +90,7 @@ def _smooth(rgb: Rgb, um_per_px: float) -> Rgb:
 
 def _balanced(rgb: Rgb, usable: Mask) -> Rgb:
     """The picture with its glass made white; untouched where no glass is seen."""
-    low, high = rgb.min(axis=-1), rgb.max(axis=-1)
+    low, high = lowest_and_highest(rgb)
     glass = usable & (low > 170) & (high - low < 0.16 * high)
     scanned = glass & (low < 255)  # exactly white is padding, as long as there is other glass
     if scanned.sum() > 0.002 * usable.sum():
@@ -98,7 +98,7 @@ def _balanced(rgb: Rgb, usable: Mask) -> Rgb:
     if glass.sum() < 0.002 * usable.sum():
         return rgb
     bright = rgb[glass]
-    luminance = bright.mean(axis=-1)
+    luminance = bright.sum(axis=-1) / 3
     colour = np.median(bright[luminance >= np.quantile(luminance, 0.5)], axis=0)
     table = np.minimum(np.arange(256)[:, None] * 255 / colour, 255).astype(np.uint8)
     return np.stack([table[rgb[..., channel], channel] for channel in range(3)], axis=-1)
@@ -116,12 +116,12 @@ def _otsu(values: NDArray[np.float32]) -> float:
 
 
 def _is_dark_field(rgb: Rgb, black: Mask) -> bool:
-    glass = np.mean(rgb.min(axis=-1) > 180)
+    glass = np.mean(lowest_and_highest(rgb)[0] > 180)
     return bool(np.mean(black) > 0.3 and glass < 0.02)
 
 
 def _bright(rgb: Rgb) -> Mask:
-    value = cv2.GaussianBlur(rgb.max(axis=-1), (0, 0), 1.5).astype(np.float32) / 255
+    value = cv2.GaussianBlur(lowest_and_highest(rgb)[1], (0, 0), 1.5).astype(np.float32) / 255
     background = float(np.quantile(value, 0.05))
     threshold = max(min(_otsu(value), background + 0.15), background + 0.04)
     return np.asarray(value > threshold)
