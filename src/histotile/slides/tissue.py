@@ -121,7 +121,8 @@ def _is_dark_field(rgb: Rgb, black: Mask) -> bool:
 
 
 def _bright(rgb: Rgb) -> Mask:
-    value = cv2.GaussianBlur(lowest_and_highest(rgb)[1], (0, 0), 1.5).astype(np.float32) / 255
+    smooth = cv2.GaussianBlur(lowest_and_highest(rgb)[1], (0, 0), 1.5)
+    value = np.asarray(smooth, np.float32) / 255
     background = float(np.quantile(value, 0.05))
     threshold = max(min(_otsu(value), background + 0.15), background + 0.04)
     return np.asarray(value > threshold)

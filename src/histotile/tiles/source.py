@@ -9,8 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.slides import pixels
-from histotile.slides.pixels import read_tile
+from histotile.slides.pixels import expect_tiles, read_tile
 from histotile.slides.slide import Slide, Spent
 from histotile.tiles.images import read_image
 
@@ -53,8 +52,7 @@ class SlideSource:
             x: Left edges, level-0 px.
             y: Top edges.
         """
-        if hasattr(pixels, "expect_tiles"):
-            pixels.expect_tiles(self.slide, x, y, self.tile_mpp, self.tile_px)
+        expect_tiles(self.slide, x, y, self.tile_mpp, self.tile_px)
 
     @property
     def reader(self) -> str:
