@@ -122,7 +122,7 @@ def _is_dark_field(rgb: Rgb, black: Mask) -> bool:
 
 def _bright(rgb: Rgb) -> Mask:
     smooth = cv2.GaussianBlur(lowest_and_highest(rgb)[1], (0, 0), 1.5)
-    value = np.asarray(smooth, np.float32) / 255
+    value = np.asarray(smooth.astype(np.float32) / 255, np.float32)
     background = float(np.quantile(value, 0.05))
     threshold = max(min(_otsu(value), background + 0.15), background + 0.04)
     return np.asarray(value > threshold)
