@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 
 Rgb = NDArray[np.uint8]
 WriteSlide = Callable[..., Path]
+Places = Callable[[Rgb, str], NDArray[np.float64]]
+
+WIDTH, HEIGHT = 1021, 903  # no multiples of 4 or 16: OpenSlide's downsamples are not whole
 
 
 def reduced(rgb: Rgb, factor: int) -> Rgb:
@@ -57,3 +61,76 @@ def write_slide() -> WriteSlide:
         return path
 
     return write
+
+
+def gradient(axis: str, factor: int) -> Rgb:
+    """Red grows along an axis by 0.2 per level-0 px and blue falls by as much.
+
+    Every level is dithered by itself and so widely that rounding is even: means keep fractions.
+    """
+    y, x = factor * np.mgrid[0.5 : HEIGHT // factor, 0.5 : WIDTH // factor]
+    ramp = 0.2 * (x if axis == "x" else y)
+    dither = np.random.default_rng(factor).uniform(-3, 3, (*x.shape, 3))
+    channels = np.stack([10 + ramp, np.full_like(ramp, 128), 240 - ramp], axis=-1)
+    return np.asarray(np.rint(channels + dither), np.uint8)
+
+
+def noise(width: int, height: int) -> Rgb:
+    """Every px at random, the same each time."""
+    return np.random.default_rng(1).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def places() -> Places:
+    """Where each column or row of a picture made from `gradient` lies along the axis (level-0 px).
+
+    What resampling adds by rounding is alike in red and blue and cancels.
+    """
+
+    def find(rgb: Rgb, axis: str) -> NDArray[np.float64]:
+        values = rgb.astype(float).mean(axis=0 if axis == "x" else 1)
+        return np.asarray((values[:, 0] - values[:, 2] + 230) / 0.4)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def slides(
+    tmp_path_factory: pytest.TempPathFactory, write_slide: WriteSlide
+) -> dict[tuple[str, bool], Path]:
+    """Slides of three levels by what they show (gradients along x or y, noise) and vendor."""
+    folder = tmp_path_factory.mktemp("slides")
+    factors = (1, 4, 16)
+    levels = {axis: [gradient(axis, f) for f in factors] for axis in "xy"} | {"noise": None}
+    return {
+        (name, aperio): write_slide(
+            folder / f"{name} é😐 {aperio}.tif",
+            noise(WIDTH, HEIGHT),
+            factors,
+            aperio=aperio,
+            levels=levels[name],
+        )
+        for name in levels
+        for aperio in (False, True)
+    }
+
+
+@pytest.fixture(scope="session", params=[(515, 258), (516, 271), (640, 512)])
+def leica(
+    request: Any, tmp_path_factory: pytest.TempPathFactory, write_scn: WriteSlide
+) -> tuple[Path, Rgb, tuple[int, int]]:
+    """A slide scanned in part, its level 0, and the corner of that; 4 and 16 do not divide both.
+
+    Black and white in blocks of 16 px: each level shows them exactly.
+    """
+    blocks = np.random.default_rng(3).integers(0, 2, (48, 64, 1)) * np.full(3, 255)
+    rgb = blocks.repeat(16, axis=0).repeat(16, axis=1).astype(np.uint8)
+    path = tmp_path_factory.mktemp("leica") / "part.scn"
+    return write_scn(path, rgb, request.param, (2311, 1703)), rgb, request.param
+
+
+@pytest.fixture(scope="session")
+def a_leica_slide(tmp_path_factory: pytest.TempPathFactory, write_scn: WriteSlide) -> Path:
+    """A slide whose levels lie a fraction of their px off level 0."""
+    path = tmp_path_factory.mktemp("leica") / "a.scn"
+    return write_scn(path, noise(1024, 768), (516, 271), (2311, 1703))

@@ -1,11 +1,11 @@
-"""Tiles and overviews against pixels that are known."""
+"""Tiles against pixels that are known."""
 
+import itertools
 import pickle
-import tracemalloc
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,63 +16,22 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from histotile.errors import HistotileError
-from histotile.slides import overview as overviews
-from histotile.slides.overview import read_overview
-from histotile.slides.pixels import best_level, read_tile
-from histotile.slides.slide import Bounds, Slide, UnreadableTile
+from histotile.slides import pixels
+from histotile.slides.pixels import best_level, expect_tiles, read_tile
+from histotile.slides.slide import Slide, UnreadableTile
 
 Rgb = NDArray[np.uint8]
 WriteSlide = Callable[..., Path]
+Places = Callable[[Rgb, str], NDArray[np.float64]]
 
 # How exactly mean places follow from dithered grey values (level-0 px, by level). With OpenSlide's
 # own downsamples level 2 would be wrong by 9 at the far edge.
 PRECISION = (1.0, 2.6, 2.6)
-WIDTH, HEIGHT = 1021, 903  # no multiples of 4 or 16: OpenSlide's downsamples are not whole
-
-
-def gradient(axis: str, factor: int) -> Rgb:
-    """Red grows along an axis by 0.2 per level-0 px and blue falls by as much.
-
-    Every level is dithered by itself and so widely that rounding is even: means keep fractions.
-    """
-    y, x = factor * np.mgrid[0.5 : HEIGHT // factor, 0.5 : WIDTH // factor]
-    ramp = 0.2 * (x if axis == "x" else y)
-    dither = np.random.default_rng(factor).uniform(-3, 3, (*x.shape, 3))
-    channels = np.stack([10 + ramp, np.full_like(ramp, 128), 240 - ramp], axis=-1)
-    return np.asarray(np.rint(channels + dither), np.uint8)
-
-
-def places(rgb: Rgb, axis: str) -> NDArray[np.float64]:
-    """The level-0 place along the axis of each column or row of a picture made from `gradient`.
-
-    What resampling adds by rounding is alike in red and blue and cancels.
-    """
-    values = rgb.astype(float).mean(axis=0 if axis == "x" else 1)
-    return np.asarray((values[:, 0] - values[:, 2] + 230) / 0.4)
+WIDTH, HEIGHT = 1021, 903  # of `slides`
 
 
 def noise(width: int, height: int) -> Rgb:
     return np.random.default_rng(1).integers(0, 256, (height, width, 3)).astype(np.uint8)
-
-
-@pytest.fixture(scope="module")
-def slides(
-    tmp_path_factory: pytest.TempPathFactory, write_slide: WriteSlide
-) -> dict[tuple[str, bool], Path]:
-    folder = tmp_path_factory.mktemp("slides")
-    factors = (1, 4, 16)
-    levels = {axis: [gradient(axis, f) for f in factors] for axis in "xy"} | {"noise": None}
-    return {
-        (name, aperio): write_slide(
-            folder / f"{name} é😐 {aperio}.tif",
-            noise(WIDTH, HEIGHT),
-            factors,
-            aperio=aperio,
-            levels=levels[name],
-        )
-        for name in levels
-        for aperio in (False, True)
-    }
 
 
 @settings(max_examples=60, deadline=None)
@@ -86,6 +45,7 @@ def slides(
 )
 def test_a_tile_shows_the_square_it_is_asked_for(
     slides: dict[tuple[str, bool], Path],
+    places: Places,
     x: int,
     y: int,
     slide_mpp: float,
@@ -176,20 +136,6 @@ def test_on_whole_px_of_a_higher_level_the_pixels_are_nearly_the_files_own(
     assert abs(np.corrcoef(shown, one_off)[0, 1]) < 0.4
 
 
-@pytest.fixture(scope="module", params=[(515, 258), (516, 271), (640, 512)])
-def leica(
-    request: Any, tmp_path_factory: pytest.TempPathFactory, write_scn: WriteSlide
-) -> tuple[Path, Rgb, tuple[int, int]]:
-    """A slide scanned in part, its level 0, and the corner of that; 4 and 16 do not divide both.
-
-    Black and white in blocks of 16 px: each level shows them exactly.
-    """
-    blocks = np.random.default_rng(3).integers(0, 2, (48, 64, 1)) * np.full(3, 255)
-    rgb = blocks.repeat(16, axis=0).repeat(16, axis=1).astype(np.uint8)
-    path = tmp_path_factory.mktemp("leica") / "part.scn"
-    return write_scn(path, rgb, request.param, (2311, 1703)), rgb, request.param
-
-
 @pytest.mark.parametrize("factor", [1, 4, 16])
 def test_every_level_of_a_leica_slide_lies_on_level_0(
     leica: tuple[Path, Rgb, tuple[int, int]], factor: int
@@ -207,20 +153,70 @@ def test_every_level_of_a_leica_slide_lies_on_level_0(
             np.testing.assert_array_equal(tile, there)
 
 
-@pytest.mark.parametrize(("max_px", "most"), [(2311, 0.0), (500, 0.02), (300, 0.02), (140, 0.06)])
-def test_the_overview_of_a_leica_slide_lies_on_level_0(
-    leica: tuple[Path, Rgb, tuple[int, int]], max_px: int, most: float
+class _Spy(Slide):
+    """A slide that writes down what is announced and what is read."""
+
+    announced: list[tuple[int, ...]]
+    reads: list[tuple[int, ...]]
+
+    def expect(self, level: int, windows: NDArray[np.int64]) -> None:
+        assert windows.dtype == np.int64
+        self.announced = [(x, y, level, w, h) for x, y, w, h in windows.tolist()]
+
+    def read(self, x: int, y: int, level: int, width: int, height: int) -> Rgb:
+        self.reads.append((x, y, level, width, height))
+        return super().read(x, y, level, width, height)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    corners=st.lists(st.tuples(st.integers(-90, 1100), st.integers(-90, 950)), max_size=12),
+    slide_mpp=st.sampled_from([0.25, 0.2527, 0.5]),
+    mpp=st.sampled_from([0.25, 0.5, 0.5054, 1.0, 1.0108, 2.0, 3.1, 8.0]),
+    tile_px=st.sampled_from([33, 64]),
+    kind=st.sampled_from(["aperio", "generic", "leica"]),
+)
+def test_what_a_pass_announces_is_what_its_tiles_read(
+    slides: dict[tuple[str, bool], Path],
+    a_leica_slide: Path,
+    corners: list[tuple[int, int]],
+    slide_mpp: float,
+    mpp: float,
+    tile_px: int,
+    kind: str,
 ) -> None:
-    """Coarse levels are means already, so pixels differ a little; by more when shifted."""
-    path, rgb, (left, top) = leica
-    whole = np.full((1703, 2311, 3), 255, np.uint8)
-    whole[top : top + 768, left : left + 1024] = rgb
-    with Slide.open(path) as slide:
-        overview, _ = read_overview(slide, max_px=max_px, block_px=333)
-    size = overview.shape[1], overview.shape[0]
-    expected = np.asarray(Image.fromarray(whole).resize(size, Image.Resampling.BILINEAR))
-    difference = np.abs(overview.astype(float) - expected).mean()
-    assert difference <= most * expected.std()
+    path = a_leica_slide if kind == "leica" else slides["noise", kind == "aperio"]
+    x, y = (np.array([c[axis] for c in corners], np.int32) for axis in (0, 1))
+    with _Spy.open(path, slide_mpp) as slide:
+        assert isinstance(slide, _Spy)
+        slide.announced, slide.reads = [], []
+        expect_tiles(slide, x, y, mpp, tile_px)
+        for corner in corners:
+            read_tile(slide, *corner, mpp, tile_px)
+        assert slide.announced == slide.reads
+        assert len(slide.reads) == len(corners)
+
+
+def test_announcing_100_000_tiles_takes_no_time(slides: dict[tuple[str, bool], Path]) -> None:
+    x, y = (np.ravel(axis) * 471 for axis in np.mgrid[:400, :250])
+    with _Spy.open(slides["noise", True], 0.25) as slide:
+        for mpp in (0.25, 0.46, 4.0):
+            begin = time.thread_time()
+            expect_tiles(slide, x, y, mpp, 256)
+            assert time.thread_time() - begin < 0.5
+
+
+def test_the_first_tiles_and_later_ones_are_resampled_alike(
+    slides: dict[tuple[str, bool], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corners = [(x, y) for x in range(0, 1000, 171) for y in range(0, 900, 133)]
+    scales = (0.2, 0.251, 0.4, 0.5, 0.83)
+    shown = {}
+    with Slide.open(slides["noise", True], 0.25) as slide:
+        for done in (0, 10**6):
+            monkeypatch.setattr(pixels, "_resamplings", itertools.count(done))
+            shown[done] = [read_tile(slide, x, y, m, 64) for x, y in corners for m in scales]
+    np.testing.assert_array_equal(shown[0], shown[10**6])
 
 
 def test_threads_and_pickles_read_the_same(slides: dict[tuple[str, bool], Path]) -> None:
@@ -251,75 +247,9 @@ def test_a_damaged_tile_is_named_and_the_rest_still_reads(
         with pytest.raises(UnreadableTile, match="level 0, x 64, y 64"):
             read_tile(slide, 64, 64, 0.5, 64)
         np.testing.assert_array_equal(read_tile(slide, 128, 128, 0.5, 64), before)
-        overview, _ = read_overview(slide, max_px=256, block_px=64)
-    assert (overview[64:128, 64:128] == 255).all()
-    np.testing.assert_array_equal(overview[:64], noise(256, 256)[:64])
 
 
 def test_a_tile_needs_the_mpp(tmp_path: Path, write_slide: WriteSlide) -> None:
     path = write_slide(tmp_path / "a.tif", noise(64, 64), mpp=None)
     with Slide.open(path) as slide, pytest.raises(HistotileError, match="column `mpp`"):
         read_tile(slide, 0, 0, 0.5, 16)
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    mpp=st.sampled_from([0.3, 0.5, 1.0, 1.7, 2.3, 8.0, 11.0]),
-    block_px=st.sampled_from([33, 128, 2048]),
-    axis=st.sampled_from("xy"),
-)
-def test_the_overview_shows_the_whole_slide_however_it_is_cut(
-    slides: dict[tuple[str, bool], Path], mpp: float, block_px: int, axis: str
-) -> None:
-    with Slide.open(slides[axis, False], 0.5) as slide:
-        overview, scale = read_overview(slide, mpp=mpp, block_px=block_px)
-        whole, _ = read_overview(slide, mpp=mpp)
-    assert overview.shape[1] == round(WIDTH / max(1, mpp / 0.5))
-    assert scale == WIDTH / overview.shape[1]
-    inner = (slice(1, -3), slice(1, -3))  # at the far edge OpenSlide fades into white
-    np.testing.assert_allclose(overview[inner].astype(int), whole[inner].astype(int), atol=2)
-    count, full = (overview.shape[1], WIDTH) if axis == "x" else (overview.shape[0], HEIGHT)
-    error = places(overview[inner], axis) - ((np.arange(count) + 0.5) * full / count)[inner[0]]
-    assert abs(error.mean()) < PRECISION[best_level(slide, max(1, mpp / 0.5))]
-    assert np.abs(error).max() < 6
-
-
-def test_the_overview_fits_max_px(slides: dict[tuple[str, bool], Path]) -> None:
-    with Slide.open(slides["noise", False]) as slide:
-        overview, scale = read_overview(slide, max_px=100)
-        assert overview.shape == (88, 100, 3)
-        assert scale == WIDTH / 100
-        assert read_overview(slide, max_px=5000)[0].shape == (HEIGHT, WIDTH, 3)
-
-
-class _HugeSlide(Slide):
-    """A slide of 100,000 x 2,500 px with level 0 alone, whose pixels cost nothing."""
-
-    def __init__(self) -> None:
-        self.path = Path("huge.tif")
-        self.vendor = "generic-tiff"
-        self.width, self.height = 100_000, 2_500
-        self.bounds = Bounds(0, 0, self.width, self.height)
-        self.level_sizes = ((self.width, self.height),)
-        self.downsamples = self.openslide_downsamples = (1.0,)
-        self.mpp = 0.5
-        self.largest = 0
-
-    def read(self, x: int, y: int, level: int, width: int, height: int) -> Rgb:
-        self.largest = max(self.largest, width * height)
-        return np.array(Image.new("RGB", (width, height), (x // 400, y // 400, 0)))
-
-
-def test_the_overview_of_a_huge_slide_without_low_levels_needs_little_memory() -> None:
-    slide: Any = _HugeSlide()
-    tracemalloc.start()
-    overview, scale = read_overview(slide, mpp=32.0)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert overview.shape == (39, 1562, 3)
-    assert scale == 100_000 / 1562
-    assert slide.largest < 2200**2
-    assert peak < 50e6
-    assert abs(int(overview[5, -1, 0]) - 249) < 6
-    slide.width = slide.height = 100_000
-    assert overviews._overview_scale(slide, None, 1.0) == pytest.approx((1e10 / 8e6) ** 0.5)
