@@ -13,7 +13,10 @@ import openslide
 from numpy.typing import NDArray
 from PIL import Image
 
+from histotile.slides.direct import DirectReader, Spent
+from histotile.slides.positions import true_downsample
 from histotile.slides.refusal import refusal
+from histotile.slides.tiff_levels import OddSlide, find_levels
 
 Rgb = NDArray[np.uint8]
 Reader = Literal["auto", "openslide"]
@@ -26,14 +29,6 @@ class Bounds(NamedTuple):
     y: int
     width: int
     height: int
-
-
-class Spent(NamedTuple):
-    """Where the time of a slide's reads went, all threads together."""
-
-    reading_s: float  # waiting for the file
-    decoding_s: float
-    decoded: int  # compressed tiles; 0 where OpenSlide, which does not tell, reads
 
 
 class UnreadableTile(Exception):  # noqa: N818 - named after what the caller goes on from
@@ -64,8 +59,7 @@ class Slide:
         self._lock = threading.Lock()
         self._given_mpp, self._given_reader = mpp, reader
         self._openslide_s = 0.0
-        self.reader: Literal["direct", "openslide"] = "openslide"
-        self.reader_note = "asked for" if reader == "openslide" else "not yet"
+        self._settling, self._settled = threading.Lock(), set[int]()
         self.path = path
         self.vendor = vendor
         self.width, self.height = map(int, self._handle.dimensions)
@@ -73,11 +67,15 @@ class Slide:
         self.openslide_downsamples = tuple(map(float, self._handle.level_downsamples))
         self.properties: Mapping[str, str] = dict(self._handle.properties)
         self.downsamples = tuple(
-            _true_downsample(self.level_sizes[0], size, downsample)
+            true_downsample(self.level_sizes[0], size, downsample)
             for size, downsample in zip(self.level_sizes, self.openslide_downsamples, strict=True)
         )
         self.bounds = _bounds(self.properties, self.width, self.height)
         self.mpp = mpp if mpp is not None else _property_mpp(self.properties)
+        self.reader: Literal["direct", "openslide"] = "openslide"
+        self._direct, self.reader_note = self._open_direct(reader)
+        if self._direct is not None:
+            self.reader = "direct"
 
     @classmethod
     def open(cls, path: Path, mpp: float | None = None, reader: Reader = "auto") -> "Slide":
@@ -116,6 +114,11 @@ class Slide:
         Raises:
             UnreadableTile: The window is damaged.
         """
+        direct = self._direct if level in self._settled else self.settle(level)
+        if direct is not None:
+            pixels = direct.read(x, y, level, width, height)
+            if pixels is not None:
+                return pixels
         return on_white(self.read_rgba(x, y, level, width, height))
 
     def read_rgba(self, x: int, y: int, level: int, width: int, height: int) -> Image.Image:
@@ -143,15 +146,50 @@ class Slide:
             windows: (n, 4): x, y (level-0 px), width, height (level px), as `read` will get
                 them; each will be read once.
         """
+        direct = self.settle(level)
+        if direct is not None and len(windows):
+            direct.expect(level, windows)
+
+    def settle(self, level: int) -> DirectReader | None:
+        """The direct reader if this level's pixels are OpenSlide's by it, too, else None for good.
+
+        The first read of a level asks; then `reader` and `reader_note` are settled for it.
+        """
+        with self._settling:
+            if self._direct is not None and level not in self._settled:
+                note = self._direct.difference(level, self._by_openslide)
+                if note:
+                    self._direct, self.reader, self.reader_note = None, "openslide", note
+                self._settled.add(level)
+            return self._direct
 
     @property
     def spent(self) -> Spent:
         """Where the time of all reads so far went."""
-        return Spent(0.0, self._openslide_s, 0)
+        direct = self._direct.spent if self._direct is not None else Spent(0.0, 0.0, 0)
+        return direct._replace(decoding_s=direct.decoding_s + self._openslide_s)
 
     def close(self) -> None:
         """Give the file back."""
         self._handle.close()
+        if self._direct is not None:
+            self._direct.close()
+
+    def _open_direct(self, reader: Reader) -> tuple[DirectReader | None, str]:
+        if reader == "openslide":
+            return None, "OpenSlide was asked for"
+        try:
+            levels = find_levels(self.path, self.level_sizes, self.vendor)
+            fills = self.vendor == "aperio"
+            return DirectReader(self.path, levels, self.openslide_downsamples, fills), ""
+        except OddSlide as odd:
+            return None, str(odd)
+
+    def _by_openslide(self, x: int, y: int, level: int, width: int, height: int) -> Rgb | None:
+        try:
+            return on_white(self.read_rgba(x, y, level, width, height))
+        except UnreadableTile:
+            return None
 
     def _reopen(self, failed: openslide.OpenSlide) -> None:
         # An OpenSlide handle refuses every read after its first error. Other threads may still
@@ -190,14 +228,6 @@ def positive(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and value > 0 else None
-
-
-def _true_downsample(full: tuple[int, int], size: tuple[int, int], downsample: float) -> float:
-    whole = round(downsample)
-    pairs = zip(full, size, strict=True)
-    if all(s in {f // whole, -(-f // whole)} for f, s in pairs):
-        return float(whole)
-    return downsample
 
 
 def _property_mpp(properties: Mapping[str, str]) -> float | None:

@@ -1,0 +1,73 @@
+"""From the compressed bytes of a tile to its pixels, as libtiff and OpenSlide see them."""
+
+from collections.abc import Callable
+from functools import partial
+
+import imagecodecs
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+Rgb = NDArray[np.uint8]
+Decoder = Callable[[bytes], Rgb]
+
+RGB, YCBCR = 2, 6  # TIFF's photometric interpretations
+JPEG, APERIO_JPEG2000 = 7, 33005  # TIFF's compressions
+COMPRESSIONS = {JPEG, APERIO_JPEG2000}
+
+
+class UndecodableTile(Exception):  # noqa: N818 - named after what the caller goes on from
+    """The bytes of a tile do not decode to pixels of its size."""
+
+
+def decoder(
+    compression: int, photometric: int, tables: bytes, shape: tuple[int, int, int]
+) -> Decoder:
+    """The function from a level's compressed tiles to RGB (height, width, 3).
+
+    It raises UndecodableTile where a tile is damaged, even if a picture could be made of it.
+
+    Args:
+        compression: JPEG or APERIO_JPEG2000.
+        photometric: RGB or YCBCR: how the three channels are meant. JPEG streams in TIFF mostly
+            do not say it themselves; of JPEG 2000 streams the compression says it.
+        tables: The JPEG tables that the level's tiles share (TIFF's JPEGTables); may be empty.
+        shape: Of a tile: height, width, 3.
+    """
+    if compression == APERIO_JPEG2000:
+        return partial(_jpeg2000, shape=shape)
+    meant = _ADOBE_YCBCR if photometric == YCBCR else _ADOBE_RGB
+    begin = _SOI + tables.removeprefix(_SOI).removesuffix(_EOI)
+    return partial(_jpeg, begin=begin, meant=meant, shape=shape)
+
+
+_SOI, _EOI, _APP0, _APP14 = b"\xff\xd8", b"\xff\xd9", 0xE0, 0xEE
+_ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+_ADOBE_YCBCR = _ADOBE_RGB[:-1] + b"\x01"
+
+
+def _jpeg(data: bytes, begin: bytes, meant: bytes, shape: tuple[int, int, int]) -> Rgb:
+    """The tile with its level's tables, told how its channels are meant unless it says so."""
+    if data[:2] != _SOI or len(data) < 4:
+        raise UndecodableTile("no JPEG stream")
+    told = data[3]
+    if (told == _APP14 and data[17:18] != meant[-1:]) or (told == _APP0 and meant is _ADOBE_RGB):
+        raise UndecodableTile("its colours are meant otherwise than the file says")
+    stream = begin + data[2:] if told in {_APP0, _APP14} else begin + meant + data[2:]
+    try:
+        picture: Rgb = simplejpeg.decode_jpeg(stream, "RGB", fastdct=False, fastupsample=False)
+    except ValueError as error:
+        raise UndecodableTile(str(error)) from error
+    if picture.shape != shape:
+        raise UndecodableTile(f"{picture.shape} instead of {shape}")
+    return picture
+
+
+def _jpeg2000(data: bytes, shape: tuple[int, int, int]) -> Rgb:
+    try:
+        picture = np.asarray(imagecodecs.jpeg2k_decode(data))
+    except (ValueError, RuntimeError) as error:
+        raise UndecodableTile(str(error)) from error
+    if picture.shape != shape or picture.dtype != np.uint8:
+        raise UndecodableTile(f"{picture.dtype} {picture.shape} instead of {shape}")
+    return picture
