@@ -1,1 +1,1 @@
-"""Inference engines: each turns a batch of tiles into logits behind one interface."""
+"""Inference engines: each turns a batch of tiles into logits or features behind one interface."""

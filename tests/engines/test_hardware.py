@@ -1,0 +1,57 @@
+"""What the machine has, as PyTorch would say it, too."""
+
+import subprocess
+import sys
+
+import torch
+
+from histotile.engines.hardware import has_bf16, has_gpu, installed
+from histotile.engines.memory import keep_freed_memory
+
+
+def test_a_gpu_is_found_where_pytorch_finds_one() -> None:
+    assert has_gpu() or not torch.cuda.is_available()
+
+
+def test_a_hidden_gpu_is_not_found() -> None:
+    code = "from histotile.engines.hardware import has_gpu; print(has_gpu())"
+    environment = {"CUDA_VISIBLE_DEVICES": ""}
+    words = [sys.executable, "-c", code]
+    assert subprocess.check_output(words, env=environment, text=True).strip() == "False"
+
+
+def test_bf16_is_found_where_openvino_has_kernels_for_it() -> None:
+    from histotile.engines.openvino import computes_in_bf16
+
+    assert has_bf16() == computes_in_bf16()
+
+
+def test_a_library_is_looked_for_without_importing_it() -> None:
+    assert installed("numpy")
+    assert not installed("histotile_of_another_world")
+
+
+_FAULTS = """
+import resource, sys
+from histotile.engines.memory import keep_freed_memory
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+import numpy as np
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        np.empty(64 << 20, np.uint8).fill(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(faults())
+"""
+
+
+def test_freed_memory_is_kept_for_the_next_batch() -> None:
+    if not keep_freed_memory():
+        return
+    kept, given_back = (
+        int(subprocess.check_output([sys.executable, "-c", _FAULTS, how], text=True))
+        for how in ("keep", "leave")
+    )
+    assert kept < given_back / 10
