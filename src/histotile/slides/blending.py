@@ -47,6 +47,9 @@ def _blend(block, out, left, top, level, weights):  # type: ignore[no-untyped-de
     across, down, tile_width, tile_height = level[0], level[1], level[2], level[3]
     flat, into = block.reshape(rows + 1, -1), out.reshape(rows, -1)
     a, b, c, d = weights[0], weights[1], weights[2], weights[3]
+    every = np.arange(columns)
+    x = every + left
+    joints = every[(x < 0) | (x >= across - 1) | ((x + 1) % tile_width == 0)]
     for row in range(rows):
         y = top + row
         inside = 0 <= y < down - 1 and (y + 1) % tile_height != 0
@@ -61,10 +64,8 @@ def _blend(block, out, left, top, level, weights):  # type: ignore[no-untyped-de
                 )
                 whole = int(min(seen, ONE) * np.float32(256))
                 into[row, k] = whole - (whole >> 8)
-        for column in range(columns):
-            x = left + column
-            if not inside or not 0 <= x < across - 1 or (x + 1) % tile_width == 0:
-                _paint(block, out, row, column, x, y, level, weights)
+        for column in joints if inside else every:
+            _paint(block, out, row, column, left + column, y, level, weights)
 
 
 @njit
