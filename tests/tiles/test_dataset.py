@@ -109,24 +109,44 @@ def test_only_training_tiles_are_changed(selection: Selection) -> None:
     assert (train[3][0].permute(1, 2, 0).numpy() != expected(selection, 3)).any()
 
 
-def test_workers_draw_different_changes_and_the_seed_repeats_them(selection: Selection) -> None:
-    one = Selection(
-        **{
-            **vars(selection),
-            **{k: getattr(selection, k)[[0] * 8] for k in ("slide", "tile_id", "x", "y", "label")},
-        }
-    )
+def test_a_number_is_changed_alike_by_any_worker_in_any_order(selection: Selection) -> None:
+    numbers = [5, 70, 3, 5 + 72, 5 + 2 * 72, 5 + 100 * 72, 40 + 72]
 
-    def epochs(seed: int) -> list[np.ndarray]:
-        tiles = TileDataset(one, make_transform("train", STRONG, 64, 0))
-        generator = torch.Generator().manual_seed(seed)
-        loader = DataLoader(tiles, batch_size=2, num_workers=2, generator=generator)
-        return [torch.cat([pixels for pixels, _, _ in loader]).numpy() for _ in range(2)]
+    def drawn(seed: int, workers: int, order: list[int]) -> dict[int, bytes]:
+        tiles = TileDataset(selection, make_transform("train", STRONG, 64, 0), seed=seed)
+        loader = DataLoader(tiles, batch_size=2, num_workers=workers, sampler=order)
+        found = [pixels for batch, _, _ in loader for pixels in batch]
+        return {n: pixels.numpy().tobytes() for n, pixels in zip(order, found, strict=True)}
 
-    first, again = epochs(1), epochs(1)
-    np.testing.assert_array_equal(first, again)
-    views = {tile.tobytes() for epoch in first for tile in epoch}
-    assert len(views) == 16, "the same tile came out the same twice"
+    first = drawn(1, 0, numbers)
+    assert len(set(first.values())) == len(numbers), "a change came twice"
+    assert drawn(1, 2, numbers) == drawn(1, 1, numbers[::-1]) == first
+    assert not set(drawn(2, 0, numbers).values()) & set(first.values())
+    assert TileDataset(selection, unchanged)[5 + 2 * 72][1:] == (int(selection.label[5]), 5)
+
+
+def test_all_that_readers_spend_is_counted(selection: Selection) -> None:
+    for workers in (0, 2):
+        tiles = TileDataset(selection, make_transform("train", STRONG, 64, 0))
+        assert tiles.tally.busy_s == 0
+        assert sum(len(labels) for _, labels, _ in DataLoader(tiles, 8, num_workers=workers)) == 72
+        spent = tiles.tally
+        assert spent.busy_s > spent.augmenting_s > 0
+        assert spent.decoding_s > 0
+        assert spent.busy_s >= spent.reading_s + spent.decoding_s + spent.augmenting_s
+
+
+def test_knows_when_all_tiles_are_kept(selection: Selection) -> None:
+    tiles = TileDataset(selection, unchanged, cache_bytes=1 << 20)
+    for number in range(72):
+        assert not tiles.kept
+        tiles[number]
+    assert tiles.kept
+    assert not TileDataset(selection, unchanged).kept
+    small = TileDataset(selection, unchanged, cache_bytes=50_000)
+    for number in range(72):
+        small[number]
+    assert not small.kept
 
 
 class Damage:

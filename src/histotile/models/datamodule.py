@@ -1,40 +1,38 @@
 """Loaders of a fold's tiles: train with random changes, val and test without, by construction."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, DistributedSampler, Sampler
+from torch.utils.data import DistributedSampler, Sampler
 
 from histotile.config import Train
+from histotile.models.feed import Feed
 from histotile.models.fold import FoldTiles, Machine
 from histotile.models.optimisation import Batches, deal, plan
-from histotile.tiles.augmentation import Augmentation, make_transform
+from histotile.tiles.augmentation import make_transform
 from histotile.tiles.dataset import TileDataset
 from histotile.tiles.selection import Selection
 
 MEASURED = 500  # training tiles measured as they are after each round
 PROBED = 2000  # training tiles that start the head and set the statistics of batch norm
 
-Loader = DataLoader[tuple[torch.Tensor, int, int]]
-
 
 class TileDataModule(pl.LightningDataModule):
     """Train tiles (augmented), val tiles and some train tiles as they are.
 
     A round (what Lightning calls an epoch) is every training tile as often as `plan.passes` says,
-    whatever the augmentation. Order and random changes depend on the seed and the round alone (and
-    on the number of workers), so that a training that was interrupted goes on as if it had not
-    been.
+    whatever the augmentation. Order and random changes depend on the seed and the round alone, so
+    that a training that was interrupted goes on as if it had not been, with any number of workers.
 
     Args:
         fold: The tiles.
         settings: Section `train`.
-        machine: Workers and memory.
+        machine: Workers, memory and packs.
     """
 
     def __init__(self, fold: FoldTiles, settings: Train, machine: Machine) -> None:
@@ -42,92 +40,109 @@ class TileDataModule(pl.LightningDataModule):
         self.settings = settings
         self.machine = machine
         self.plan = plan(math.ceil(len(fold.train) / machine.devices), settings)
+        self._workers = machine.loading()
+        machine.pace.readers = max(1, self._workers)
         measured, probed = _some(fold.train, MEASURED), _some(fold.train, PROBED)
         tiles = len(fold.train) + len(fold.val) + len(measured) + len(probed)
         self._bytes_per_tile = machine.cache_bytes // tiles
-        self._transform = make_transform(
-            "train", settings.augment, fold.train.tile_px, settings.seed
-        )
-        self.train = TileDataset(fold.train, self._transform, self._cache(fold.train))
-        self.val = self._as_is(fold.val, "val")
-        self.measured = self._as_is(measured, "test")
-        self.probed = self._as_is(probed, "test")
+        self.train = self._dataset(fold.train, "train")
+        self.val = self._dataset(fold.val, "val")
+        self.measured = self._dataset(measured, "test")
+        self.probed = self._dataset(probed, "test")
+        self._training: Feed | None = None
 
-    def train_dataloader(self) -> Loader:
-        """Augmented training tiles of the current round, in its order."""
-        number = self.trainer.current_epoch if self.trainer is not None else 0
-        seed = self.settings.seed * 100_003 + number
-        if isinstance(self._transform, Augmentation):
-            self._transform.reseed(seed)
-        sampler = _Passes(self._sampler(self.train, shuffle=True), number, self.plan.passes)
-        generator = torch.Generator().manual_seed(seed)  # of the workers' own streams
-        return self._loader(self.train, sampler, self.plan.batches, generator)
+    def train_dataloader(self) -> Feed:
+        """Augmented training tiles of the current round, in its order; one feed for all rounds."""
+        if self._training is None:
+            shuffle = self._sampler(self.train, shuffle=True)
+            sampler = _Passes(shuffle, self._round, self.plan.passes, len(self.train))
+            self._training = self._feed(self.train, sampler, self.plan.batches, lasting=True)
+        return self._training
 
-    def val_dataloader(self) -> list[Loader]:
+    def val_dataloader(self) -> list[Feed]:
         """Val tiles, then some training tiles, both as they are."""
         return [
-            self._loader(data, self._sampler(data, shuffle=False), self._whole)
+            self._feed(data, self._sampler(data, shuffle=False), self._whole)
             for data in (self.val, self.measured)
         ]
 
-    def probe_dataloader(self) -> Loader:
+    def probe_dataloader(self) -> Feed:
         """Some training tiles as they are, for the linear probe that starts the head."""
-        return self._loader(self.probed, None, self._whole)
+        return self._feed(self.probed, None, self._whole)
 
-    def mixed_dataloader(self) -> Loader:
+    def mixed_dataloader(self) -> Feed:
         """The same tiles in random order: each batch is of many slides."""
         generator = torch.Generator().manual_seed(self.settings.seed)
         sampler = torch.utils.data.RandomSampler(self.probed, generator=generator)
-        return self._loader(self.probed, sampler, deal(len(self.probed), self.settings.batch_size))
+        return self._feed(self.probed, sampler, deal(len(self.probed), self.settings.batch_size))
+
+    def teardown(self, stage: str) -> None:
+        """Let the workers go."""
+        self._training = None
+
+    def count_readers(self) -> None:
+        """Tell the pace what all reading so far has cost."""
+        pace = self.machine.pace
+        tallies = [data.tally for data in (self.train, self.val, self.measured, self.probed)]
+        for name in ("busy_s", "reading_s", "decoding_s", "augmenting_s"):
+            setattr(pace, name, sum(getattr(tally, name) for tally in tallies))
 
     @property
     def _whole(self) -> Batches:
         return Batches(self.settings.batch_size, drop_last=False)
 
-    def _as_is(self, selection: Selection, role: Any) -> TileDataset:
-        transform = make_transform(role, self.settings.augment, selection.tile_px, 0)
-        return TileDataset(selection, transform, self._cache(selection))
+    def _dataset(self, selection: Selection, role: Any) -> TileDataset:
+        seed = self.settings.seed
+        transform = make_transform(role, self.settings.augment, selection.tile_px, seed)
+        kept = self._bytes_per_tile * len(selection)
+        return TileDataset(selection, transform, kept, self.machine.packs, seed)
 
-    def _cache(self, selection: Selection) -> int:
-        return self._bytes_per_tile * len(selection)
+    def _round(self) -> int:
+        return self.trainer.current_epoch if self.trainer is not None else 0
 
     def _sampler(self, data: TileDataset, shuffle: bool) -> DistributedSampler[Any]:
         devices = self.trainer.world_size if self.trainer is not None else 1
         rank = self.trainer.global_rank if self.trainer is not None else 0
         return DistributedSampler(data, devices, rank, shuffle, self.settings.seed)
 
-    def _loader(
+    def _feed(
         self,
         data: TileDataset,
         sampler: Sampler[int] | None,
         batches: Batches,
-        generator: torch.Generator | None = None,
-    ) -> Loader:
-        return DataLoader(
-            data,
-            batch_size=batches.size,
-            drop_last=batches.drop_last,
-            sampler=sampler,
-            generator=generator,
-            num_workers=self.machine.workers,
-            pin_memory=torch.cuda.is_available(),
-        )
+        lasting: bool = False,
+    ) -> Feed:
+        pace = self.machine.pace
+        return Feed(data, sampler, batches, self._workers, pace, lasting=lasting)
 
 
 class _Passes(Sampler[int]):
-    """Several shuffles of the tiles, one after the other."""
+    """Several shuffles of the tiles, one after the other; in pass k tile n is n + k * tiles.
 
-    def __init__(self, shuffle: DistributedSampler[Any], number: int, passes: int) -> None:
-        self.shuffle = shuffle
-        self.epochs = range(number * passes, (number + 1) * passes)
+    Args:
+        shuffle: Of one pass.
+        current: Tells which round it is.
+        passes: Per round.
+        tiles: Number of tiles.
+    """
+
+    def __init__(
+        self,
+        shuffle: DistributedSampler[Any],
+        current: Callable[[], int],
+        passes: int,
+        tiles: int,
+    ) -> None:
+        self.shuffle, self.current, self.passes, self.tiles = shuffle, current, passes, tiles
 
     def __len__(self) -> int:
-        return len(self.shuffle) * len(self.epochs)
+        return len(self.shuffle) * self.passes
 
     def __iter__(self) -> Iterator[int]:
-        for epoch in self.epochs:
-            self.shuffle.set_epoch(epoch)
-            yield from self.shuffle
+        first = self.current() * self.passes
+        for number in range(first, first + self.passes):
+            self.shuffle.set_epoch(number)
+            yield from (tile + number * self.tiles for tile in self.shuffle)
 
 
 def _some(selection: Selection, most: int) -> Selection:

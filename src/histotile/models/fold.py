@@ -1,11 +1,13 @@
 """The tiles of one fold: who trains, who stops the training, and what training gives back."""
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -13,6 +15,7 @@ from histotile.config import Backbone, Train
 from histotile.errors import HistotileError
 from histotile.models.backbones import Architecture
 from histotile.models.curves import Point
+from histotile.models.training_pace import TrainingPace
 from histotile.tiles.selection import Selection, select_tiles
 
 Strategy = Literal["fixed", "early_fixed", "finetune", "init"]
@@ -33,16 +36,35 @@ class FoldSlide:
 class Machine:
     """What trains; none of it belongs to the science.
 
-    `devices` are GPUs, or processes where there is none; `workers` load tiles for each of them;
-    `cache_bytes` is the memory for decoded tiles. `progress` is called with steps done and steps
-    in all.
+    Attributes:
+        devices: GPUs, or processes where there is none.
+        threads: Of the processor, for all of it; None: as many as it has.
+        workers: Processes that load tiles for each device; None: see `loading`.
+        cache_bytes: Memory for decoded tiles.
+        packs: Folder of `<slide_id>.pack`; None: tiles are read from the slides.
+        progress: Called with steps done and steps in all.
+        pace: Finds out where the time goes.
     """
 
     devices: int = 1
     threads: int | None = None
-    workers: int = 0
+    workers: int | None = None
     cache_bytes: int = 2 << 30
+    packs: Path | None = None
     progress: Callable[[int, int], None] | None = None
+    pace: TrainingPace = field(default_factory=TrainingPace)
+
+    def loading(self) -> int:
+        """Processes that load tiles for each device.
+
+        Beside a GPU all threads but one load. Without one the network needs them all: the tiles
+        are then read in between, which takes few per cent of the time.
+        """
+        if self.workers is not None:
+            return self.workers
+        if not torch.cuda.is_available():
+            return 0
+        return max(1, (self.threads or os.cpu_count() or 1) // self.devices - 1)
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ def learn(job: Job, approach: Approach) -> Outcome:
             warnings.filterwarnings("ignore", message)
         _run(trainer, module, data, job, approach)
     best = min(module.curve, key=lambda point: point.val_loss)
+    data.count_readers()
     network.load_state_dict(best_state(job.folder / STATE, best))
     return _outcome(module, architecture, best, approach.stage, _facts(trainer, data.plan, job))
 
@@ -155,7 +156,6 @@ def _trainer(job: Job, plan: Plan) -> pl.Trainer:
         gradient_clip_val=1.0,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        reload_dataloaders_every_n_epochs=1,
         enable_progress_bar=False,
         enable_model_summary=False,
         log_every_n_steps=1,
@@ -175,9 +175,14 @@ class _RoundStart(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Report progress."""
+        self.machine.pace.turn("other")
         if self.machine.progress is not None:
             steps = int(trainer.estimated_stepping_batches)
             self.machine.progress(trainer.global_step, steps)
+
+    def on_validation_batch_end(self, *_: Any, **__: Any) -> None:
+        """What follows is no work of the network."""
+        self.machine.pace.turn("other")
 
 
 def precision(name: str) -> Any:
@@ -199,6 +204,8 @@ def _facts(trainer: pl.Trainer, plan: Plan, job: Job) -> dict[str, Any]:
         "devices": trainer.world_size,
         "precision": precision(job.settings.precision),
         "steps": trainer.global_step,
+        "packs": job.machine.packs is not None,
+        "pace": job.machine.pace.facts(),
         "primary": trainer.is_global_zero,
     }
 

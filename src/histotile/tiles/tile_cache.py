@@ -42,6 +42,11 @@ class TileCache:
             self._pixels[tile] = rgb
             self._present[tile] = 1
 
+    @property
+    def is_full(self) -> bool:
+        """Whether every place is taken."""
+        return bool(self._present.all())
+
     def __reduce__(self) -> tuple[type[TileCache], tuple[int, int, int]]:
         """An empty cache of the same size where it arrives."""
         return type(self), self._given

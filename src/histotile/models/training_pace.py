@@ -1,0 +1,33 @@
+"""Where the time of a training went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from histotile.tiles.pace import Pace
+
+
+class TrainingPace(Pace):
+    """As `Pace`, of readers that also change tiles at random.
+
+    Attributes:
+        augmenting_s: Seconds the readers spent on that, of `busy_s`.
+    """
+
+    augmenting_s = 0.0
+
+    @property
+    def bottleneck(self) -> Any:
+        """As in `Pace`, or "augmentation" where readers spend most of their time on that."""
+        found = super().bottleneck
+        if found in ("resampling", "decoding", "disk"):
+            rest = self.busy_s - self.reading_s - self.decoding_s - self.augmenting_s
+            if self.augmenting_s > max(self.reading_s, self.decoding_s, rest):
+                return "augmentation"
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """As in `Pace`, with `augmenting_share` of the readers' time."""
+        spent = self.readers * self.seconds
+        share = round(min(1.0, self.augmenting_s / spent), 4) if spent > 0 else 0.0
+        return {**super().facts(), "augmenting_share": share}
