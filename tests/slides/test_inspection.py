@@ -38,6 +38,8 @@ def test_a_good_slide_is_described(tmp_path: Path, write_slide: WriteSlide) -> N
     assert found.objective_power == 20
     assert found.checksum == hashlib.sha256(path.read_bytes()).hexdigest()
     assert (found.bytes, found.hashed) == (path.stat().st_size, ["a.svs"])
+    assert found.reader == "openslide"
+    assert "not by JPEG" in found.reader_note
     again = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert Inspection.from_json(again) == found
 

@@ -39,6 +39,9 @@ class Inspection:
         bytes: Size of these files together.
         format: Format in words.
         warnings: What a reader should know although the slide is usable.
+        reader: Who will read its tiles: "direct" (each compressed tile decoded once, with
+            OpenSlide's pixels) or "openslide".
+        reader_note: Why not "direct"; empty when it is.
     """
 
     slide_id: str
@@ -59,6 +62,8 @@ class Inspection:
     bytes: int
     format: str
     warnings: list[str]
+    reader: str = "openslide"
+    reader_note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able facts; `from_json` gives the same inspection back."""
@@ -76,7 +81,8 @@ def inspect_slide(
     """Facts about a slide file; what is wrong with it stands in the verdict, nothing is raised.
 
     1. Hashes the file. 2. Opens it. 3. Reads five windows of every level: the middle and the
-    corners of the bounds. 4. Looks for the mpp and asks whether it is possible.
+    corners of the bounds. 4. Compares the readers. 5. Looks for the mpp and asks whether it is
+    possible.
 
     Args:
         path: The slide file.
@@ -90,6 +96,7 @@ def inspect_slide(
         with Slide.open(path) as slide:
             facts |= _of(slide)
             facts["warnings"] = _remarks(slide, _sample_levels(slide))
+            facts |= _reader_of(slide)
             scale = find_scale(slide.properties, slide.vendor, settings, mpp)
     except HistotileError as error:
         facts["reason"] = f"{error.fact} (remedy: {error.remedy})"
@@ -145,6 +152,8 @@ def _unopened(path: Path, slide_id: str, files: list[Path]) -> dict[str, Any]:
         "bytes": sum(file.stat().st_size for file in files),
         "format": f"{path.suffix.lower() or 'no suffix'} (not opened)",
         "warnings": [],
+        "reader": "openslide",
+        "reader_note": "not opened",
     }
 
 
@@ -161,6 +170,12 @@ def _of(slide: Slide) -> dict[str, Any]:
         "bounds": tuple(slide.bounds),
         "objective_power": objective_power(slide.properties),
     }
+
+
+def _reader_of(slide: Slide) -> dict[str, str]:
+    for level in range(len(slide.level_sizes)):
+        slide.settle(level)
+    return {"reader": slide.reader, "reader_note": slide.reader_note}
 
 
 def _sample_levels(slide: Slide) -> float:
