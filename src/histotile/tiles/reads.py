@@ -75,7 +75,7 @@ class Reads:
         self._x, self._y = tiles.x.tolist(), tiles.y.tolist()
         self._stack = ExitStack()
         self._opened = pool.submit(self._open) if count else None
-        self._counted = (0.0, 0.0)
+        self._opening_s, self._counted = 0.0, (0.0, 0.0)
 
     def submit(self) -> InHand | None:
         """The next batch, being read from now on; None after the last."""
@@ -118,8 +118,10 @@ class Reads:
         self._stack.close()
 
     def _open(self) -> SlideSource | ImageSource:
+        start = time.perf_counter()
         source = self._stack.enter_context(open_source(self._tiles.footer))
         source.expect(self._tiles.x, self._tiles.y)
+        self._opening_s = time.perf_counter() - start
         return source
 
     def _source(self) -> SlideSource | ImageSource:
@@ -144,6 +146,7 @@ class Reads:
     def _count(self, pace: Pace, busy_s: float) -> None:
         source = self._source()
         pace.reader, pace.reader_note = source.reader, source.reader_note
+        busy_s, self._opening_s = busy_s + self._opening_s, 0.0
         pace.busy_s += busy_s
         if source.spent is None:
             pace.decoding_s += busy_s
