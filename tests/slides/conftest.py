@@ -1,9 +1,10 @@
 """Slides written on the fly: tiled pyramids with known pixels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -134,3 +135,95 @@ def a_leica_slide(tmp_path_factory: pytest.TempPathFactory, write_scn: WriteSlid
     """A slide whose levels lie a fraction of their px off level 0."""
     path = tmp_path_factory.mktemp("leica") / "a.scn"
     return write_scn(path, noise(1024, 768), (516, 271), (2311, 1703))
+
+
+@pytest.fixture(scope="session")
+def write_jpeg_slide() -> WriteSlide:
+    """Writes a tiled JPEG pyramid from its levels, in one of the dialects that scanners use.
+
+    `markers`: whether each tile says itself how its channels are meant (JFIF, Adobe). `tables`:
+    whether the tiles share their JPEG tables. `missing`: (level, tile) without bytes.
+    """
+
+    def write(
+        path: Path,
+        levels: Sequence[Rgb],
+        tile_px: int = 64,
+        subsampling: str = "420",
+        photometric: str = "ycbcr",
+        markers: bool = False,
+        tables: bool = False,
+        aperio: bool = False,
+        missing: frozenset[tuple[int, int]] = frozenset(),
+        **how: Any,
+    ) -> Path:
+        with tifffile.TiffWriter(path, **how) as tiff:
+            for number, level in enumerate(levels):
+                streams = []
+                for place, tile in enumerate(tiles_of(level, tile_px)):
+                    head, stream = jpeg_parts(
+                        encode(tile, photometric, subsampling), markers, tables
+                    )
+                    streams.append(b"" if (number, place) in missing else stream)
+                size = f"{level.shape[1]}x{level.shape[0]}"
+                shared = b"\xff\xd8" + head + b"\xff\xd9"
+                tiff.write(
+                    iter(streams),
+                    shape=level.shape,
+                    dtype="uint8",
+                    tile=(tile_px, tile_px),
+                    photometric=photometric,
+                    subsampling=SUBSAMPLING[subsampling] if photometric == "ycbcr" else None,
+                    compression="jpeg",
+                    metadata=None,
+                    description=f"Aperio Image\r\n{size}|MPP = 0.5" if aperio else None,
+                    extratags=[(347, "B", len(shared), shared, True)] if tables else [],
+                    subfiletype=1 if number else 0,
+                )
+        return path
+
+    return write
+
+
+SUBSAMPLING = {"420": (2, 2), "422": (2, 1), "444": (1, 1)}
+
+
+def tiles_of(level: Rgb, tile_px: int) -> Iterator[Rgb]:
+    """The tiles of a level in file order, those at its end filled up with grey."""
+    for y in range(0, level.shape[0], tile_px):
+        for x in range(0, level.shape[1], tile_px):
+            tile = np.full((tile_px, tile_px, 3), 99, np.uint8)
+            part = level[y : y + tile_px, x : x + tile_px]
+            tile[: part.shape[0], : part.shape[1]] = part
+            yield tile
+
+
+def encode(tile: Rgb, photometric: str, subsampling: str) -> bytes:
+    """A JPEG stream with all its markers, its channels stored as the photometric kind says."""
+    stored = "rgb" if photometric == "rgb" else "ycbcr"
+    return bytes(
+        imagecodecs.jpeg8_encode(
+            tile, 85, colorspace="rgb", outcolorspace=stored, subsampling=SUBSAMPLING[subsampling]
+        )
+    )
+
+
+def jpeg_parts(stream: bytes, markers: bool, tables: bool) -> tuple[bytes, bytes]:
+    """The tables to share (or nothing), and the stream without what it shall not say itself.
+
+    Without markers the channels are numbered 1, 2, 3, which alone reads as YCbCr.
+    """
+    shared, own, at = b"", b"\xff\xd8", 2
+    while True:
+        kind, end = stream[at + 1], at + 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+        segment = bytearray(stream[at:end])
+        if not markers and kind in {0xC0, 0xDA}:
+            first, step = (10, 3) if kind == 0xC0 else (5, 2)
+            segment[first : first + 3 * step : step] = bytes([1, 2, 3])
+        if tables and kind in {0xDB, 0xC4}:
+            shared += segment
+        elif markers or kind not in {0xE0, 0xEE}:
+            own += segment
+        if kind == 0xDA:
+            return shared, own + stream[end:]
+        at = end
