@@ -105,6 +105,10 @@ class _HugeSlide(Slide):
         self.downsamples = self.openslide_downsamples = (1.0,)
         self.mpp = 0.5
         self.largest = 0
+        self.announced = 0
+
+    def expect(self, level: int, windows: NDArray[np.int64]) -> None:
+        self.announced += len(windows)
 
     def read(self, x: int, y: int, level: int, width: int, height: int) -> Rgb:
         self.largest = max(self.largest, width * height)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,26 +11,27 @@ from PIL import Image
 
 from histotile.slides.pixels import best_level, known_mpp
 from histotile.slides.slide import Slide, UnreadableTile
-from histotile.slides.windows import window
+from histotile.slides.windows import Box, Window, window
 
 Rgb = NDArray[np.uint8]
 Block = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 def read_overview(
-    slide: Slide, max_px: int | None = None, mpp: float | None = None, block_px: int = 2048
+    slide: Slide, max_px: int | None = None, mpp: float | None = None, block_px: int | None = None
 ) -> tuple[Rgb, float]:
     """RGB of the whole slide, and how many level-0 px one of its px stands for.
 
     Read block by block from the best level, so that memory does not grow with the slide even
     where low levels are missing; without `max_px` the picture is at most 8 Mpx. It is resampled by
-    PIL's antialiased bilinear filter. What cannot be read stays white and is counted in the log.
+    Pillow's antialiased bilinear filter. What cannot be read stays white and is counted in the log.
 
     Args:
         slide: An open slide.
         max_px: Longest side, px.
         mpp: Scale, um/px. With both, the coarser holds. Never finer than level 0.
-        block_px: Longest side of what is read at once, level px.
+        block_px: Longest side of what is read at once, level px; unless given, a level of up to
+            4096 px is read as one, a larger one by 2048 px.
 
     Raises:
         HistotileError: `mpp` is asked of a slide whose mpp is unknown.
@@ -41,12 +43,12 @@ def read_overview(
     steps = (slide.width / width / downsample, slide.height / height / downsample)
     source = _Pyramid(slide, level, steps)
     picture = np.full((height, width, 3), 255, np.uint8)
-    chunks = [max(1, int(block_px / step)) for step in steps]
+    blocks = list(_blocks(source, width, height, block_px))
+    windows = [_place(source, block, 1.0).window[:4] for block in blocks]
+    slide.expect(level, np.array(windows, np.int64))
     damaged: list[str] = []
-    for top in range(0, height, chunks[1]):
-        for left in range(0, width, chunks[0]):
-            block = (left, top, min(left + chunks[0], width), min(top + chunks[1], height))
-            _paint_block(picture, source, block, damaged)
+    for block in blocks:
+        _paint_block(picture, source, block, damaged)
     if damaged:
         logging.getLogger(__name__).warning(
             "%s: %d places of the overview are unreadable and shown white; the first: %s",
@@ -57,6 +59,7 @@ def read_overview(
     return picture, slide.width / width
 
 
+_WHOLE, _PART = 4096, 2048  # level px: the longest side of what is read at once
 _MAX_OVERVIEW = 8e6  # px; tissue is found on 25 mm x 25 mm at 9 um/px, in 400 MB
 
 
@@ -76,6 +79,17 @@ class _Pyramid(NamedTuple):
     slide: Slide
     level: int
     steps: tuple[float, float]  # level px per overview px
+
+
+def _blocks(source: _Pyramid, width: int, height: int, block_px: int | None) -> Iterator[Block]:
+    if block_px is None:
+        # One read from the corner: OpenSlide would place others between two px, and blend.
+        small = max(source.slide.level_sizes[source.level]) < _WHOLE
+        block_px = _WHOLE if small else _PART
+    across, down = (max(1, int(block_px / step)) for step in source.steps)
+    for top in range(0, height, down):
+        for left in range(0, width, across):
+            yield left, top, min(left + across, width), min(top + down, height)
 
 
 def _paint_block(picture: Rgb, source: _Pyramid, block: Block, damaged: list[str]) -> None:
@@ -104,7 +118,14 @@ def _paint_block(picture: Rgb, source: _Pyramid, block: Block, damaged: list[str
         damaged.append(failure)
 
 
-def _overview_block(source: _Pyramid, block: Block, reach: float) -> Rgb:
+class _Place(NamedTuple):
+    """What is to be read for a block, and the box in it (its px) that the block shows."""
+
+    window: Window
+    box: Box
+
+
+def _place(source: _Pyramid, block: Block, reach: float) -> _Place:
     slide, level, steps = source
     left, top, right, bottom = block
     inner = (left * steps[0], top * steps[1], right * steps[0], bottom * steps[1])
@@ -115,9 +136,15 @@ def _overview_block(source: _Pyramid, block: Block, reach: float) -> Rgb:
         min(inner[2] + reach * steps[0], end_x),
         min(inner[3] + reach * steps[1], end_y),
     )
-    x_0, y_0, columns, rows, outer = window(slide, level, wide)
-    picture = Image.fromarray(slide.read(x_0, y_0, level, columns, rows))
+    found = window(slide, level, wide)
+    outer = found.box
     x, y = outer[0] - wide[0], outer[1] - wide[1]
-    box = (inner[0] + x, inner[1] + y, min(inner[2] + x, outer[2]), min(inner[3] + y, outer[3]))
-    size = (right - left, bottom - top)
+    right_end, bottom_end = min(inner[2] + x, outer[2]), min(inner[3] + y, outer[3])
+    return _Place(found, (inner[0] + x, inner[1] + y, right_end, bottom_end))
+
+
+def _overview_block(source: _Pyramid, block: Block, reach: float) -> Rgb:
+    (x, y, columns, rows, _), box = _place(source, block, reach)
+    picture = Image.fromarray(source.slide.read(x, y, source.level, columns, rows))
+    size = (block[2] - block[0], block[3] - block[1])
     return np.array(picture.resize(size, Image.Resampling.BILINEAR, box=box))
