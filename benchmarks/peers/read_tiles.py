@@ -97,6 +97,7 @@ def pyvips(slide: Path, windows: Windows, side: int) -> Read:
     """The library libvips: tiffload."""
     import pyvips  # type: ignore[import-not-found]
 
+    pyvips.cache_set_max(0)  # else a slide opened again remembers what was read before
     region = pyvips.Region.new(pyvips.Image.new_from_file(str(slide), page=0))
 
     def read(x: int, y: int, side: int) -> Rgb:

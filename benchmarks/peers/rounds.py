@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -94,6 +95,16 @@ def in_turns(
                 flush=True,
             )
     return {name: times for name, times in spent.items() if times and name not in failed}, failed
+
+
+def profile(steps: Mapping[str, Sequence[str]]) -> None:
+    """Run our commands one after the other, and print where each spends its time."""
+    with tempfile.TemporaryDirectory() as name:
+        for command in steps.values():
+            profiled = [sys.executable, str(Path(__file__).parent / "profiled.py"), *command[1:]]
+            lines = run(profiled, Path(name), sampled=False).output.splitlines()
+            first = max(i for i, line in enumerate(lines) if " s of the processor" in line)
+            print("\n".join(lines[first:]), flush=True)
 
 
 class _Memory:
