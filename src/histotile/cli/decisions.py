@@ -152,6 +152,7 @@ def _tell(decision: "Decision") -> None:
 @DECISION
 @TILES
 @click.option("--features", type=PATH, help="Folder of features.")
+@click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
 @output_option("Parquet: labelled test tiles of the fold with prob_<class>.")
 @classes_option
 @backbone_option
@@ -163,6 +164,7 @@ def rehearse(
     decision: Path,
     tiles: Path,
     features: Path | None,
+    packs: Path | None,
     output: Path,
     classes: tuple[str, ...],
     backbone: Backbone,
@@ -181,7 +183,8 @@ def rehearse(
         found = rehearse_colour(taught, tested, classes, settings)
     else:
         decided = read_decision(decision.read_text(encoding="utf-8")).of_fold(fold)
-        machine = Machine(1, threads, progress=Progress(f"{fold} {cell}", "steps"))
+        progress = Progress(f"{fold} {cell}", "steps")
+        machine = Machine(1, threads, packs=packs, progress=progress)
         found = rehearse(
             taught, tested, classes, backbone, settings, (cell, decided.early_stage), machine
         )

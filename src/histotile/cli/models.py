@@ -89,6 +89,7 @@ def embed(
 @click.option("--decision", type=FILE, help="decision.json, for strategy `auto`.")
 @click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables.")
 @click.option("--features", type=PATH, help="Folder of features (frozen strategies).")
+@click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
 @click.option("--devices", type=click.IntRange(1), default=1, help="GPUs, or CPU processes.")
 @output_option("Folder: model.ckpt, curves.csv, curves.svg, summary.json.")
 @classes_option
@@ -100,6 +101,7 @@ def train(
     decision: Path | None,
     tiles: Path,
     features: Path | None,
+    packs: Path | None,
     devices: int,
     output: Path,
     classes: tuple[str, ...],
@@ -110,12 +112,16 @@ def train(
     """Train FOLD (fold0, fold1, ...) on its training patients; stop early on its val patients."""
     from histotile.models.fold import Machine
     from histotile.models.training import train_fold
+    from histotile.tiles.pace import process_age_s
 
     slides = fold_slides(folds, fold, tiles, features, ("train", "val"))
     decided = _decided(decision, fold) if decision else None
-    machine = Machine(devices, threads, progress=Progress(fold, "steps"))
+    machine = Machine(devices, threads, packs=packs, progress=Progress(fold, "steps"))
+    machine.pace.start_s += process_age_s()
     summary = train_fold(output, slides, classes, backbone, settings, machine, decided)
     click.echo(f"{fold}: {summary['best']}, {summary['seconds']:.0f} s")
+    if "pace" in summary:
+        click.echo(f"{fold}: {machine.pace.line()}")
 
 
 @verb()

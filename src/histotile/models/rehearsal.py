@@ -144,7 +144,7 @@ def _from_pixels(
     transform = make_transform("test", settings.augment, chosen.tile_px, settings.seed)
     threads = machine.threads if machine else None
     engine = TorchEngine(model.network, model.mean, model.std, threads=threads)
-    data = TileDataset(chosen, transform)
+    data = TileDataset(chosen, transform, packs=machine.packs if machine else None)
     logits = []
     for start in range(0, len(data), BATCH):
         tiles = [data[n][0].numpy() for n in range(start, min(start + BATCH, len(data)))]

@@ -31,3 +31,8 @@ class TrainingPace(Pace):
         spent = self.readers * self.seconds
         share = round(min(1.0, self.augmenting_s / spent), 4) if spent > 0 else 0.0
         return {**super().facts(), "augmenting_share": share}
+
+    def line(self) -> str:
+        """As in `Pace`, with that share."""
+        share = self.facts()["augmenting_share"]
+        return f"{super().line()}; changing tiles at random: {100 * share:.0f} % of reader time"
