@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -113,6 +113,7 @@ def test_blue_ink_that_tissue_shines_through_counts_as_pen(tissue: tuple[int, in
     assert measure(tile)[1] == pytest.approx(50 / 128, abs=0.05)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 2**32 - 1), st.sampled_from([1, 8]))
 def test_measures_are_those_of_their_definitions(
     width: int, height: int, seed: int, unit: int

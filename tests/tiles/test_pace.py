@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histotile.tiles.pace import Pace, peak_memory_mb
@@ -38,6 +38,7 @@ def pace_of(start: float, waiting: float, computing: float, other: float, tiles:
     return pace
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["waiting", "computing", "other"]), st.floats(0, 9))))
 def test_seconds_are_parted_without_remainder(turns: list[tuple[Any, float]]) -> None:
     clock = Clock()

@@ -1,0 +1,50 @@
+"""Columns of a table as Arrow arrays, made without pandas."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+
+def arrow_columns(columns: Mapping[str, Any], schema: pa.Schema) -> dict[str, pa.Array]:
+    """The columns as Arrow arrays of the schema's types; null where masked, or None.
+
+    What `pyarrow.array` gives, which first imports pandas, if it is installed, to look for types
+    of that: 0.3 s for a table of any size.
+
+    Args:
+        columns: Numpy arrays of numbers, masked or not; lists of strings and None.
+        schema: Column names and types: int32, float32, bool and string.
+    """
+    return {name: _array(columns[name], schema.field(name).type) for name in schema.names}
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array:
+    if kind == pa.string():
+        return _strings(values)
+    known = ~np.ma.getmaskarray(values) if np.ma.isMaskedArray(values) else None
+    plain = np.ma.getdata(values)
+    if kind == pa.bool_():
+        data = _bits(plain)
+    else:
+        data = pa.py_buffer(np.ascontiguousarray(plain, kind.to_pandas_dtype()))
+    return pa.Array.from_buffers(kind, len(plain), [_validity(known), data])
+
+
+def _strings(values: Sequence[str | None]) -> pa.Array:
+    coded = [b"" if value is None else value.encode() for value in values]
+    ends = np.zeros(len(coded) + 1, np.int32)
+    np.cumsum([len(word) for word in coded], out=ends[1:])
+    known = np.array([value is not None for value in values], bool)
+    buffers = [_validity(known), pa.py_buffer(ends), pa.py_buffer(b"".join(coded))]
+    return pa.Array.from_buffers(pa.string(), len(coded), buffers)
+
+
+def _validity(known: NDArray[np.bool_] | None) -> pa.Buffer | None:
+    return None if known is None or known.all() else _bits(known)
+
+
+def _bits(flags: NDArray[np.bool_]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(flags, bitorder="little"))

@@ -1,0 +1,77 @@
+"""Arrow arrays without pandas are those of pyarrow itself."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from histotile.tiles.columns import arrow_columns
+
+KINDS = {"i": pa.int32(), "f": pa.float32(), "m": pa.float32(), "b": pa.bool_(), "s": pa.string()}
+SCHEMA = pa.schema(KINDS)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-(2**31), 2**31 - 1),
+            st.floats(width=32),
+            st.floats(width=32),
+            st.booleans(),
+            st.none() | st.text(),
+        ),
+        max_size=40,
+    )
+)
+def test_columns_are_those_of_pyarrow(
+    rows: list[tuple[int, float, float, bool, str | None]],
+) -> None:
+    i, f, m, b, s = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    columns = {
+        "i": np.array(i, np.int32),
+        "f": np.array(f, np.float32),
+        "m": np.ma.masked_invalid(np.array(m, np.float32)),
+        "b": np.array(b, bool),
+        "s": list(s),
+    }
+    found = arrow_columns(columns, SCHEMA)
+    for name in SCHEMA.names:
+        found[name].validate(full=True)
+        expected = pa.array(columns[name], SCHEMA.field(name).type)
+        assert found[name].type == expected.type
+        assert repr(found[name].to_pylist()) == repr(expected.to_pylist())  # NaN equals NaN
+
+
+def test_other_widths_and_strides_are_cast() -> None:
+    columns = {
+        "i": np.arange(20)[::2],
+        "f": np.arange(10.0),
+        "m": np.ma.masked_greater(np.arange(20.0)[::2], 4),
+        "b": np.arange(20)[::2] > 6,
+        "s": ["ä"] * 9 + [None],
+    }
+    found = {name: array.to_pylist() for name, array in arrow_columns(columns, SCHEMA).items()}
+    assert found["i"] == list(range(0, 20, 2))
+    assert found["m"] == [0.0, 2.0, 4.0, *[None] * 7]
+    assert found["b"] == [False] * 4 + [True] * 6
+    assert found["s"] == columns["s"]
+
+
+def test_pandas_is_not_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys, numpy as np, pyarrow as pa; from histotile import tables;"
+        "from histotile.tiles.columns import arrow_columns; from pathlib import Path;"
+        "schema = pa.schema([('i', pa.int32()), ('s', pa.string())]);"
+        "columns = arrow_columns({'i': np.arange(3), 's': ['a', None, 'b']}, schema);"
+        "tables.write_table(Path(sys.argv[1]), columns, schema, {});"
+        "print('pandas' in sys.modules)"
+    )
+    told = subprocess.check_output(
+        [sys.executable, "-c", code, str(tmp_path / "t.parquet")], text=True
+    )
+    assert told.strip() == "False"
