@@ -166,8 +166,7 @@ def test_damage_shows_as_by_openslide(
     path.write_bytes(content)
     with Slide.open(path) as direct, Slide.open(path, reader="openslide") as openslide:
         for window in ((128, 0, 0, 128, 128), (100, 20, 0, 128, 128), (0, 128, 0, 256, 100)):
-            shown = [outcome(slide, window) for slide in (direct, openslide)]
-            np.testing.assert_array_equal(*shown)
+            np.testing.assert_array_equal(outcome(direct, window), outcome(openslide, window))
 
 
 def outcome(slide: Slide, window: tuple[int, int, int, int, int]) -> Rgb:

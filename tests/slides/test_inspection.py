@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import openslide
 import pytest
+import simplejpeg
 import tifffile
 from PIL import Image
 
@@ -39,9 +40,22 @@ def test_a_good_slide_is_described(tmp_path: Path, write_slide: WriteSlide) -> N
     assert found.checksum == hashlib.sha256(path.read_bytes()).hexdigest()
     assert (found.bytes, found.hashed) == (path.stat().st_size, ["a.svs"])
     assert found.reader == "openslide"
-    assert "not by JPEG" in found.reader_note
+    assert "not JPEG" in found.reader_note
     again = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert Inspection.from_json(again) == found
+
+
+def test_the_reader_is_told_after_comparing_all_levels(
+    tmp_path: Path, write_jpeg_slide: WriteSlide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_jpeg_slide(tmp_path / "a.svs", [PICTURE, PICTURE[::2, ::2]], aperio=True)
+    found = inspect_slide(path, "a", SETTINGS)
+    assert (found.verdict, found.reader, found.reader_note) == ("ok", "direct", "")
+    decode = simplejpeg.decode_jpeg
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *a, **k: decode(*a, **k) ^ 4)
+    found = inspect_slide(path, "a", SETTINGS)
+    assert (found.verdict, found.reader) == ("ok", "openslide")
+    assert found.reader_note == "pixels of level 0 would differ by up to 4"
 
 
 MPP = {"openslide.mpp-x": "0.25", "openslide.mpp-y": "0.25"}

@@ -176,8 +176,9 @@ class DirectReader:
         try:
             level = keys[0][0]
             left_out = self._table(level).left_out
-            asked = left_out is not None and (blend or (self._fills and level > 0))
-            if asked and any(left_out[tile] for _, tile in keys):
+            if not (blend or (self._fills and level > 0)):
+                left_out = None
+            if left_out is not None and any(left_out[tile] for _, tile in keys):
                 raise UndecodableTile("missing")
             for key in keys:
                 taken += 1

@@ -72,7 +72,7 @@ class Slide:
         )
         self.bounds = _bounds(self.properties, self.width, self.height)
         self.mpp = mpp if mpp is not None else _property_mpp(self.properties)
-        self.reader: Literal["direct", "openslide"] = "openslide"
+        self.reader = "openslide"
         self._direct, self.reader_note = self._open_direct(reader)
         if self._direct is not None:
             self.reader = "direct"

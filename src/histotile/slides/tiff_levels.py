@@ -25,7 +25,7 @@ class Array(NamedTuple):
     """Where numbers lie in the file."""
 
     offset: int
-    count: int
+    length: int
     dtype: str  # with byte order, as numpy writes it
 
 
@@ -82,8 +82,8 @@ def read_array(file: int, array: Array) -> Places:
         OSError: The file ends before.
     """
     dtype = np.dtype(array.dtype)
-    data = os.pread(file, array.count * dtype.itemsize, array.offset)
-    if len(data) < array.count * dtype.itemsize:
+    data = os.pread(file, array.length * dtype.itemsize, array.offset)
+    if len(data) < array.length * dtype.itemsize:
         raise OSError("the file ends within its tables of tiles")
     return np.frombuffer(data, dtype).astype(np.int64)
 
@@ -125,7 +125,7 @@ def _level(page: tifffile.TiffPage) -> TiffLevel:
     compression, photometric = int(page.compression), int(page.photometric)
     if compression not in COMPRESSIONS:
         name = getattr(page.compression, "name", compression)
-        raise OddSlide(f"its tiles are compressed by {name}, not by JPEG or Aperio's JPEG 2000")
+        raise OddSlide(f"its tiles are compressed by {name}, not JPEG or Aperio's JPEG 2000 of RGB")
     if photometric not in {RGB, YCBCR}:
         raise OddSlide(f"its colours are of TIFF's photometric kind {photometric}")
     shape = (page.samplesperpixel, page.bitspersample, int(page.planarconfig), page.imagedepth)
@@ -143,7 +143,7 @@ def _level(page: tifffile.TiffPage) -> TiffLevel:
         arrays[0],
         arrays[1],
     )
-    if any(array.count != level.across * level.down for array in arrays):
+    if any(array.length != level.across * level.down for array in arrays):
         raise OddSlide("its tables of tiles do not fit its size")
     return level
 
