@@ -1,6 +1,7 @@
 """Tiny networks and tables for the models room."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import tifffile
 import torch
 
 from histotile import tables
-from histotile.config import Augment, Backbone, Embed, Recipe, Train
+from histotile.config import Augment, Backbone, Embed, Engine, Recipe, Train
 from histotile.features import FeatureFile
 from histotile.models.backbones import build_network
 from histotile.models.checkpoint import TrainedModel
 from histotile.models.embedding import embed_slide
 from histotile.models.fold import FoldSlide
+from histotile.models.members import Ensemble, member_of
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +49,31 @@ def make_model(tiny_backbone: Backbone) -> Callable[..., TrainedModel]:
             "settings": {"seed": 0},
         }
         return TrainedModel(network.eval(), architecture, **(plain | fields))  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def make_engine() -> Callable[..., Engine]:
+    """Section `engine`, by the engine's name."""
+
+    def make(name: str = "torch", precision: Any = "float32", bound: float = 0.005) -> Engine:
+        given: Any = name
+        return Engine(name=given, precision=precision, max_difference=bound, compile=False)
+
+    return make
+
+
+@pytest.fixture
+def judges(make_engine: Callable[..., Engine]) -> Callable[..., Ensemble]:
+    """Models in memory as an ensemble run by PyTorch, in 32-bit floats unless told otherwise."""
+
+    def make(
+        *models: TrainedModel, threads: int | None = None, reduced: str | None = None
+    ) -> Ensemble:
+        settings = make_engine()
+        members = [member_of(model, settings, threads) for model in models]
+        return Ensemble([replace(m, reduced=reduced) for m in members], settings.max_difference)
 
     return make
 

@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from histotile.config import Backbone, Train
+from histotile.config import Backbone, Engine, Train
 from histotile.errors import HistotileError
 from histotile.features import FeatureFile, read_features
 from histotile.models.backbones import body_digest, build_network, head
 from histotile.models.checkpoint import load
 from histotile.models.early_fixed import fully_frozen
 from histotile.models.fold import FoldSlide
+from histotile.models.members import load_members
 from histotile.models.prediction import predict_slide
 from histotile.models.stages import StageFeatures, parameters_up_to
 from histotile.models.training import train_fold
@@ -87,13 +88,15 @@ def test_truncated_networks_compute_the_probe_and_hold_no_later_layer(
     tmp_path: Path,
     fold_of: Callable[..., list[FoldSlide]],
     make_settings: Callable[..., Train],
+    make_engine: Callable[..., Engine],
     network: Backbone,
     stage: int,
 ) -> None:
     slides = fold_of(network)
     settings = make_settings(strategy="early_fixed")
     decided: Any = ("fixed", stage)  # of a decision, a forced strategy takes the stage alone
-    summary = train_fold(tmp_path / "f", slides, CLASSES, network, settings, decided=decided)
+    folder = tmp_path / "f"
+    summary = train_fold(folder, slides, CLASSES, network, settings, decided=decided, portable=True)
     model = load(tmp_path / "f" / "model.ckpt")
     source, _ = build_network(network, 2, 64)
     # Weights are those of the stages kept, bit by bit; nothing else is there.
@@ -112,8 +115,11 @@ def test_truncated_networks_compute_the_probe_and_hold_no_later_layer(
     features = torch.from_numpy(cached.of_stage(stage).astype(np.float32))
     with torch.inference_mode():
         expected = head(model.network)(features).softmax(1)[:, 1].numpy()
-    predicted = predict_slide(slides[3].tiles, [model]).columns["prob_tumour"]
-    np.testing.assert_allclose(predicted, expected, atol=5e-3)  # features are 16 bit
+    for engine in ("openvino", "torch"):
+        judges = load_members([folder], make_engine(engine), threads=1)
+        predicted = predict_slide(slides[3].tiles, judges).columns["prob_tumour"]
+        np.testing.assert_allclose(predicted, expected, atol=5e-3)  # features are 16 bit
+        assert not judges.notes
     # And the summary counts what is there and what is not.
     sizes = {n: p.numel() for n, p in source.named_parameters()}
     assert (summary["strategy"], summary["stage"]) == ("early_fixed", stage)

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 import torch
 
-from histotile.config import Backbone, Train
+from histotile.config import Backbone, Engine, Train
 from histotile.errors import HistotileError
 from histotile.features import read_features
 from histotile.models.checkpoint import load
 from histotile.models.fold import FoldSlide
+from histotile.models.members import Ensemble, load_members
 from histotile.models.prediction import predict_slide
 from histotile.models.training import train_fold
 
@@ -39,23 +40,27 @@ def test_fold_learns_what_tells_the_classes_apart(
     make_slide: Callable[..., Path],
     make_settings: Settings,
     tiny_backbone: Backbone,
+    make_engine: Callable[..., Engine],
     strategy: str,
 ) -> None:
     folder = tmp_path / "fold0"
     settings = make_settings(strategy=strategy)
-    summary = train_fold(folder, fold, CLASSES, tiny_backbone, settings)
+    summary = train_fold(folder, fold, CLASSES, tiny_backbone, settings, portable=True)
     assert sorted(p.name for p in folder.iterdir()) == [
         "curves.csv",
         "curves.svg",
         "model.ckpt",
+        "model.onnx",
         "summary.json",
     ]
+    assert summary["torch_only"] == ""
     assert json.loads((folder / "summary.json").read_text()) == json.loads(json.dumps(summary))
     ElementTree.parse(folder / "curves.svg")
     model = load(folder / "model.ckpt")
     assert (model.classes, model.tile_px, model.tile_mpp) == (CLASSES, 64, 0.5)
     assert model.model_id == summary["model_id"]
-    new = [predict_slide(make_slide("new", seed=s), [model]).columns for s in (97, 98, 99)]
+    judges = load_members([folder], make_engine("openvino"), threads=1)
+    new = [predict_slide(make_slide("new", seed=s), judges).columns for s in (97, 98, 99)]
     truth = np.concatenate([columns["x"] >= 256 for columns in new])
     found = np.concatenate([columns["prob_tumour"] for columns in new])
     area = float((found[truth][:, None] > found[~truth][None]).mean())
@@ -70,15 +75,20 @@ def test_fold_learns_what_tells_the_classes_apart(
 
 
 def test_fixed_head_on_the_network_equals_the_probe_on_features(
-    tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
+    tmp_path: Path,
+    fold: Slides,
+    make_settings: Settings,
+    tiny_backbone: Backbone,
+    judges: Callable[..., Ensemble],
 ) -> None:
     train_fold(tmp_path / "f", fold, CLASSES, tiny_backbone, make_settings())
+    assert not (tmp_path / "f" / "model.onnx").exists()  # rehearsals need none
     model = load(tmp_path / "f" / "model.ckpt")
     assert fold[6].features is not None
     features = torch.from_numpy(read_features(fold[6].features).features.astype(np.float32))
     with torch.inference_mode():
         logits = model.network.get_classifier()(features)  # type: ignore[operator]
-    predicted = predict_slide(fold[6].tiles, [model]).columns["prob_tumour"]
+    predicted = predict_slide(fold[6].tiles, judges(model)).columns["prob_tumour"]
     np.testing.assert_allclose(logits.softmax(1)[:, 1], predicted, atol=5e-3)  # float16 features
 
 

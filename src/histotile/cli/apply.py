@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from histotile.cli.inference import engine_option
 from histotile.cli.options import PATH, Progress, config_in_force, mpp_option, threads_option, verb
 from histotile.cohort import Cohort, CohortSlide, is_file_name
-from histotile.config import Config
+from histotile.config import Config, Engine
 from histotile.configfile import validate
 from histotile.errors import HistotileError
 
 if TYPE_CHECKING:
     from histotile.cli.gathering import Gathered
-    from histotile.models.checkpoint import TrainedModel
+    from histotile.models.facts import ModelFacts
     from histotile.reports.facts import SlideScore
 
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--of-cohort", is_flag=True, help="Link the page to that of a cohort, which `report` writes."
 )
+@engine_option
 @mpp_option
 @threads_option
 def apply(
@@ -40,6 +42,7 @@ def apply(
     configuration: str | None,
     batch_size: int,
     of_cohort: bool,
+    engine: Engine,
     mpp: float | None,
     threads: int,
 ) -> None:
@@ -48,30 +51,31 @@ def apply(
     Scale and size of the tiles come from the model; nothing is trained. The folder is laid out as
     results of the workflow are, so slides add up in it.
     """
-    from histotile.cli.models import predict_to
+    from histotile.cli.inference import predict_to
     from histotile.cli.painting import paint
-    from histotile.models.checkpoint import load_ensemble
+    from histotile.models.members import load_members
 
     config = (
         validate(Config, json.loads(configuration), "--configuration")
         if configuration
         else config_in_force()
     )
-    ensemble = load_ensemble(model)
-    config = _fit(config, ensemble[0])
+    ensemble = load_members([model], engine, threads)
+    config = _fit(config, ensemble.facts)
     name = slide_id or slide.stem
     if not is_file_name(name):
         raise HistotileError("--slide-id", f"{name!r} cannot name a file", "choose another id")
     tiles = output / "tile" / f"{name}.parquet"
     _tile(slide, name, output, config, mpp, threads)
     predictions = output / "predict" / f"{name}.parquet"
-    predict_to(predictions, tiles, ensemble, batch_size, threads)
+    timing = output / "predict" / f"{name}.timing.json"
+    predict_to({tiles: predictions}, {tiles: timing}, ensemble, batch_size)
     picture = output / "heatmap" / f"{name}.png"
     paint(tiles, predictions, picture, config.heatmap)
     click.echo(_write_page(slide, name, output, config, of_cohort))
 
 
-def _fit(config: Config, model: "TrainedModel") -> Config:
+def _fit(config: Config, model: "ModelFacts") -> Config:
     """The settings with the classes and the tiles the model was trained on; no labels."""
     data: dict[str, Any] = config.model_dump(mode="json")
     tile = data["tile"]

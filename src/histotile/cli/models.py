@@ -1,4 +1,4 @@
-"""Verbs that make and use models: split, embed, train, predict, export, pretrain."""
+"""Verbs that make models and hand them on: split, train, export, pretrain."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from histotile import cohort as cohorts
-from histotile.cli.folds import fold_rows, fold_slides
+from histotile.cli.folds import fold_slides
+from histotile.cli.inference import backbone, embed, predict
 from histotile.cli.options import (
     FILE,
     FOLDER,
@@ -15,20 +16,14 @@ from histotile.cli.options import (
     backbone_option,
     classes_option,
     output_option,
-    section_settings,
     threads_option,
     verb,
 )
-from histotile.config import Backbone, Embed, Export, Pretrain, Split, Train
+from histotile.config import Backbone, Export, Pretrain, Split, Train
 from histotile.errors import HistotileError
 
 if TYPE_CHECKING:
     from histotile.decision.record import Strategy
-    from histotile.models.checkpoint import TrainedModel
-
-BATCH = click.option(
-    "--batch-size", type=click.IntRange(1), default=32, help="Tiles at once; changes no result."
-)
 
 
 @verb("split")
@@ -57,32 +52,6 @@ def split(
         click.echo("Attention: no patient_id given; patient leakage cannot be excluded")
 
 
-@verb("embed")
-@click.argument("tiles", type=FILE)
-@click.option("--augment", metavar="JSON", help="What changes in views; default: train.augment.")
-@output_option("HDF5: `coords` (N, 2) level-0 px, `features` (N, D) float16, earlier stages.")
-@backbone_option
-@BATCH
-@threads_option
-def embed(
-    tiles: Path,
-    augment: str | None,
-    output: Path,
-    backbone: Backbone,
-    batch_size: int,
-    threads: int,
-    settings: Embed,
-) -> None:
-    """Run the tiles of a slide (table TILES) through the frozen backbone; keep the features."""
-    from histotile.models.embedding import embed_slide
-
-    # JSON is YAML, which `key=value` changes are read as.
-    changes = section_settings("train", None, (f"augment={augment}",) if augment else ()).augment
-    progress = Progress(f"embed {tiles.stem}")
-    found = embed_slide(tiles, backbone, settings, changes, batch_size, threads, progress)
-    found.write(output)
-
-
 @verb("train")
 @click.argument("fold")
 @click.option("--folds", type=FILE, required=True, help="Fold table.")
@@ -91,7 +60,7 @@ def embed(
 @click.option("--features", type=PATH, help="Folder of features (frozen strategies).")
 @click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
 @click.option("--devices", type=click.IntRange(1), default=1, help="GPUs, or CPU processes.")
-@output_option("Folder: model.ckpt, curves.csv, curves.svg, summary.json.")
+@output_option("Folder: model.ckpt, model.onnx, curves.csv, curves.svg, summary.json.")
 @classes_option
 @backbone_option
 @threads_option
@@ -118,51 +87,14 @@ def train(
     decided = _decided(decision, fold) if decision else None
     machine = Machine(devices, threads, packs=packs, progress=Progress(fold, "steps"))
     machine.pace.start_s += process_age_s()
-    summary = train_fold(output, slides, classes, backbone, settings, machine, decided)
+    summary = train_fold(
+        output, slides, classes, backbone, settings, machine, decided, portable=True
+    )
     click.echo(f"{fold}: {summary['best']}, {summary['seconds']:.0f} s")
+    if reason := summary.get("torch_only"):
+        click.echo(f"{fold}: PyTorch alone can run it: {reason}")
     if "pace" in summary:
         click.echo(f"{fold}: {machine.pace.line()}")
-
-
-@verb()
-@click.argument("model", type=click.Path(exists=True, path_type=Path))
-@click.argument("tiles", type=FILE)
-@click.option("--folds", type=FILE, help="Fold table: only folds that tested the slide predict it.")
-@output_option("Parquet: tile_id, x, y (level-0 px), one prob_<class> per class.")
-@BATCH
-@threads_option
-def predict(
-    model: Path, tiles: Path, folds: Path | None, output: Path, batch_size: int, threads: int
-) -> None:
-    """Predict the tiles of a slide (table TILES) with MODEL: a folder of folds, a fold, a file."""
-    from histotile.models.checkpoint import load_ensemble
-    from histotile.tables import read_footer
-
-    members = _judges(model, folds, read_footer(tiles)["slide_id"]) if folds else [model]
-    ensemble = [found for path in members for found in load_ensemble(path)]
-    predict_to(output, tiles, ensemble, batch_size, threads)
-
-
-def predict_to(
-    output: Path, tiles: Path, ensemble: "list[TrainedModel]", batch_size: int, threads: int
-) -> None:
-    """Write the prediction table of a slide, and say how fast it went.
-
-    Speed stands on the terminal and not in the table: the same tiles give the same bytes.
-    """
-    from histotile.models.prediction import predict_slide
-    from histotile.tables import prediction_schema, read_footer, write_table
-
-    slide_id = read_footer(tiles)["slide_id"]
-    progress = Progress(f"predict {slide_id}")
-    found = predict_slide(tiles, ensemble, batch_size, threads, progress=progress)
-    speed = {name: found.facts.pop(name) for name in ("tiles_per_s", "waiting_share")}
-    footer = {"slide_id": slide_id, **found.facts}
-    write_table(output, found.columns, prediction_schema(found.classes), footer)
-    click.echo(
-        f"{slide_id}: {len(found.columns['x'])} tiles, {speed['tiles_per_s']:.0f} tiles/s, "
-        f"{100 * speed['waiting_share']:.0f} % of the time waiting for tiles"
-    )
 
 
 @verb("export")
@@ -209,15 +141,5 @@ def _decided(path: Path, fold: str) -> "tuple[Strategy, int]":
     return found.strategy, found.stage
 
 
-def _judges(model: Path, folds: Path, slide_id: str) -> list[Path]:
-    """The folds that tested the slide; all of them for a slide outside the fold table."""
-    rows = fold_rows(folds)
-    tested = {r["fold"] for r in rows if r["slide_id"] == slide_id and r["role"] == "test"}
-    known = any(r["slide_id"] == slide_id for r in rows)
-    if known and not tested:
-        raise HistotileError(slide_id, "no fold tests it", "split again")
-    return [model / f"fold{fold}" for fold in sorted(tested or {r["fold"] for r in rows})]
-
-
-BEFORE_DECIDING = (split, embed)
+BEFORE_DECIDING = (split, backbone, embed)
 VERBS = (train, predict, export, pretrain)

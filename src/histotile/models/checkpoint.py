@@ -2,8 +2,7 @@
 
 import json
 import pickle
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,11 @@ from torch import nn
 from histotile import __version__
 from histotile.errors import HistotileError
 from histotile.models.backbones import Architecture, digest_of, rebuild
+from histotile.models.facts import CHECKPOINT, check_agreement, find_models, read_facts
+from histotile.models.onnx_writer import Graph
 from histotile.tables import replacing
 
-FILE = "model.ckpt"
+FILE = CHECKPOINT
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ class TrainedModel:
             "settings": dict(self.settings),
         }
 
+    def graph(self) -> Graph:
+        """What is to be written as ONNX."""
+        return Graph(self.network, self.architecture, self.tile_px)
+
     def save(self, path: Path) -> None:
         """Write facts and weights into one file; it holds no pickled code."""
         content = {"facts": json.dumps(self.facts()), "state_dict": self.network.state_dict()}
@@ -101,18 +106,21 @@ def load_timm_folder(folder: Path) -> TrainedModel:
     Raises:
         HistotileError: Files are missing, or the folder was not exported by histotile.
     """
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise HistotileError(folder, f"not a model folder ({error})", _EXPORT) from error
-    if "histotile" not in config:
-        fact = "config.json has no `histotile` section with classes, tile_mpp and tile_px"
-        raise HistotileError(folder, fact, _EXPORT)
+    facts = read_facts(folder)
     network = timm.create_model(f"local-dir:{folder}", pretrained=True)
-    return _model(network, config["histotile"])
+    return _model(network, facts)
 
 
-_EXPORT = "export it with `histotile export`"
+def load_model(path: Path) -> TrainedModel:
+    """The model in a .ckpt file or a timm folder.
+
+    Raises:
+        HistotileError: It is damaged, or an ONNX file.
+    """
+    if path.suffix == ".onnx":
+        fact = "an ONNX file holds no network of PyTorch"
+        raise HistotileError(path, fact, f"give the {FILE} it was made from")
+    return load_timm_folder(path) if path.is_dir() else load(path)
 
 
 def load_ensemble(path: Path) -> list[TrainedModel]:
@@ -121,35 +129,10 @@ def load_ensemble(path: Path) -> list[TrainedModel]:
     Raises:
         HistotileError: No model there, or members that differ in classes, tile_mpp or tile_px.
     """
-    if path.is_file():
-        return [load(path)]
-    if (path / FILE).is_file():
-        return [load(path / FILE)]
-    if (path / "config.json").is_file():
-        return [load_timm_folder(path)]
-    found = sorted(path.glob(f"*/{FILE}"), key=_fold_order)
-    if not found:
-        fact = f"there is neither {FILE}, nor config.json, nor a folder of folds here"
-        raise HistotileError(path, fact, "give results/train, one fold of it, or an exported model")
-    models = [load(file) for file in found]
+    found = find_models(path)
+    models = [load_model(file) for file in found]
     check_agreement(models, [str(file) for file in found])
     return models
-
-
-def check_agreement(models: Sequence[TrainedModel], names: Sequence[str]) -> None:
-    """Raises HistotileError unless all models share classes, tile_mpp and tile_px."""
-    for model, name in zip(models[1:], names[1:], strict=True):
-        for what in ("classes", "tile_mpp", "tile_px"):
-            ours, theirs = getattr(models[0], what), getattr(model, what)
-            if ours != theirs:
-                fact = f"has {what} {theirs}, but {names[0]} has {ours}"
-                raise HistotileError(name, fact, "use models of one training run together")
-
-
-def _fold_order(file: Path) -> tuple[int, str]:
-    name = file.parent.name
-    number = re.search(r"\d+$", name)  # fold10 comes after fold9
-    return (int(number.group()) if number else -1, name)
 
 
 def _architecture(facts: Mapping[str, Any]) -> Architecture:

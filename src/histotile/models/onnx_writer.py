@@ -20,7 +20,7 @@ from histotile.engines.onnxruntime import OnnxRuntimeEngine
 from histotile.engines.openvino import OpenVinoEngine
 from histotile.engines.torch import TorchEngine
 from histotile.models.backbones import Architecture
-from histotile.tables import replacing
+from histotile.tables import RESEARCH_USE, replacing
 
 _ENGINES: dict[str, Callable[[Path], Engine]] = {
     "openvino": OpenVinoEngine,
@@ -133,7 +133,8 @@ def _empty() -> Any:
 def _save(path: Path, model: Any, facts: Mapping[str, Any]) -> None:
     import onnx
 
-    onnx.helper.set_model_props(model, {"histotile": json.dumps(dict(facts))})
+    noted = json.dumps({**facts, "notice": RESEARCH_USE})
+    onnx.helper.set_model_props(model, {"histotile": noted})
     onnx.save(model, path, save_as_external_data=False)
 
 

@@ -1,100 +1,153 @@
 """Probabilities of a slide's tiles by an ensemble of trained models."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.engines.torch import TorchEngine
+from histotile.engines.engine import Engine
+from histotile.engines.parity import TRIAL_TILES, Trial, hold_against
+from histotile.engines.probabilities import mean_probabilities
 from histotile.errors import HistotileError
-from histotile.models.checkpoint import TrainedModel, check_agreement
-from histotile.models.probe import softmax
+from histotile.models.facts import ModelFacts
+from histotile.models.members import Ensemble, readers_for
 from histotile.tables import read_footer
-from histotile.tiles.read_ahead import ReadAhead
+from histotile.tiles.pace import Pace
+from histotile.tiles.read_ahead import Batch, ReadAhead
 
 Progress = Callable[[int, int], None]
+Judged = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Prediction:
     """Probabilities of the tiles of one slide.
 
-    `columns` are those of `tables.prediction_schema(classes)`, one row per tile that could be read;
-    excluded tiles are not predicted. `facts` go into the footer of the table: which models, tiles
-    per second, the share of time spent waiting for tiles, and tiles found damaged.
+    `columns` are those of `tables.prediction_schema(classes)`: a row per tile that could be read,
+    by tile_id; excluded tiles are not predicted. `facts` go into the footer of the table: slide,
+    models, engine and numbers, and tiles found damaged. `pace` tells where the time went, which
+    differs from run to run.
     """
 
     classes: tuple[str, ...]
     columns: dict[str, NDArray[Any]]
     facts: dict[str, Any]
+    pace: Pace
+    engine: Engine
+
+    def timing(self) -> dict[str, Any]:
+        """Where the time went, by which engine, and by which reader, ready for JSON."""
+        return {**self.pace.facts(), **describe(self.engine)}
+
+
+def describe(engine: Engine) -> dict[str, str]:
+    """Engine, device and number format."""
+    return {"engine": engine.name, "device": engine.device, "precision": engine.precision}
 
 
 def predict_slide(
-    tiles: Path,
-    ensemble: Sequence[TrainedModel],
-    batch_size: int = 32,
-    threads: int | None = None,
-    device: str = "auto",
-    progress: Progress | None = None,
+    tiles: Path, ensemble: Ensemble, batch_size: int = 32, progress: Progress | None = None
 ) -> Prediction:
+    """The prediction of one slide; see `predict_slides`."""
+    (found,) = predict_slides([tiles], ensemble, batch_size, progress)
+    return found
+
+
+def predict_slides(
+    tables: Sequence[Path],
+    ensemble: Ensemble,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> Iterator[Prediction]:
     """Mean over the ensemble of each model's softmax, for every tile that is not excluded.
 
-    Pixels are read once, in batches, ahead of the network; memory does not grow with the slide but
-    for the probabilities themselves.
+    Pixels are read once, in batches, ahead of the network and across the border of slides; memory
+    does not grow with a slide but for the probabilities themselves. 16-bit floats are used where a
+    slide's first tiles allow it.
 
     Args:
-        tiles: The slide's tile table; it says where the slide is.
-        ensemble: At least one model; all of one training.
+        tables: Tile tables of slides; they say where the slides are.
+        ensemble: Models of one training.
         batch_size: Tiles per pass; does not change the result.
-        threads: Of the processor, for the network; None leaves PyTorch's choice.
-        device: "auto" takes a GPU where there is one.
-        progress: Called with tiles done and tiles in all.
+        progress: Called with tiles done and tiles in all, of each slide.
 
     Raises:
-        HistotileError: Tiles of another scale or size than the models', or models that disagree.
+        HistotileError: Tiles of another scale or size than the models'.
     """
-    check_agreement(ensemble, [model.model_id for model in ensemble])
-    classes = ensemble[0].classes
-    _check_scale(tiles, ensemble[0])
-    engines = [TorchEngine(m.network, m.mean, m.std, device, threads) for m in ensemble]
-    reader = ReadAhead(tiles, batch_size)
+    for table in tables:
+        _check_scale(table, ensemble.facts)
+    for reader in ReadAhead.over(tables, batch_size, readers_for(ensemble.engines()[0])):
+        yield _predict(reader, ensemble, progress)
+
+
+def _predict(reader: ReadAhead, ensemble: Ensemble, progress: Progress | None) -> Prediction:
+    batches, full = iter(reader), ensemble.engines()
+    trial, first = _first_tiles(ensemble, full, batches, reader.pace)
+    engines = ensemble.engines(trial.precision) if trial else full
+    classes = ensemble.facts.classes
     ids: list[NDArray[np.int32]] = [np.zeros(0, np.int32)]
     shares: list[NDArray[np.float32]] = [np.zeros((0, len(classes)), np.float32)]
-    start = time.monotonic()
-    for tile_ids, pixels in reader:
+    for tile_ids, probabilities in chain(first, _judged(engines, batches, reader.pace)):
         ids.append(tile_ids)
-        shares.append(_mean_probabilities(engines, pixels))
+        shares.append(probabilities)
         if progress is not None:
             progress(sum(map(len, ids)), len(reader))
-    seconds = time.monotonic() - start
     tile_ids, probabilities = np.concatenate(ids), np.concatenate(shares)
     kept = np.isin(reader.tile_ids, tile_ids)
-    columns = {"tile_id": tile_ids, "x": reader.x[kept], "y": reader.y[kept]}
-    columns |= {f"prob_{name}": probabilities[:, i] for i, name in enumerate(classes)}
-    facts = {
-        "models": [model.model_id for model in ensemble],
-        "classes": list(classes),
-        "tiles_per_s": len(tile_ids) / seconds if len(tile_ids) else 0.0,
-        "waiting_share": min(1.0, reader.waiting_s / seconds) if len(tile_ids) else 0.0,
-        "unreadable": list(reader.unreadable),
-        "device": str(engines[0].device),
+    columns: dict[str, NDArray[Any]] = {
+        "tile_id": tile_ids,
+        "x": reader.x[kept],
+        "y": reader.y[kept],
     }
-    return Prediction(classes, columns, facts)
+    columns |= {f"prob_{name}": probabilities[:, i] for i, name in enumerate(classes)}
+    order = np.argsort(tile_ids)
+    facts = {
+        "slide_id": read_footer(reader.table)["slide_id"],
+        "models": ensemble.model_ids,
+        "classes": list(classes),
+        "unreadable": sorted(reader.unreadable),
+        **describe(engines[0]),
+        "precision": str(trial) if trial else engines[0].precision,
+    }
+    columns = {name: values[order] for name, values in columns.items()}
+    return Prediction(classes, columns, facts, reader.pace, engines[0])
 
 
-def _mean_probabilities(
-    engines: Sequence[TorchEngine], pixels: NDArray[np.uint8]
-) -> NDArray[np.float32]:
-    members = np.stack([softmax(engine(pixels)) for engine in engines])
-    mean: NDArray[np.float32] = members.mean(axis=0).astype(np.float32)
-    return mean
+def _judged(engines: Sequence[Engine], batches: Iterator[Batch], pace: Pace) -> Iterator[Judged]:
+    for tile_ids, pixels in batches:
+        with pace.computing():
+            found = mean_probabilities(engines, pixels)
+        yield tile_ids, found
 
 
-def _check_scale(tiles: Path, model: TrainedModel) -> None:
+def _first_tiles(
+    ensemble: Ensemble, full: Sequence[Engine], batches: Iterator[Batch], pace: Pace
+) -> tuple[Trial | None, list[Judged]]:
+    """The trial of 16-bit floats, where there are some, and what came of the tiles it took."""
+    if ensemble.reduced is None:
+        return None, []
+    held: list[Batch] = []
+    while sum(len(tile_ids) for tile_ids, _ in held) < TRIAL_TILES:
+        batch = next(batches, None)
+        if batch is None:
+            break
+        held.append((batch[0], batch[1].copy()))  # a reader may use its memory again
+    if not held:
+        return None, []
+    with pace.computing():
+        pixels = [tiles for _, tiles in held]
+        reduced = ensemble.engines(ensemble.reduced)
+        trial, found = hold_against(full, reduced, pixels, ensemble.max_difference)
+        if not trial.passed:
+            found = [mean_probabilities(full, tiles) for tiles in pixels]
+    return trial, [(ids, shares) for (ids, _), shares in zip(held, found, strict=True)]
+
+
+def _check_scale(tiles: Path, model: ModelFacts) -> None:
     footer = read_footer(tiles)
     mpp, tile_px = float(footer["tile_mpp"]), int(footer["tile_px"])
     if abs(mpp / model.tile_mpp - 1) > 1e-3 or tile_px != model.tile_px:

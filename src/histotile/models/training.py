@@ -12,6 +12,7 @@ from histotile.config import Backbone, Train
 from histotile.errors import HistotileError
 from histotile.models.checkpoint import FILE, TrainedModel
 from histotile.models.curves import Diagnosis, diagnose, draw_curve, write_curve
+from histotile.models.facts import ONNX
 from histotile.models.fold import (
     FoldSlide,
     FoldTiles,
@@ -21,6 +22,7 @@ from histotile.models.fold import (
     Strategy,
     gather_tiles,
 )
+from histotile.models.onnx_writer import keep_onnx
 from histotile.tables import write_json
 
 
@@ -32,6 +34,8 @@ def train_fold(
     settings: Train,
     machine: Machine | None = None,
     decided: tuple[Strategy, int] | None = None,
+    *,
+    portable: bool = False,
 ) -> dict[str, Any]:
     """Trains a fold and gives its summary; the folder receives all there is to keep.
 
@@ -48,6 +52,8 @@ def train_fold(
         machine: Devices, threads and the like; None is one device.
         decided: Strategy and stage that `decide` found for this fold; `auto` takes both,
             `early_fixed` the stage.
+        portable: Whether to write the network as model.onnx, too, which needs no PyTorch to
+            predict; the summary's `torch_only` says why, if that cannot be.
 
     Raises:
         HistotileError: Too few labelled tiles, a class without any, unfitting features, or no
@@ -72,6 +78,8 @@ def train_fold(
     )
     diagnosis = diagnose(outcome.curve, outcome.best, len(classes), strategy, outcome.over_epochs)
     summary = _summary(model, fold, outcome, diagnosis) | {"seconds": time.monotonic() - start}
+    if outcome.primary and portable:
+        summary["torch_only"] = keep_onnx(folder / ONNX, model.graph(), model.facts())
     if outcome.primary:
         _write(folder, model, outcome, summary)
     return summary

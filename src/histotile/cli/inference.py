@@ -1,0 +1,209 @@
+"""Verbs that run networks over tiles: backbone, embed, predict."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from histotile.cli.folds import fold_rows
+from histotile.cli.options import (
+    FILE,
+    PATH,
+    Progress,
+    backbone_option,
+    output_option,
+    section_settings,
+    threads_option,
+    verb,
+)
+from histotile.config import Backbone, Embed, Engine
+from histotile.errors import HistotileError
+from histotile.tables import read_footer, write_json
+
+if TYPE_CHECKING:
+    from histotile.models.members import Ensemble
+
+F = TypeVar("F", bound=Callable[..., Any])
+TILES = click.argument("tiles", type=FILE, nargs=-1, required=True)
+BATCH = click.option(
+    "--batch-size", type=click.IntRange(1), default=32, help="Tiles at once; changes no result."
+)
+TIMING = click.option(
+    "--timing", type=PATH, help="JSON: where the time went (of several tables: a folder)."
+)
+
+
+def engine_option(function: F) -> F:
+    """`--engine JSON`, by default that of the config.yaml in force."""
+
+    def parse(_: click.Context, __: click.Parameter, given: str | None) -> Engine:
+        engine: Engine = section_settings("engine", given)
+        return engine
+
+    return click.option(
+        "--engine",
+        callback=parse,
+        metavar="JSON",
+        help="What runs the networks: the section `engine`; default: config.yaml.",
+    )(function)
+
+
+@verb()
+@click.option("--tile-px", type=click.IntRange(1), required=True, help="Size of the tiles.")
+@output_option("ONNX: uint8-scaled RGB tiles (0-1) in, features of all stages out.")
+@backbone_option
+def backbone(tile_px: int, output: Path, backbone: Backbone) -> None:
+    """Write the frozen backbone as one file, by which `embed` needs no PyTorch on a processor."""
+    from histotile.models.backbone_file import write_backbone
+
+    reason = write_backbone(output, backbone, tile_px)
+    click.echo(f"PyTorch alone can run it: {reason}" if reason else f"{output}: all engines agree")
+
+
+@verb("embed")
+@TILES
+@click.option("--augment", metavar="JSON", help="What changes in views; default: train.augment.")
+@click.option("--network", type=FILE, help="File of `backbone`; without it PyTorch builds it.")
+@output_option("HDF5: `coords` (N, 2) level-0 px, `features`, earlier stages; or a folder.")
+@TIMING
+@backbone_option
+@engine_option
+@BATCH
+@threads_option
+def embed(
+    tiles: tuple[Path, ...],
+    augment: str | None,
+    network: Path | None,
+    output: Path,
+    timing: Path | None,
+    backbone: Backbone,
+    engine: Engine,
+    batch_size: int,
+    threads: int,
+    settings: Embed,
+) -> None:
+    """Run the tiles of slides (tables TILES) through the frozen backbone; keep the features.
+
+    Several tables at once: --output is a folder, a file per table goes there.
+    """
+    from histotile.models.embedding import embed_slides, load_embedder
+    from histotile.models.prediction import describe
+    from histotile.tiles.pace import process_age_s
+
+    # JSON is YAML, which `key=value` changes are read as.
+    changes = section_settings("train", None, (f"augment={augment}",) if augment else ()).augment
+    tile_px = _same_tile_px(tiles)
+    embedder = load_embedder(backbone, tile_px, engine, network, threads)
+    if embedder.note:
+        click.echo(embedder.note, err=True)
+    age_s = process_age_s()
+    progress = Progress(f"embed {tiles[0].stem}" if len(tiles) == 1 else "embed")
+    found = embed_slides(tiles, embedder, settings, changes, batch_size, progress)
+    for table, (features, pace) in zip(tiles, found, strict=True):
+        pace.start_s, age_s = pace.start_s + age_s, 0.0
+        features.write(_place(output, tiles, table, ".h5"))
+        if timing:
+            facts = {**pace.facts(), **describe(embedder.engine)}
+            write_json(_place(timing, tiles, table, ".timing.json"), facts)
+        click.echo(f"{table.stem}: {pace.line()}; {_words(describe(embedder.engine))}")
+
+
+@verb()
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@TILES
+@click.option("--folds", type=FILE, help="Fold table: only folds that tested the slide predict it.")
+@output_option("Parquet: tile_id, x, y (level-0 px), one prob_<class> per class; or a folder.")
+@TIMING
+@engine_option
+@BATCH
+@threads_option
+def predict(
+    model: Path,
+    tiles: tuple[Path, ...],
+    folds: Path | None,
+    output: Path,
+    timing: Path | None,
+    engine: Engine,
+    batch_size: int,
+    threads: int,
+) -> None:
+    """Predict the tiles of slides (tables TILES) with MODEL: a folder of folds, a fold, a file.
+
+    Several tables at once: --output is a folder, a file per table goes there.
+    """
+    from histotile.models.members import load_members
+
+    judged: dict[tuple[Path, ...], list[Path]] = {}
+    for table in tiles:
+        paths = _judges(model, folds, read_footer(table)["slide_id"]) if folds else [model]
+        judged.setdefault(tuple(paths), []).append(table)
+    for members, tables in judged.items():
+        ensemble = load_members(members, engine, threads)
+        predict_to(
+            {t: _place(output, tiles, t, ".parquet") for t in tables},
+            {t: _place(timing, tiles, t, ".timing.json") for t in tables} if timing else {},
+            ensemble,
+            batch_size,
+        )
+
+
+def predict_to(
+    outputs: dict[Path, Path], timings: dict[Path, Path], ensemble: "Ensemble", batch_size: int
+) -> None:
+    """Write the prediction tables of slides, and say how fast it went.
+
+    Speed stands on the terminal and in the timing, not in the table: the same tiles give the same
+    bytes.
+
+    Args:
+        outputs: Where the predictions of each tile table go.
+        timings: Where the JSON about speed goes, of the tables that are to have one.
+        ensemble: Who judges.
+        batch_size: Tiles at once.
+    """
+    from histotile.models.prediction import describe, predict_slides
+    from histotile.tables import prediction_schema, write_table
+    from histotile.tiles.pace import process_age_s
+
+    for note in ensemble.notes:
+        click.echo(note, err=True)
+    tables = list(outputs)
+    age_s = process_age_s()
+    progress = Progress(f"predict {tables[0].stem}" if len(tables) == 1 else "predict")
+    predictions = predict_slides(tables, ensemble, batch_size, progress)
+    for table, found in zip(tables, predictions, strict=True):
+        found.pace.start_s, age_s = found.pace.start_s + age_s, 0.0
+        write_table(outputs[table], found.columns, prediction_schema(found.classes), found.facts)
+        if table in timings:
+            write_json(timings[table], found.timing())
+        how = _words({**describe(found.engine), "precision": found.facts["precision"]})
+        click.echo(f"{found.facts['slide_id']}: {found.pace.line()}; {how}")
+
+
+def _words(how: dict[str, str]) -> str:
+    return f"{how['engine']} on {how['device']}, {how['precision']}"
+
+
+def _place(output: Path, tables: Sequence[Path], table: Path, suffix: str) -> Path:
+    """The output itself for a single table; for several a file in it, named like the table."""
+    return output if len(tables) == 1 else output / f"{table.stem}{suffix}"
+
+
+def _same_tile_px(tables: Sequence[Path]) -> int:
+    sizes = {table: int(read_footer(table)["tile_px"]) for table in tables}
+    for table, size in sizes.items():
+        if size != sizes[tables[0]]:
+            fact = f"has tiles of {size} px, {tables[0]} of {sizes[tables[0]]} px"
+            raise HistotileError(table, fact, "embed tables of one tile size at a time")
+    return sizes[tables[0]]
+
+
+def _judges(model: Path, folds: Path, slide_id: str) -> list[Path]:
+    """The folds that tested the slide; all of them for a slide outside the fold table."""
+    rows = fold_rows(folds)
+    tested = {r["fold"] for r in rows if r["slide_id"] == slide_id and r["role"] == "test"}
+    known = any(r["slide_id"] == slide_id for r in rows)
+    if known and not tested:
+        raise HistotileError(slide_id, "no fold tests it", "split again")
+    return [model / f"fold{fold}" for fold in sorted(tested or {r["fold"] for r in rows})]
