@@ -87,7 +87,12 @@ def test_compressed_tiles_are_copied_only_if_they_hold_the_very_pixels(
 
     grey = np.full((64, 64, 3), 90, np.uint8)
     jpeg = encode(grey, 100)[1]
-    monkeypatch.setattr(packing, "compressed", lambda source, x, y: b"no JPEG" if x == 0 else jpeg)
+
+    class Compressed:
+        def jpeg(self, x: int, y: int) -> bytes:
+            return b"no JPEG" if x == 0 else jpeg
+
+    monkeypatch.setattr(packing, "compressed_tiles", lambda *_: Compressed())
     first = KEPT[1]
 
     def half_grey(slide: Slide, x: int, y: int, mpp: float, tile_px: int) -> Rgb:
@@ -98,6 +103,36 @@ def test_compressed_tiles_are_copied_only_if_they_hold_the_very_pixels(
     index = read_pack_index(output)
     assert np.flatnonzero(index.codec == Codec.JPEG).tolist() == [1]
     assert index.size[1] == len(jpeg)
+
+
+@pytest.mark.parametrize(("shift", "copied"), [(0, True), (8, False)])
+def test_tiles_of_a_jpeg_slide_are_copied_where_they_are_its_own(
+    tmp_path: Path, make_table: Any, output: Path, shift: int, copied: bool
+) -> None:
+    import tifffile
+
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 256, (64, 96, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    path = tmp_path / "S1.tiff"
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(
+            rgb, tile=(64, 64), photometric="rgb", compression="jpeg", compressionargs={"level": 80}
+        )
+    labels = ["tumour"] * 96
+    table = make_table(path, labels)
+    rows, footer = tables.read_table(table), tables.read_footer(table)
+    columns = {name: rows[name].to_pylist() for name in rows.column_names}
+    columns["x"] = [x + shift for x in columns["x"]]
+    tables.write_table(table, columns, tables.TILES, footer)
+    found = pack_tiles(table, output, settings())
+    index = read_pack_index(output)
+    assert found["copied"] == (96 if copied else 0)
+    assert set(index.codec.tolist()) == {Codec.JPEG if copied else Codec.PLANES}
+    with Slide.open(path, 0.5) as slide:
+        assert slide.reader == "direct"
+        for row in (0, 13, 95):
+            there = read_tile(slide, int(index.x[row]), int(index.y[row]), 0.5, 64)
+            np.testing.assert_array_equal(unpacked(index, row), there)
 
 
 def test_damaged_tiles_are_noted(

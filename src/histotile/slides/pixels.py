@@ -51,7 +51,7 @@ def read_tile(slide: Slide, x: int, y: int, mpp: float, tile_px: int) -> Rgb:
         HistotileError: The slide's mpp is unknown.
         UnreadableTile: This region is damaged; others still read.
     """
-    level, side = _level_and_side(slide, mpp, tile_px)
+    level, side = level_and_side(slide, mpp, tile_px)
     left, top, columns, rows, box = square(slide, level, x, y, side)
     pixels = slide.read(left, top, level, columns, rows)
     first, last = round(box[0]), round(box[1])
@@ -80,7 +80,7 @@ def expect_tiles(
     Raises:
         HistotileError: The slide's mpp is unknown.
     """
-    level, side = _level_and_side(slide, mpp, tile_px)
+    level, side = level_and_side(slide, mpp, tile_px)
     downsample = slide.downsamples[level]
     windows = np.empty((len(x), 4), np.int64)
     for axis, places in enumerate((x, y)):
@@ -91,7 +91,7 @@ def expect_tiles(
     slide.expect(level, windows)
 
 
-def _level_and_side(slide: Slide, mpp: float, tile_px: int) -> tuple[int, float]:
+def level_and_side(slide: Slide, mpp: float, tile_px: int) -> tuple[int, float]:
     """The level that tiles are read from, and how wide they are there (level px)."""
     downsample = mpp / known_mpp(slide)
     level = best_level(slide, downsample)

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.errors import HistotileError
-from histotile.slides.slide import Spent, UnreadableTile
+from histotile.slides.slide import UnreadableTile
 from histotile.tiles.pack import PackedPlace, PackIndex, decode_place, read_pack_index
 from histotile.tiles.selection import Selection
+from histotile.tiles.source import Spent
 from histotile.tiles.tile_codecs import Codec, Rgb
 
 Numbers = NDArray[np.int64]
@@ -32,7 +33,7 @@ class PackedTiles:
     so may processes started by fork, as reads have no position in common.
 
     Attributes:
-        spent: What the reads of this process have cost so far.
+        spent: Seconds of reading and decoding, tiles decoded; of this process so far.
 
     Args:
         selection: What may be asked for.
@@ -44,7 +45,7 @@ class PackedTiles:
 
     def __init__(self, selection: Selection, folder: Path) -> None:
         self._given = (selection, folder)
-        self.spent = Spent(0.0, 0.0, 0)
+        self.spent: Spent = (0.0, 0.0, 0)
         self._tile_px = selection.tile_px
         self._slide, self._tile_id = selection.slide, selection.tile_id
         self._paths = [folder / f"{slide_id}{ENDING}" for slide_id in selection.slide_ids]
@@ -89,7 +90,7 @@ class PackedTiles:
         done = time.perf_counter()
         with self._lock:
             reading, decoding, decoded = self.spent
-            self.spent = Spent(reading + middle - begin, decoding + done - middle, decoded + 1)
+            self.spent = reading + middle - begin, decoding + done - middle, decoded + 1
         return rgb
 
     def _bytes(self, slide: int, place: PackedPlace) -> bytes:

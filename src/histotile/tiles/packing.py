@@ -19,9 +19,10 @@ import pyarrow.compute as pc
 from histotile import tables
 from histotile.config import Pack
 from histotile.errors import HistotileError
+from histotile.slides.compressed import CompressedTiles, compressed_tiles
 from histotile.slides.slide import UnreadableTile
 from histotile.tiles.pack import PackedTile, PackIndex, decode_place, read_pack_index, write_pack
-from histotile.tiles.source import TileSource, is_of_images, open_source
+from histotile.tiles.source import ImageSource, SlideSource, is_of_images, open_source
 from histotile.tiles.tile_codecs import Codec, Rgb, decode, encode
 
 PAYS = 2.0  # times as fast as the slide itself
@@ -60,7 +61,7 @@ def pack_tiles(
     facts: dict[str, Any] = {name: footer.get(name) for name in names}
     facts |= {"settings": settings.model_dump(mode="json"), "note": tables.RESEARCH_USE}
     with open_source(footer) as source:
-        packer = _Packer(source, rows, int(footer["tile_px"]), settings.quality)
+        packer = _Packer(source, _compressed(source), rows, facts["tile_px"], settings.quality)
         if settings.use == "auto":
             facts |= _times(packer, output)
         if settings.use == "always" or facts["pack_ms"] * PAYS <= facts["slide_ms"]:
@@ -73,6 +74,12 @@ def pack_tiles(
     return {**facts, "tiles": len(rows), **numbers, "bytes": output.stat().st_size}
 
 
+def _compressed(source: SlideSource | ImageSource) -> CompressedTiles | None:
+    if isinstance(source, ImageSource):
+        return None
+    return compressed_tiles(source.slide, source.tile_mpp, source.tile_px)
+
+
 def _labelled(table: Path, of_images: bool) -> pa.Table:
     columns = ["tile_id", "x", "y", "label", "excluded", *(["file"] if of_images else [])]
     rows = tables.read_table(table, columns)
@@ -83,7 +90,8 @@ def _labelled(table: Path, of_images: bool) -> pa.Table:
 class _Packer:
     """Reads tiles of a slide and makes packed ones of them, counting."""
 
-    source: TileSource
+    source: SlideSource | ImageSource
+    compressed: CompressedTiles | None
     rows: pa.Table
     tile_px: int
     quality: int
@@ -98,7 +106,8 @@ class _Packer:
         self.files = self.rows["file"].to_pylist() if of_images else [None] * len(self.rows)
 
     def tiles(self, progress: Progress | None) -> Iterator[PackedTile]:
-        """All of them, in the order of the table."""
+        """All of them, in the order of the table, which is that of the slide's storage."""
+        self.source.expect(self.x, self.y)
         for row in range(len(self.rows)):
             yield self.tile(row)
             if progress is not None:
@@ -120,7 +129,7 @@ class _Packer:
         return PackedTile(*place, *self._encoded(place[1], place[2], rgb), self.files[row])
 
     def _encoded(self, x: int, y: int, rgb: Rgb) -> tuple[Codec, bytes]:
-        data = compressed(self.source, x, y)
+        data = self.compressed.jpeg(x, y) if self.compressed is not None else None
         if data is not None and self._shows(data, rgb):
             self.copied += 1
             return Codec.JPEG, data
@@ -132,11 +141,6 @@ class _Packer:
             return np.array_equal(decode(Codec.JPEG, data, self.tile_px), rgb)
         except ValueError:
             return False
-
-
-def compressed(source: TileSource, x: int, y: int) -> bytes | None:
-    """The whole JPEG of the compressed tile of the slide that is this tile; None: there is none."""
-    return None
 
 
 def _times(packer: _Packer, output: Path) -> dict[str, float]:

@@ -1,0 +1,94 @@
+"""Compressed tiles as JPEG files: the pixels that other programs see are the slide's."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from histotile.slides.compressed import compressed_tiles
+from histotile.slides.pixels import read_tile
+from histotile.slides.slide import Slide
+
+SIDE = 128
+
+
+def write(path: Path, photometric: str, subsampling: tuple[int, int], factors: Any = (1,)) -> Path:
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 256, (50, 70, 3), np.uint8).repeat(16, 0).repeat(16, 1)[:780, :1100]
+    with tifffile.TiffWriter(path) as tiff:
+        for factor in factors:
+            level = np.ascontiguousarray(rgb[::factor, ::factor])
+            options: dict[str, Any] = {"subfiletype": 0 if factor == 1 else 1}
+            if photometric == "ycbcr":
+                options["subsampling"] = subsampling
+            tiff.write(
+                level,
+                tile=(SIDE, SIDE),
+                photometric="rgb",
+                compression="jpeg",
+                compressionargs={"level": 85, "outcolorspace": photometric},
+                metadata=None,
+                **options,
+            )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("photometric", "subsampling"), [("ycbcr", (2, 2)), ("ycbcr", (2, 1)), ("rgb", (1, 1))]
+)
+def test_a_jpeg_holds_the_pixels_of_the_slide(
+    tmp_path: Path, photometric: str, subsampling: tuple[int, int]
+) -> None:
+    path = write(tmp_path / "s.tiff", photometric, subsampling)
+    with Slide.open(path, 0.5) as slide:
+        assert slide.reader == "direct", slide.reader_note
+        tiles = compressed_tiles(slide, 0.5, SIDE)
+        assert tiles is not None
+        for x, y in ((0, 0), (SIDE, 3 * SIDE), (7 * SIDE, 5 * SIDE)):
+            jpeg = tiles.jpeg(x, y)
+            assert jpeg is not None
+            seen = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+            np.testing.assert_array_equal(seen, read_tile(slide, x, y, 0.5, SIDE))
+
+
+def test_what_is_no_whole_compressed_tile_is_none(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.tiff", "ycbcr", (2, 2))
+    with Slide.open(path, 0.5) as slide:
+        tiles = compressed_tiles(slide, 0.5, SIDE)
+        assert tiles is not None
+        for x, y in ((1, 0), (0, SIDE - 1), (-SIDE, 0), (8 * SIDE, 0), (0, 6 * SIDE), (9999, 9999)):
+            assert tiles.jpeg(x, y) is None
+        assert compressed_tiles(slide, 0.75, SIDE) is None
+        assert compressed_tiles(slide, 0.5, SIDE // 2) is None
+    with Slide.open(path, 0.5, "openslide") as slide:
+        assert compressed_tiles(slide, 0.5, SIDE) is None
+
+
+def test_tiles_of_a_lower_level(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.tiff", "ycbcr", (2, 2), (1, 2))
+    with Slide.open(path, 0.5) as slide:
+        tiles = compressed_tiles(slide, 1.0, SIDE)
+        assert tiles is not None
+        jpeg = tiles.jpeg(2 * SIDE, 4 * SIDE)
+        assert jpeg is not None
+        seen = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+        np.testing.assert_array_equal(seen, read_tile(slide, 2 * SIDE, 4 * SIDE, 1.0, SIDE))
+
+
+def test_real_slides(shared_data: Path) -> None:
+    whole = 0
+    for name in ("CMU-1-Small-Region.svs", "TCGA-CR-7395-01A-01-TS1.svs"):
+        with Slide.open(shared_data / "slides" / name, 0.5) as slide:
+            for side in (240, 256):
+                tiles = compressed_tiles(slide, 0.5, side)
+                jpeg = tiles.jpeg(2 * side, 3 * side) if tiles is not None else None
+                if jpeg is None:
+                    continue
+                seen = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+                there = read_tile(slide, 2 * side, 3 * side, 0.5, side)
+                np.testing.assert_array_equal(seen, there)
+                whole += 1
+    assert whole
