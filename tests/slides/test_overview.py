@@ -98,7 +98,7 @@ class _HugeSlide(Slide):
 
     def __init__(self) -> None:
         self.path = Path("huge.tif")
-        self.vendor = "generic-tiff"
+        self.vendor, self.reader = "generic-tiff", "openslide"
         self.width, self.height = 100_000, 2_500
         self.bounds = Bounds(0, 0, self.width, self.height)
         self.level_sizes = ((self.width, self.height),)

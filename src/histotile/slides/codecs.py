@@ -1,5 +1,6 @@
 """From the compressed bytes of a tile to its pixels, as libtiff and OpenSlide see them."""
 
+import struct
 from collections.abc import Callable
 from functools import partial
 
@@ -21,7 +22,11 @@ class UndecodableTile(Exception):  # noqa: N818 - named after what the caller go
 
 
 def decoder(
-    compression: int, photometric: int, tables: bytes, shape: tuple[int, int, int]
+    compression: int,
+    photometric: int,
+    tables: bytes,
+    shape: tuple[int, int, int],
+    factor: int = 1,
 ) -> Decoder:
     """The function from a level's compressed tiles to RGB (height, width, 3).
 
@@ -33,12 +38,15 @@ def decoder(
             do not say it themselves; of JPEG 2000 streams the compression says it.
         tables: The JPEG tables that the level's tiles share (TIFF's JPEGTables); may be empty.
         shape: Of a tile: height, width, 3.
+        factor: Of JPEG alone: how many times smaller it comes out (1, 2, 4, 8); divides the shape.
     """
     if compression == APERIO_JPEG2000:
         return partial(_jpeg2000, shape=shape)
     meant = _ADOBE_YCBCR if photometric == YCBCR else _ADOBE_RGB
     begin = _SOI + tables.removeprefix(_SOI).removesuffix(_EOI)
-    return partial(_jpeg, begin=begin, meant=meant, shape=shape)
+    smaller = (shape[0] // factor, shape[1] // factor, 3)
+    least = {} if factor == 1 else {"min_height": smaller[0], "min_width": smaller[1]}
+    return partial(_jpeg, begin=begin, meant=meant, shape=smaller, least=least)
 
 
 _SOI, _EOI, _APP0, _APP14 = b"\xff\xd8", b"\xff\xd9", 0xE0, 0xEE
@@ -46,7 +54,9 @@ _ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 _ADOBE_YCBCR = _ADOBE_RGB[:-1] + b"\x01"
 
 
-def _jpeg(data: bytes, begin: bytes, meant: bytes, shape: tuple[int, int, int]) -> Rgb:
+def _jpeg(
+    data: bytes, begin: bytes, meant: bytes, shape: tuple[int, int, int], least: dict[str, int]
+) -> Rgb:
     """The tile with its level's tables, told how its channels are meant unless it says so."""
     if data[:2] != _SOI or len(data) < 4:
         raise UndecodableTile("no JPEG stream")
@@ -55,7 +65,14 @@ def _jpeg(data: bytes, begin: bytes, meant: bytes, shape: tuple[int, int, int]) 
         raise UndecodableTile("its colours are meant otherwise than the file says")
     stream = begin + data[2:] if told in {_APP0, _APP14} else begin + meant + data[2:]
     try:
-        picture: Rgb = simplejpeg.decode_jpeg(stream, "RGB", fastdct=False, fastupsample=False)
+        picture: Rgb = simplejpeg.decode_jpeg(
+            stream,
+            "RGB",
+            fastdct=False,
+            fastupsample=False,
+            buffer=np.empty(shape, np.uint8),  # a damaged header may claim any size
+            **least,
+        )
     except ValueError as error:
         raise UndecodableTile(str(error)) from error
     if picture.shape != shape:
@@ -64,6 +81,10 @@ def _jpeg(data: bytes, begin: bytes, meant: bytes, shape: tuple[int, int, int]) 
 
 
 def _jpeg2000(data: bytes, shape: tuple[int, int, int]) -> Rgb:
+    height, width, channels = shape
+    claimed = struct.pack(">II8xII8xH", width, height, width, height, channels)
+    if data[:4] != b"\xff\x4f\xff\x51" or data[8:42] != claimed:
+        raise UndecodableTile(f"no JPEG 2000 stream in one piece of {shape}")
     try:
         picture = np.asarray(imagecodecs.jpeg2k_decode(data))
     except (ValueError, RuntimeError) as error:

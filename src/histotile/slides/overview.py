@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from histotile.slides.pixels import best_level, known_mpp
+from histotile.slides.shrunk import FACTOR, ShrunkLevel, shrunk_level
 from histotile.slides.slide import Slide, UnreadableTile
-from histotile.slides.windows import Box, Window, window
+from histotile.slides.windows import Box, window
 
 Rgb = NDArray[np.uint8]
 Block = tuple[int, int, int, int]  # left, top, right, bottom
@@ -24,7 +25,8 @@ def read_overview(
 
     Read block by block from the best level, so that memory does not grow with the slide even
     where low levels are missing; without `max_px` the picture is at most 8 Mpx. It is resampled by
-    Pillow's antialiased bilinear filter. What cannot be read stays white and is counted in the log.
+    Pillow's antialiased bilinear filter; where it shrinks very far, from JPEG decoded at a quarter
+    of its size. What cannot be read stays white and is counted in the log.
 
     Args:
         slide: An open slide.
@@ -41,11 +43,10 @@ def read_overview(
     width, height = (max(1, round(side / scale)) for side in (slide.width, slide.height))
     downsample = slide.downsamples[level]
     steps = (slide.width / width / downsample, slide.height / height / downsample)
-    source = _Pyramid(slide, level, steps)
+    source = _Pyramid(slide, level, steps, shrunk_level(slide, level, min(steps)))
     picture = np.full((height, width, 3), 255, np.uint8)
     blocks = list(_blocks(source, width, height, block_px))
-    windows = [_place(source, block, 1.0).window[:4] for block in blocks]
-    slide.expect(level, np.array(windows, np.int64))
+    _announce(source, blocks)
     damaged: list[str] = []
     for block in blocks:
         _paint_block(picture, source, block, damaged)
@@ -79,6 +80,7 @@ class _Pyramid(NamedTuple):
     slide: Slide
     level: int
     steps: tuple[float, float]  # level px per overview px
+    shrunk: ShrunkLevel | None  # where the overview may be made of fewer px
 
 
 def _blocks(source: _Pyramid, width: int, height: int, block_px: int | None) -> Iterator[Block]:
@@ -118,15 +120,9 @@ def _paint_block(picture: Rgb, source: _Pyramid, block: Block, damaged: list[str
         damaged.append(failure)
 
 
-class _Place(NamedTuple):
-    """What is to be read for a block, and the box in it (its px) that the block shows."""
-
-    window: Window
-    box: Box
-
-
-def _place(source: _Pyramid, block: Block, reach: float) -> _Place:
-    slide, level, steps = source
+def _boxes(source: _Pyramid, block: Block, reach: float) -> tuple[Box, Box]:
+    """What a block shows, and what is to be read for it (level px)."""
+    slide, level, steps, _ = source
     left, top, right, bottom = block
     inner = (left * steps[0], top * steps[1], right * steps[0], bottom * steps[1])
     end_x, end_y = (side / slide.downsamples[level] for side in (slide.width, slide.height))
@@ -136,15 +132,34 @@ def _place(source: _Pyramid, block: Block, reach: float) -> _Place:
         min(inner[2] + reach * steps[0], end_x),
         min(inner[3] + reach * steps[1], end_y),
     )
-    found = window(slide, level, wide)
-    outer = found.box
-    x, y = outer[0] - wide[0], outer[1] - wide[1]
-    right_end, bottom_end = min(inner[2] + x, outer[2]), min(inner[3] + y, outer[3])
-    return _Place(found, (inner[0] + x, inner[1] + y, right_end, bottom_end))
+    return inner, wide
+
+
+def _announce(source: _Pyramid, blocks: list[Block]) -> None:
+    """Nothing comes out: the slide learns which windows will be read of it."""
+    boxes = [_boxes(source, block, 1.0)[1] for block in blocks]
+    if source.shrunk is not None:
+        boxes = [box for box in boxes if not source.shrunk.holds(box)]
+    windows = [window(source.slide, source.level, box)[:4] for box in boxes]
+    source.slide.expect(source.level, np.array(windows, np.int64).reshape(-1, 4))
+
+
+def _read(source: _Pyramid, box: Box) -> tuple[Rgb, Box, int]:
+    """RGB that covers a box (level px), the box in its px, and how many level px one is."""
+    if source.shrunk is not None and source.shrunk.holds(box):
+        pixels = source.shrunk.read(box)
+        if pixels is not None:
+            return *pixels, FACTOR
+    found = window(source.slide, source.level, box)
+    read = source.slide.read(found.x, found.y, source.level, found.columns, found.rows)
+    return read, found.box, 1
 
 
 def _overview_block(source: _Pyramid, block: Block, reach: float) -> Rgb:
-    (x, y, columns, rows, _), box = _place(source, block, reach)
-    picture = Image.fromarray(source.slide.read(x, y, source.level, columns, rows))
+    inner, wide = _boxes(source, block, reach)
+    pixels, outer, factor = _read(source, wide)
+    x, y = outer[0] - wide[0] / factor, outer[1] - wide[1] / factor
+    left, top, right, bottom = (edge / factor for edge in inner)
+    box = (left + x, top + y, min(right + x, outer[2]), min(bottom + y, outer[3]))
     size = (block[2] - block[0], block[3] - block[1])
-    return np.array(picture.resize(size, Image.Resampling.BILINEAR, box=box))
+    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, box=box))
