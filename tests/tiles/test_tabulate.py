@@ -19,7 +19,7 @@ from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide, UnreadableTile
 from histotile.tiles import source as module
 from histotile.tiles.labels import SlideTruth
-from histotile.tiles.tabulate import count_tiles, mark_tiles, tabulate
+from histotile.tiles.tabulate import count_tiles, mark_tiles, measure_tiles, tabulate
 
 TRUTH = SlideTruth("s", ("healthy", "tumour"), "tumour")
 HALF = np.arange(96)[None, :].repeat(64, 0) < 48  # the left half of a slide of 768 x 512 px
@@ -163,6 +163,29 @@ def test_damaged_tiles_stay_as_rows_without_measures(
         assert (row["mean_r"] is None) == broken
         assert (row["sharpness"] is None) == broken
         assert row["label"] == "tumour"
+
+
+def test_other_errors_are_raised(make_slide: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(slide: Slide, x: int, y: int, mpp: float, tile_px: int) -> np.ndarray:
+        if (x, y) == (640, 448):
+            raise MemoryError("no more")
+        return read_tile(slide, x, y, mpp, tile_px)
+
+    monkeypatch.setattr(module, "read_tile", broken)
+    with pytest.raises(MemoryError, match="no more"):
+        tabulate(inspection(make_slide("s")), None, TRUTH, tile_settings(), 2)
+
+
+def test_progress_is_told_task_by_task() -> None:
+    blank = np.zeros((8, 8, 3), np.uint8)
+    for count in (0, 1, 40, 2500):
+        told: list[tuple[int, int]] = []
+        measures = measure_tiles(lambda _: blank, count, 2, lambda *a: told.append(a))
+        assert measures.shape == (count, 9)
+        assert not np.isnan(measures).any()
+        assert [total for _, total in told] == [count] * len(told)
+        assert [done for done, _ in told] == sorted({done for done, _ in told})
+        assert (told[-1][0] if told else 0) == count
 
 
 def test_first_excluding_mark_that_applies_is_named() -> None:
