@@ -176,16 +176,16 @@ def test_other_errors_are_raised(make_slide: Any, monkeypatch: pytest.MonkeyPatc
         tabulate(inspection(make_slide("s")), None, TRUTH, tile_settings(), 2)
 
 
-def test_progress_is_told_task_by_task() -> None:
+@pytest.mark.parametrize("count", [0, 1, 40, 2500])
+def test_progress_is_told_task_by_task(count: int) -> None:
     blank = np.zeros((8, 8, 3), np.uint8)
-    for count in (0, 1, 40, 2500):
-        told: list[tuple[int, int]] = []
-        measures = measure_tiles(lambda _: blank, count, 2, lambda *a: told.append(a))
-        assert measures.shape == (count, 9)
-        assert not np.isnan(measures).any()
-        assert [total for _, total in told] == [count] * len(told)
-        assert [done for done, _ in told] == sorted({done for done, _ in told})
-        assert (told[-1][0] if told else 0) == count
+    told: list[tuple[int, int]] = []
+    measures = measure_tiles(lambda _: blank, count, 2, lambda *a: told.append(a))
+    assert measures.shape == (count, 9)
+    assert not np.isnan(measures).any()
+    assert [total for _, total in told] == [count] * len(told)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert (told[-1][0] if told else 0) == count
 
 
 def test_first_excluding_mark_that_applies_is_named() -> None:
