@@ -45,4 +45,4 @@ def test_pickles_empty(make_slide: Any) -> None:
     before = np.asarray(pool.get(make_slide("s", 64, 64), 0.5).read(0, 0, 0, 8, 8))
     copy = pickle.loads(pickle.dumps(pool))
     assert len(copy) == 0
-    assert before.shape == (8, 8, 4)
+    assert before.shape == (8, 8, 3)

@@ -23,7 +23,7 @@ from histotile.tiles.tally import Tally
 from histotile.tiles.tile_cache import TileCache
 
 Rgb = NDArray[np.uint8]
-_OPEN_SLIDES = 16
+_OPEN_SLIDES = 128
 
 
 @runtime_checkable
@@ -42,7 +42,7 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
     order nor the number of worker processes changes an epoch.
 
     Pixels are read from packs, slides or image files as they are asked for and cast to float on
-    the device, by the model. Each worker process keeps at most 16 slides open.
+    the device, by the model. Each worker process keeps at most 128 slides open.
 
     A damaged tile is replaced by another of its slide and class, whose number is returned; it is
     logged once and stands in `damaged` (of this worker process).

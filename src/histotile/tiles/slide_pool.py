@@ -6,11 +6,14 @@ import os
 from collections import OrderedDict
 from pathlib import Path
 
+from histotile.slides.frugal import FrugalSlide
 from histotile.slides.slide import Slide
 
 
 class SlidePool:
     """Open slides by path, the least recently used closed when there are too many.
+
+    Opening one takes as long as reading ten tiles, and an open one keeps about 2 MB.
 
     For one thread. Worker processes open their own: a file handle that crossed a fork would share
     its position with the parent's and return somebody else's pixels.
@@ -33,7 +36,7 @@ class SlidePool:
             return self._slides[path]
         while len(self._slides) >= self._limit:
             self._slides.popitem(last=False)[1].close()
-        self._slides[path] = Slide.open(path, mpp)
+        self._slides[path] = FrugalSlide.open(path, mpp)
         return self._slides[path]
 
     def __len__(self) -> int:
