@@ -1,5 +1,7 @@
 """From compressed tiles to pixels."""
 
+import resource
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -104,7 +106,7 @@ def test_tiles_of_another_size_are_refused() -> None:
         APERIO_JPEG2000: bytes(imagecodecs.jpeg2k_encode(soft(), codecformat="j2k")),
     }
     for compression, stream in streams.items():
-        with pytest.raises(UndecodableTile, match="instead of"):
+        with pytest.raises(UndecodableTile, match=r"instead of|in one piece"):
             decoder(compression, YCBCR, b"", (64, 64, 3))(stream)
 
 
@@ -127,3 +129,19 @@ def test_cut_or_foreign_bytes_give_a_tile_or_the_one_error(
     if compression == JPEG:
         with pytest.raises(UndecodableTile):
             decode(stream[:cut])
+
+
+@pytest.mark.parametrize("compression", [JPEG, APERIO_JPEG2000])
+def test_a_header_that_claims_a_huge_tile_takes_no_memory(compression: int) -> None:
+    if compression == JPEG:
+        stream = bytearray(encoded(soft(), "ycbcr"))
+        at = stream.index(b"\xff\xc0") + 5
+        stream[at : at + 4] = b"\xff\xf0" * 2
+    else:
+        stream = bytearray(imagecodecs.jpeg2k_encode(soft(), codecformat="j2k"))
+        stream[8:10] = stream[12:14] = b"\x7f\xff"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UndecodableTile):
+        decoder(compression, YCBCR, b"", SHAPE)(bytes(stream))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert after - before < 100e3  # kB

@@ -105,7 +105,8 @@ class DirectReader:
             if mine is None and theirs is None:
                 continue
             if mine is None or theirs is None:
-                return f"a tile of level {level} reads in one way only"
+                only = "OpenSlide" if mine is None else "the direct reader"
+                return f"a tile of level {level} is read by {only} alone"
             most = int(np.abs(mine.astype(np.int16) - theirs).max())
             if most > (0 if self._downsamples[level].is_integer() else BLEND_ROUNDING):
                 return f"pixels of level {level} would differ by up to {most}"
