@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def largest_difference(ours: Places, theirs: Places) -> tuple[float, int]:
 def table(spent: dict[str, list[Any]], found: dict[str, Places]) -> list[Any]:
     """Rows: tiles per second on the clock, tiles per CPU second, peak memory."""
     rows = []
-    measures = {
+    measures: dict[str, Callable[[str, Any], float]] = {
         "tiles/s on the clock": lambda what, s: len(found[what]) / s.wall_s,
         "tiles per CPU s": lambda what, s: len(found[what]) / s.cpu_s,
         "MB, all processes": lambda what, s: s.peak_mb,
@@ -134,7 +135,8 @@ def main() -> None:
     found: dict[str, Places] = {}
     model = networks.model_folder(NETWORK)
     if parser.parse_args().profile:
-        return rounds.profile(histotile_steps(slide, model, engines()[0]))
+        rounds.profile(histotile_steps(slide, model, engines()[0]))
+        return
     programs = {f"histotile, {e}": partial(histotile, slide, model, e, found) for e in engines()}
     missing = {}
     try:

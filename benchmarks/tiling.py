@@ -164,7 +164,8 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="only say where our time goes")
     quick = parser.parse_args().quick
     if parser.parse_args().profile:
-        return rounds.profile(histotile_steps(mosaic.mosaic(mosaic.MIDDLE), 256))
+        rounds.profile(histotile_steps(mosaic.mosaic(mosaic.MIDDLE), 256))
+        return
     load = os.getloadavg()[0]
     count = 1 if quick else 3
     rows = []

@@ -5,6 +5,7 @@ Its mask, its tiles, saved by Pillow. Prints how many.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import lazyslide  # type: ignore[import-not-found]
 from PIL import Image
@@ -16,7 +17,7 @@ def main() -> None:
     opened = open_wsi(slide, store=str(Path(folder) / "store.zarr"))
     lazyslide.pp.find_tissues(opened)
     lazyslide.pp.tile_tissues(opened, 256, mpp=0.5, background_fraction=0.5)
-    options = {"quality": 90} if suffix == "jpg" else {}
+    options: dict[str, Any] = {"quality": 90} if suffix == "jpg" else {}
     count = 0
     for count, tile in enumerate(opened.iter.tile_images("tiles"), start=1):
         Image.fromarray(tile.image).save(Path(folder) / f"{count}.{suffix}", **options)

@@ -7,6 +7,7 @@ logits by four, so that probabilities differ widely. The same seed gives the sam
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ def _spread(network: nn.Module, tiles: torch.Tensor) -> None:
 
 def model_folder(name: str) -> Path:
     """Folder with model.ckpt and model.onnx, made unless it is there."""
-    folder = mosaic.BENCH / "models" / name
+    folder = Path(mosaic.BENCH / "models" / name)
     if not (folder / "model.onnx").exists():
         folder.mkdir(parents=True, exist_ok=True)
         model = make_model(name)
@@ -79,12 +80,13 @@ def model_folder(name: str) -> Path:
 
 def wsinfer_folder(name: str) -> Path:
     """Folder with the same network as WSInfer takes it: torchscript_model.pt and config.json."""
-    folder = mosaic.BENCH / "models" / f"{name}_wsinfer"
+    folder = Path(mosaic.BENCH / "models" / f"{name}_wsinfer")
     if not (folder / "config.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
         model = make_model(name)
-        traced = torch.jit.trace(model.network, torch.rand(1, 3, TILE_PX, TILE_PX))
-        torch.jit.save(traced, folder / "torchscript_model.pt")
+        jit: Any = torch.jit
+        traced = jit.trace(model.network, torch.rand(1, 3, TILE_PX, TILE_PX))
+        jit.save(traced, folder / "torchscript_model.pt")
         normalise = {"mean": list(model.mean), "std": list(model.std)}
         transform = [
             {"name": "Resize", "arguments": {"size": TILE_PX}},

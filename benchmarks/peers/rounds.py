@@ -18,7 +18,7 @@ class Spent:
     Attributes:
         wall_s: On the clock.
         cpu_s: Of the processor, all threads and children that were waited for.
-        peak_mb: Most memory at one time, shared pages counted once, sampled five times a second.
+        peak_mb: Most memory at one time, shared pages counted once, sampled ten times a second.
         output: What it printed.
     """
 
@@ -69,7 +69,7 @@ def run(
     if process.returncode:
         last = (output.strip().splitlines() or ["no message"])[-1]
         raise Failed(f"{Path(command[0]).name} ended with {process.returncode}: {last[:200]}")
-    return Spent(wall, usage.ru_utime + usage.ru_stime, max(peak, usage.ru_maxrss / 1024), output)
+    return Spent(wall, usage.ru_utime + usage.ru_stime, peak, output)
 
 
 def in_turns(
@@ -125,8 +125,20 @@ class _Memory:
         return self._peak
 
     def _watch(self, pid: int) -> None:
-        while not self._ended.wait(0.2):
-            self._peak = max(self._peak, _memory_mb(pid))
+        while not self._ended.wait(0.1):
+            self._peak = max(self._peak, _memory_mb(pid), _own_peak_mb(pid))
+
+
+def _own_peak_mb(pid: int) -> float:
+    """Most memory of the process alone since its program began.
+
+    `ru_maxrss` would count the memory of the benchmark, of which the process was a copy at first.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        return float(status.partition("\nVmHWM:")[2].split()[0]) / 1024
+    except (OSError, IndexError):
+        return 0.0  # it has ended since
 
 
 def _memory_mb(pid: int) -> float:

@@ -5,6 +5,7 @@ Its mask, its sliding window, saved by Pillow. Prints how many.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from tiatoolbox.tools.patchextraction import get_patch_extractor  # type: ignore[import-not-found]
@@ -24,7 +25,7 @@ def main() -> None:
         units="mpp",
         min_mask_ratio=0.5,
     )
-    options = {"quality": 90} if suffix == "jpg" else {}
+    options: dict[str, Any] = {"quality": 90} if suffix == "jpg" else {}
     count = 0
     for count, tile in enumerate(extractor, start=1):
         Image.fromarray(tile).save(Path(folder) / f"{count}.{suffix}", **options)
