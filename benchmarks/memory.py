@@ -18,7 +18,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[1]
 SIDES_PX = (12_500, 25_000, 50_000, 100_000)
 TISSUE_PX = 2_000 * 2_000  # on every slide
-BACKBONE = {"name": "auto", "weights": "shipped:histology", "options": {}}
+BACKBONE = {"name": "auto", "weights": "shipped:histology", "options": {}, "domain": "auto"}
+PYTORCH = {"name": "torch", "precision": "float32", "max_difference": 0.01, "compile": False}
 
 
 def peak_mb(*command: str, cwd: Path) -> float:
@@ -41,13 +42,13 @@ def measure(folder: Path, side_px: int) -> dict[str, float]:
     subprocess.run([sys.executable, "-c", UNTRAINED, str(model), json.dumps(BACKBONE)], check=True)
     known = ("--inspection", "inspect.json", "--mask", "mask.png")
     tiles = (*known, "--set", "tile_px=128", "--set", "stride_px=128", "-o", "tiles.parquet")
+    predict = ("histotile", "predict", str(model), "tiles.parquet", "-o", "out.parquet")
     return {
         "inspect": peak_mb("histotile", "inspect", str(slide), "-o", "inspect.json", cwd=folder),
         "mask": peak_mb("histotile", "mask", str(slide), "-o", "mask.png", cwd=folder),
         "tile": peak_mb("histotile", "tile", str(slide), *tiles, cwd=folder),
-        "predict": peak_mb(
-            *("histotile", "predict", str(model), "tiles.parquet", "-o", "out.parquet"), cwd=folder
-        ),
+        "predict": peak_mb(*predict, cwd=folder),
+        "predict by PyTorch": peak_mb(*predict, "--engine", json.dumps(PYTORCH), cwd=folder),
         "heatmap": peak_mb(
             *("histotile", "heatmap", "tiles.parquet", "out.parquet", "-o", "map.png"), cwd=folder
         ),
@@ -58,12 +59,15 @@ UNTRAINED = """
 import json, sys
 from pathlib import Path
 from histotile.config import Backbone
+from histotile.exports.onnx import write
 from histotile.models.backbones import build_network
 from histotile.models.checkpoint import TrainedModel
 backbone = Backbone(**json.loads(sys.argv[2]))
 network, architecture = build_network(backbone, 2, 128)
-TrainedModel(network, architecture, ("healthy", "tumour"), 0.5, 128, "fixed",
-             backbone.model_dump(), {}).save(Path(sys.argv[1]))
+model = TrainedModel(network, architecture, ("healthy", "tumour"), 0.5, 128, "fixed",
+                     backbone.model_dump(), {})
+model.save(Path(sys.argv[1]))
+write(model, Path(sys.argv[1]).parent)
 """
 
 
@@ -77,7 +81,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as name:
                 for verb, peak in measure(Path(name), side_px).items():
                     ratio = peak / first.setdefault(verb, peak)
-                    print(f"{side_px:7} px  {verb:8} {peak:6.0f} MB  {ratio:.2f} x smallest")
+                    print(f"{side_px:7} px  {verb:18} {peak:6.0f} MB  {ratio:.2f} x smallest")
                     writer.writerow((side_px, verb, f"{peak:.0f}", f"{ratio:.3f}", date.today()))
             handle.flush()
 

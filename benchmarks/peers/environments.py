@@ -1,8 +1,10 @@
 """Python environments of their own for the programs we compare with, kept in `.bench/envs`.
 
-What each holds stands in `<peer>.txt` beside this file, all versions pinned. An environment is
-made when first asked for (minutes: some compile) and again when its list changes. One that cannot
-be made costs no benchmark: its rows are left out and the CSV says why.
+What each holds stands in `<peer>.txt` beside this file: everything, with its version, and nothing
+else is installed. Some peers ask for libraries that no longer exist for this Python or contradict
+each other; the lists hold what was seen to work. An environment is made when first asked for
+(minutes: histolab compiles) and again when its list changes. One that cannot be made costs no
+benchmark: its rows are left out and the CSV says why.
 """
 
 import subprocess
@@ -33,8 +35,9 @@ def python_of(peer: str) -> Path:
         raise NotMade(failed.read_text(encoding="utf-8")[len(wanted) :].strip())
     print(f"installing {peer} into {folder}", flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-    install = [str(python), "-m", "pip", "install", "--quiet", "--no-cache-dir", "--requirement"]
-    done = subprocess.run([*install, str(HERE / f"{peer}.txt")], capture_output=True, text=True)
+    install = [str(python), "-m", "pip", "install", "--quiet", "--no-cache-dir", "--no-deps"]
+    listed = ["--requirement", str(HERE / f"{peer}.txt")]
+    done = subprocess.run([*install, *listed], capture_output=True, text=True)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
         failed.write_text(f"{wanted}\n{reason}\n", encoding="utf-8")
