@@ -48,6 +48,9 @@ FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
 CLASSES = json.dumps(CONFIG.classes, ensure_ascii=False)
 SHOWN_ON_SLIDES = {"classes", "inspect", "mask", "tile", "aggregate", "heatmap"}
 BACKBONE = CONFIG.backbone.model_dump_json()
+ENGINE = CONFIG.engine.model_dump_json()
+# Slides whose labelled tiles are kept in packs; images are files of their own already.
+PACKED = [] if LISTING or CONFIG.pack.use == "never" else SLIDE_IDS
 CACHED_CELLS = ["fixed", "early_fixed", "colour"]
 CELLS = {"off": [], "probe": CACHED_CELLS, "full": [*CACHED_CELLS, "finetune", "init"]}[
     CONFIG.verify.budget
@@ -106,6 +109,17 @@ def each(option, paths):
 def folder(stage):
     """A param: the folder of a stage. Its files are inputs, or come before one that is."""
     return lambda wildcards: f"{CONFIG.results}/{stage}"
+
+
+def packs_of(cell):
+    """The packs a cell reads; those that learn from cached features read none."""
+    ids = [] if cell in CACHED_CELLS else PACKED
+    return [f"{CONFIG.results}/pack/{slide_id}.pack" for slide_id in ids]
+
+
+def packs_option(wildcards):
+    """`--packs` where tiles are kept in packs."""
+    return ["--packs", f"{CONFIG.results}/pack"] if PACKED else []
 
 
 def mpp_option(slide):

@@ -3,10 +3,12 @@
 REQUIRED INPUTS
     <results>/tile/{slide_id}.parquet, <results>/triage/slides.csv
 OUTPUTS
-    <results>/split/folds.csv, <results>/embed/{slide_id}.h5, <results>/control/control.h5,
-    <results>/decide/, <results>/train/{fold}/, <results>/verify/, <results>/export/{fold}/
+    <results>/split/folds.csv, <results>/backbone/backbone.onnx, <results>/embed/{slide_id}.h5,
+    <results>/control/control.h5, <results>/decide/, <results>/train/{fold}/, <results>/verify/,
+    <results>/export/{fold}/, <results>/pack/{slide_id}.pack if asked for
 STEPS
-    split -> embed -> control -> decide -> train -> export
+    split, backbone -> embed -> control -> decide -> train -> export
+    pack (only if asked for) -> train
     rehearse (the other cells, in every fold) -> verify
 """
 
@@ -30,13 +32,31 @@ rule split:
         " --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
+rule backbone:
+    """Write the frozen backbone as one file, which jobs run without loading PyTorch."""
+    output:
+        "<results>/backbone/backbone.onnx",
+    log:
+        "<logs>/backbone.log",
+    params:
+        backbone=BACKBONE,
+        weights=WEIGHTS,
+        tile_px=CONFIG.tile.tile_px,
+        code=digest("histotile.models.backbone_file"),
+    shell:
+        "histotile backbone --backbone {params.backbone:q} --tile-px {params.tile_px}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
 rule embed:
     """Run the tiles of {wildcards.slide_id} through the frozen backbone and keep the features."""
     input:
         slide=slide_path,
         tiles="<results>/tile/{slide_id}.parquet",
+        network="<results>/backbone/backbone.onnx",
     output:
-        "<results>/embed/{slide_id}.h5",
+        features="<results>/embed/{slide_id}.h5",
+        timing="<results>/embed/{slide_id}.timing.json",
     log:
         "<logs>/embed/{slide_id}.log",
     benchmark:
@@ -46,12 +66,33 @@ rule embed:
         backbone=BACKBONE,
         weights=WEIGHTS,
         augment=CONFIG.train.augment.model_dump_json(),
+        engine=ENGINE,
         settings=settings("embed"),
         code=digest("histotile.models.embedding"),
     shell:
         "histotile embed {input.tiles:q} --backbone {params.backbone:q}"
-        " --augment {params.augment:q} --threads {threads} --output {output:q}"
+        " --network {input.network:q} --engine {params.engine:q} --augment {params.augment:q}"
+        " --threads {threads} --output {output.features:q} --timing {output.timing:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule pack:
+    """Keep the pixels of the labelled tiles of {wildcards.slide_id} in one file, for training."""
+    input:
+        slide=slide_path,
+        tiles="<results>/tile/{slide_id}.parquet",
+    output:
+        "<results>/pack/{slide_id}.pack",
+    log:
+        "<logs>/pack/{slide_id}.log",
+    benchmark:
+        "<benchmarks>/pack/{slide_id}.tsv"
+    params:
+        settings=settings("pack"),
+        code=digest("histotile.tiles.packing"),
+    shell:
+        "histotile pack {input.tiles:q} --output {output:q} --settings {params.settings:q}"
+        " > {log:q} 2>&1"
 
 
 rule control:
@@ -128,8 +169,10 @@ rule train:
         folds="<results>/split/folds.csv",
         decision="<results>/decide/decision.json",
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
+        packs=expand("<results>/pack/{slide_id}.pack", slide_id=PACKED),
     output:
         model="<results>/train/{fold}/model.ckpt",
+        network="<results>/train/{fold}/model.onnx",
         curves=report(
             "<results>/train/{fold}/curves.svg",
             caption="../report/curves.rst",
@@ -146,6 +189,7 @@ rule train:
     params:
         tiles=folder("tile"),
         features=folder("embed"),
+        packs=packs_option,
         folder=subpath(output.model, parent=True),
         backbone=BACKBONE,
         weights=WEIGHTS,
@@ -154,8 +198,9 @@ rule train:
         code=digest("histotile.models.training"),
     shell:
         "histotile train {wildcards.fold} --folds {input.folds:q} --decision {input.decision:q}"
-        " --tiles {params.tiles:q} --features {params.features:q} --classes {params.classes:q}"
-        " --backbone {params.backbone:q} --threads {threads} --output {params.folder:q}"
+        " --tiles {params.tiles:q} --features {params.features:q} {params.packs:q}"
+        " --classes {params.classes:q} --backbone {params.backbone:q} --threads {threads}"
+        " --output {params.folder:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 
@@ -165,6 +210,7 @@ rule rehearse:
         folds="<results>/split/folds.csv",
         decision="<results>/decide/decision.json",
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
+        packs=lambda wildcards: packs_of(wildcards.cell),
     output:
         "<results>/rehearse/{fold}/{cell}.parquet",
     log:
@@ -175,6 +221,7 @@ rule rehearse:
     params:
         tiles=folder("tile"),
         features=folder("embed"),
+        packs=packs_option,
         backbone=BACKBONE,
         weights=WEIGHTS,
         classes=CLASSES,
@@ -183,8 +230,8 @@ rule rehearse:
     shell:
         "histotile rehearse {wildcards.fold} {wildcards.cell} --folds {input.folds:q}"
         " --decision {input.decision:q} --tiles {params.tiles:q} --features {params.features:q}"
-        " --classes {params.classes:q} --backbone {params.backbone:q} --threads {threads}"
-        " --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
+        " {params.packs:q} --classes {params.classes:q} --backbone {params.backbone:q}"
+        " --threads {threads} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule verify:

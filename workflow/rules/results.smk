@@ -17,9 +17,14 @@ rule predict:
         slide=slide_path,
         tiles="<results>/tile/{slide_id}.parquet",
         folds="<results>/split/folds.csv",
-        models=expand("<results>/train/{fold}/model.ckpt", fold=FOLDS),
+        models=expand(
+            "<results>/train/{fold}/{file}",
+            fold=FOLDS,
+            file=["model.ckpt", "model.onnx"],
+        ),
     output:
-        "<results>/predict/{slide_id}.parquet",
+        predictions="<results>/predict/{slide_id}.parquet",
+        timing="<results>/predict/{slide_id}.timing.json",
     log:
         "<logs>/predict/{slide_id}.log",
     benchmark:
@@ -27,10 +32,12 @@ rule predict:
     threads: 1
     params:
         models=folder("train"),
+        engine=ENGINE,
         code=digest("histotile.models.prediction"),
     shell:
         "histotile predict {params.models:q} {input.tiles:q} --folds {input.folds:q}"
-        " --threads {threads} --output {output:q} > {log:q} 2>&1"
+        " --engine {params.engine:q} --threads {threads} --output {output.predictions:q}"
+        " --timing {output.timing:q} > {log:q} 2>&1"
 
 
 rule aggregate:
@@ -160,6 +167,7 @@ rule report_slide:
         annotations=annotation_paths,
         overlay="<results>/mask/{slide_id}.overlay.jpg",
         predictions="<results>/predict/{slide_id}.parquet",
+        timing="<results>/predict/{slide_id}.timing.json",
         scores="<results>/aggregate/slides.csv",
         heatmap="<results>/heatmap/{slide_id}.png",
     output:
