@@ -109,6 +109,15 @@ def test_exported_folder_loads_as_an_ensemble_of_one(
     assert load(tmp_path / "again.ckpt").model_id == model.model_id
 
 
+def test_the_same_model_gives_the_same_bytes_in_any_process(
+    tmp_path: Path, make_model: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, name in ((17, "a"), (123456, "b")):
+        monkeypatch.setattr("os.getpid", lambda number=number: number)
+        make_model().save(tmp_path / name / "model.ckpt")
+    assert len({path.read_bytes() for path in tmp_path.glob("*/model.ckpt")}) == 1
+
+
 def test_what_is_no_model_is_refused(tmp_path: Path, saved: Path, make_model: Make) -> None:
     with pytest.raises(HistotileError, match="neither"):
         load_ensemble(tmp_path / "empty")

@@ -119,7 +119,8 @@ def test_files_are_given_back(selection: Selection, packs: Path) -> None:
 def test_damaged_tiles_are_replaced_as_from_the_slide(
     selection: Selection, tile_tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = source.read_tile
+    from histotile.slides.pixels import read_tile as read
+
     spot = int(selection.x[30]), int(selection.y[30])
 
     def damaged(slide: Slide, x: int, y: int, mpp: float, tile_px: int) -> np.ndarray:

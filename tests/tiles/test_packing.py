@@ -182,6 +182,20 @@ def test_auto_packs_what_is_read_twice_as_fast(
     assert [p.name for p in output.parent.iterdir()] == ["S1.pack"]
 
 
+def test_auto_times_the_slide_as_training_reads_it(
+    table: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def noted(slide: Slide, x: int, y: int, mpp: float, tile_px: int) -> Rgb:
+        seen.append(type(slide).__name__)
+        return read_tile(slide, x, y, mpp, tile_px)
+
+    monkeypatch.setattr(source, "read_tile", noted)
+    pack_tiles(table, output, settings(use="auto"))
+    assert seen[: 2 * 64 + 1] == ["Slide"] * 64 + ["FrugalSlide"] * 65
+
+
 def test_auto_of_a_slide_without_labels(
     make_slide: MakeSlide, make_table: Any, output: Path
 ) -> None:

@@ -75,8 +75,9 @@ class TrainedModel:
     def save(self, path: Path) -> None:
         """Write facts and weights into one file; it holds no pickled code."""
         content = {"facts": json.dumps(self.facts()), "state_dict": self.network.state_dict()}
-        with replacing(path) as temporary:
-            torch.save(content, temporary)
+        # Given a name, PyTorch would write that of the temporary file into it.
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            torch.save(content, file)
 
 
 def load(path: Path) -> TrainedModel:

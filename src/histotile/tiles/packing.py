@@ -7,7 +7,7 @@ import os
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,6 +20,7 @@ from histotile import tables
 from histotile.config import Pack
 from histotile.errors import HistotileError
 from histotile.slides.compressed import CompressedTiles, compressed_tiles
+from histotile.slides.frugal import FrugalSlide
 from histotile.slides.slide import UnreadableTile
 from histotile.tiles.pack import PackedTile, PackIndex, decode_place, read_pack_index, write_pack
 from histotile.tiles.source import ImageSource, SlideSource, is_of_images, open_source
@@ -158,13 +159,20 @@ def _times(packer: _Packer, output: Path) -> dict[str, float]:
             return {"slide_ms": 0.0, "pack_ms": 0.0}
         order = np.random.default_rng(1).permutation(whole).tolist()
         rows = np.searchsorted(packer.tile_id, index.tile_id).tolist()
-        return _interleaved(packer, index, [(row, rows[row]) for row in order])
+        pairs = [(row, rows[row]) for row in order]
+        source = packer.source
+        if isinstance(source, ImageSource):
+            return _interleaved(packer, index, pairs)
+        with FrugalSlide.open(source.slide.path, source.slide.mpp) as slide:
+            as_in_training = replace(packer, source=replace(source, slide=slide))
+            return _interleaved(as_in_training, index, pairs)
 
 
 def _interleaved(
     packer: _Packer, index: PackIndex, pairs: list[tuple[int, int]]
 ) -> dict[str, float]:
     """Medians over tiles (row of the pack, row of the table), each read from both in turn."""
+    packer.read(pairs[0][1])  # the first read of a slide costs more
     taken: dict[str, list[float]] = {"slide_ms": [], "pack_ms": []}
     with index.path.open("rb") as file:
         for packed, row in pairs:
