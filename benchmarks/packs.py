@@ -1,0 +1,193 @@
+"""What reading a tile for training costs, from a slide and from packs of its tiles.
+
+On mosaics of real H&E (see `peers/mosaic.py`), one thread, data in memory, tiles in random order:
+tiles that are the slide's own compressed ones, tiles of 224 px off its grid, and such at half the
+scale. Then what a pool of open slides saves where tiles come from 40 slides at random. The readers
+take turns. Writes benchmarks/packs.csv (ms of the processor per tile, kB per tile) and packs.svg.
+
+    python benchmarks/packs.py [--quick]
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from peers import mosaic, tables  # type: ignore[import-not-found]
+
+from histotile.slides.compressed import compressed_tiles
+from histotile.slides.frugal import FrugalSlide
+from histotile.slides.overview import read_overview
+from histotile.slides.pixels import read_tile
+from histotile.slides.slide import Slide
+from histotile.tiles.pack import PackedTile, decode_place, read_pack_index, write_pack
+from histotile.tiles.slide_pool import SlidePool
+from histotile.tiles.tile_codecs import Codec, Rgb, decode, encode
+
+CASES = {  # side of the tiles (px), their mpp, and where their grid begins
+    "own compressed tiles": (256, 0.5, 0),
+    "off the grid": (224, 0.5, 37),
+    "half the scale": (224, 1.0, 37),
+}
+CODECS: dict[str, tuple[Callable[[Rgb], bytes], Callable[[bytes], Any]]] = {
+    "qoi": (imagecodecs.qoi_encode, imagecodecs.qoi_decode),
+    "webp, lossless": (
+        lambda rgb: imagecodecs.webp_encode(rgb, level=0, lossless=True, method=0),
+        imagecodecs.webp_decode,
+    ),
+    "jpeg-ls": (imagecodecs.jpegls_encode, imagecodecs.jpegls_decode),
+    "jpeg xl, lossless, effort 1": (
+        lambda rgb: imagecodecs.jpegxl_encode(rgb, lossless=True, effort=1),
+        lambda data: imagecodecs.jpegxl_decode(data, numthreads=1),
+    ),
+    "png, level 1": (
+        lambda rgb: imagecodecs.png_encode(rgb, level=1),
+        imagecodecs.png_decode,
+    ),
+    "zstd of the pixels": (
+        lambda rgb: imagecodecs.zstd_encode(rgb.tobytes(), level=1),
+        imagecodecs.zstd_decode,
+    ),
+}
+SLIDES, POOLS = 40, (16, 128)
+Reads = dict[str, list[Callable[[], Any]]]
+
+
+def tissue(slide: Slide, side: int, offset: int, count: int) -> NDArray[np.int64]:
+    """x, y (n, 2) of squares of a grid that are mostly tissue, in random order."""
+    overview, downsample = read_overview(slide, max_px=2000)
+    dark = overview.min(axis=2) < 215
+    found = []
+    for y in range(offset, slide.height - side, side):
+        for x in range(offset, slide.width - side, side):
+            left, top = int(x / downsample), int(y / downsample)
+            right, bottom = int((x + side) / downsample), int((y + side) / downsample)
+            if dark[top:bottom, left:right].mean() > 0.9:
+                found.append((x, y))
+    return np.random.default_rng(0).permutation(np.array(found))[:count]
+
+
+def from_pack(path: Path, tiles: list[tuple[Codec, bytes]], px: int) -> list[Callable[[], Any]]:
+    """One read per tile, of a pack made of them."""
+    write_pack(path, {}, (PackedTile(n, 0, 0, *tile) for n, tile in enumerate(tiles)))
+    index = read_pack_index(path)
+    file = os.open(path, os.O_RDONLY)
+
+    def read(row: int) -> Rgb:
+        place = index.place(row)
+        return decode_place(path, os.pread(file, place.size, place.offset), place, px)
+
+    return [lambda row=row: read(row) for row in range(len(tiles))]
+
+
+def prepare(case: str, path: Path, folder: Path, count: int) -> tuple[Reads, dict[str, float]]:
+    """Reads by reader, and kB per tile of those that keep tiles."""
+    px, mpp, offset = CASES[case]
+    direct, plain = FrugalSlide.open(path, 0.5), Slide.open(path, 0.5, "openslide")
+    places = tissue(direct, round(px * mpp / 0.5), offset, count)
+    pixels = [read_tile(direct, int(x), int(y), mpp, px) for x, y in places]
+    reads: Reads = {}
+    for name, slide in (("OpenSlide", plain), ("histotile, direct reader", direct)):
+        reads[name] = [
+            lambda s=slide, x=int(x), y=int(y): read_tile(s, x, y, mpp, px) for x, y in places
+        ]
+    kept: dict[str, list[tuple[Codec, bytes]]] = {}
+    own = compressed_tiles(direct, mpp, px)
+    copied = [own.jpeg(int(x), int(y)) for x, y in places] if own and offset == 0 else []
+    if copied:
+        kept["copied"] = [(Codec.JPEG, data) for data in copied if data is not None]
+        reads["raw decoding"] = [
+            lambda data=data: decode(Codec.JPEG, data, px) for _, data in kept["copied"]
+        ]
+    else:
+        kept["JPEG of quality 90"] = [encode(rgb, 90) for rgb in pixels]
+    kept["lossless"] = [encode(rgb, 0) for rgb in pixels]
+    for name, tiles in kept.items():
+        what = f"histotile, pack, {name}"
+        reads[what] = from_pack(folder / f"{case} {name}", tiles, px)
+    sizes = {f"histotile, pack, {name}": _kb([d for _, d in tiles]) for name, tiles in kept.items()}
+    for name, (code, uncode) in CODECS.items() if not copied else ():
+        coded = [bytes(code(rgb)) for rgb in pixels]
+        reads[name] = [lambda data=data, uncode=uncode: uncode(data) for data in coded]
+        sizes[name] = _kb(coded)
+    return reads, sizes
+
+
+def _kb(coded: list[bytes]) -> float:
+    return float(np.mean([len(data) for data in coded])) / 1000
+
+
+def take_turns(reads: Reads, rounds: int) -> dict[str, list[float]]:
+    """Processor ms per tile of each reader, by round."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for _ in range(rounds):
+        for name, calls in reads.items():
+            begin = time.thread_time()
+            for call in calls:
+                call()
+            found[name].append(1e3 * (time.thread_time() - begin) / len(calls))
+    return found
+
+
+def many_slides(folder: Path, count: int) -> Reads:
+    """Tiles of many slides at random, through pools that hold few or all of them open."""
+    names = [folder / f"slide{n}.svs" for n in range(SLIDES)]
+    for name in names:
+        name.symlink_to(mosaic.mosaic(mosaic.SMALL).resolve())
+    rng = np.random.default_rng(0)
+    draws = [
+        (names[rng.integers(SLIDES)], *rng.integers(0, 2800, 2).tolist()) for _ in range(count)
+    ]
+    reads: Reads = {}
+    for limit in POOLS:
+        pool = SlidePool(limit)
+        for name in names:
+            read_tile(pool.get(name, 0.5), 0, 0, 0.5, 224)
+        reads[f"histotile, {limit} slides open"] = [
+            lambda pool=pool, d=draw: read_tile(pool.get(d[0], 0.5), d[1], d[2], 0.5, 224)
+            for draw in draws
+        ]
+    ordered = sorted(range(count), key=lambda n: (n // 32, str(draws[n][0]), draws[n][2]))
+    last = f"histotile, {POOLS[-1]} slides open"
+    reads[f"{last}, batches of 32 sorted"] = [reads[last][n] for n in ordered]
+    return reads
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="2 rounds of a fifth of the tiles")
+    quick = parser.parse_args().quick
+    count, rounds = (60, 2) if quick else (300, 7)
+    load = os.getloadavg()[0]
+    rows = []
+    with tempfile.TemporaryDirectory(dir=mosaic.BENCH) as folder:
+        for case in CASES:
+            reads, sizes = prepare(case, mosaic.mosaic(mosaic.MIDDLE), Path(folder), count)
+            found = take_turns(reads, rounds)
+            base = np.median(found["histotile, direct reader"])
+            for name, values in found.items():
+                note = f"{sizes[name]:.1f} kB per tile" if name in sizes else ""
+                ratio = float(base / np.median(values))
+                against = "times as fast as the direct reader"
+                rows.append(tables.Row(case, name, values, "ms/tile", ratio, against, "", note))
+        case = f"tiles of {SLIDES} slides"
+        found = take_turns(many_slides(Path(folder), count), min(rounds, 5))
+        base = np.median(next(iter(found.values())))
+        for name, values in found.items():
+            ratio, against = float(base / np.median(values)), f"times as fast as {POOLS[0]} open"
+            rows.append(tables.Row(case, name, values, "ms/tile", ratio, against))
+    here = Path(__file__)
+    tables.write(here.with_suffix(".csv"), rows, load)
+    title = f"One tile for training, one thread; mosaic of {mosaic.made_of()}"
+    tables.draw(here.with_suffix(".svg"), title, rows, log=True)
+
+
+if __name__ == "__main__":
+    main()
