@@ -13,12 +13,23 @@ import histotile
 from histotile.configfile import read_config, render, schema
 
 PACKAGE = Path(histotile.__file__).parent
-LEAVES = {"config", "tables", "digests", "cohort", "errors", "features", "palette", "qupath"}
+LEAVES = {
+    "config",
+    "columns",
+    "tables",
+    "digests",
+    "cohort",
+    "errors",
+    "features",
+    "palette",
+    "qupath",
+}
 ALLOWED = {
     "config": {"errors"},
     "configfile": {"config", "errors", "tables"},
     "cohort": {"errors"},
-    "tables": {"errors"},
+    "columns": set(),
+    "tables": {"columns", "errors"},
     "digests": {"errors"},
     "features": {"errors", "tables"},
     "palette": set(),

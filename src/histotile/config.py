@@ -16,7 +16,7 @@ Positive = Annotated[float, Field(gt=0)]
 class Section(BaseModel):
     """A frozen group of settings that knows no other keys than its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Engine(Section):
@@ -246,8 +246,8 @@ class Pack(Section):
     )
     quality: Annotated[int, Field(ge=0, le=100)] = Field(
         description="JPEG quality of tiles off the slide's own grid; those on it are copied as "
-        "they are. 0: kept without loss, three to five times as large, so that training sees the very "
-        "pixels of the slide."
+        "they are. 0: kept without loss, three to five times as large, so that training sees the "
+        "very pixels of the slide."
     )
 
 

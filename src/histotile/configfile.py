@@ -14,6 +14,7 @@ from histotile.errors import HistotileError
 from histotile.tables import write_text
 
 S = TypeVar("S", bound=Section)
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
 
 
 def validate(section: type[S], data: object, where: str) -> S:
@@ -48,7 +49,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise HistotileError(path, "there is no such file", "start from config/config.yaml")
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
     except yaml.YAMLError as error:
         raise HistotileError(path, f"not YAML: {error}", "mend the line named") from error
     if not isinstance(data, dict):

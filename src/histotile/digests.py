@@ -32,7 +32,7 @@ def digest(*modules: str) -> str:
 
 _LEAVES = {
     f"histotile.{leaf}"
-    for leaf in ("config", "configfile", "tables", "digests", "cohort", "errors")
+    for leaf in ("config", "configfile", "tables", "columns", "digests", "cohort", "errors")
 }
 
 

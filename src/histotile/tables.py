@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from histotile import __version__
+from histotile.columns import arrow_columns
 from histotile.errors import HistotileError
 
 RESEARCH_USE = (
@@ -79,13 +80,11 @@ def write_table(
 
     Args:
         path: Where; written under a temporary name, then renamed.
-        columns: One sequence per column of the schema.
+        columns: One per column of the schema: arrays of numbers, masked or not; lists of strings.
         schema: Column names and types, e.g. `TILES`.
         footer: JSON-able facts that later stages read (settings, mpp, classes, ...).
     """
-    table = pa.table(
-        {name: pa.array(columns[name], schema.field(name).type) for name in schema.names}
-    )
+    table = pa.table(arrow_columns(columns, schema))
     note = json.dumps({"histotile": __version__, **footer}, ensure_ascii=False, sort_keys=True)
     with replacing(path) as temporary:
         pq.write_table(table.replace_schema_metadata({"histotile": note}), temporary)

@@ -157,7 +157,6 @@ def tile(
 ) -> None:
     """Lay a grid of tiles over the tissue of SLIDE: where, how good, and with what label."""
     from histotile import tables
-    from histotile.tiles.columns import arrow_columns
     from histotile.tiles.labels import SlideTruth
     from histotile.tiles.tabulate import tabulate
     from histotile.tiles.tabulate_coordinates import tabulate_coordinates
@@ -174,7 +173,7 @@ def tile(
     else:
         tissue = _tissue(slide, found, mask_path) if usable else None
         columns, footer = tabulate(found, tissue, truth, settings, threads, progress)
-    tables.write_table(output, arrow_columns(columns, tables.TILES), tables.TILES, footer)
+    tables.write_table(output, columns, tables.TILES, footer)
     click.echo(f"{found.slide_id}: {footer['counts']}")
 
 

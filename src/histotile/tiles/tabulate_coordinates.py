@@ -67,6 +67,7 @@ def tabulate_coordinates(
     labels, overlap = label_tiles(found.x, found.y, found.side, truth, settings.labels)
     with Slide.open(Path(inspection.path), inspection.mpp) as slide:
         source = SlideSource(slide, settings.mpp, settings.tile_px)
+        source.expect(found.x, found.y)
 
         def read(tile: int) -> NDArray[np.uint8]:
             return source.read(int(found.x[tile]), int(found.y[tile]), None)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histotile.tiles.columns import arrow_columns
+from histotile.columns import arrow_columns
 
 KINDS = {"i": pa.int32(), "f": pa.float32(), "m": pa.float32(), "b": pa.bool_(), "s": pa.string()}
 SCHEMA = pa.schema(KINDS)
@@ -65,7 +65,7 @@ def test_other_widths_and_strides_are_cast() -> None:
 def test_pandas_is_not_imported(tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np, pyarrow as pa; from histotile import tables;"
-        "from histotile.tiles.columns import arrow_columns; from pathlib import Path;"
+        "from histotile.columns import arrow_columns; from pathlib import Path;"
         "schema = pa.schema([('i', pa.int32()), ('s', pa.string())]);"
         "columns = arrow_columns({'i': np.arange(3), 's': ['a', None, 'b']}, schema);"
         "tables.write_table(Path(sys.argv[1]), columns, schema, {});"
