@@ -69,9 +69,12 @@ def judges(make_engine: Callable[..., Engine]) -> Callable[..., Ensemble]:
     """Models in memory as an ensemble run by PyTorch, in 32-bit floats unless told otherwise."""
 
     def make(
-        *models: TrainedModel, threads: int | None = None, reduced: str | None = None
+        *models: TrainedModel,
+        threads: int | None = None,
+        reduced: str | None = None,
+        bound: float = 0.005,
     ) -> Ensemble:
-        settings = make_engine()
+        settings = make_engine(bound=bound)
         members = [member_of(model, settings, threads) for model in models]
         return Ensemble([replace(m, reduced=reduced) for m in members], settings.max_difference)
 

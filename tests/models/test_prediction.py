@@ -1,5 +1,8 @@
 """Predictions: the ensemble's mean, whatever the batches, with a row for every tile."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +12,13 @@ import pytest
 import torch
 
 from histotile import tables
+from histotile.config import Engine
 from histotile.errors import HistotileError
+from histotile.models import prediction
 from histotile.models.checkpoint import TrainedModel
-from histotile.models.members import Ensemble
-from histotile.models.prediction import predict_slide
+from histotile.models.members import Ensemble, load_members
+from histotile.models.onnx_writer import keep_onnx
+from histotile.models.prediction import Prediction, predict_slide, predict_slides
 from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide
 
@@ -148,3 +154,124 @@ def test_pixels_are_read_once_for_the_whole_ensemble(
     monkeypatch.setattr(source, "read_tile", counted)
     predict_slide(make_slide("s"), judges(*(make_model(seed=s) for s in range(3))))
     assert len(reads) == len(set(reads)) == 32
+
+
+@pytest.fixture
+def trained(tmp_path: Path, make_model: Make) -> Path:
+    """A fold with checkpoint and ONNX file."""
+    model = make_model()
+    folder = tmp_path / "train" / "fold0"
+    assert keep_onnx(folder / "model.onnx", model.graph(), model.facts()) == ""
+    model.save(folder / "model.ckpt")
+    return folder
+
+
+def written(path: Path, found: Prediction) -> bytes:
+    tables.write_table(path, found.columns, tables.prediction_schema(found.classes), found.facts)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino", "onnxruntime"])
+def test_engine_batches_and_readers_do_not_change_probabilities(
+    make_slide: MakeSlide,
+    trained: Path,
+    make_engine: Callable[..., Engine],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    table = make_slide("s")
+    reference = predict_slide(table, load_members([trained], make_engine("torch"), 1), 32)
+    expected = probabilities(reference.columns)
+    ensemble = load_members([trained], make_engine(name), 1)
+    whole = predict_slide(table, ensemble, 32)
+    assert whole.facts["engine"] == name
+    np.testing.assert_allclose(probabilities(whole.columns), expected, atol=1e-4)
+    for size in (1, 7, None):
+        parts = probabilities(predict_slide(table, ensemble, size).columns)
+        np.testing.assert_allclose(parts, probabilities(whole.columns), atol=1e-5)
+    first = written(tmp_path / "a.parquet", whole)
+    for readers in (1, 3):
+        monkeypatch.setattr(prediction, "readers_for", lambda _, readers=readers: readers)
+        again = load_members([trained], make_engine(name), 1)
+        assert written(tmp_path / "b.parquet", predict_slide(table, again, 32)) == first
+
+
+def test_rows_are_in_the_order_of_tile_id_whatever_the_table_has(
+    make_slide: MakeSlide, make_model: Make, judges: Judges
+) -> None:
+    plain = predict_slide(make_slide("s"), judges(make_model()))
+    shuffled = np.random.default_rng(0).permutation(32).astype(np.int32)
+    other = predict_slide(make_slide("s", tile_id=shuffled), judges(make_model()))
+    assert other.columns["tile_id"].tolist() == list(range(32))
+    np.testing.assert_allclose(
+        probabilities(other.columns), probabilities(plain.columns)[np.argsort(shuffled)], atol=1e-5
+    )
+    np.testing.assert_array_equal(other.columns["x"], plain.columns["x"][np.argsort(shuffled)])
+
+
+def test_sixteen_bit_floats_are_used_where_the_slide_allows_it(
+    make_slide: MakeSlide, make_model: Make, judges: Judges, tmp_path: Path
+) -> None:
+    table, model = make_slide("s"), make_model()
+    full = predict_slide(table, judges(model))
+    loose = judges(model, reduced="bfloat16", bound=0.1)
+    found = predict_slide(table, loose)
+    difference = np.abs(probabilities(found.columns) - probabilities(full.columns)).max()
+    assert 0 < difference < 0.1
+    said = f"bfloat16, max |dp| {difference:.2g} on 32 tiles (bound 0.1)"
+    assert found.facts["precision"] == said
+    assert found.timing()["precision"] == "bfloat16"
+    assert written(tmp_path / "a", predict_slide(table, loose)) == written(tmp_path / "b", found)
+    strict = predict_slide(table, judges(model, reduced="bfloat16", bound=difference / 2))
+    np.testing.assert_array_equal(probabilities(strict.columns), probabilities(full.columns))
+    assert strict.facts["precision"].startswith("float32: bfloat16 differs by")
+    assert strict.timing()["precision"] == "float32"
+    nothing = predict_slide(make_slide("n", excluded=["pen"] * 32), loose)
+    assert nothing.facts["precision"] == "float32"
+
+
+def test_slides_can_share_a_process(
+    make_slide: MakeSlide, make_model: Make, judges: Judges
+) -> None:
+    slides = [make_slide("a"), make_slide("none", excluded=["pen"] * 32), make_slide("b", seed=1)]
+    together = list(predict_slides(slides, judges(make_model()), 5))
+    for table, found in zip(slides, together, strict=True):
+        alone = predict_slide(table, judges(make_model()), 5)
+        assert found.facts == alone.facts
+        for name, column in alone.columns.items():
+            np.testing.assert_array_equal(found.columns[name], column)
+
+
+_RUN = """
+import sys
+from histotile.cli import cli
+cli.main(sys.argv[1:], standalone_mode=False)
+heavy = {"torch", "timm", "pytorch_lightning", "sklearn", "torchvision", "onnx"}
+print("imported", sorted(heavy & set(sys.modules)))
+"""
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="on a GPU PyTorch predicts")
+def test_predict_needs_no_pytorch_and_repeats_its_bytes(
+    make_slide: MakeSlide, trained: Path, make_engine: Callable[..., Engine], tmp_path: Path
+) -> None:
+    slides = [str(make_slide("s")), str(make_slide("t", seed=1))]
+    words = ["--engine", make_engine("auto", "auto").model_dump_json(), "--threads", "1"]
+
+    def run(*more: str) -> str:
+        line = [sys.executable, "-c", _RUN, "predict", str(trained.parent), *more, *words]
+        done = subprocess.run(line, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    one, timing = tmp_path / "s.parquet", tmp_path / "s.timing.json"
+    said = run(slides[0], "-o", str(one), "--timing", str(timing))
+    assert "imported []" in said
+    assert "bottleneck" in said and "openvino on cpu" in said
+    assert json.loads(timing.read_text())["engine"] == "openvino"
+    first = one.read_bytes()
+    run(*slides, "-o", str(tmp_path / "many"), "--timing", str(tmp_path / "many"))
+    assert (tmp_path / "many" / "s.parquet").read_bytes() == first
+    names = sorted(p.name for p in (tmp_path / "many").iterdir())
+    assert names == ["s.parquet", "s.timing.json", "t.parquet", "t.timing.json"]

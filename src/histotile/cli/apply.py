@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--slide-id", help="Id of the slide; default: its file name without suffix.")
 @click.option("--configuration", metavar="JSON", help="All settings; default: those in force.")
 @click.option(
-    "--batch-size", type=click.IntRange(1), default=32, help="Tiles at once; changes no result."
+    "--batch-size", type=click.IntRange(1), help="Tiles at once; default: what suits the engine."
 )
 @click.option(
     "--of-cohort", is_flag=True, help="Link the page to that of a cohort, which `report` writes."
@@ -40,7 +40,7 @@ def apply(
     output: Path,
     slide_id: str | None,
     configuration: str | None,
-    batch_size: int,
+    batch_size: int | None,
     of_cohort: bool,
     engine: Engine,
     mpp: float | None,

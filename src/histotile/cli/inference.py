@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 TILES = click.argument("tiles", type=FILE, nargs=-1, required=True)
 BATCH = click.option(
-    "--batch-size", type=click.IntRange(1), default=32, help="Tiles at once; changes no result."
+    "--batch-size", type=click.IntRange(1), help="Tiles at once; default: what suits the engine."
 )
 TIMING = click.option(
     "--timing", type=PATH, help="JSON: where the time went (of several tables: a folder)."
@@ -79,7 +79,7 @@ def embed(
     timing: Path | None,
     backbone: Backbone,
     engine: Engine,
-    batch_size: int,
+    batch_size: int | None,
     threads: int,
     settings: Embed,
 ) -> None:
@@ -125,7 +125,7 @@ def predict(
     output: Path,
     timing: Path | None,
     engine: Engine,
-    batch_size: int,
+    batch_size: int | None,
     threads: int,
 ) -> None:
     """Predict the tiles of slides (tables TILES) with MODEL: a folder of folds, a fold, a file.
@@ -149,7 +149,10 @@ def predict(
 
 
 def predict_to(
-    outputs: dict[Path, Path], timings: dict[Path, Path], ensemble: "Ensemble", batch_size: int
+    outputs: dict[Path, Path],
+    timings: dict[Path, Path],
+    ensemble: "Ensemble",
+    batch_size: int | None = None,
 ) -> None:
     """Write the prediction tables of slides, and say how fast it went.
 
@@ -160,7 +163,7 @@ def predict_to(
         outputs: Where the predictions of each tile table go.
         timings: Where the JSON about speed goes, of the tables that are to have one.
         ensemble: Who judges.
-        batch_size: Tiles at once.
+        batch_size: Tiles at once; None: what suits the engine.
     """
     from histotile.models.prediction import describe, predict_slides
     from histotile.tables import prediction_schema, write_table

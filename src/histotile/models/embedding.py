@@ -16,7 +16,7 @@ from histotile.engines.engine import Engine
 from histotile.features import FeatureFile, Half, Stage
 from histotile.models.backbone_file import read_backbone
 from histotile.models.domains import domain_of
-from histotile.models.members import choose_engine, open_onnx, readers_for
+from histotile.models.members import batch_for, choose_engine, open_onnx, readers_for
 from histotile.models.onnx_file import torch_only
 from histotile.tables import read_footer
 from histotile.tiles.augmentation import Augmentation
@@ -108,7 +108,7 @@ def embed_slide(
     backbone: Backbone,
     settings: Embed,
     augment: Augment,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     threads: int | None = None,
 ) -> FeatureFile:
     """Features of all tiles of one slide, by PyTorch; see `embed_slides`."""
@@ -122,7 +122,7 @@ def embed_slides(
     embedder: Embedder,
     settings: Embed,
     augment: Augment,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[FeatureFile, Pace]]:
     """Features of all tiles of slides that are not excluded, and where the time went.
@@ -135,10 +135,11 @@ def embed_slides(
         embedder: The backbone, for tiles of their size.
         settings: How many views, and their seed.
         augment: What changes in a view.
-        batch_size: Tiles per pass; does not change the features.
+        batch_size: Tiles per pass, which changes no result; None: what suits the engine.
         progress: Called with tiles done and tiles in all, of each slide.
     """
-    for reader in ReadAhead.over(tables, batch_size, readers_for(embedder.engine)):
+    size = batch_size or batch_for(embedder.engine)
+    for reader in ReadAhead.over(tables, size, readers_for(embedder.engine)):
         footer = read_footer(reader.table)
         change = _Views(settings, augment, int(footer["tile_px"]), str(footer["slide_id"]))
         facts = _facts(footer, embedder, settings, augment)

@@ -153,6 +153,13 @@ def readers_for(engine: Engine) -> int:
     return 2 if engine.device == "cpu" else 4
 
 
+def batch_for(engine: Engine) -> int:
+    """Tiles at once: all of them are as fast on a processor, and fewer take less memory."""
+    if engine.device != "cpu":
+        return 128
+    return 8 if engine.name == "torch" else 16
+
+
 def member_of(
     model: "TrainedModel", settings: EngineSettings, threads: int | None = None
 ) -> Member:

@@ -144,6 +144,8 @@ def _disagreement(file: Path, graph: Graph) -> str:
     tiles = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     mean, std = graph.architecture.mean, graph.architecture.std
     wanted = TorchEngine(graph.network, mean, std, device="cpu")(tiles)
+    network: Any = graph.network
+    network.to(memory_format=torch.contiguous_format)  # as it was: safetensors takes no other
     for name, engine in _ENGINES.items():
         if not installed(name):
             continue

@@ -14,7 +14,7 @@ from histotile.engines.parity import TRIAL_TILES, Trial, hold_against
 from histotile.engines.probabilities import mean_probabilities
 from histotile.errors import HistotileError
 from histotile.models.facts import ModelFacts
-from histotile.models.members import Ensemble, readers_for
+from histotile.models.members import Ensemble, batch_for, readers_for
 from histotile.tables import read_footer
 from histotile.tiles.pace import Pace
 from histotile.tiles.read_ahead import Batch, ReadAhead
@@ -50,7 +50,7 @@ def describe(engine: Engine) -> dict[str, str]:
 
 
 def predict_slide(
-    tiles: Path, ensemble: Ensemble, batch_size: int = 32, progress: Progress | None = None
+    tiles: Path, ensemble: Ensemble, batch_size: int | None = None, progress: Progress | None = None
 ) -> Prediction:
     """The prediction of one slide; see `predict_slides`."""
     (found,) = predict_slides([tiles], ensemble, batch_size, progress)
@@ -60,7 +60,7 @@ def predict_slide(
 def predict_slides(
     tables: Sequence[Path],
     ensemble: Ensemble,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Prediction]:
     """Mean over the ensemble of each model's softmax, for every tile that is not excluded.
@@ -72,7 +72,7 @@ def predict_slides(
     Args:
         tables: Tile tables of slides; they say where the slides are.
         ensemble: Models of one training.
-        batch_size: Tiles per pass; does not change the result.
+        batch_size: Tiles per pass, which changes no result; None: what suits the engine.
         progress: Called with tiles done and tiles in all, of each slide.
 
     Raises:
@@ -80,7 +80,9 @@ def predict_slides(
     """
     for table in tables:
         _check_scale(table, ensemble.facts)
-    for reader in ReadAhead.over(tables, batch_size, readers_for(ensemble.engines()[0])):
+    engine = ensemble.engines()[0]
+    size = batch_size or batch_for(engine)
+    for reader in ReadAhead.over(tables, size, readers_for(engine)):
         yield _predict(reader, ensemble, progress)
 
 
