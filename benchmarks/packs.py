@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +37,18 @@ CASES = {  # side of the tiles (px), their mpp, and where their grid begins
     "off the grid": (224, 0.5, 37),
     "half the scale": (224, 1.0, 37),
 }
-CODECS: dict[str, tuple[Callable[[Rgb], bytes], Callable[[bytes], Any]]] = {
+CODECS: dict[str, tuple[Any, Any]] = {
     "qoi": (imagecodecs.qoi_encode, imagecodecs.qoi_decode),
     "webp, lossless": (
-        lambda rgb: imagecodecs.webp_encode(rgb, level=0, lossless=True, method=0),
+        partial(imagecodecs.webp_encode, level=0, lossless=True, method=0),
         imagecodecs.webp_decode,
     ),
     "jpeg-ls": (imagecodecs.jpegls_encode, imagecodecs.jpegls_decode),
     "jpeg xl, lossless, effort 1": (
-        lambda rgb: imagecodecs.jpegxl_encode(rgb, lossless=True, effort=1),
-        lambda data: imagecodecs.jpegxl_decode(data, numthreads=1),
+        partial(imagecodecs.jpegxl_encode, lossless=True, effort=1),
+        partial(imagecodecs.jpegxl_decode, numthreads=1),
     ),
-    "png, level 1": (
-        lambda rgb: imagecodecs.png_encode(rgb, level=1),
-        imagecodecs.png_decode,
-    ),
+    "png, level 1": (partial(imagecodecs.png_encode, level=1), imagecodecs.png_decode),
     "zstd of the pixels": (
         lambda rgb: imagecodecs.zstd_encode(rgb.tobytes(), level=1),
         imagecodecs.zstd_decode,
@@ -84,7 +82,7 @@ def from_pack(path: Path, tiles: list[tuple[Codec, bytes]], px: int) -> list[Cal
         place = index.place(row)
         return decode_place(path, os.pread(file, place.size, place.offset), place, px)
 
-    return [lambda row=row: read(row) for row in range(len(tiles))]
+    return [partial(read, row) for row in range(len(tiles))]
 
 
 def prepare(case: str, path: Path, folder: Path, count: int) -> tuple[Reads, dict[str, float]]:
@@ -95,16 +93,14 @@ def prepare(case: str, path: Path, folder: Path, count: int) -> tuple[Reads, dic
     pixels = [read_tile(direct, int(x), int(y), mpp, px) for x, y in places]
     reads: Reads = {}
     for name, slide in (("OpenSlide", plain), ("histotile, direct reader", direct)):
-        reads[name] = [
-            lambda s=slide, x=int(x), y=int(y): read_tile(s, x, y, mpp, px) for x, y in places
-        ]
+        reads[name] = [partial(read_tile, slide, int(x), int(y), mpp, px) for x, y in places]
     kept: dict[str, list[tuple[Codec, bytes]]] = {}
     own = compressed_tiles(direct, mpp, px)
     copied = [own.jpeg(int(x), int(y)) for x, y in places] if own and offset == 0 else []
     if copied:
         kept["copied"] = [(Codec.JPEG, data) for data in copied if data is not None]
         reads["raw decoding"] = [
-            lambda data=data: decode(Codec.JPEG, data, px) for _, data in kept["copied"]
+            partial(decode, Codec.JPEG, data, px) for _, data in kept["copied"]
         ]
     else:
         kept["JPEG of quality 90"] = [encode(rgb, 90) for rgb in pixels]
@@ -115,7 +111,7 @@ def prepare(case: str, path: Path, folder: Path, count: int) -> tuple[Reads, dic
     sizes = {f"histotile, pack, {name}": _kb([d for _, d in tiles]) for name, tiles in kept.items()}
     for name, (code, uncode) in CODECS.items() if not copied else ():
         coded = [bytes(code(rgb)) for rgb in pixels]
-        reads[name] = [lambda data=data, uncode=uncode: uncode(data) for data in coded]
+        reads[name] = [partial(uncode, data) for data in coded]
         sizes[name] = _kb(coded)
     return reads, sizes
 
@@ -136,6 +132,11 @@ def take_turns(reads: Reads, rounds: int) -> dict[str, list[float]]:
     return found
 
 
+def pooled(pool: SlidePool, path: Path, x: int, y: int) -> Rgb:
+    """A tile of a slide that the pool opens if need be."""
+    return read_tile(pool.get(path, 0.5), x, y, 0.5, 224)
+
+
 def many_slides(folder: Path, count: int) -> Reads:
     """Tiles of many slides at random, through pools that hold few or all of them open."""
     names = [folder / f"slide{n}.svs" for n in range(SLIDES)]
@@ -150,10 +151,7 @@ def many_slides(folder: Path, count: int) -> Reads:
         pool = SlidePool(limit)
         for name in names:
             read_tile(pool.get(name, 0.5), 0, 0, 0.5, 224)
-        reads[f"histotile, {limit} slides open"] = [
-            lambda pool=pool, d=draw: read_tile(pool.get(d[0], 0.5), d[1], d[2], 0.5, 224)
-            for draw in draws
-        ]
+        reads[f"histotile, {limit} slides open"] = [partial(pooled, pool, *draw) for draw in draws]
     ordered = sorted(range(count), key=lambda n: (n // 32, str(draws[n][0]), draws[n][2]))
     last = f"histotile, {POOLS[-1]} slides open"
     reads[f"{last}, batches of 32 sorted"] = [reads[last][n] for n in ordered]
