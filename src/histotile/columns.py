@@ -15,15 +15,20 @@ def arrow_columns(columns: Mapping[str, Any], schema: pa.Schema) -> dict[str, pa
     of that: 0.3 s for a table of any size.
 
     Args:
-        columns: Numpy arrays of numbers, masked or not; lists of strings and None.
+        columns: Numpy arrays of numbers, masked or not; lists of strings and None. Anything else
+            goes through `pyarrow.array`.
         schema: Column names and types: int32, float32, bool and string.
     """
     return {name: _array(columns[name], schema.field(name).type) for name in schema.names}
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values.cast(kind)
     if kind == pa.string():
         return _strings(values)
+    if not isinstance(values, np.ndarray):
+        return pa.array(values, kind)
     known = ~np.ma.getmaskarray(values) if np.ma.isMaskedArray(values) else None
     plain = np.ma.getdata(values)
     if kind == pa.bool_():
