@@ -9,8 +9,8 @@ import pytest
 from histotile import tables
 from histotile.cli import cli
 
-STAGES = """synthesize inspect triage mask tile collect tile-images split embed ruler control decide
-rehearse verify pack train predict export pretrain aggregate evaluate heatmap suspects report-slide
+STAGES = """synthesize inspect triage mask tile collect tile-images split backbone embed ruler control
+decide rehearse verify pack train predict export pretrain aggregate evaluate heatmap suspects report-slide
 report apply"""
 
 
