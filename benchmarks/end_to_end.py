@@ -149,11 +149,10 @@ def main() -> None:
     rows = table(spent, found)
     for what, why in {**missing, **failed}.items():
         rows.append(tables.Row("not run", what, [], "", note=why))
-    here = Path(__file__)
-    tables.write(here.with_suffix(".csv"), rows, load)
+    tables.write(tables.place("end_to_end.csv", quick), rows, load)
     title = f"Slide to probabilities, ResNet-18, 224 px; mosaic of {mosaic.made_of()}"
     clock = [row for row in rows if "clock" in row.case]
-    tables.draw(here.with_suffix(".svg"), title, clock)
+    tables.draw(tables.place("end_to_end.svg", quick), title, clock)
 
 
 if __name__ == "__main__":

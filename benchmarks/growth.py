@@ -96,13 +96,14 @@ def main() -> None:
             alone.append([one_command([slide], model).cpu_s for slide in slides])
             print(f"round {k + 1}: one by one: {sum(alone[-1]):.1f} CPU s", flush=True)
     rows = in_one(together) + one_by_one(alone)
-    here = Path(__file__)
-    tables.draw(here.with_suffix(".svg"), "predict: cost of a slide as the cohort grows", rows)
+    tables.draw(
+        tables.place("growth.svg", quick), "predict: cost of a slide as the cohort grows", rows
+    )
     for count, values in memory.items():
         ratio = statistics.median(values) / statistics.median(memory[1])
         case = f"peak memory, one command, {count} slides"
         rows.append(tables.Row(case, "histotile", values, "MB", ratio, "times one slide"))
-    tables.write(here.with_suffix(".csv"), rows, load)
+    tables.write(tables.place("growth.csv", quick), rows, load)
 
 
 if __name__ == "__main__":

@@ -75,10 +75,9 @@ def main() -> None:
     rows = []
     for network in NETWORKS[:1] if quick else NETWORKS:
         rows += table(network, *measure(network, 1 if quick else 3, 1.0 if quick else 1.5))
-    here = Path(__file__)
-    tables.write(here.with_suffix(".csv"), rows, load)
+    tables.write(tables.place("inference.csv", quick), rows, load)
     title = f"Engines on tiles of 224 px in memory; {tables.machine()}"
-    tables.draw(here.with_suffix(".svg"), title, rows)
+    tables.draw(tables.place("inference.svg", quick), title, rows)
 
 
 if __name__ == "__main__":

@@ -173,11 +173,10 @@ def main() -> None:
         if not quick or size == mosaic.MIDDLE:
             rows += positions(f"mask and table, {case}", size, count)
     stored = pixels(count)
-    here = Path(__file__)
-    tables.write(here.with_suffix(".csv"), rows + stored, load)
+    tables.write(tables.place("tiling.csv", quick), rows + stored, load)
     title = f"Mask and tile table of one slide; mosaic of {mosaic.made_of()}"
-    tables.draw(here.with_suffix(".svg"), title, rows)
-    tables.draw(here.with_name("storing.svg"), "Tiles of 256 px stored, all steps", stored)
+    tables.draw(tables.place("tiling.svg", quick), title, rows)
+    tables.draw(tables.place("storing.svg", quick), "Tiles of 256 px stored, all steps", stored)
 
 
 if __name__ == "__main__":

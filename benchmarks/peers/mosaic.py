@@ -34,7 +34,7 @@ Floats = NDArray[np.float32]
 
 def made_of() -> str:
     """Words for what the slides are made of on this machine."""
-    return "real H&E" if _real_slides() else "synthetic H&E"
+    return "real H&E" if real_slides() else "synthetic H&E"
 
 
 def mosaic(size: tuple[int, int], seed: int = 0) -> Path:
@@ -125,7 +125,8 @@ def _glass(rng: np.random.Generator) -> Rgb:
     return np.rint(grain).clip(0, 255).astype(np.uint8)
 
 
-def _real_slides() -> list[Path]:
+def real_slides() -> list[Path]:
+    """The real slides that the mosaics are made of, where they are there."""
     slides = [DATA / "slides" / name for name in REAL]
     return slides if all(path.exists() for path in slides) else []
 
@@ -133,7 +134,7 @@ def _real_slides() -> list[Path]:
 def _squares(rng: np.random.Generator) -> list[Rgb]:
     """Squares full of tissue: real, else synthetic."""
     found = []
-    for path in _real_slides():
+    for path in real_slides():
         with Slide.open(path, mpp=MPP) as slide:
             for y in range(0, slide.height - SQUARE + 1, SQUARE // 2):
                 for x in range(0, slide.width - SQUARE + 1, SQUARE // 2):

@@ -43,10 +43,18 @@ class Row:
         return statistics.median(self.values) if self.values else float("nan")
 
 
+HERE = Path(__file__).parents[1]
 HEAD = (
     *("case", "what", "median", "low", "high", "unit", "rounds"),
     *("ratio", "against", "goal", "note", "load", "machine", "date"),
 )
+
+
+def place(name: str, quick: bool) -> Path:
+    """Where a table or picture belongs: beside the benchmark; that of a quick run in `.bench`."""
+    folder = HERE.parent / ".bench" / "quick" if quick else HERE
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name
 
 
 def machine() -> str:
@@ -77,7 +85,7 @@ def write(path: Path, rows: Sequence[Row], load: float) -> None:
             numbers = [f"{value:.4g}" for value in some] or ["", "", ""]
             ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
             measured = [row.case, row.what, *numbers, row.unit, len(row.values)]
-            judged = [ratio, row.against, row.goal, row.note]
+            judged = [ratio, row.against, row.goal, " ".join(row.note.split())]
             writer.writerow([*measured, *judged, f"{load:.1f}", machine(), today])
             print(*measured[:3], row.unit, *judged, sep="\t")
 
