@@ -195,7 +195,8 @@ def test_retrain_tail(
     assert not changed & frozen
     assert not changed & {name for name, _ in network.named_buffers()}
     tail = {name for name, _ in network.named_parameters()} - frozen
-    assert len(changed) > 0.9 * len(tail)
+    # As in test_finetune: steps smaller than the rounding of 1 leave some scales where they are.
+    assert len(changed) > 0.8 * len(tail)
     assert watch.learning_norms == 0
     # No gradient is recorded below the tail, none kept.
     assert set(watch.recorded) == {""}
