@@ -9,9 +9,9 @@ import pytest
 from histotile import tables
 from histotile.cli import cli
 
-STAGES = """synthesize inspect triage mask tile collect tile-images split backbone embed ruler control
-decide rehearse verify pack train predict export pretrain aggregate evaluate heatmap suspects report-slide
-report apply"""
+STAGES = """synthesize inspect triage mask tile collect tile-images split backbone embed ruler
+control decide rehearse verify pack train predict export pretrain aggregate evaluate
+heatmap suspects report-slide report apply"""
 
 
 def run(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
