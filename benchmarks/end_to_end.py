@@ -68,7 +68,7 @@ def histotile_steps(slide: Path, model: Path, engine: str) -> dict[str, list[str
     predict = ("predict", str(model), "tiles.parquet", "-o", "predictions.parquet")
     return {
         "inspect": [ours, "inspect", str(slide), "-o", "inspect.json"],
-        "mask": [ours, "mask", str(slide), "-o", "mask.png"],
+        "mask": [ours, "mask", str(slide), *known[:2], "-o", "mask.png"],
         "tile": [ours, "tile", str(slide), *known, "-o", "tiles.parquet", *threads],
         "predict": [ours, *predict, "--engine", json.dumps(settings), *threads],
     }

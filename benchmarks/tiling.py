@@ -41,15 +41,15 @@ PIXELS = {
 def histotile_steps(slide: Path, tile_px: int) -> dict[str, list[str]]:
     """Command lines from a slide to its tile table and its pack."""
     ours = str(Path(sys.executable).parent / "histotile")
-    found = ("--inspection", "inspect.json", "--mask", "mask.png")
+    known = ("--inspection", "inspect.json", "--mask", "mask.png")
     settings = {"tile_px": tile_px, "stride_px": tile_px, "labels.source": "slide"}
     changes = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     labels = ("--label", "tumour", "--classes", "healthy,tumour")
     kept = ("--set", "use=always", "--set", "quality=90")
     return {
         "inspect": [ours, "inspect", str(slide), "-o", "inspect.json"],
-        "mask": [ours, "mask", str(slide), "-o", "mask.png"],
-        "tile": [ours, "tile", str(slide), *found, *changes, *labels, "-o", "tiles.parquet"],
+        "mask": [ours, "mask", str(slide), *known[:2], "-o", "mask.png"],
+        "tile": [ours, "tile", str(slide), *known, *changes, *labels, "-o", "tiles.parquet"],
         "pack": [ours, "pack", "tiles.parquet", "-o", "tiles.pack", *kept],
     }
 
