@@ -6,7 +6,7 @@ import timm
 import torch
 from torch import nn
 
-from histotile.engines.torch import TorchEngine
+from histotile.engines.torch import TorchEngine, compiled, faster_precision
 
 MEAN, STD = (0.7, 0.6, 0.5), (0.2, 0.1, 0.3)
 
@@ -49,6 +49,22 @@ def test_read_only_tiles_are_taken() -> None:
     assert TorchEngine(ChannelMeans(), MEAN, STD, "cpu")(tiles).shape == (1, 3)
 
 
+def test_a_compiled_network_sees_batches_of_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def recording(network: nn.Module) -> nn.Module:
+        network.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+        return network
+
+    monkeypatch.setattr(torch, "compile", recording)  # the real one takes a minute
+    tiles = np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3), np.uint8)
+    engine = TorchEngine(compiled(ChannelMeans()), MEAN, STD, "cpu")
+    plain = TorchEngine(ChannelMeans(), MEAN, STD, "cpu")
+    for batch in (tiles[:5], tiles[5:], tiles):
+        np.testing.assert_allclose(engine(batch), plain(batch), atol=1e-6)
+    assert sizes == [5, 5, 7]
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 def test_gpu_agrees_with_the_processor() -> None:
     torch.manual_seed(0)
@@ -56,3 +72,14 @@ def test_gpu_agrees_with_the_processor() -> None:
     tiles = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), np.uint8)
     cpu = TorchEngine(network, MEAN, STD, "cpu")(tiles)
     np.testing.assert_allclose(TorchEngine(network, MEAN, STD, "cuda")(tiles), cpu, atol=1e-3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_half_precision_on_a_gpu_stays_close() -> None:
+    torch.manual_seed(0)
+    network = timm.create_model("resnet18", num_classes=3)
+    tiles = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), np.uint8)
+    full = TorchEngine(network, MEAN, STD, "cuda")(tiles)
+    half = TorchEngine(network, MEAN, STD, "cuda", precision=str(faster_precision()))
+    np.testing.assert_allclose(half(tiles), full, atol=0.05)
+    np.testing.assert_allclose(half(tiles[:3]), full[:3], atol=0.05)

@@ -1,5 +1,6 @@
 """Predictions: the ensemble's mean, whatever the batches, with a row for every tile."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 from histotile import tables
@@ -21,6 +23,7 @@ from histotile.models.onnx_writer import keep_onnx
 from histotile.models.prediction import Prediction, predict_slide, predict_slides
 from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide
+from histotile.tiles import source
 
 Make = Callable[..., TrainedModel]
 MakeSlide = Callable[..., Path]
@@ -100,7 +103,6 @@ def test_damaged_tiles_are_left_out_and_named(
     make_slide: MakeSlide, make_model: Make, judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from histotile.slides.slide import UnreadableTile
-    from histotile.tiles import source
 
     whole = predict_slide(make_slide("s"), judges(make_model()), batch_size=4)
 
@@ -143,8 +145,6 @@ def test_progress_counts_tiles(make_slide: MakeSlide, make_model: Make, judges: 
 def test_pixels_are_read_once_for_the_whole_ensemble(
     make_slide: MakeSlide, make_model: Make, judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from histotile.tiles import source
-
     reads: list[tuple[int, int]] = []
 
     def counted(slide: Slide, x: int, y: int, mpp: float, tile_px: int) -> np.ndarray:
@@ -195,6 +195,26 @@ def test_engine_batches_and_readers_do_not_change_probabilities(
         monkeypatch.setattr(prediction, "readers_for", lambda _, readers=readers: readers)
         again = load_members([trained], make_engine(name), 1)
         assert written(tmp_path / "b.parquet", predict_slide(table, again, 32)) == first
+
+
+def test_who_reads_the_slide_does_not_change_probabilities(
+    tmp_path: Path,
+    make_slide: MakeSlide,
+    make_model: Make,
+    judges: Judges,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "jpeg.tiff"
+    rgb = np.random.default_rng(0).integers(60, 240, (32, 64, 3), np.uint8)
+    rgb = rgb.repeat(8, 0).repeat(8, 1)
+    tifffile.imwrite(path, rgb, tile=(64, 64), photometric="rgb", compression="jpeg")
+    table = make_slide("s", path=str(path), x=np.tile(np.arange(3, 448, 56, dtype=np.int32), 4))
+    direct = predict_slide(table, judges(make_model()))
+    by_hand = functools.partial(Slide.open, reader="openslide")
+    monkeypatch.setattr(Slide, "open", by_hand)
+    openslide = predict_slide(table, judges(make_model()))
+    assert (direct.pace.reader, openslide.pace.reader) == ("direct", "openslide")
+    np.testing.assert_array_equal(probabilities(direct.columns), probabilities(openslide.columns))
 
 
 def test_rows_are_in_the_order_of_tile_id_whatever_the_table_has(
@@ -265,7 +285,7 @@ def test_predict_needs_no_pytorch_and_repeats_its_bytes(
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    one, timing = tmp_path / "s.parquet", tmp_path / "s.timing.json"
+    one, timing = tmp_path / "one.parquet", tmp_path / "one.timing.json"
     said = run(slides[0], "-o", str(one), "--timing", str(timing))
     assert "imported []" in said
     assert "bottleneck" in said and "openvino on cpu" in said

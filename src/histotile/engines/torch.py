@@ -114,7 +114,8 @@ class _OfOneSize(nn.Module):
         self._size = max(self._size, len(batch))
         lacking = self._size - len(batch)
         if lacking:
-            batch = torch.cat([batch, batch.new_zeros(lacking, *batch.shape[1:])])
+            filled = torch.cat([batch, batch.new_zeros(lacking, *batch.shape[1:])])
+            batch = filled.contiguous(memory_format=torch.channels_last)
         found: Tensor = self._run(batch)
         return found[: self._size - lacking]
 
