@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histotile.columns import arrow_columns
+from histotile.columns import arrow_columns, known, numbers
 
 KINDS = {"i": pa.int32(), "f": pa.float32(), "m": pa.float32(), "b": pa.bool_(), "s": pa.string()}
 SCHEMA = pa.schema(KINDS)
@@ -62,13 +63,32 @@ def test_other_widths_and_strides_are_cast() -> None:
     assert found["s"] == columns["s"]
 
 
+@settings(deadline=None)
+@given(st.lists(st.lists(st.none() | st.integers(-9, 9), max_size=12), max_size=4), st.data())
+def test_columns_come_back_as_they_were(parts: list[list[int | None]], data: st.DataObject) -> None:
+    column = pa.chunked_array(parts, pa.int32())
+    start = data.draw(st.integers(0, len(column)))
+    column = column[start:]
+    values = [value for part in parts for value in part][start:]
+    assert known(column).tolist() == [value is not None for value in values]
+    whole = pa.chunked_array([[value or 0 for value in part] for part in parts], pa.float32())
+    assert numbers(whole[start:]).tolist() == [value or 0 for value in values]
+
+
+def test_nulls_are_no_numbers() -> None:
+    with pytest.raises(ValueError, match="1 values are null"):
+        numbers(pa.chunked_array([[1, None]], pa.int32()))
+
+
 def test_pandas_is_not_imported(tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np, pyarrow as pa; from histotile import tables;"
+        "from histotile.columns import numbers;"
         "from pathlib import Path;"
         "schema = pa.schema([('i', pa.int32()), ('s', pa.string())]);"
         "columns = {'i': np.arange(3), 's': ['a', None, 'b']};"
         "tables.write_table(Path(sys.argv[1]), columns, schema, {});"
+        "numbers(tables.read_table(Path(sys.argv[1]))['i']);"
         "print('pandas' in sys.modules)"
     )
     told = subprocess.check_output(

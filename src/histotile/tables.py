@@ -97,7 +97,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         HistotileError: The file is missing, cut short or no Parquet.
     """
     try:
-        return pq.read_table(path, columns=columns, partitioning=None)
+        with pq.ParquetFile(path) as file:  # `pq.read_table` would import pandas
+            return file.read(columns=columns)
     except (OSError, pa.ArrowInvalid) as error:
         raise HistotileError(path, f"not a readable table ({error})", "make it again") from error
 

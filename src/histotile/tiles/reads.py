@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from histotile import tables
+from histotile.columns import known, numbers
 from histotile.slides.slide import UnreadableTile
 from histotile.tiles.pace import Pace
 from histotile.tiles.source import ImageSource, SlideSource, is_of_images, open_source
@@ -40,11 +40,12 @@ class UsedTiles:
     def of(cls, table: Path) -> UsedTiles:
         """Those of a tile table."""
         footer, rows = tables.read_footer(table), tables.read_table(table)
-        rows = rows.filter(pc.is_null(rows["excluded"]))
-        tile_ids, x, y = (rows[name].to_numpy() for name in ("tile_id", "x", "y"))
+        used = np.flatnonzero(~known(rows["excluded"]))
+        tile_ids, x, y = (numbers(rows[name])[used] for name in ("tile_id", "x", "y"))
         order = np.lexsort((x, y))
-        files = rows["file"].take(order).to_pylist() if is_of_images(footer) else None
-        return cls(footer, tile_ids[order], x[order], y[order], files)
+        files = rows["file"].to_pylist() if is_of_images(footer) else None
+        named = [files[row] for row in used[order]] if files else None
+        return cls(footer, tile_ids[order], x[order], y[order], named)
 
 
 class InHand(NamedTuple):
