@@ -1,10 +1,10 @@
 """Python environments of their own for the programs we compare with, kept in `.bench/envs`.
 
 What each holds stands in `<peer>.txt` beside this file: everything, with its version, and nothing
-else is installed. Some peers ask for libraries that no longer exist for this Python or contradict
-each other; the lists hold what was seen to work. An environment is made when first asked for
-(minutes: histolab compiles) and again when its list changes. One that cannot be made costs no
-benchmark: its rows are left out and the CSV says why.
+else is installed. The lists hold what was seen to work, which is not always what a peer asks for:
+histolab gets a scikit-image (0.20) that need not be compiled and an OpenSlide that brings its
+library, WSInfer an older zarr. An environment is made when first asked for (minutes) and again when
+its list changes. One that cannot be made costs no benchmark: its rows stay empty and say why.
 """
 
 import subprocess
