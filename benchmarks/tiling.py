@@ -4,8 +4,8 @@ On mosaics of real H&E (see `peers/mosaic.py`), whole programs with what they lo
 cores. Positions: histotile's `inspect`, `mask` and `tile` (which also looks at every tile's
 sharpness, ink and colour) against `wsinfer patch` (which does not). Pixels: the same and `pack`,
 against tiles saved by histolab (as PNG, which is all it can), TIAToolbox and LazySlide (as JPEG);
-256 px, 0.5 um/px, each with its own tissue mask; per tile stored. Tiles of 256 px lie on the slide's
-own grid, and `pack` copies them; those of 224 px do not, and it compresses them. Writes
+256 px, 0.5 um/px, each with its own tissue mask; per tile stored. Tiles of 256 px lie on the
+slide's own grid, and `pack` copies them; those of 224 px do not, and it compresses them. Writes
 benchmarks/tiling.csv, tiling.svg and storing.svg.
 
     python benchmarks/tiling.py [--quick | --profile]
