@@ -203,7 +203,7 @@ def test_announcing_100_000_tiles_takes_no_time(slides: dict[tuple[str, bool], P
         for mpp in (0.25, 0.46, 4.0):
             begin = time.thread_time()
             expect_tiles(slide, x, y, mpp, 256)
-            assert time.thread_time() - begin < 0.5
+            assert time.thread_time() - begin < 3  # seconds; a loop over tiles would take longer
 
 
 def test_the_first_tiles_and_later_ones_are_resampled_alike(
