@@ -100,3 +100,22 @@ def test_openvino_reports_nothing_to_anybody(tmp_path: Path, file: Path) -> None
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin"}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [[], [], []]
+
+
+def test_signals_find_their_stack_after_engines_have_gone(file: Path) -> None:
+    code = """
+import gc, os, signal, sys, threading
+from pathlib import Path
+from histotile.engines.openvino import OpenVinoEngine
+signal.signal(signal.SIGUSR1, lambda *_: None)
+engines = [OpenVinoEngine(Path(sys.argv[1]), 1)]
+thread = threading.Thread(target=lambda: (engines.clear(), gc.collect()))
+thread.start()
+thread.join()
+os.kill(os.getpid(), signal.SIGUSR1)
+print("alive")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "alive\n")

@@ -1,6 +1,7 @@
 """Networks in ONNX files by OpenVINO, on the processor."""
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,7 @@ class OpenVinoEngine:
     device = "cpu"
 
     def __init__(self, file: Path, threads: int | None = None, precision: str = "float32") -> None:
-        ov = import_openvino()
-        core = ov.Core()
+        ov, core = import_openvino(), _core()
         options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": _NUMBERS[precision],  # else bf16 wherever there is some
             "PERFORMANCE_HINT": "LATENCY",
@@ -69,7 +69,18 @@ def import_openvino() -> Any:
 
 def computes_in_bf16() -> bool:
     """Whether bfloat16 is faster on this processor; on others OpenVINO may imitate it, slowly."""
-    return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@cache
+def _core() -> Any:
+    """The one core of this process, never let go.
+
+    A core lends the thread that makes it a stack for signals, and takes it back when it goes. Gone
+    from another thread, say by garbage collection, it would leave a stack that is no more: the
+    next signal, as when a worker process ends, kills the process.
+    """
+    return import_openvino().Core()
 
 
 def _taking_bytes(ov: Any, model: Any) -> Any:
