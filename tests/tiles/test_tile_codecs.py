@@ -20,7 +20,8 @@ def textured(side: int = 96) -> Rgb:
     """A smooth picture in which every channel has something of its own."""
     y, x = np.mgrid[:side, :side] / side
     waves = np.stack([np.sin(9 * x), np.cos(7 * y), np.sin(5 * (x + y))], axis=-1)
-    return np.rint(127 + 100 * waves).astype(np.uint8)
+    picture: Rgb = np.rint(127 + 100 * waves).astype(np.uint8)
+    return picture
 
 
 @settings(max_examples=60, deadline=None)
