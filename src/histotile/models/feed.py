@@ -87,21 +87,18 @@ def _loader(
     """Each with a generator of its own, so that none takes numbers from the network's drop-out."""
     workers = min(workers, _shareable_bytes() // batch_bytes)
     if workers:
+        # Workers keep to one thread each. Said here and not there: OpenCV's threads do not survive
+        # the fork, and a worker that tried to end them would wait for ever.
+        cv2.setNumThreads(1)
         ahead = _PREFETCHED_BYTES // (workers * batch_bytes)
         given = given | {
             "num_workers": workers,
             "prefetch_factor": min(_PREFETCHED, max(1, ahead)),
             "persistent_workers": lasting,
-            "worker_init_fn": _begin,
             # forked workers share the memory in which tiles are kept
             "multiprocessing_context": "fork" if sys.platform == "linux" else None,
         }
     return DataLoader(data, generator=torch.Generator().manual_seed(0), **given)
-
-
-def _begin(_: int) -> None:
-    """A worker is one of several: it keeps to one thread."""
-    cv2.setNumThreads(1)
 
 
 def _shareable_bytes() -> int:
