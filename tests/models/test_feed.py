@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -183,3 +184,13 @@ def test_packs_of_other_tiles_stop_a_training(
             make_settings(strategy="finetune"),
             Machine(packs=packs),
         )
+
+
+@pytest.mark.timeout(60)
+def test_workers_begin_after_opencv_has_started_threads(
+    tiles: FoldTiles, make_settings: Settings
+) -> None:
+    cv2.setNumThreads(4)
+    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (31, 31), 5)
+    fed = rounds(tiles, make_settings(), Machine(workers=2), first=2)
+    assert same(fed, rounds(tiles, make_settings(), Machine(workers=0), first=2))
