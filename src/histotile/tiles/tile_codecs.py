@@ -49,7 +49,7 @@ def decode(codec: Codec, data: bytes, tile_px: int) -> Rgb:
 
 def _encode_planes(rgb: Rgb) -> bytes:
     """Planes R-G, G, B-G; of each px what left + above - above left does not say, modulo 256."""
-    planes = np.ascontiguousarray(rgb.transpose(2, 0, 1))
+    planes = rgb.transpose(2, 0, 1).copy("C")  # the caller keeps its own
     planes[0] -= planes[1]
     planes[2] -= planes[1]
     down = imagecodecs.delta_encode(planes, axis=1)
