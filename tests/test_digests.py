@@ -1,5 +1,6 @@
 """Digests follow the code and the weights."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,19 @@ def test_digest_follows_the_modules_a_rule_reaches(
     (package / "config.py").write_text("x = 2\n")
     assert both()[1] == apart
     digests.digest.cache_clear()
+
+
+def test_the_imports_found_are_those_of_python() -> None:
+    modules = sorted(Path(digests.__file__).parent.rglob("*.py"))
+    assert len(modules) > 100
+    for path in modules:
+        expected = set()
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("histotile"):
+                expected |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+            elif isinstance(node, ast.Import):
+                expected |= {a.name for a in node.names if a.name.startswith("histotile")}
+        assert set(digests._imports(path, 0)) == expected, path
 
 
 def test_digest_of_a_model_follows_its_weights(tmp_path: Path) -> None:

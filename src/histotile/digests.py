@@ -1,7 +1,7 @@
 """Digests of code and weights: rules carry them as parameters and run again when they change."""
 
-import ast
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -13,10 +13,9 @@ def digest(*modules: str) -> str:
     """12 hex digits that change when the code of these modules changes.
 
     Covers every module of ours they import, however deep, and what stands in `templates` and
-    `viewer` beside them, except
-    the leaves config, tables, cohort and errors, which hold names rather than computation.
-    Snakemake does not notice an edit in an imported module; rules carry this as a parameter
-    instead.
+    `viewer` beside them, except the leaves (config, tables and such), which hold names rather than
+    computation. Snakemake does not notice an edit in an imported module; rules carry this as a
+    parameter instead.
     """
     hasher = hashlib.sha256()
     found = sorted(_reachable(modules))
@@ -48,16 +47,22 @@ def _reachable(modules: tuple[str, ...]) -> set[str]:
     return found
 
 
+_IMPORT = re.compile(rb"^[ \t]*import (histotile[\w.]*)", re.MULTILINE)
+_FROM = re.compile(rb"^[ \t]*from (histotile[\w.]*) import (?:\(([^)]*)\)|(.*))", re.MULTILINE)
+_NAME = re.compile(rb"(?:^|,)\s*(\w+)")
+
+
 @cache
 def _imports(path: Path, _version: int) -> list[str]:
-    """Names of ours that a module imports, at its top or inside a function."""
-    names = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("histotile"):
-            names += [str(node.module), *(f"{node.module}.{a.name}" for a in node.names)]
-        elif isinstance(node, ast.Import):
-            names += [a.name for a in node.names if a.name.startswith("histotile")]
-    return names
+    """Names of ours that a module imports, at its top or inside a function.
+
+    Found line by line: parsing takes twenty times as long, and light verbs pay it each time.
+    """
+    source = path.read_bytes()
+    names = _IMPORT.findall(source)
+    for module, within, behind in _FROM.findall(source):
+        names += [module, *(module + b"." + name for name in _NAME.findall(within or behind))]
+    return [name.decode() for name in names]
 
 
 def _path(module: str) -> Path | None:
