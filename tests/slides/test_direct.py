@@ -95,6 +95,24 @@ def test_the_comparison_meets_whole_and_blended_windows(
             assert reader.read(x, y, 1, 40, 40) is not None, kind
 
 
+@pytest.mark.parametrize(
+    ("width", "missing"),
+    [(5 * 64, 2), (5 * 64, 4), (5 * 64, 7), (10 * 64, 9), (10 * 64, 19), (10 * 64, 59)],
+)
+def test_what_lies_over_a_missing_tile_where_tiles_do_not_divide(
+    tmp_path: Path, write_jpeg_slide: WriteSlide, width: int, missing: int
+) -> None:
+    """Of 5 tiles over 2 and of 10 over 3, OpenSlide takes others for missing than lie over it."""
+    levels = [picture(width // scale, 384 // scale, scale) for scale in (1, 4)]
+    gap = frozenset({(0, missing)})
+    path = write_jpeg_slide(tmp_path / "a.svs", levels, aperio=True, missing=gap)
+    with Slide.open(path) as direct, Slide.open(path, reader="openslide") as openslide:
+        assert direct.settle(1) is not None
+        for x, y in itertools.product(range(0, width, 128), range(0, 384, 128)):
+            window = (x, y, 1, 32, 32)
+            np.testing.assert_array_equal(direct.read(*window), openslide.read(*window))
+
+
 def test_windows_beyond_openslides_own_pieces(tmp_path: Path, write_jpeg_slide: WriteSlide) -> None:
     levels = [picture(9_003, 40), picture(4_500, 20)]
     path = write_jpeg_slide(tmp_path / "wide.tif", levels)

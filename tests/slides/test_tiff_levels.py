@@ -82,6 +82,12 @@ def write_odd(path: Path, what: str, write_jpeg_slide: WriteSlide) -> None:
             tifffile.imwrite(path, LEVELS[0], photometric="rgb", metadata=None)
         case "junk":
             path.write_bytes(b"II*\0" + b"junk" * 40)
+        case "no height":
+            data = bytearray(write_jpeg_slide(path, [LEVELS[0]]).read_bytes())
+            with tifffile.TiffFile(path) as tiff:
+                at = tiff.pages.first.tags["TileLength"].valueoffset
+            data[at : at + 4] = bytes(4)
+            path.write_bytes(data)
         case "cut":
             data = write_jpeg_slide(path, [LEVELS[0]]).read_bytes()
             path.write_bytes(data[:60])
@@ -97,6 +103,7 @@ def write_odd(path: Path, what: str, write_jpeg_slide: WriteSlide) -> None:
         ("planes", "not interleaved RGB of 8 bits"),
         ("strips", "0 tiled pages are 200 x 300 px"),
         ("junk", "not understood|0 tiled pages"),
+        ("no height", "not understood: .*zero"),
         ("cut", "not understood|0 tiled pages"),
     ],
 )

@@ -1,14 +1,12 @@
 """Why a file is not taken as a slide, in words its owner understands."""
 
-import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import tifffile
 
 from histotile.errors import HistotileError
+from histotile.slides.tiff_file import OddTiff, open_tiff
 
 AGAIN = "copy or export it again from the scanner's archive"
 CONVERT = "convert it to a tiled pyramidal TIFF, e.g. `vips tiffsave IN OUT.tif --tile --pyramid`"
@@ -44,11 +42,10 @@ def missing_end(path: Path) -> str | None:
     """How much of a TIFF-based slide is missing at its end; None for whole or other files."""
     if not _is_tiff(path):
         return None
-    with _quiet_tifffile():
-        try:
-            end = _end_of_data(path)
-        except (tifffile.TiffFileError, ValueError, OSError, IndexError, KeyError):
-            return None  # no verdict: OpenSlide may still know this flavour of TIFF
+    try:
+        end = _end_of_data(path)
+    except OddTiff:
+        return None  # no verdict: OpenSlide may still know this flavour of TIFF
     size = path.stat().st_size
     return f"cut short: its pixels end at byte {end} but the file at {size}" if end > size else None
 
@@ -133,12 +130,11 @@ def _unfit_tiff(path: Path, message: str) -> tuple[str, str] | None:
     cut = missing_end(path)
     if cut:
         return cut, AGAIN
-    with _quiet_tifffile():
-        try:
-            with tifffile.TiffFile(path) as tiff:
-                tiled = tiff.pages.first.is_tiled
-        except (tifffile.TiffFileError, ValueError, OSError, IndexError, KeyError):
-            return "a TIFF whose directory cannot be read: damaged or cut short", AGAIN
+    try:
+        with open_tiff(path) as tiff:
+            tiled = tiff.pages.first.is_tiled
+    except OddTiff:
+        return "a TIFF whose directory cannot be read: damaged or cut short", AGAIN
     return None if tiled else ("a TIFF in strips; OpenSlide takes tiled TIFF only", CONVERT)
 
 
@@ -158,22 +154,10 @@ def _is_tiff(path: Path) -> bool:
 
 
 def _end_of_data(path: Path) -> int:
-    with tifffile.TiffFile(path) as tiff:
+    with open_tiff(path) as tiff:
         ends = [
             int(offset) + int(count)
             for page in tiff.pages
             for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
         ]
     return max(ends, default=0)
-
-
-@contextmanager
-def _quiet_tifffile() -> Iterator[None]:
-    """Keep tifffile's own log out of the terminal: its findings come back as ours."""
-    logger = logging.getLogger("tifffile")
-    before = logger.disabled
-    logger.disabled = True
-    try:
-        yield
-    finally:
-        logger.disabled = before

@@ -1,10 +1,7 @@
 """Where the compressed tiles of a slide's levels lie in its TIFF file."""
 
-import logging
 import os
-import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +10,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from histotile.slides.codecs import COMPRESSIONS, RGB, YCBCR
+from histotile.slides.tiff_file import OddTiff, open_tiff
 
 Places = NDArray[np.int64]
 
@@ -68,10 +66,10 @@ def find_levels(path: Path, sizes: Sequence[tuple[int, int]], vendor: str) -> li
     if vendor not in {"aperio", "generic-tiff"}:
         raise OddSlide(f"{vendor} slides do not lie in plain tiled pages")
     try:
-        with _quiet_tifffile(), tifffile.TiffFile(path) as tiff:
+        with open_tiff(path) as tiff:
             pages = [page for page in tiff.pages if isinstance(page, tifffile.TiffPage)]
             return [_level(_page_of(size, pages)) for size in sizes]
-    except (tifffile.TiffFileError, ValueError, OSError, LookupError, struct.error) as error:
+    except OddTiff as error:
         raise OddSlide(f"its TIFF structure is not understood: {error}") from error
 
 
@@ -92,21 +90,22 @@ def missing_tiles(levels: Sequence[tuple[TiffLevel, Places]]) -> list[NDArray[np
     """Which tiles of each level OpenSlide takes as missing in an Aperio slide.
 
     Those without bytes, and what lies over a missing tile of the next finer level: Aperio's
-    encoder wrote such tiles damaged.
+    encoder wrote such tiles damaged. What lies over is reckoned as OpenSlide does (4.0), whose
+    numbers run over into the next row where tiles do not divide.
 
     Args:
         levels: Each level, finest first, with the byte counts of its tiles.
     """
     found: list[NDArray[np.bool_]] = []
+    numbers, finer = np.zeros(0, np.int64), levels[0][0]
     for level, counts in levels:
-        missing = (counts == 0).reshape(level.down, level.across)
-        if found:
-            finer = found[-1]
-            rows, columns = np.nonzero(finer)
-            row = rows // max(1, round(finer.shape[0] / level.down))
-            column = columns // max(1, round(finer.shape[1] / level.across))
-            missing[np.minimum(row, level.down - 1), np.minimum(column, level.across - 1)] = True
-        found.append(missing)
+        rows = numbers // finer.across // max(1, int(finer.down / level.down + 0.5))
+        columns = numbers % finer.across // max(1, int(finer.across / level.across + 0.5))
+        numbers = np.union1d(np.flatnonzero(counts == 0), rows * level.across + columns)
+        missing = np.zeros(level.down * level.across, bool)
+        missing[numbers[numbers < missing.size]] = True
+        found.append(missing.reshape(level.down, level.across))
+        finer = level
     return found
 
 
@@ -152,15 +151,3 @@ def _array(page: tifffile.TiffPage, code: int) -> Array:
     tag = page.tags[code]
     order, kind = page.parent.byteorder, tag.dataformat[-1]
     return Array(int(tag.valueoffset), int(tag.count), order + _WHOLE[kind])
-
-
-@contextmanager
-def _quiet_tifffile() -> Iterator[None]:
-    """Keep tifffile's own log out of the terminal: what it finds odd, OpenSlide reads."""
-    logger = logging.getLogger("tifffile")
-    before = logger.disabled
-    logger.disabled = True
-    try:
-        yield
-    finally:
-        logger.disabled = before
