@@ -11,10 +11,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from histotile.config import Quality
+from histotile.slides import quality
 from histotile.slides.ink import find_ink, hsv
-from histotile.slides.quality import mark, measure
+from histotile.slides.quality import mark
 
 SETTINGS = Quality(max_blur_z=2.5, max_pen_fraction=0.05, max_fold_fraction=0.3, exclude=())
+
+
+def measure(tile: NDArray[np.uint8]) -> list[float]:
+    found: list[float] = quality.measure([tile])[0].tolist()
+    return found
 
 
 def tissue(seed: int, nuclei: int = 60) -> NDArray[np.uint8]:
@@ -60,7 +66,7 @@ def test_blur_is_marked_against_the_slide() -> None:
     rng = np.random.default_rng(0)
     tiles = [tissue(seed, int(rng.integers(20, 120))) for seed in range(60)]
     tiles[7], tiles[31] = blurred(tiles[7]), blurred(tiles[31])
-    sharpness, pen, fold = (np.array(v) for v in zip(*map(measure, tiles), strict=True))
+    sharpness, pen, fold = (np.array(v) for v in quality.measure(tiles)[:, :3].T)
     marks = mark(sharpness, pen, fold, SETTINGS)
     assert set(np.flatnonzero(marks["blur"])) == {7, 31}
     assert not marks["pen"].any()
@@ -113,6 +119,13 @@ def test_blue_ink_that_tissue_shines_through_counts_as_pen(tissue: tuple[int, in
     assert measure(tile)[1] == pytest.approx(50 / 128, abs=0.05)
 
 
+def halved(rgb: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
+    for _ in range(times):
+        side = max(1, rgb.shape[1] // 2), max(1, rgb.shape[0] // 2)
+        rgb = np.asarray(cv2.resize(rgb, side, interpolation=cv2.INTER_AREA), np.uint8)
+    return rgb
+
+
 @settings(deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 2**32 - 1), st.sampled_from([1, 8]))
 def test_measures_are_those_of_their_definitions(
@@ -124,12 +137,20 @@ def test_measures_are_those_of_their_definitions(
     rgb: NDArray[np.uint8] = rng.integers(low, high + 1, size, np.uint8)
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float64)
     edges = cv2.Laplacian(grey, cv2.CV_64F, ksize=1)
-    sides = [(max(1, size[1] // n), max(1, size[0] // n)) for n in (4, 8)]
-    quarter, eighth = (
-        np.asarray(cv2.resize(rgb, side, interpolation=cv2.INTER_AREA), np.uint8) for side in sides
-    )
+    quarter, eighth = halved(rgb, 2), halved(rgb, 3)
     _, saturation, value = hsv(eighth)
-    sharpness, pen, fold = measure(rgb)
+    sharpness, pen, fold, *colour = measure(rgb)
     assert sharpness == pytest.approx(edges.var() / (grey.var() + 25), rel=1e-9, abs=1e-12)
     assert pen == find_ink(quarter).mean()
     assert fold == ((saturation > 0.5) & (value < 0.36)).mean()
+    assert colour == pytest.approx([*rgb.mean((0, 1)), *rgb.std((0, 1))], rel=1e-6, abs=1e-4)
+
+
+def test_a_tile_is_measured_alike_alone_and_among_others() -> None:
+    tiles = [tissue(seed, 20 * seed) for seed in range(5)]
+    tiles[1][40:96], tiles[3][:112] = (30, 70, 200), (70, 20, 80)
+    together = quality.measure(tiles)
+    assert together.shape == (5, 9)
+    assert together.tolist() == [measure(tile) for tile in tiles]
+    assert len(set(together[:, 1])) > 1 < len(set(together[:, 2]))
+    assert quality.measure([]).shape == (0, 9)

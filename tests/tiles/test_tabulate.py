@@ -85,7 +85,7 @@ def test_measures_are_those_of_each_tile(make_slide: Any, threads: int, tmp_path
             rgb = read_tile(slide, row["x"], row["y"], 0.5, 64).reshape(-1, 3).astype(float)
             found = [row[name] for name in tables.COLOUR]
             np.testing.assert_allclose(found, [*rgb.mean(0), *rgb.std(0)], rtol=1e-4)
-            measured = quality.measure(read_tile(slide, row["x"], row["y"], 0.5, 64))
+            measured = quality.measure([read_tile(slide, row["x"], row["y"], 0.5, 64)])[0, :3]
             names = ("sharpness", "pen_fraction", "fold_fraction")
             np.testing.assert_allclose([row[n] for n in names], measured, rtol=1e-4)
     assert {row["label"] for row in rows} == {"tumour"}
@@ -183,6 +183,7 @@ def test_progress_is_told_task_by_task(count: int) -> None:
     measures = measure_tiles(lambda _: blank, count, 2, lambda *a: told.append(a))
     assert measures.shape == (count, 9)
     assert not np.isnan(measures).any()
+    assert len(told) == (count + 15) // 16
     assert [total for _, total in told] == [count] * len(told)
     assert [done for done, _ in told] == sorted({done for done, _ in told})
     assert (told[-1][0] if told else 0) == count

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -107,13 +107,11 @@ def measure_tiles(
 
     def measure(first: int) -> int:
         last = min(first + _TILES_PER_TASK, count)
+        tiles: dict[int, NDArray[np.uint8]] = {}
         for tile in range(first, last):
-            try:
-                rgb = read(tile)
-            except UnreadableTile:
-                continue
-            mean, sd = cv2.meanStdDev(rgb)
-            measures[tile] = (*quality.measure(rgb), *mean[:, 0], *sd[:, 0])
+            with suppress(UnreadableTile):
+                tiles[tile] = read(tile)
+        measures[list(tiles)] = quality.measure(list(tiles.values()))
         return last
 
     with ThreadPoolExecutor(threads) as pool:
