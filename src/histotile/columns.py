@@ -69,7 +69,7 @@ def numbers(column: pa.ChunkedArray) -> NDArray[Any]:
 
 def known(column: pa.ChunkedArray) -> NDArray[np.bool_]:
     """Which values of a column are not null, made without pandas."""
-    parts = [_flags(chunk.is_valid()) for chunk in column.chunks]
+    parts = [_valid(chunk) for chunk in column.chunks]
     return np.concatenate([np.zeros(0, bool), *parts])
 
 
@@ -78,6 +78,10 @@ def _plain(chunk: pa.Array) -> NDArray[Any]:
     return values[chunk.offset : chunk.offset + len(chunk)]
 
 
-def _flags(chunk: pa.Array) -> NDArray[np.bool_]:
-    bits = np.frombuffer(chunk.buffers()[1], np.uint8)
+def _valid(chunk: pa.Array) -> NDArray[np.bool_]:
+    """By the bitmap, as `is_valid` would import pyarrow.compute."""
+    bitmap = chunk.buffers()[0]
+    if bitmap is None or not chunk.null_count:
+        return np.full(len(chunk), chunk.null_count == 0)
+    bits = np.frombuffer(bitmap, np.uint8)
     return np.unpackbits(bits, bitorder="little")[chunk.offset :][: len(chunk)].astype(bool)
