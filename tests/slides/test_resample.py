@@ -1,12 +1,8 @@
 """Resampled pictures against Pillow's, byte by byte."""
 
-import subprocess
-import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -96,33 +92,3 @@ def test_threads_get_what_one_alone_gets() -> None:
         together = list(pool.map(lambda rgb: resampled(rgb, box, 128, 128), pictures))
     for rgb, shown in zip(pictures, together, strict=True):
         np.testing.assert_array_equal(shown, by_pillow(rgb, box, 128, 128))
-
-
-@pytest.mark.parametrize("shrink", [1.0, 1.5, 2.0, 3.0])
-def test_it_takes_less_time_than_pillow(shrink: float) -> None:
-    rgb = noise(*[int(256 * shrink) + 2] * 2)
-    picture, box = Image.fromarray(rgb), (0.3, 0.6, 0.3 + 256 * shrink, 0.6 + 256 * shrink)
-    size = (256, 256)
-    spent = {"ours": np.inf, "pillow": np.inf}
-    for _ in range(8):
-        begin = time.thread_time()
-        resampled(rgb, box, *size)
-        middle = time.thread_time()
-        picture.resize(size, Image.Resampling.BILINEAR, box=box)
-        end = time.thread_time()
-        spent["ours"] = min(spent["ours"], middle - begin)
-        spent["pillow"] = min(spent["pillow"], end - middle)
-    assert spent["ours"] < spent["pillow"]
-
-
-def test_it_works_where_no_folder_keeps_machine_code() -> None:
-    code = (
-        "import numba.core.caching as caching\n"
-        "caching.CacheImpl._locator_classes = []\n"
-        "import numpy as np\n"
-        "from histotile.slides.resample import resampled\n"
-        "rgb = np.full((9, 9, 3), 7, np.uint8)\n"
-        "print((resampled(rgb, (0, 0, 9, 9), 4, 4) == 7).all())\n"
-    )
-    answer = subprocess.check_output([sys.executable, "-c", code], text=True)
-    assert answer.strip() == "True"

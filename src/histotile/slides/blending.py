@@ -9,6 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from histotile.slides.machine_code import compiled
+
 Rgb = NDArray[np.uint8]
 
 ONE = np.float32(1)
@@ -40,7 +42,7 @@ def _byte(value):  # type: ignore[no-untyped-def]
     return whole - (whole >> 8)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _blend(block, out, left, top, level, weights):  # type: ignore[no-untyped-def]
     """Fill `out`: first as if there was but one tile, then again where it ends."""
     rows, columns = out.shape[:2]

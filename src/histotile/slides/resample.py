@@ -4,13 +4,13 @@ Importing this compiles or loads machine code: import it where a picture really 
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from histotile.slides.machine_code import compiled
 
 Rgb = NDArray[np.uint8]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -54,14 +54,7 @@ def _flat(rgb: Any) -> Rgb:
     return picture
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # there is no folder that machine code could be kept in
-        return njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def _weights(size: int, first: float, last: float, count: int) -> Weights:
     """Of each new px: its first old px, how many they are, and their weights in 1 / 2**22.
 
@@ -92,7 +85,7 @@ def _weights(size: int, first: float, last: float, count: int) -> Weights:
     return starts, counts, weights
 
 
-@_compiled
+@compiled
 def _blend_rows(
     rows: Rgb,
     origin: int,
@@ -121,13 +114,13 @@ def _blend_rows(
 # once. Rows beyond the last weigh nothing; they only must be there.
 
 
-@_compiled
+@compiled
 def _row(rows: Rgb, number: int) -> NDArray[np.uint8]:
     row: NDArray[np.uint8] = rows[min(number, rows.shape[0] - 1)]
     return row
 
 
-@_compiled
+@compiled
 def _blend_two(rows: Rgb, start: int, weight: NDArray[np.int32], row: NDArray[np.uint8]) -> None:
     a, b = _row(rows, start), _row(rows, start + 1)
     of_a, of_b = weight[0], weight[1]
@@ -136,7 +129,7 @@ def _blend_two(rows: Rgb, start: int, weight: NDArray[np.int32], row: NDArray[np
         row[x] = np.uint8(np.int32(total + np.int32(of_b * np.int32(b[x]))) >> 22)
 
 
-@_compiled
+@compiled
 def _blend_four(rows: Rgb, start: int, weight: NDArray[np.int32], row: NDArray[np.uint8]) -> None:
     a, b = _row(rows, start), _row(rows, start + 1)
     c, d = _row(rows, start + 2), _row(rows, start + 3)
@@ -148,7 +141,7 @@ def _blend_four(rows: Rgb, start: int, weight: NDArray[np.int32], row: NDArray[n
         row[x] = np.uint8(np.int32(total + np.int32(of_d * np.int32(d[x]))) >> 22)
 
 
-@_compiled
+@compiled
 def _add_four(rows: Rgb, start: int, weight: NDArray[np.int32], sums: NDArray[np.int32]) -> None:
     a, b = _row(rows, start), _row(rows, start + 1)
     c, d = _row(rows, start + 2), _row(rows, start + 3)

@@ -19,6 +19,7 @@ from numba import njit
 from histotile.slides.factory.arrays import Bytes, Doubles, Floats
 from histotile.slides.factory.fields import LESION
 from histotile.slides.factory.lattice import between, draw, mix, unit
+from histotile.slides.machine_code import compiled
 
 DAB = (0.27, 0.57, 0.78)  # absorption of diaminobenzidine
 ON_NUCLEUS = 0.35  # least haematoxylin of a nucleus at the centre of a grain
@@ -81,7 +82,7 @@ def lay_grains(
     return np.asarray(_absorb(rgb, out, dab), np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _scatter(out, nuclei, reach, x0, y0, lesion, gx, gy, grains):  # type: ignore[no-untyped-def]
     """Add the stain of all grains that show in the window `out` (float32, top-left x0, y0)."""
     height, width = out.shape
@@ -122,7 +123,7 @@ def _lay(out, x, y, radius, strength):  # type: ignore[no-untyped-def]
             out[row, column] += np.float32(strength * math.exp(-far))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _absorb(rgb, stain, vector):  # type: ignore[no-untyped-def]
     out = rgb.copy()
     for row in range(rgb.shape[0]):

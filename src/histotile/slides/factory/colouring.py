@@ -23,6 +23,7 @@ from histotile.slides.factory.fields import (
     WARP_Y,
 )
 from histotile.slides.factory.lattice import STEP, clamp, edge
+from histotile.slides.machine_code import compiled
 
 FIBRE_PX, GRAIN_PX = 1024, 256  # periods of the textures
 FINE = 32  # steps per unit of the textures kept as int8
@@ -83,7 +84,7 @@ def _light(table, x):  # type: ignore[no-untyped-def]
     return table[min(len(table) - 1, max(0, int(x * LIGHT_STEPS)))]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def colour(nuclei, x0, y0, fields, gx, gy, glands, look, stain, fibres, grain, sensor, table):  # type: ignore[no-untyped-def]
     """RGB of a window (uint8, height, width, 3) whose nuclei are given (float32, height, width)."""
     height, width = nuclei.shape

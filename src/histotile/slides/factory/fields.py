@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit
 
 from histotile.slides.factory.lattice import clamp, draw, edge, mix, noise, unit
+from histotile.slides.machine_code import compiled
 
 TISSUE, EPITHELIUM, WARP_X, WARP_Y, GAIN_H, GAIN_E, LESION, NUCLEAR_H, NUCLEAR_E = range(9)
 FIELDS = 9
@@ -78,7 +79,7 @@ def _lesion(x, y, look, foci):  # type: ignore[no-untyped-def]
     return best
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def slow_fields(seed, x0, y0, nx, ny, step, look, pieces, foci):  # type: ignore[no-untyped-def]
     """Slow fields on the nodes (x0 + i step, y0 + j step): float32 (9, ny, nx)."""
     out = np.zeros((FIELDS, ny, nx), np.float32)
@@ -126,7 +127,7 @@ def _gland(seed, i, j, look, pieces, row):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def find_glands(seed, x0, y0, x1, y1, look, pieces):  # type: ignore[no-untyped-def]
     """Glands and fat cells that can reach into a window: rows of x, y, radius, fat, shape."""
     reach = 1.5 * look.gland_radius + 2 * look.gland_wall

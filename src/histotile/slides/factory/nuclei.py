@@ -18,6 +18,7 @@ from histotile.slides.factory.fields import (
     WARP_Y,
 )
 from histotile.slides.factory.lattice import STEP, between, clamp, draw, edge, mix, unit
+from histotile.slides.machine_code import compiled
 
 SPRITE_PX = 64
 SPRITE_RADIUS = 26.0  # texels of a sprite that show one radius
@@ -89,7 +90,7 @@ def _in_gland(x, y, glands, wall):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def stamp_lattice(out, seed, x0, y0, fields, gx, gy, glands, kind, banks, margin):  # type: ignore[no-untyped-def]
     """Lay one population over the window `out` (float32, top-left x0, y0) by maximum."""
     height, width = out.shape
@@ -130,7 +131,7 @@ def stamp_lattice(out, seed, x0, y0, fields, gx, gy, glands, kind, banks, margin
             _place(out, x0, y0, x, y, turn, aspect, h, kind, banks)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def stamp_rings(out, seed, x0, y0, fields, gx, gy, glands, kind, banks, margin):  # type: ignore[no-untyped-def]
     """Lay the epithelium of glands over the window: one row of nuclei around each lumen."""
     height, width = out.shape
