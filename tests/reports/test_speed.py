@@ -7,7 +7,7 @@ import pytest
 from histotile.reports.cohort_page import render_cohort_page
 from histotile.reports.facts import CohortFacts, SlideFacts, summarise_slide
 from histotile.reports.slide_page import render_slide_page
-from histotile.reports.speed import engine_words, list_speeds, reader_words, tell_counts
+from histotile.reports.speed import list_speeds, number, reader_words, tell_counts
 
 Read = Callable[[str], Any]
 
@@ -62,18 +62,23 @@ def test_readers_are_named_with_the_reason(changes: dict[str, str], words: str) 
     assert reader_words(timing(**changes)) == words
 
 
-def test_an_unknown_engine_is_not_made_up() -> None:
-    assert engine_words({"tiles": 3}) == ""
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.8, "0.8"), (48.26, "48.3"), (99.96, "100"), (1500.4, "1,500"), (2_500_000.0, "2,500,000")],
+)
+def test_numbers_are_written_out(value: float, words: str) -> None:
+    assert number(value) == words
 
 
 def test_both_pages_tell_speed_reader_and_bottleneck(
     make_slide: Callable[..., SlideFacts], make_cohort: Callable[..., CohortFacts], read: Read
 ) -> None:
     slow = timing(reader="openslide", reader_note="vendor hamamatsu", bottleneck="decoding")
+    slow |= {"tiles": 3_750_000, "seconds": 2500.0, "tiles_per_s": 1500.0, "start_s": 120.0}
     facts = make_slide(timings={"predict": slow})
     page = read(render_slide_page(facts)).text
     for shown in (
-        "Tiles per second 48 120 tiles in 2.5 s after a start of 0.8 s",
+        "Tiles per second 1,500 3,750,000 tiles in 2,500 s after a start of 120 s",
         "openvino on cpu, float32",
         "openslide: vendor hamamatsu",
         "computing 90 %, waiting for pixels 6 % readers: decoding 21 %, disk 2 %",
@@ -83,11 +88,14 @@ def test_both_pages_tell_speed_reader_and_bottleneck(
         assert shown in page
     cohort = replace(make_cohort(), slides=[summarise_slide(facts)])
     text = read(render_cohort_page(cohort)).text
-    assert "predict 1 120 48 90 % 6 % 410 MB openvino on cpu, float32" in text
+    assert "predict 1 3,750,000 1,500 90 % 6 % 410 MB openvino on cpu, float32" in text
     assert "openslide: vendor hamamatsu decoding" in text
 
 
-def test_pages_without_timings_say_nothing_of_speed(
-    make_cohort: Callable[..., CohortFacts], read: Read
+def test_pages_without_tiles_or_timings_say_nothing_of_speed(
+    make_slide: Callable[..., SlideFacts], make_cohort: Callable[..., CohortFacts], read: Read
 ) -> None:
     assert "Tiles per s" not in read(render_cohort_page(make_cohort())).text
+    for timings in ({}, {"predict": timing(tiles=0, tiles_per_s=0.0, reader="")}):
+        text = read(render_slide_page(make_slide(timings=timings))).text
+        assert "Speed of" not in text and "Tiles per second" not in text

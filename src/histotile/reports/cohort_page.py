@@ -22,7 +22,7 @@ from histotile.reports.measures import (
 from histotile.reports.provenance import list_provenance
 from histotile.reports.rendering import list_banners, render
 from histotile.reports.scripts import read_script
-from histotile.reports.speed import list_speeds, tell_counts
+from histotile.reports.speed import list_speeds, number, tell_counts
 from histotile.reports.wording import used_tiles
 
 
@@ -65,6 +65,7 @@ def render_cohort_page(facts: CohortFacts) -> str:
         provenance=list_provenance(facts),
         speeds=list_speeds(slide.timings for slide in facts.slides),
         tell_counts=tell_counts,
+        number=number,
         script=read_script("cohort.js"),
         warnings=other_warnings(facts),
         cells=CELLS,

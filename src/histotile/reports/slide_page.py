@@ -11,7 +11,7 @@ from histotile.reports.facts import SlideFacts
 from histotile.reports.fates import covered_mm2, list_fates
 from histotile.reports.rendering import list_banners, render
 from histotile.reports.scene import scene_json
-from histotile.reports.speed import engine_words, reader_words
+from histotile.reports.speed import engine_words, number, reader_words
 from histotile.results.aggregation import HOLDOUT
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def _fill(facts: SlideFacts, scene: Markup | None) -> str:
         scene_json=scene,
         engine_words=engine_words,
         reader_words=reader_words,
+        number=number,
     )
 
 

@@ -52,17 +52,20 @@ def list_speeds(timings: Iterable[Mapping[str, Timing]]) -> list[Speed]:
 
 
 def engine_words(timing: Timing) -> str:
-    """E.g. "openvino on cpu, float32"; "" where nothing is known."""
-    if not timing.get("engine"):
-        return ""
-    return f"{timing['engine']} on {timing.get('device', 'cpu')}, {timing.get('precision', '')}"
+    """E.g. "openvino on cpu, float32"."""
+    return f"{timing['engine']} on {timing['device']}, {timing['precision']}"
 
 
 def reader_words(timing: Timing) -> str:
     """E.g. "direct", "openslide: JPEG 2000" with why, or "image files"."""
-    reader = timing.get("reader") or "image files"
-    note = timing.get("reader_note")
+    reader = timing["reader"] or "image files"
+    note = timing["reader_note"]
     return f"{reader}: {note}" if note else str(reader)
+
+
+def number(value: float) -> str:
+    """Seconds or tiles per second as people read them: three digits, whole from 100 on."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def tell_counts(counts: Mapping[str, int]) -> str:
@@ -81,7 +84,7 @@ def _speed(stage: str, rows: Sequence[Timing]) -> Speed:
         computing=median(row["computing_share"] for row in rows),
         waiting=median(row["waiting_share"] for row in rows),
         peak_memory_mb=max(row["peak_memory_mb"] for row in rows),
-        engines=Counter(filter(None, map(engine_words, rows))),
+        engines=Counter(map(engine_words, rows)),
         readers=Counter(map(reader_words, rows)),
         bottlenecks=Counter(str(row["bottleneck"]) for row in rows),
     )
