@@ -6,7 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from histotile.cli import cli
-from histotile.cli.gathering import read_score
+from histotile.cli.gathering import LIBRARIES, Gathered, read_score
+from histotile.cli.options import config_in_force
+from histotile.cohort import Cohort
 from histotile.errors import HistotileError
 
 
@@ -20,6 +22,13 @@ def test_slides_without_a_page_are_refused(tmp_path: Path, slide_id: str, words:
     line = ["report-slide", str(tmp_path), slide_id, "--cohort", str(cohort)]
     with pytest.raises(HistotileError, match=words):
         CliRunner().invoke(cli, line, catch_exceptions=False)
+
+
+def test_versions_name_what_decides_pixels_and_probabilities(tmp_path: Path) -> None:
+    config = config_in_force()
+    found = Gathered(tmp_path, Cohort((), False), config, config.report).versions
+    assert list(found) == LIBRARIES.split()
+    assert {"openvino", "onnxruntime", "simplejpeg", "imagecodecs", "numba", "torch"} <= set(found)
 
 
 def test_score_is_read_with_what_the_table_has() -> None:

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histotile import __version__, tables
+from histotile import tables
 from histotile.cli.files import read_bytes, read_json, read_rows, read_text
 from histotile.cli.provenance import gather_run, list_versions
 from histotile.cohort import Cohort, CohortSlide
@@ -27,7 +26,10 @@ from histotile.reports.speed import STAGES
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LIBRARIES = ("openslide-python", "openslide-bin", "pillow", "torch", "timm", "albumentations")
+LIBRARIES = (
+    "histotile openslide-python openslide-bin tifffile imagecodecs simplejpeg pillow numba "
+    "opencv-python-headless openvino onnxruntime torch timm albumentations"
+)
 MARKS = ("blur", "pen", "fold")
 TILE_SECTIONS = ("inspect", "mask", "tile", "aggregate", "heatmap")
 _PLACES = ("x", "y", *MARKS, "excluded")
@@ -146,7 +148,8 @@ class Gathered:
     @cached_property
     def versions(self) -> Mapping[str, str]:
         """Library -> version, of what decides pixels and probabilities."""
-        return {"histotile": __version__} | {name: version(name) for name in LIBRARIES}
+        found = list_versions()
+        return {name: found[name] for name in LIBRARIES.split() if name in found}
 
     @cached_property
     def _decision(self) -> Decision | None:
