@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 import yaml
 
-from histotile.config import Backbone, Config, Section
+from histotile.config import Config, Section
 from histotile.configfile import read_config, standard_config, validate
 from histotile.errors import HistotileError
 
@@ -139,19 +139,18 @@ def classes_option(function: F) -> F:
     )(function)
 
 
-def backbone_option(function: F) -> F:
-    """`--backbone JSON`, by default that of the config.yaml in force."""
+def section_option(section: str, help: str) -> Callable[[F], F]:
+    """`--SECTION JSON`, by default that of the config.yaml in force."""
 
-    def parse(_: click.Context, __: click.Parameter, given: str | None) -> Backbone:
-        backbone: Backbone = section_settings("backbone", given)
-        return backbone
+    def parse(_: click.Context, __: click.Parameter, given: str | None) -> Any:
+        return section_settings(section, given)
 
-    return click.option(
-        "--backbone",
-        callback=parse,
-        metavar="JSON",
-        help='Network and weights, e.g. {"name": "resnet18", "weights": "imagenet"}.',
-    )(function)
+    return click.option(f"--{section}", callback=parse, metavar="JSON", help=help)
+
+
+backbone_option = section_option(
+    "backbone", 'Network and weights, e.g. {"name": "resnet18", "weights": "imagenet"}.'
+)
 
 
 def output_option(what: str) -> Callable[[F], F]:
@@ -175,17 +174,26 @@ def threads_option(function: F) -> F:
 
 
 class Progress:
-    """A line on standard error for work that takes over two seconds, and nothing for less."""
+    """A line on standard error for work that takes over two seconds, and nothing for less.
+
+    Of one piece of work after the other, as slides are: another begins where `done` falls.
+    """
 
     def __init__(self, label: str, unit: str = "tiles") -> None:
         self.label = label
         self.unit = unit
-        self.start = time.monotonic()
-        self.shown = self.start + 1.0
+        self._begin(time.monotonic())
+
+    def _begin(self, now: float) -> None:
+        self.start, self.shown = now, now + 1.0
+        self.called, self.done = now, 0
 
     def __call__(self, done: int, total: int) -> None:
         """Show how far the work is; call as often as you like."""
         now = time.monotonic()
+        if done < self.done:
+            self._begin(self.called)
+        self.called, self.done = now, done
         if now - self.shown < 1.0 and not (done == total and self.shown > self.start + 1.0):
             return
         self.shown = now
