@@ -38,6 +38,7 @@ from histotile.models.fold import FoldSlide, Machine
 from histotile.models.rehearsal import rehearse, rehearse_colour
 from histotile.tiles.listing import list_images
 from histotile.tiles.tabulate_images import tabulate_images
+from histotile.writing import replacing
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -343,7 +344,7 @@ def run(only: str | None) -> None:
 def decide_again() -> None:
     """The choice and its regret anew by today's thresholds, from the probes in the rows."""
     import pandas as pd
-    from transfer_picture import rule_in_force  # type: ignore[import-not-found]
+    from transfer_picture import rule_in_force
 
     rule = rule_in_force()
     probed = [row for _, row in pd.read_csv(OUTPUT).iterrows()]
@@ -353,7 +354,7 @@ def decide_again() -> None:
 
 def write(rows: list[dict[str, Any]]) -> None:
     """The whole CSV, whole or not at all."""
-    with tables.replacing(OUTPUT) as path, path.open("w", newline="", encoding="utf-8") as handle:
+    with replacing(OUTPUT) as path, path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, list(rows[-1]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

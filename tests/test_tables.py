@@ -1,6 +1,5 @@
-"""Tables: footers and whole-or-nothing writing."""
+"""Tables and their footers."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -37,18 +36,6 @@ def test_an_empty_table_is_a_value(tmp_path: Path) -> None:
     path = tmp_path / "empty.parquet"
     tables.write_table(path, {name: [] for name in COLUMNS}, SCHEMA, {})
     assert tables.read_table(path).num_rows == 0
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
-    path = tmp_path / "x.json"
-    tables.write_json(path, {"old": 1})
-    with pytest.raises(ValueError, match=r"nan|JSON"):
-        tables.write_json(path, {"new": float("nan")})
-    with pytest.raises(RuntimeError), tables.replacing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert json.loads(path.read_text()) == {"old": 1}
-    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not a table"])

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from histotile.config import Config, Section
 from histotile.errors import HistotileError
-from histotile.tables import write_text
+from histotile.writing import write_text
 
 S = TypeVar("S", bound=Section)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast

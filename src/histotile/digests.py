@@ -30,8 +30,14 @@ def digest(*modules: str) -> str:
 
 
 _LEAVES = {
-    f"histotile.{leaf}"
-    for leaf in ("config", "configfile", "tables", "columns", "digests", "cohort", "errors")
+    "histotile.columns",
+    "histotile.cohort",
+    "histotile.config",
+    "histotile.configfile",
+    "histotile.digests",
+    "histotile.errors",
+    "histotile.tables",
+    "histotile.writing",
 }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.errors import HistotileError
-from histotile.tables import replacing
+from histotile.writing import replacing
 
 Half = NDArray[np.float16]
 

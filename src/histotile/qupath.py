@@ -17,7 +17,7 @@ from shapely.geometry import Polygon, mapping
 from shapely.geometry.base import BaseGeometry
 
 from histotile.palette import Colour
-from histotile.tables import replacing
+from histotile.writing import replacing
 
 ObjectType = Literal["annotation", "tile"]
 Feature = dict[str, Any]

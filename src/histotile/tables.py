@@ -1,10 +1,8 @@
-"""Columns of every table, footers, and writing so that nothing is half there."""
+"""Columns of every table, and the footers that say how it was made."""
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pyarrow.parquet as pq
 from histotile import __version__
 from histotile.columns import arrow_columns
 from histotile.errors import HistotileError
+from histotile.writing import replacing
 
 RESEARCH_USE = (
     "Research use only. Not a medical device; not for diagnosis or patient management. "
@@ -120,26 +119,3 @@ def name_models(ids: Sequence[str]) -> str | None:
     if len(ids) < 2:
         return ids[0] if ids else None
     return f"ensemble of {len(ids)}, {hashlib.sha256(' '.join(ids).encode()).hexdigest()[:12]}"
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` with its suffix; renamed to `path` if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """A UTF-8 text file, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, data: object) -> None:
-    """A readable JSON file, whole or not at all; refuses NaN, which is not JSON."""
-    write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

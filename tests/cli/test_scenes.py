@@ -19,6 +19,7 @@ from histotile.cohort import Cohort, CohortSlide
 from histotile.configfile import read_config
 from histotile.errors import HistotileError
 from histotile.reports.deepzoom import Pyramid
+from histotile.writing import write_json
 
 WIDTH, HEIGHT, SIDE = 1400, 900, 100
 LEFT, TOP = 200, 100  # corner of the bounds
@@ -93,7 +94,7 @@ def gather(tmp_path: Path, slide: CohortSlide, repository: Path) -> Callable[...
         {"models": ["m"]},
     )
     inspection = {"slide_id": slide.slide_id, "verdict": "ok", "mpp": 0.5, "path": str(slide.path)}
-    tables.write_json(results / "inspect" / f"{slide.slide_id}.json", inspection)
+    write_json(results / "inspect" / f"{slide.slide_id}.json", inspection)
     config = read_config(repository / "config/config.yaml")
     labels = config.tile.labels.model_copy(update={"names": {"Tumor": "tumour"}})
     config = config.model_copy(

@@ -14,7 +14,7 @@ from histotile.models.backbones import build_network
 from histotile.models.bn_shift import telling
 from histotile.models.control import ControlSlide, measure_control
 from histotile.models.ruler import CLEARLY
-from histotile.tables import write_json
+from histotile.writing import write_json
 
 MakeSlide = Callable[..., Path]
 Embed = Callable[..., FeatureFile]

@@ -17,7 +17,7 @@ from histotile.models.backbones import body_digest, build_network
 from histotile.models.bn_shift import Shifts, measure_bn_shift
 from histotile.models.ruler import CLEARLY, build_ruler, deep_shift, judge, read_ruler
 from histotile.models.stages import StageFeatures
-from histotile.tables import write_json
+from histotile.writing import write_json
 
 Rgb = NDArray[np.uint8]
 PX = 96

@@ -39,7 +39,7 @@ DECISION = click.option("--decision", type=FILE, required=True, help="decision.j
 def ruler(photographs: Path, tile_px: int, output: Path, backbone: Backbone, threads: int) -> None:
     """What a shift of batch-norm statistics means for a backbone, from natural PHOTOGRAPHS."""
     from histotile.models.ruler import build_ruler
-    from histotile.tables import write_json
+    from histotile.writing import write_json
 
     found = build_ruler(backbone, photographs, tile_px, threads, Progress("ruler", "crops"))
     write_json(output, found)
@@ -112,7 +112,7 @@ def decide(
     from histotile.decision.alarm_files import gather_alarm_files
     from histotile.decision.decide import decide
     from histotile.decision.gathering import gather_evidence, patients_of_folds
-    from histotile.tables import write_text
+    from histotile.writing import write_text
 
     rows = [row | {"fold": f"fold{row['fold']}"} for row in fold_rows(folds)]
     known = read_cohort(cohort).has_patients
@@ -203,7 +203,7 @@ def verify(
     """Hold the table's choice against every cell in REHEARSALS: regret, interval, verdict."""
     from histotile.decision.record import STRATEGIES, read_decision
     from histotile.decision.verification import verify
-    from histotile.tables import write_text
+    from histotile.writing import write_text
 
     if settings.budget == "off":
         raise HistotileError("verify.budget", "is off", "set it to probe or full")

@@ -22,12 +22,12 @@ from histotile.errors import HistotileError
 @classes_option
 def collect(cohort: Path, output: Path, classes: tuple[str, ...]) -> None:
     """List the labelled images of COHORT: a folder per class, or a CSV of path and label."""
-    from histotile import tables
     from histotile.cohort import cohort_csv
     from histotile.tiles.listing import list_images
+    from histotile.writing import write_text
 
     found = list_images(cohort, classes)
-    tables.write_text(output, cohort_csv(found.cohort))
+    write_text(output, cohort_csv(found.cohort))
     click.echo(f"{len(found.images)} images in {len(found.cohort.slides)} groups")
     if not found.cohort.has_patients:
         click.echo("Attention: no group given; leakage between tiles of a patient is possible")

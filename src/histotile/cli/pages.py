@@ -63,7 +63,7 @@ def report(results: Path, cohort: Path, configuration: str | None, settings: Rep
     from histotile.reports.facts import summarise_slide
     from histotile.reports.model_card import render_model_card
     from histotile.reports.summary import summary_lines
-    from histotile.tables import write_text
+    from histotile.writing import write_text
 
     config = _configuration(configuration)
     gathered = Gathered(results, cohorts.read_cohort(cohort), config, settings)
@@ -103,7 +103,7 @@ def write_slide_page(
     from histotile.cli.scenes import slide_facts
     from histotile.reports.facts import summarise_slide
     from histotile.reports.slide_page import render_slide_page
-    from histotile.tables import replacing, write_text
+    from histotile.writing import replacing, write_text
 
     page = gathered.results / "report/slides" / f"{slide.slide_id}.html"
     folder = page.with_name(f"{slide.slide_id}_files")

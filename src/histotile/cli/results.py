@@ -87,6 +87,7 @@ def evaluate(
     from histotile.results.pictures import draw_pictures
     from histotile.results.units import slide_tiles
     from histotile.tiles.folds import read_folds
+    from histotile.writing import write_json, write_text
 
     table = read_folds(folds)
     slides = []
@@ -100,9 +101,9 @@ def evaluate(
     found = measure(slides, table, classes, settings, pool, has_patients)
     _write_csv(metrics, found.metrics)
     _write_csv(metrics.with_name("confusion.csv"), found.confusion)
-    tables.write_json(evaluation, found.summary)
+    write_json(evaluation, found.summary)
     for name, svg in draw_pictures(found.shown, found.summary).items():
-        tables.write_text(pictures / name, svg)
+        write_text(pictures / name, svg)
 
 
 @verb("heatmap")
@@ -147,7 +148,7 @@ def _probabilities(folder: Path, slide_id: str, classes: Sequence[str]) -> "Pred
 
 
 def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    from histotile.tables import write_text
+    from histotile.writing import write_text
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -52,7 +52,7 @@ def inspect(
 ) -> None:
     """Open SLIDE at every level; find its scale (mpp), and whether it can be used."""
     from histotile.slides.inspection import inspect_slide
-    from histotile.tables import write_json
+    from histotile.writing import write_json
 
     found = inspect_slide(slide, slide_id or slide.stem, settings, mpp)
     write_json(output, found.to_json())
@@ -69,8 +69,8 @@ def triage(found: Path, cohort: Path, output: Path, settings: Inspect) -> None:
     FOUND is the folder of inspections, or that of tile tables where the tiles are images.
     """
     from histotile.slides.triage import triage as judge
-    from histotile.tables import write_text
     from histotile.tiles.tabulate_images import triage_images
+    from histotile.writing import write_text
 
     members = cohorts.read_cohort(cohort)
     ids = [slide.slide_id for slide in members.slides]
@@ -227,7 +227,7 @@ def write_image(path: Path, pixels: "NDArray[np.uint8]") -> None:
     """A PNG or JPEG, by the suffix; whole or not at all."""
     from PIL import Image
 
-    from histotile.tables import replacing
+    from histotile.writing import replacing
 
     with replacing(path) as temporary:
         Image.fromarray(pixels).save(temporary)

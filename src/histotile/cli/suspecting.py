@@ -124,7 +124,7 @@ def _refuse_overwriting(folder: Path) -> None:
 
 def _write_table(path: Path, found: "Sequence[Suspect]") -> None:
     from histotile.results.suspects import COLUMNS
-    from histotile.tables import write_text
+    from histotile.writing import write_text
 
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from histotile.decision.record import Decision
-from histotile.tables import write_text
+from histotile.writing import write_text
 
 
 def schema() -> str:

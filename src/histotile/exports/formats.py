@@ -12,7 +12,7 @@ from histotile.config import Export
 from histotile.exports import onnx, timm_folder
 from histotile.exports.parity import Omission, Parity, compare
 from histotile.models.checkpoint import TrainedModel
-from histotile.tables import write_json
+from histotile.writing import write_json
 
 Tiles = NDArray[np.uint8]
 

@@ -12,7 +12,8 @@ from timm.models import save_for_hf
 
 from histotile.engines.torch import TorchEngine
 from histotile.models.checkpoint import TrainedModel
-from histotile.tables import RESEARCH_USE, write_text
+from histotile.tables import RESEARCH_USE
+from histotile.writing import write_text
 
 FILES = ("model.safetensors", "config.json")
 

@@ -16,7 +16,7 @@ from histotile.errors import HistotileError
 from histotile.models.backbones import Architecture, digest_of, rebuild
 from histotile.models.facts import CHECKPOINT, check_agreement, find_models, read_facts
 from histotile.models.onnx_writer import Graph
-from histotile.tables import replacing
+from histotile.writing import replacing
 
 FILE = CHECKPOINT
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.tables import replacing, write_text
+from histotile.writing import replacing, write_text
 
 
 @dataclass(frozen=True)

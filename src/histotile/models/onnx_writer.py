@@ -20,7 +20,8 @@ from histotile.engines.onnxruntime import OnnxRuntimeEngine
 from histotile.engines.openvino import OpenVinoEngine
 from histotile.engines.torch import TorchEngine
 from histotile.models.backbones import Architecture
-from histotile.tables import RESEARCH_USE, replacing
+from histotile.tables import RESEARCH_USE
+from histotile.writing import replacing
 
 _ENGINES: dict[str, Callable[[Path], Engine]] = {
     "openvino": OpenVinoEngine,

@@ -11,6 +11,7 @@ from torch import nn
 
 from histotile import tables
 from histotile.config import Pretrain
+from histotile.writing import write_json, write_text
 
 ARCHITECTURE = "resnet18"
 NETWORK: dict[str, Any] = {
@@ -88,8 +89,8 @@ def write_backbone(
         data_config={"input_size": (3, settings.tile_px, settings.tile_px)},
     )
     facts = {**asdict(result), "questions": questions, "settings": settings.model_dump()}
-    tables.write_json(folder / "pretraining.json", facts)
-    tables.write_text(folder / "README.md", _page(result, settings))
+    write_json(folder / "pretraining.json", facts)
+    write_text(folder / "README.md", _page(result, settings))
 
 
 def _page(result: Pretraining, settings: Pretrain) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from histotile.models.curves import Point
 from histotile.models.fold import Job
-from histotile.tables import write_json
+from histotile.writing import write_json
 
 STATE = "checkpoints"
 

@@ -23,7 +23,7 @@ from histotile.models.fold import (
     gather_tiles,
 )
 from histotile.models.onnx_writer import keep_onnx
-from histotile.tables import write_json
+from histotile.writing import write_json
 
 
 def train_fold(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from histotile.config import Heatmap
 from histotile.results.frame import Caption, Legend, frame_picture
 from histotile.results.maps import ProbabilityMap
-from histotile.tables import replacing
+from histotile.writing import replacing
 
 Rgb = NDArray[np.uint8]
 Bools = NDArray[np.bool_]

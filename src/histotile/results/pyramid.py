@@ -18,7 +18,7 @@ from histotile.errors import HistotileError
 from histotile.palette import Colour, class_colours
 from histotile.results.heatmap import class_shown, colours
 from histotile.results.maps import ProbabilityMap
-from histotile.tables import replacing
+from histotile.writing import replacing
 
 Values = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.tables import replacing
+from histotile.writing import replacing
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]

@@ -11,6 +11,7 @@ from typing import Any
 
 from histotile import tables
 from histotile.errors import HistotileError
+from histotile.writing import write_text
 
 ROLES = ("train", "val", "test")
 
@@ -21,7 +22,7 @@ def write_folds(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(tables.FOLDS.names)
     writer.writerows(zip(*(columns[name] for name in tables.FOLDS.names), strict=True))
-    tables.write_text(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def read_folds(path: Path) -> dict[str, list[Any]]:

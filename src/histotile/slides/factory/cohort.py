@@ -14,7 +14,7 @@ from histotile.slides.factory.plants import SyntheticSlide
 from histotile.slides.factory.pyramid import write_pyramid
 from histotile.slides.factory.truth import lesion_outlines, write_mask, write_outlines
 from histotile.slides.factory.world import World
-from histotile.tables import write_json, write_text
+from histotile.writing import write_json, write_text
 
 
 def synthesize_cohort(

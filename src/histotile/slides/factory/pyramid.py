@@ -13,7 +13,7 @@ import tifffile
 
 from histotile.slides.factory.arrays import Bytes
 from histotile.slides.factory.world import World, shrink
-from histotile.tables import replacing
+from histotile.writing import replacing
 
 TILE_PX = 256
 FACTOR = 4  # between levels

@@ -12,7 +12,7 @@ from shapely import Polygon, box, contains_xy
 from histotile.slides.factory.arrays import Bytes, Doubles
 from histotile.slides.factory.lesions import outline
 from histotile.slides.factory.world import World
-from histotile.tables import replacing, write_text
+from histotile.writing import replacing, write_text
 
 MASK_DOWNSAMPLE = 16
 
