@@ -18,6 +18,7 @@ from histotile.models.feed import Feed
 from histotile.models.fold import FoldSlide, FoldTiles, Machine, gather_tiles
 from histotile.models.optimisation import Batches
 from histotile.models.training import train_fold
+from histotile.models.training_pace import TrainingPace
 from histotile.tiles.packing import pack_tiles
 
 CLASSES = ("healthy", "tumour")
@@ -124,8 +125,22 @@ def test_prefetched_batches_are_bounded(
     assert ahead(100 * batch, 100 * batch) == (6, 4)
     assert ahead(100 * batch, 14 * batch) == (6, 2)
     assert ahead(100 * batch, batch) == (6, 1)
-    assert ahead(2 * batch, 100 * batch) == (2, 4)
+    assert ahead(13 * batch, 100 * batch) == (6, 2)
+    assert ahead(2 * batch, 100 * batch) == (2, 1)
     assert ahead(0, 100 * batch) == (0, None)
+
+
+def test_what_follows_the_last_batch_is_no_computing(
+    tiles: FoldTiles, make_settings: Settings
+) -> None:
+    now = [0.0]
+    pace = TrainingPace(clock=lambda: now[0])
+    data = TileDataModule(tiles, make_settings(), Machine(workers=0, pace=pace))
+    for _ in data.probe_dataloader():
+        now[0] += 1.0
+    steps, now[0] = now[0], 100.0  # the head is fitted
+    pace.turn("waiting")
+    assert pace.computing_s == steps > 0
 
 
 def test_workers_by_default_only_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +162,11 @@ def test_weights_are_the_same_by_workers_and_from_packs(
     packs: Path,
 ) -> None:
     settings = make_settings(strategy="finetune", epochs=2)
-    machines = [Machine(), Machine(workers=2), Machine(workers=1, packs=packs, cache_bytes=0)]
+    machines = [
+        Machine(workers=0),
+        Machine(workers=2),
+        Machine(workers=1, packs=packs, cache_bytes=0),
+    ]
     summaries = [
         train_fold(tmp_path / f"f{n}", fold, CLASSES, tiny_backbone, settings, machine)
         for n, machine in enumerate(machines)

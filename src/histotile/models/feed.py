@@ -63,16 +63,18 @@ class Feed:
         return len(self._alone)
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches; the pace says "waiting" until one is there, then "computing"."""
+        """The batches; the pace says "waiting" until one is there, then "computing".
+
+        Behind the last one it says "other".
+        """
         batches = iter(self._alone if self._data.kept and not self._lasting else self._loader)
         while True:
             self._pace.turn("waiting")
-            try:
-                batch: Batch = next(batches)
-            except StopIteration:
+            batch: Batch | None = next(batches, None)
+            if batch is None:
+                self._pace.turn("other")
                 return
-            finally:
-                self._pace.turn("computing")
+            self._pace.turn("computing")
             self._pace.tiles += len(batch[1])
             yield batch
 
@@ -85,12 +87,13 @@ def _loader(
     lasting: bool = False,
 ) -> DataLoader[Any]:
     """Each with a generator of its own, so that none takes numbers from the network's drop-out."""
-    workers = min(workers, _shareable_bytes() // batch_bytes)
+    shareable = _shareable_bytes()
+    workers = min(workers, shareable // batch_bytes)
     if workers:
         # Workers keep to one thread each. Said here and not there: OpenCV's threads do not survive
         # the fork, and a worker that tried to end them would wait for ever.
         cv2.setNumThreads(1)
-        ahead = _PREFETCHED_BYTES // (workers * batch_bytes)
+        ahead = min(_PREFETCHED_BYTES, shareable) // (workers * batch_bytes)
         given = given | {
             "num_workers": workers,
             "prefetch_factor": min(_PREFETCHED, max(1, ahead)),
