@@ -1,5 +1,7 @@
 """Tiny networks and tables for the models room."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -117,10 +119,10 @@ def make_slide(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-@pytest.fixture
-def embed() -> Callable[..., FeatureFile]:
-    """Features of a slide's tiles by a backbone; `views` of them with other colours."""
-    augment = Augment(
+@pytest.fixture(scope="session")
+def light() -> Augment:
+    """Light random changes."""
+    return Augment(
         orientation="d4",
         resized_crop="light",
         perspective="off",
@@ -129,9 +131,36 @@ def embed() -> Callable[..., FeatureFile]:
         erasing="off",
     )
 
+
+_RUN = """
+import sys
+from histotile.cli import cli
+cli.main(sys.argv[1:], standalone_mode=False)
+heavy = {"torch", "timm", "pytorch_lightning", "sklearn", "torchvision", "onnx"}
+print("imported", sorted(heavy & set(sys.modules)))
+"""
+
+
+@pytest.fixture(scope="session")
+def run_verb() -> Callable[..., str]:
+    """Runs a verb in a process of its own: what it prints, then heavy modules it imported."""
+
+    def run(*words: str) -> str:
+        line = [sys.executable, "-c", _RUN, *words]
+        done = subprocess.run(line, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def embed(light: Augment) -> Callable[..., FeatureFile]:
+    """Features of a slide's tiles by a backbone; `views` of them with other colours."""
+
     def run(table: Path, backbone: Backbone, views: int = 0, batch_size: int = 32) -> FeatureFile:
         settings = Embed(views=views, seed=0)
-        return embed_slide(table, backbone, settings, augment, batch_size)
+        return embed_slide(table, backbone, settings, light, batch_size)
 
     return run
 

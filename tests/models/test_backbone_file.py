@@ -1,8 +1,6 @@
 """The backbone's file gives the features that PyTorch gives, for the backbone it was made of."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,25 +14,31 @@ from histotile.errors import HistotileError
 from histotile.features import FeatureFile, read_features
 from histotile.models.backbone_file import write_backbone
 from histotile.models.embedding import embed_slides, load_embedder
+from histotile.models.members import load_members
 
-AUGMENT = Augment(
-    orientation="d4",
-    resized_crop="light",
-    perspective="off",
-    colour="light",
-    stain="light",
-    erasing="off",
-)
 Settings = Callable[..., Engine]
 
 
-def features(
-    table: Path, backbone: Backbone, settings: Engine, network: Path | None, size: int | None = None
-) -> FeatureFile:
-    embedder = load_embedder(backbone, 64, settings, network, threads=1)
-    ((found, pace),) = embed_slides([table], embedder, Embed(views=1, seed=0), AUGMENT, size)
-    assert pace.tiles == len(found.tile_ids)
-    return found
+Features = Callable[..., FeatureFile]
+
+
+@pytest.fixture
+def features(light: Augment) -> Features:
+    """Features of a slide's tiles and of a view, by the engine that the settings name."""
+
+    def run(
+        table: Path,
+        backbone: Backbone,
+        settings: Engine,
+        network: Path | None,
+        size: int | None = None,
+    ) -> FeatureFile:
+        embedder = load_embedder(backbone, 64, settings, network, threads=1)
+        ((found, pace),) = embed_slides([table], embedder, Embed(views=1, seed=0), light, size)
+        assert pace.tiles == len(found.tile_ids)
+        return found
+
+    return run
 
 
 def same(found: FeatureFile, expected: FeatureFile) -> None:
@@ -59,6 +63,7 @@ def test_every_engine_gives_the_same_features(
     tmp_path: Path,
     make_slide: Callable[..., Path],
     make_engine: Settings,
+    features: Features,
     name: str,
     weights: str,
 ) -> None:
@@ -85,6 +90,8 @@ def test_a_file_of_another_backbone_or_tile_size_is_refused(
     other = tiny_backbone.model_copy(update={"name": "test_resnet"})
     with pytest.raises(HistotileError, match="histotile backbone"):
         load_embedder(other, 64, make_engine("openvino"), file)
+    with pytest.raises(HistotileError, match=r"backbone\.onnx: is no trained model"):
+        load_members([file], make_engine("openvino"))
 
 
 def test_pytorch_embeds_by_what_no_graph_can_hold(
@@ -92,6 +99,7 @@ def test_pytorch_embeds_by_what_no_graph_can_hold(
     make_slide: Callable[..., Path],
     tiny_backbone: Backbone,
     make_engine: Settings,
+    light: Augment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def failing(*_: object, **__: object) -> Any:
@@ -103,20 +111,8 @@ def test_pytorch_embeds_by_what_no_graph_can_hold(
     embedder = load_embedder(tiny_backbone, 64, make_engine("openvino"), file, threads=1)
     assert embedder.engine.name == "torch"
     assert "no such operator" in embedder.note
-    ((found, _),) = embed_slides([make_slide("s")], embedder, Embed(views=0, seed=0), AUGMENT)
+    ((found, _),) = embed_slides([make_slide("s")], embedder, Embed(views=0, seed=0), light)
     assert len(found.tile_ids) == 32
-
-
-_HEAVY = ("torch", "timm", "pytorch_lightning", "sklearn", "torchvision", "onnx")
-_RUN = "import sys; from histotile.cli import cli; cli.main(sys.argv[1:], standalone_mode=False); "
-
-
-def run_without(heavy: tuple[str, ...], *words: str) -> str:
-    """Run a verb; what it prints, and then which of the modules it imported."""
-    code = f"{_RUN}print('imported', sorted(set({heavy}) & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_embed_needs_no_pytorch(
@@ -124,6 +120,7 @@ def test_embed_needs_no_pytorch(
     make_slide: Callable[..., Path],
     tiny_backbone: Backbone,
     make_engine: Settings,
+    run_verb: Callable[..., str],
 ) -> None:
     file, tables = tmp_path / "backbone.onnx", [make_slide("s"), make_slide("t", seed=1)]
     write_backbone(file, tiny_backbone, 64)
@@ -133,9 +130,7 @@ def test_embed_needs_no_pytorch(
     if torch.cuda.is_available():
         pytest.skip("on a GPU PyTorch embeds")
     out, timing = tmp_path / "s.h5", tmp_path / "s.timing.json"
-    said = run_without(
-        _HEAVY, "embed", str(tables[0]), *words, "-o", str(out), "--timing", str(timing)
-    )
+    said = run_verb("embed", str(tables[0]), *words, "-o", str(out), "--timing", str(timing))
     assert "imported []" in said
     assert "openvino on cpu, float32" in said
     noted = json.loads(timing.read_text())
@@ -143,7 +138,7 @@ def test_embed_needs_no_pytorch(
     assert noted["start_s"] > 0
     # Several slides in one process give the same files.
     folder = str(tmp_path / "many")
-    run_without(_HEAVY, "embed", *map(str, tables), *words, "-o", folder, "--timing", folder)
+    run_verb("embed", *map(str, tables), *words, "-o", folder, "--timing", folder)
     assert sorted(p.name for p in Path(folder).iterdir()) == [
         "s.h5",
         "s.timing.json",

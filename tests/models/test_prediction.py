@@ -2,8 +2,7 @@
 
 import functools
 import json
-import subprocess
-import sys
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,10 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from click.testing import CliRunner
 
 from histotile import tables
+from histotile.cli import cli
 from histotile.config import Engine
 from histotile.errors import HistotileError
 from histotile.models import prediction
@@ -23,7 +24,7 @@ from histotile.models.onnx_writer import keep_onnx
 from histotile.models.prediction import Prediction, predict_slide, predict_slides
 from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide
-from histotile.tiles import source
+from histotile.tiles import pace, source
 
 Make = Callable[..., TrainedModel]
 MakeSlide = Callable[..., Path]
@@ -127,8 +128,6 @@ def test_tiles_of_another_scale_are_refused(
 ) -> None:
     with pytest.raises(HistotileError, match="the model was trained on"):
         predict_slide(make_slide("s"), judges(make_model(**change)))
-    with pytest.raises(HistotileError, match=next(iter(change))):
-        predict_slide(make_slide("s"), judges(make_model(), make_model(**change)))
 
 
 def test_progress_counts_tiles(make_slide: MakeSlide, make_model: Make, judges: Judges) -> None:
@@ -263,27 +262,19 @@ def test_slides_can_share_a_process(
             np.testing.assert_array_equal(found.columns[name], column)
 
 
-_RUN = """
-import sys
-from histotile.cli import cli
-cli.main(sys.argv[1:], standalone_mode=False)
-heavy = {"torch", "timm", "pytorch_lightning", "sklearn", "torchvision", "onnx"}
-print("imported", sorted(heavy & set(sys.modules)))
-"""
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="on a GPU PyTorch predicts")
 def test_predict_needs_no_pytorch_and_repeats_its_bytes(
-    make_slide: MakeSlide, trained: Path, make_engine: Callable[..., Engine], tmp_path: Path
+    make_slide: MakeSlide,
+    trained: Path,
+    make_engine: Callable[..., Engine],
+    run_verb: Callable[..., str],
+    tmp_path: Path,
 ) -> None:
     slides = [str(make_slide("s")), str(make_slide("t", seed=1))]
     words = ["--engine", make_engine("auto", "auto").model_dump_json(), "--threads", "1"]
 
     def run(*more: str) -> str:
-        line = [sys.executable, "-c", _RUN, "predict", str(trained.parent), *more, *words]
-        done = subprocess.run(line, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return run_verb("predict", str(trained.parent), *more, *words)
 
     one, timing = tmp_path / "one.parquet", tmp_path / "one.timing.json"
     said = run(slides[0], "-o", str(one), "--timing", str(timing))
@@ -295,3 +286,44 @@ def test_predict_needs_no_pytorch_and_repeats_its_bytes(
     assert (tmp_path / "many" / "s.parquet").read_bytes() == first
     names = sorted(p.name for p in (tmp_path / "many").iterdir())
     assert names == ["s.parquet", "s.timing.json", "t.parquet", "t.timing.json"]
+
+
+def test_start_and_judges_are_those_of_each_group_of_slides(
+    make_slide: MakeSlide,
+    make_model: Make,
+    make_engine: Callable[..., Engine],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    ages = iter((5.0, 50.0, 57.0, 80.0))  # ready, done; ready again, done
+    monkeypatch.setattr(pace, "process_age_s", lambda: next(ages))
+    models = [make_model(seed=1), make_model(seed=2)]
+    for number, model in enumerate(models):
+        model.save(tmp_path / f"train/fold{number}/model.ckpt")
+    rows = ["0,a,P1,,,test", "0,b,P2,,,train", "0,c,P3,,,test", "0,d,P4,,,val"]
+    rows += ["1,a,P1,,,train", "1,b,P2,,,test", "1,c,P3,,,train", "1,d,P4,,,val"]
+    folds = tmp_path / "folds.csv"
+    folds.write_text("\n".join(["fold,slide_id,patient_id,site,label,role", *rows]) + "\n")
+    slides = [str(make_slide(name, seed=n)) for n, name in enumerate("abc")]
+    line = ["predict", str(tmp_path / "train"), *slides, "--folds", str(folds), "--threads", "1"]
+    line += ["--engine", make_engine("torch").model_dump_json()]
+    line += ["-o", str(tmp_path / "out"), "--timing", str(tmp_path / "out")]
+    CliRunner().invoke(cli, line, catch_exceptions=False)
+    for name, fold, started in (("a", 0, 5), ("b", 1, 7), ("c", 0, 0)):
+        found = tables.read_footer(tmp_path / f"out/{name}.parquet")
+        assert (found["slide_id"], found["models"]) == (name, [models[fold].model_id])
+        timing = json.loads((tmp_path / f"out/{name}.timing.json").read_text())
+        assert started <= timing["start_s"] < started + 2
+
+
+@pytest.mark.parametrize("verb", ["predict", "embed"])
+def test_tables_of_one_name_are_refused(
+    make_slide: MakeSlide, saved: Path, tmp_path: Path, verb: str
+) -> None:
+    table = make_slide("s")
+    (tmp_path / "other").mkdir()
+    other = Path(shutil.copy(table, tmp_path / "other" / "s.parquet"))
+    model = [str(saved)] if verb == "predict" else []
+    line = [verb, *model, str(table), str(other), "-o", str(tmp_path / "out")]
+    with pytest.raises(HistotileError, match=r"other.*s\.parquet: has the name of"):
+        CliRunner().invoke(cli, line, catch_exceptions=False)

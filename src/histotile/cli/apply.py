@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from histotile.cli.inference import engine_option
+from histotile.cli.inference import BATCH
 from histotile.cli.options import PATH, Progress, config_in_force, mpp_option, threads_option, verb
 from histotile.cohort import Cohort, CohortSlide, is_file_name
-from histotile.config import Config, Engine
+from histotile.config import Config
 from histotile.configfile import validate
 from histotile.errors import HistotileError
 
@@ -25,13 +25,10 @@ if TYPE_CHECKING:
 @click.argument("output", type=PATH)
 @click.option("--slide-id", help="Id of the slide; default: its file name without suffix.")
 @click.option("--configuration", metavar="JSON", help="All settings; default: those in force.")
-@click.option(
-    "--batch-size", type=click.IntRange(1), help="Tiles at once; default: what suits the engine."
-)
+@BATCH
 @click.option(
     "--of-cohort", is_flag=True, help="Link the page to that of a cohort, which `report` writes."
 )
-@engine_option
 @mpp_option
 @threads_option
 def apply(
@@ -42,7 +39,6 @@ def apply(
     configuration: str | None,
     batch_size: int | None,
     of_cohort: bool,
-    engine: Engine,
     mpp: float | None,
     threads: int,
 ) -> None:
@@ -54,13 +50,16 @@ def apply(
     from histotile.cli.inference import predict_to
     from histotile.cli.painting import paint
     from histotile.models.members import load_members
+    from histotile.tiles.pace import process_age_s
 
     config = (
         validate(Config, json.loads(configuration), "--configuration")
         if configuration
         else config_in_force()
     )
-    ensemble = load_members([model], engine, threads)
+    ensemble = load_members([model], config.engine, threads)
+    ensemble.prepare()
+    start_s = process_age_s()  # before the work on the slide, which is no start
     config = _fit(config, ensemble.facts)
     name = slide_id or slide.stem
     if not is_file_name(name):
@@ -69,7 +68,7 @@ def apply(
     _tile(slide, name, output, config, mpp, threads)
     predictions = output / "predict" / f"{name}.parquet"
     timing = output / "predict" / f"{name}.timing.json"
-    predict_to({tiles: predictions}, {tiles: timing}, ensemble, batch_size)
+    predict_to({tiles: predictions}, {tiles: timing}, ensemble, start_s, batch_size)
     picture = output / "heatmap" / f"{name}.png"
     paint(tiles, predictions, picture, config.heatmap)
     click.echo(_write_page(slide, name, output, config, of_cohort))
@@ -97,9 +96,10 @@ def _tile(
     from histotile.slides.tissue import draw_overlay
     from histotile.tiles.labels import SlideTruth
     from histotile.tiles.tabulate import tabulate
+    from histotile.writing import write_json
 
     found = inspect_slide(slide, name, config.inspect, mpp)
-    tables.write_json(output / "inspect" / f"{name}.json", found.to_json())
+    write_json(output / "inspect" / f"{name}.json", found.to_json())
     tissue = None
     if found.verdict == "ok":
         overview, tissue = tissue_of(slide, found, config.mask)

@@ -1,8 +1,8 @@
 """Verbs that run networks over tiles: backbone, embed, predict."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,18 +13,18 @@ from histotile.cli.options import (
     Progress,
     backbone_option,
     output_option,
+    section_option,
     section_settings,
     threads_option,
     verb,
 )
 from histotile.config import Backbone, Embed, Engine
 from histotile.errors import HistotileError
-from histotile.tables import read_footer, write_json
+from histotile.writing import write_json
 
 if TYPE_CHECKING:
     from histotile.models.members import Ensemble
 
-F = TypeVar("F", bound=Callable[..., Any])
 TILES = click.argument("tiles", type=FILE, nargs=-1, required=True)
 BATCH = click.option(
     "--batch-size", type=click.IntRange(1), help="Tiles at once; default: what suits the engine."
@@ -32,21 +32,9 @@ BATCH = click.option(
 TIMING = click.option(
     "--timing", type=PATH, help="JSON: where the time went (of several tables: a folder)."
 )
-
-
-def engine_option(function: F) -> F:
-    """`--engine JSON`, by default that of the config.yaml in force."""
-
-    def parse(_: click.Context, __: click.Parameter, given: str | None) -> Engine:
-        engine: Engine = section_settings("engine", given)
-        return engine
-
-    return click.option(
-        "--engine",
-        callback=parse,
-        metavar="JSON",
-        help="What runs the networks: the section `engine`; default: config.yaml.",
-    )(function)
+engine_option = section_option(
+    "engine", "What runs the networks: the section `engine`; default: config.yaml."
+)
 
 
 @verb()
@@ -89,8 +77,10 @@ def embed(
     """
     from histotile.models.embedding import embed_slides, load_embedder
     from histotile.models.prediction import describe
+    from histotile.reports.speed import engine_words
     from histotile.tiles.pace import process_age_s
 
+    _check_names(tiles)
     # JSON is YAML, which `key=value` changes are read as.
     changes = section_settings("train", None, (f"augment={augment}",) if augment else ()).augment
     tile_px = _same_tile_px(tiles)
@@ -103,10 +93,10 @@ def embed(
     for table, (features, pace) in zip(tiles, found, strict=True):
         pace.start_s, age_s = pace.start_s + age_s, 0.0
         features.write(_place(output, tiles, table, ".h5"))
+        facts = {**pace.facts(), **describe(embedder.engine)}
         if timing:
-            facts = {**pace.facts(), **describe(embedder.engine)}
             write_json(_place(timing, tiles, table, ".timing.json"), facts)
-        click.echo(f"{table.stem}: {pace.line()}; {_words(describe(embedder.engine))}")
+        click.echo(f"{table.stem}: {pace.line()}; {engine_words(facts)}")
 
 
 @verb()
@@ -133,25 +123,33 @@ def predict(
     Several tables at once: --output is a folder, a file per table goes there.
     """
     from histotile.models.members import load_members
+    from histotile.tables import read_footer
+    from histotile.tiles.pace import process_age_s
 
+    _check_names(tiles)
     judged: dict[tuple[Path, ...], list[Path]] = {}
     for table in tiles:
         paths = _judges(model, folds, read_footer(table)["slide_id"]) if folds else [model]
         judged.setdefault(tuple(paths), []).append(table)
+    begun_s = 0.0
     for members, tables in judged.items():
         ensemble = load_members(members, engine, threads)
+        ensemble.prepare()
         predict_to(
             {t: _place(output, tiles, t, ".parquet") for t in tables},
             {t: _place(timing, tiles, t, ".timing.json") for t in tables} if timing else {},
             ensemble,
+            process_age_s() - begun_s,
             batch_size,
         )
+        begun_s = process_age_s()
 
 
 def predict_to(
     outputs: dict[Path, Path],
     timings: dict[Path, Path],
     ensemble: "Ensemble",
+    start_s: float,
     batch_size: int | None = None,
 ) -> None:
     """Write the prediction tables of slides, and say how fast it went.
@@ -163,29 +161,24 @@ def predict_to(
         outputs: Where the predictions of each tile table go.
         timings: Where the JSON about speed goes, of the tables that are to have one.
         ensemble: Who judges.
+        start_s: Seconds it took to have the ensemble ready; the first slide's timing counts them.
         batch_size: Tiles at once; None: what suits the engine.
     """
-    from histotile.models.prediction import describe, predict_slides
+    from histotile.models.prediction import predict_slides
+    from histotile.reports.speed import engine_words
     from histotile.tables import prediction_schema, write_table
-    from histotile.tiles.pace import process_age_s
 
     for note in ensemble.notes:
         click.echo(note, err=True)
     tables = list(outputs)
-    age_s = process_age_s()
     progress = Progress(f"predict {tables[0].stem}" if len(tables) == 1 else "predict")
     predictions = predict_slides(tables, ensemble, batch_size, progress)
     for table, found in zip(tables, predictions, strict=True):
-        found.pace.start_s, age_s = found.pace.start_s + age_s, 0.0
+        found.pace.start_s, start_s = found.pace.start_s + start_s, 0.0
         write_table(outputs[table], found.columns, prediction_schema(found.classes), found.facts)
         if table in timings:
             write_json(timings[table], found.timing())
-        how = _words({**describe(found.engine), "precision": found.facts["precision"]})
-        click.echo(f"{found.facts['slide_id']}: {found.pace.line()}; {how}")
-
-
-def _words(how: dict[str, str]) -> str:
-    return f"{how['engine']} on {how['device']}, {how['precision']}"
+        click.echo(f"{found.facts['slide_id']}: {found.pace.line()}; {engine_words(found.facts)}")
 
 
 def _place(output: Path, tables: Sequence[Path], table: Path, suffix: str) -> Path:
@@ -193,7 +186,18 @@ def _place(output: Path, tables: Sequence[Path], table: Path, suffix: str) -> Pa
     return output if len(tables) == 1 else output / f"{table.stem}{suffix}"
 
 
+def _check_names(tables: Sequence[Path]) -> None:
+    """Raises unless each table's file has a name of its own, which that of its output is."""
+    seen: dict[str, Path] = {}
+    for table in tables:
+        if (other := seen.setdefault(table.stem, table)) is not table:
+            fact = f"has the name of {other}, and would overwrite what comes of it"
+            raise HistotileError(table, fact, "run them one by one, or rename one")
+
+
 def _same_tile_px(tables: Sequence[Path]) -> int:
+    from histotile.tables import read_footer
+
     sizes = {table: int(read_footer(table)["tile_px"]) for table in tables}
     for table, size in sizes.items():
         if size != sizes[tables[0]]:

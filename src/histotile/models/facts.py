@@ -15,7 +15,7 @@ from histotile.models.onnx_file import read_onnx_facts
 CHECKPOINT = "model.ckpt"
 ONNX = "model.onnx"
 TIMM = "config.json"
-_TRAIN = "train it again with `histotile train`"
+TRAIN = "train it again with `histotile train`"
 _EXPORT = "export it with `histotile export`"
 
 
@@ -43,12 +43,22 @@ class _Judge(Protocol):
     def tile_px(self) -> int: ...
 
 
-def facts_of(entry: Mapping[str, Any]) -> ModelFacts:
-    """The facts in what `TrainedModel.facts` gave.
+def facts_of(model: Path) -> ModelFacts:
+    """What a trained model says of itself, by its file or folder as `find_models` names it.
 
     Raises:
-        KeyError: Some are missing.
+        HistotileError: It is missing, damaged, or no trained model, as a backbone's file is.
     """
+    entry = read_facts(model)
+    try:
+        return parse_facts(entry)
+    except KeyError as error:
+        fact = f"is no trained model: it does not say its {error.args[0]}"
+        raise HistotileError(model, fact, "give a fold of results/train or its export") from error
+
+
+def parse_facts(entry: Mapping[str, Any]) -> ModelFacts:
+    """The facts in what `TrainedModel.facts` gave; raises KeyError where some are missing."""
     return ModelFacts(
         classes=tuple(entry["classes"]),
         tile_mpp=float(entry["tile_mpp"]),
@@ -78,9 +88,9 @@ def _of_checkpoint(path: Path) -> dict[str, Any]:
         words = [word for _, word, _ in steps if isinstance(word, str)]
         found: dict[str, Any] = json.loads(words[words.index("facts") + 1])
     except (OSError, zipfile.BadZipFile) as error:
-        raise HistotileError(path, f"not a readable model ({error})", _TRAIN) from error
+        raise HistotileError(path, f"not a readable model ({error})", TRAIN) from error
     except (ValueError, IndexError) as error:
-        raise HistotileError(path, "histotile did not write this model", _TRAIN) from error
+        raise HistotileError(path, "histotile did not write this model", TRAIN) from error
     return found
 
 

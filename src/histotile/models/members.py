@@ -1,7 +1,7 @@
 """Trained models ready to predict, each by the engine that fits this machine best."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from histotile.models.facts import (
     check_agreement,
     facts_of,
     find_models,
+    parse_facts,
     read_facts,
 )
 from histotile.models.onnx_file import torch_only
@@ -49,23 +50,17 @@ class Ensemble:
     """Models that judge together: the mean of their probabilities counts.
 
     Attributes:
-        members: At least one; all of one training.
+        members: At least one; all of the same classes, tile_mpp and tile_px.
         max_difference: Largest difference of probabilities that 16-bit floats may make.
     """
 
     members: Sequence[Member]
     max_difference: float
-    facts: ModelFacts = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Take the first member's word for all.
-
-        Raises:
-            HistotileError: Members differ in classes, tile_mpp or tile_px.
-        """
-        facts = [member.facts for member in self.members]
-        check_agreement(facts, [of.model_id for of in facts])
-        object.__setattr__(self, "facts", facts[0])
+    @property
+    def facts(self) -> ModelFacts:
+        """Of the first member, in which the others agree but for the name of their weights."""
+        return self.members[0].facts
 
     @property
     def model_ids(self) -> list[str]:
@@ -84,8 +79,13 @@ class Ensemble:
         return sorted({member.note for member in self.members if member.note})
 
     def engines(self, precision: str = "float32") -> list[Engine]:
-        """Each member's engine."""
+        """Each member's engine; the same ones when asked again."""
         return [member.make(precision) for member in self.members]
+
+    def prepare(self) -> None:
+        """Make all engines now rather than when the first tiles come: it takes seconds."""
+        for precision in ("float32", self.reduced or "float32"):
+            self.engines(precision)
 
 
 def load_members(
@@ -173,11 +173,11 @@ def member_of(
         return TorchEngine(network, model.mean, model.std, threads=threads, precision=precision)
 
     reduced = faster_precision() if settings.precision == "auto" else None
-    return Member(facts_of(model.facts()), make, reduced)
+    return Member(parse_facts(model.facts()), make, reduced)
 
 
 def _member(file: Path, name: str, settings: EngineSettings, threads: int | None) -> Member:
-    facts = facts_of(read_facts(file))
+    facts = facts_of(file)
     onnx, lacking = _onnx_of(file, facts.model_id)
     if name == "torch" and file.suffix == ".onnx" and settings.name == "auto":
         name = "openvino" if _works("openvino") else "onnxruntime"

@@ -137,7 +137,7 @@ def _first_tiles(
         batch = next(batches, None)
         if batch is None:
             break
-        held.append((batch[0], batch[1].copy()))  # a reader may use its memory again
+        held.append(batch)
     if not held:
         return None, []
     with pace.computing():
