@@ -1,6 +1,8 @@
 """Packs made of tile tables: which tiles, which pixels, and when the slide itself is as fast."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from histotile.slides.slide import Slide, UnreadableTile
 from histotile.tiles import packing, source
 from histotile.tiles.pack import PackIndex, decode_place, read_pack_index
 from histotile.tiles.packing import pack_tiles
-from histotile.tiles.tile_codecs import Codec, Rgb
+from histotile.tiles.tile_codecs import Codec, Rgb, encode
 
 MakeSlide = Callable[..., Path]
 LABELS = ["healthy"] * 40 + [None] * 16 + ["tumour"] * 40
@@ -80,29 +82,97 @@ def test_quality_makes_jpegs(table: Path, output: Path) -> None:
     assert set(read_pack_index(output).codec.tolist()) == {Codec.JPEG}
 
 
+class Compressed:
+    """Behind every tile a compressed one: of these numbers the first JPEG, else the second."""
+
+    def __init__(self, number: Callable[[int, int], int], *jpegs: bytes) -> None:
+        self.number, self.jpegs = number, jpegs
+
+    def numbers(self, x: Any, y: Any) -> Any:
+        places = zip(x.tolist(), y.tolist(), strict=True)
+        return np.array([self.number(*place) for place in places])
+
+    def jpeg(self, number: int) -> bytes:
+        return self.jpegs[number]
+
+
+def grey(value: int) -> Rgb:
+    return np.full((64, 64, 3), value, np.uint8)
+
+
 def test_compressed_tiles_are_copied_only_if_they_hold_the_very_pixels(
     table: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from histotile.tiles.tile_codecs import encode
-
-    grey = np.full((64, 64, 3), 90, np.uint8)
-    jpeg = encode(grey, 100)[1]
-
-    class Compressed:
-        def jpeg(self, x: int, y: int) -> bytes:
-            return b"no JPEG" if x == 0 else jpeg
-
-    monkeypatch.setattr(packing, "compressed_tiles", lambda *_: Compressed())
+    jpeg = encode(grey(90), 100)[1]
+    compressed = Compressed(lambda x, y: int(x > 0), b"no JPEG", jpeg)
+    monkeypatch.setattr(packing, "compressed_tiles", lambda *_: compressed)
     first = KEPT[1]
 
     def half_grey(slide: Slide, x: int, y: int, mpp: float, tile_px: int) -> Rgb:
-        return grey if (x, y) == (64 * first, 0) else read_tile(slide, x, y, mpp, tile_px)
+        return grey(90) if (x, y) == (64 * first, 0) else read_tile(slide, x, y, mpp, tile_px)
 
     monkeypatch.setattr(source, "read_tile", half_grey)
     assert pack_tiles(table, output, settings())["copied"] == 1
     index = read_pack_index(output)
     assert np.flatnonzero(index.codec == Codec.JPEG).tolist() == [1]
     assert index.size[1] == len(jpeg)
+
+
+def test_a_proof_that_fails_late_is_known_before_anything_is_copied(
+    table: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jpeg = encode(grey(90), 100)[1]
+    monkeypatch.setattr(packing, "compressed_tiles", lambda *_: Compressed(lambda x, y: 0, jpeg))
+    rows = tables.read_table(table)
+    late = KEPT[64]
+    place = (rows["x"][late].as_py(), rows["y"][late].as_py())
+
+    def grey_but_one(slide: Slide, x: int, y: int, mpp: float, tile_px: int) -> Rgb:
+        return grey(91) if (x, y) == place else grey(90)
+
+    monkeypatch.setattr(source, "read_tile", grey_but_one)
+    assert pack_tiles(table, output, settings())["copied"] == len(KEPT) - 1
+    codec = read_pack_index(output).codec
+    assert np.flatnonzero(codec == Codec.PLANES).tolist() == [64]
+
+
+def test_copies_that_are_proven_are_not_read_again_and_damaged_ones_are(
+    table: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jpeg = encode(grey(90), 100)[1]
+    compressed = Compressed(lambda x, y: int(x == 640), jpeg, jpeg[:-20])
+    monkeypatch.setattr(packing, "compressed_tiles", lambda *_: compressed)
+    read: list[int] = []
+
+    def reading(slide: Slide, x: int, y: int, mpp: float, tile_px: int) -> Rgb:
+        read.append(x)
+        if x == 640:
+            raise UnreadableTile("cut short")
+        return grey(90)
+
+    monkeypatch.setattr(source, "read_tile", reading)
+    found = pack_tiles(table, output, settings())
+    index = read_pack_index(output)
+    damaged = index.x == 640
+    assert found["damaged"] == damaged.sum() == read.count(640) > 0
+    assert found["copied"] == len(KEPT) - found["damaged"]
+    assert (index.codec == np.where(damaged, Codec.DAMAGED, Codec.JPEG)).all()
+    assert len(read) - read.count(640) == 9  # the first 8, and the 65th
+
+
+def test_tiles_beside_the_grid_are_announced_alone(
+    table: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jpeg = encode(grey(90), 100)[1]
+    compressed = Compressed(lambda x, y: -int(x >= 256), jpeg)
+    monkeypatch.setattr(packing, "compressed_tiles", lambda *_: compressed)
+    monkeypatch.setattr(source, "read_tile", lambda *_: grey(90))
+    announced: list[int] = []
+    monkeypatch.setattr(source, "expect_tiles", lambda slide, x, *_: announced.extend(x.tolist()))
+    found = pack_tiles(table, output, settings())
+    x = read_pack_index(output).x
+    assert announced == x[x >= 256].tolist()
+    assert found["copied"] == (x < 256).sum()
 
 
 @pytest.mark.parametrize(("shift", "copied"), [(0, True), (8, False)])
@@ -209,25 +279,19 @@ def test_never_is_refused(table: Path, output: Path) -> None:
     assert not output.exists()
 
 
-def test_ready_made_tiles_are_packed_too(tmp_path: Path, output: Path) -> None:
-    import cv2
+def test_a_slide_without_tiles_is_not_opened(make_table: Any, tmp_path: Path, output: Path) -> None:
+    table = make_table(tmp_path / "cut short.svs", ["tumour"] * 96, ["unreadable"] * 96, mpp=None)
+    for use in ("always", "auto"):
+        found = pack_tiles(table, output, settings(use))
+        assert (found["tiles"], found["read_from"], found["damaged"]) == (0, "slide", 0)
+        index = read_pack_index(output)
+        assert (len(index), index.facts["read_from"]) == (0, "slide")
 
-    rng = np.random.default_rng(0)
-    pictures = [rng.integers(0, 256, (48, 48, 3), np.uint8) for _ in range(4)]
-    files = [str(tmp_path / f"{n}.png") for n in range(4)]
-    for file, rgb in zip(files, pictures, strict=True):
-        cv2.imwrite(file, rgb[..., ::-1])
-    columns: dict[str, Any] = {name: [None] * 4 for name in tables.TILES.names}
-    columns |= {"tile_id": range(4), "x": [0] * 4, "y": [0] * 4, "label": ["a"] * 4, "file": files}
-    facts = {"slide_id": "S1", "path": str(tmp_path), "mpp": None, "tile_mpp": 1.0, "tile_px": 48}
-    table = tmp_path / "S1.parquet"
-    tables.write_table(table, columns, tables.TILES, {**facts, "source": "images"})
-    pack_tiles(table, output, settings())
-    index = read_pack_index(output)
-    assert index.file is not None
-    assert index.file.tolist() == files
-    for row, rgb in enumerate(pictures):
-        np.testing.assert_array_equal(unpacked(index, row), rgb)
+
+def test_image_files_are_refused(make_table: Any, tmp_path: Path, output: Path) -> None:
+    table = make_table(tmp_path, ["tumour"] * 96, source=source.IMAGES, mpp=None)
+    with pytest.raises(HistotileError, match="its tiles are image files"):
+        pack_tiles(table, output, settings())
 
 
 def test_the_verb_packs(table: Path, output: Path) -> None:
@@ -241,3 +305,15 @@ def test_the_verb_packs(table: Path, output: Path) -> None:
     assert done.exit_code == 0
     assert f"S1: {len(KEPT)} tiles, 0 of them copied, " in done.output
     assert len(read_pack_index(output)) == len(KEPT)
+
+
+def test_what_a_slide_does_not_need_is_not_imported(table: Path, output: Path) -> None:
+    code = (
+        "import sys; from histotile.cli import cli;"
+        "cli(sys.argv[1:], standalone_mode=False);"
+        "heavy = 'cv2', 'numba', 'pandas', 'pyarrow.compute', 'torch';"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    words = ["pack", str(table), "-o", str(output), "--set", "use=always", "--set", "quality=0"]
+    run = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert run.stdout.splitlines()[-1] == "[]", run.stdout + run.stderr

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide
-from histotile.tiles.tile_codecs import Codec, Rgb, decode, encode
+from histotile.tiles.tile_codecs import Codec, Rgb, decode, encode, is_whole
 
 SIDES = st.integers(1, 40)
 TILES = SIDES.flatmap(lambda side: hnp.arrays(np.uint8, (side, side, 3)))
@@ -80,3 +80,20 @@ def test_a_tile_of_another_side_is_refused(quality: int, side: int) -> None:
 def test_other_bytes_are_refused(codec: Codec) -> None:
     with pytest.raises(ValueError, match=r".+"):
         decode(codec, b"neither the one nor the other", 96)
+
+
+@given(data=st.data(), side=st.sampled_from([60, 64]))
+def test_damage_shows_at_an_eighth_of_the_size_as_at_full_size(
+    data: st.DataObject, side: int
+) -> None:
+    jpeg = encode(textured(64), 90)[1]
+    start = data.draw(st.integers(0, len(jpeg)))
+    end = data.draw(st.integers(start, min(start + 40, len(jpeg))))
+    damaged = jpeg[:start] + data.draw(st.binary(max_size=40)) + jpeg[end:]
+    for given_data in (jpeg, damaged, jpeg[:start]):
+        try:
+            decode(Codec.JPEG, given_data, side)
+        except ValueError:
+            assert not is_whole(given_data, side)
+        else:
+            assert is_whole(given_data, side)

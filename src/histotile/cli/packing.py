@@ -16,6 +16,9 @@ def pack(tiles: Path, output: Path, settings: Pack) -> None:
     from histotile.tiles.packing import pack_tiles
 
     found = pack_tiles(tiles, output, settings, Progress(f"pack {tiles.stem}"))
+    if not found["tiles"]:
+        click.echo(f"{found['slide_id']}: no labelled tile, nothing to pack")
+        return
     times = ""
     if "pack_ms" in found:
         times = f"; {found['slide_ms']} ms per tile from the slide, {found['pack_ms']} packed"

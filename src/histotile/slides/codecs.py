@@ -42,28 +42,39 @@ def decoder(
     """
     if compression == APERIO_JPEG2000:
         return partial(_jpeg2000, shape=shape)
-    meant = _ADOBE_YCBCR if photometric == YCBCR else _ADOBE_RGB
-    begin = _SOI + tables.removeprefix(_SOI).removesuffix(_EOI)
     smaller = (shape[0] // factor, shape[1] // factor, 3)
     least = {} if factor == 1 else {"min_height": smaller[0], "min_width": smaller[1]}
-    return partial(_jpeg, begin=begin, meant=meant, shape=smaller, least=least)
+    return partial(_jpeg, tables=tables, photometric=photometric, shape=smaller, least=least)
 
 
 _SOI, _EOI, _APP0, _APP14 = b"\xff\xd8", b"\xff\xd9", 0xE0, 0xEE
-_ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
-_ADOBE_YCBCR = _ADOBE_RGB[:-1] + b"\x01"
+_ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"  # the next byte: 0 RGB, 1 YCbCr
+
+
+def whole_jpeg(data: bytes, tables: bytes, photometric: int) -> bytes:
+    """A compressed tile as a JPEG file: with its tables, and told how its colours are meant.
+
+    Args:
+        data: The tile as it lies in the slide.
+        tables: Those that the level's tiles share; may be empty.
+        photometric: RGB or YCBCR.
+
+    Raises:
+        UndecodableTile: The bytes are no JPEG stream, or mean their colours otherwise.
+    """
+    if data[:2] != _SOI or len(data) < 4:
+        raise UndecodableTile("no JPEG stream")
+    told, meant = data[3], bytes([photometric == YCBCR])
+    if (told == _APP14 and data[17:18] != meant) or (told == _APP0 and photometric == RGB):
+        raise UndecodableTile("its colours are meant otherwise than the file says")
+    marker = b"" if told in {_APP0, _APP14} else _ADOBE + meant
+    return _SOI + marker + tables.removeprefix(_SOI).removesuffix(_EOI) + data[2:]
 
 
 def _jpeg(
-    data: bytes, begin: bytes, meant: bytes, shape: tuple[int, int, int], least: dict[str, int]
+    data: bytes, tables: bytes, photometric: int, shape: tuple[int, int, int], least: dict[str, int]
 ) -> Rgb:
-    """The tile with its level's tables, told how its channels are meant unless it says so."""
-    if data[:2] != _SOI or len(data) < 4:
-        raise UndecodableTile("no JPEG stream")
-    told = data[3]
-    if (told == _APP14 and data[17:18] != meant[-1:]) or (told == _APP0 and meant is _ADOBE_RGB):
-        raise UndecodableTile("its colours are meant otherwise than the file says")
-    stream = begin + data[2:] if told in {_APP0, _APP14} else begin + meant + data[2:]
+    stream = whole_jpeg(data, tables, photometric)
     try:
         picture: Rgb = simplejpeg.decode_jpeg(
             stream,

@@ -3,15 +3,15 @@
 import os
 import weakref
 
-from histotile.slides.codecs import JPEG, YCBCR
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.slides.codecs import JPEG, UndecodableTile, whole_jpeg
 from histotile.slides.pixels import level_and_side
 from histotile.slides.positions import position
 from histotile.slides.slide import Slide
-from histotile.slides.tiff_levels import find_levels, read_array
-from histotile.slides.windows import square
-
-_SOI, _EOI, _APP0, _APP14 = b"\xff\xd8", b"\xff\xd9", 0xE0, 0xEE
-_ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"  # the next byte says: 0 RGB, 1 YCbCr
+from histotile.slides.tiff_levels import find_levels, missing_tiles, read_array
+from histotile.slides.windows import span
 
 
 class CompressedTiles:
@@ -27,46 +27,60 @@ class CompressedTiles:
 
     def __init__(self, slide: Slide, level: int, tile_px: int) -> None:
         self._slide, self._number, self._tile_px = slide, level, tile_px
-        self._level = find_levels(slide.path, slide.level_sizes, slide.vendor)[level]
+        levels = find_levels(slide.path, slide.level_sizes, slide.vendor)[: level + 1]
+        self._level = levels[-1]
         self._file = os.open(slide.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         self.close = weakref.finalize(self, os.close, self._file)
         self._offsets = read_array(self._file, self._level.offsets)
-        self._byte_counts = read_array(self._file, self._level.byte_counts)
+        counts = [read_array(self._file, found.byte_counts) for found in levels]
+        self._byte_counts = counts[-1]
+        if slide.vendor == "aperio":  # of these OpenSlide shows no bytes, even where there are some
+            missing = missing_tiles(list(zip(levels, counts, strict=True)))[-1]
+            self._byte_counts[missing.ravel()] = 0
 
-    def jpeg(self, x: int, y: int) -> bytes | None:
-        """A JPEG file of the tile at a place; None where it is no compressed tile, or not whole.
+    def numbers(self, x: NDArray[np.integer], y: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Which compressed tile each tile is; -1 where it is none, not whole, or missing.
+
+        Args:
+            x: Left edges, level-0 px.
+            y: Top edges, level-0 px.
+        """
+        column, row = self._along(0, x), self._along(1, y)
+        found = np.where((column < 0) | (row < 0), -1, row * self._level.across + column)
+        found[self._byte_counts[found] == 0] = -1
+        return found
+
+    def jpeg(self, number: int) -> bytes | None:
+        """A compressed tile as a JPEG file; None where its bytes are none.
 
         It brings along the tables that a level's tiles share, and says how its colours are meant.
 
         Args:
-            x: Left edge, level-0 px.
-            y: Top edge, level-0 px.
+            number: Of the compressed tile in its level.
         """
-        number = self._number_of(x, y)
-        if number is None or not self._byte_counts[number]:
-            return None
         count = int(self._byte_counts[number])
         data = os.pread(self._file, count, int(self._offsets[number]))
-        if data[:2] != _SOI or len(data) < max(4, count):
+        try:
+            whole = whole_jpeg(data, self._level.tables, self._level.photometric)
+        except UndecodableTile:
             return None
-        tables = self._level.tables.removeprefix(_SOI).removesuffix(_EOI)
-        told = data[3] in {_APP0, _APP14}
-        meant = b"" if told else _ADOBE + bytes([self._level.photometric == YCBCR])
-        return _SOI + meant + tables + data[2:]
+        return whole if len(data) == count else None
 
-    def _number_of(self, x: int, y: int) -> int | None:
-        side = self._tile_px
-        asked = square(self._slide, self._number, x, y, side)
-        edges = zip(asked.box, (0, 0, side, side), strict=True)
-        if (asked.columns, asked.rows) != (side, side) or any(abs(a - b) > 1e-6 for a, b in edges):
-            return None
-        downsample = self._slide.openslide_downsamples[self._number]
-        left, top, rest = position(asked.x, asked.y, downsample)
-        level = self._level
-        inside = 0 <= left <= level.width - side and 0 <= top <= level.height - side
-        if not inside or left % side or top % side or rest is not None:
-            return None
-        return top // side * level.across + left // side
+    def _along(self, axis: int, places: NDArray[np.integer]) -> NDArray[np.int64]:
+        distinct, which = np.unique(places, return_inverse=True)  # few, as tiles lie on a grid
+        found = [self._place(axis, place) for place in distinct.tolist()]
+        return np.array(found, np.int64)[which]
+
+    def _place(self, axis: int, place: int) -> int:
+        """Number of the column (axis 0) or row (1) of compressed tiles that begins there, or -1."""
+        side, slide, level = self._tile_px, self._slide, self._number
+        first = place / slide.downsamples[level]
+        asked = span(slide, level, axis, first, first + side)
+        shift = max(abs(asked.first), abs(asked.last - side))
+        begin, _, rest = position(asked.begin, 0, slide.openslide_downsamples[level])
+        inside = 0 <= begin <= (self._level.width, self._level.height)[axis] - side
+        whole = asked.px == side and shift <= 1e-6 and rest is None and begin % side == 0
+        return begin // side if inside and whole else -1
 
 
 def compressed_tiles(slide: Slide, mpp: float, tile_px: int) -> CompressedTiles | None:

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from histotile import __version__
 from histotile.errors import HistotileError
-from histotile.tables import replacing
 from histotile.tiles.tile_codecs import Codec, Rgb, decode
+from histotile.writing import replacing
 
 VERSION = 1
 _INDEX = "pack.json"
@@ -39,14 +39,13 @@ _REMEDY = "make it again with `histotile pack`"
 
 
 class PackedTile(NamedTuple):
-    """A tile as it goes into a pack; `file` is its own image where it has one."""
+    """A tile as it goes into a pack; x and y are level-0 px."""
 
     tile_id: int
     x: int
     y: int
     codec: Codec
     data: bytes
-    file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,6 @@ class PackIndex:
         offset: First byte of each tile.
         size: Bytes of each tile.
         crc: CRC-32 of these bytes.
-        file: Own images of the tiles; None for tiles of slides.
     """
 
     path: Path
@@ -75,7 +73,6 @@ class PackIndex:
     offset: NDArray[np.int64]
     size: NDArray[np.int64]
     crc: NDArray[np.int64]
-    file: NDArray[np.object_] | None
 
     def __len__(self) -> int:
         """Number of tiles; 0 where the slide itself is to be read."""
@@ -128,7 +125,6 @@ def _append(file: BinaryIO, archive: zipfile.ZipFile, tile: PackedTile) -> dict[
         "y": tile.y,
         "codec": int(tile.codec),
     }
-    row |= {"file": tile.file} if tile.file is not None else {}
     if tile.codec is Codec.DAMAGED:
         return row | {"offset": 0, "size": 0, "crc": 0}
     name = f"{tile.tile_id}.{_ENDING[tile.codec]}"
@@ -141,8 +137,13 @@ def _member(
 ) -> tuple[zipfile.ZipInfo, int]:
     """The new member, and where in the file its bytes begin."""
     info = zipfile.ZipInfo(name)  # dated 1980: a pack's bytes depend on its tiles alone
-    archive.writestr(info, data)
-    return info, file.tell() - len(data)
+    info.external_attr = 0o600 << 16
+    info.CRC, info.header_offset = zlib.crc32(data), file.tell()
+    info.file_size = info.compress_size = len(data)
+    file.write(info.FileHeader() + data)  # `writestr` returns to each header: ten times as long
+    archive.filelist.append(info)
+    archive.start_dir = file.tell()
+    return info, archive.start_dir - len(data)
 
 
 def read_pack_index(path: Path) -> PackIndex:
@@ -158,8 +159,7 @@ def read_pack_index(path: Path) -> PackIndex:
     tiles = content.pop("tiles")
     whole = ("tile_id", "x", "y", "codec", "offset", "size", "crc")
     columns: dict[str, Any] = {name: np.array(tiles.get(name, []), np.int64) for name in whole}
-    file = np.array(tiles["file"], object) if "file" in tiles else None
-    return PackIndex(path, content, **columns, file=file)
+    return PackIndex(path, content, **columns)
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -144,9 +144,6 @@ def _rows(index: PackIndex, selection: Selection, tiles: Numbers) -> Numbers:
     rows = np.searchsorted(index.tile_id, wanted).clip(max=len(index) - 1)
     same = index.tile_id[rows] == wanted
     same &= (index.x[rows] == selection.x[tiles]) & (index.y[rows] == selection.y[tiles])
-    if selection.files is not None:
-        own = index.file[rows] if index.file is not None else np.full(len(rows), None)
-        same &= own == selection.files[tiles]
     if not same.all():
         lacking = wanted[~same]
         fact = f"was made of other tiles: it lacks {len(lacking)} of {len(wanted)}"

@@ -4,32 +4,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histotile.slides.pixels import expect_tiles, read_tile
 from histotile.slides.slide import Slide
-from histotile.tiles.images import read_image
 
 Rgb = NDArray[np.uint8]
 Places = NDArray[np.int32]
 Spent = tuple[float, float, int]  # seconds reading, seconds decoding, compressed tiles decoded
 IMAGES = "images"  # `source` in the footer of tables whose tiles are image files
-
-
-class TileSource(Protocol):
-    """What reads the tiles of one tile table."""
-
-    def read(self, x: int, y: int, file: str | None) -> Rgb:
-        """The pixels of a tile, uint8 (tile_px, tile_px, 3); raises UnreadableTile.
-
-        Args:
-            x: Left edge, level-0 px.
-            y: Top edge, level-0 px.
-            file: Path of the tile's own image; None for tiles of slides.
-        """
 
 
 @dataclass(frozen=True)
@@ -41,7 +27,13 @@ class SlideSource:
     tile_px: int
 
     def read(self, x: int, y: int, file: str | None) -> Rgb:
-        """The pixels at a place of the slide."""
+        """The pixels of a tile, uint8 (tile_px, tile_px, 3); raises UnreadableTile.
+
+        Args:
+            x: Left edge, level-0 px.
+            y: Top edge, level-0 px.
+            file: None; of tiles that are image files their path, see `ImageSource`.
+        """
         return read_tile(self.slide, x, y, self.tile_mpp, self.tile_px)
 
     def expect(self, x: Places, y: Places) -> None:
@@ -79,6 +71,8 @@ class ImageSource:
 
     def read(self, x: int, y: int, file: str | None) -> Rgb:
         """The pixels of a file; its place is unknown."""
+        from histotile.tiles.images import read_image  # OpenCV is slow to import
+
         return read_image(Path(str(file)), self.tile_px)
 
     def expect(self, x: Places, y: Places) -> None:
