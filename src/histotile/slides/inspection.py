@@ -10,6 +10,7 @@ import numpy as np
 
 from histotile.config import Inspect
 from histotile.errors import HistotileError
+from histotile.slides.ink import lowest_and_highest
 from histotile.slides.refusal import AGAIN, companions, missing_end
 from histotile.slides.scale import find_scale, objective_power
 from histotile.slides.slide import Bounds, Slide, UnreadableTile
@@ -209,7 +210,8 @@ def _dark(slide: Slide, level: int, right: float, down: float) -> float:
     x = bounds.x + round(right * (bounds.width - width * downsample))
     y = bounds.y + round(down * (bounds.height - height * downsample))
     rgba = np.asarray(slide.read_rgba(x, y, level, width, height))
-    return float(np.mean((rgba[..., 3] > 0) & (rgba[..., :3].max(axis=-1) < 40)))
+    highest = lowest_and_highest(rgba)[1]
+    return float(np.mean((rgba[..., 3] > 0) & (highest < 40)))
 
 
 def _remarks(slide: Slide, dark: float) -> list[str]:

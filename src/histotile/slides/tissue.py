@@ -60,7 +60,7 @@ def _stained(rgb: Rgb, usable: Mask, um_per_px: float, settings: MaskSettings) -
     coloured = (colour > max(threshold, settings.min_saturation)) & usable
     if not coloured.any() or colour[coloured].mean() - glass < settings.min_contrast:
         return none
-    density = sum(_DENSITY[balanced[..., channel]] for channel in range(3))
+    density = sum(cv2.split(cv2.LUT(balanced, _DENSITY)))
     dense = (density > settings.min_od) & (colour > 0.5 * settings.min_saturation)
     return np.asarray(coloured | (dense & usable))
 
@@ -98,10 +98,10 @@ def _balanced(rgb: Rgb, usable: Mask) -> Rgb:
     if glass.sum() < 0.002 * usable.sum():
         return rgb
     bright = rgb[glass]
-    luminance = bright.sum(axis=-1) / 3
+    luminance = sum(bright[:, channel].astype(np.uint16) for channel in range(3))
     colour = np.median(bright[luminance >= np.quantile(luminance, 0.5)], axis=0)
     table = np.minimum(np.arange(256)[:, None] * 255 / colour, 255).astype(np.uint8)
-    return np.stack([table[rgb[..., channel], channel] for channel in range(3)], axis=-1)
+    return np.asarray(cv2.LUT(rgb, table[None]), np.uint8)
 
 
 def _otsu(values: NDArray[np.float32]) -> float:
