@@ -3,7 +3,8 @@
 Squares of 512 px from the two real slides in `../shared/data` (or HISTOTILE_SHARED), turned and
 mirrored at random, on islands that cover 40 % of noisy glass; levels 1/4/16, tiles of 256 px, JPEG
 of quality 85 with 4:2:0, 0.5 um/px. Without the real slides the squares are the project's
-synthetic tissue. The same seed gives the same bytes. Kept in `.bench/slides`.
+synthetic tissue. The same seed gives the same bytes. Kept in `.bench/slides`; VERSION, a part of
+their names, counts how often a change here made other slides.
 """
 
 import os
@@ -18,17 +19,20 @@ import tifffile
 from numpy.typing import NDArray
 
 from histotile.slides.factory.world import Spec, World
+from histotile.slides.overview import read_overview
 from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide
-from histotile.tables import replacing
+from histotile.writing import replacing
 
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / ".bench"
 DATA = Path(os.environ.get("HISTOTILE_SHARED", ROOT.parent / "shared")) / "data"
 REAL = ("CMU-1-Small-Region.svs", "TCGA-CR-7395-01A-01-TS1.svs")
 LARGE, MIDDLE, SMALL = (40_000, 30_000), (16_384, 12_288), (4_096, 3_072)
+VERSION = 2
 SQUARE, TILE_PX, QUALITY, MPP, TISSUE = 512, 256, 85, 0.5, 0.4
 Rgb = NDArray[np.uint8]
+Corners = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 
@@ -39,14 +43,28 @@ def made_of() -> str:
 
 def mosaic(size: tuple[int, int], seed: int = 0) -> Path:
     """The slide of this size (px), made unless it is there."""
-    kind = made_of().split()[0]
-    path = BENCH / "slides" / f"mosaic_{kind}_{size[0]}x{size[1]}_{seed}.svs"
+    kind, (width, height) = made_of().split()[0], size
+    path = BENCH / "slides" / f"mosaic_{kind}_{width}x{height}_{seed}_v{VERSION}.svs"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         print(f"making {path.name}", flush=True)
         with replacing(path) as temporary:
             _write(temporary, size, seed)
     return path
+
+
+def tissue(slide: Slide, side: int, offset: tuple[int, int]) -> Corners:
+    """x, y (n, 2; level-0 px) of the squares of a grid that are mostly tissue, row by row."""
+    overview, downsample = read_overview(slide, max_px=2000)
+    dark = overview.min(axis=2) < 215
+    found = []
+    for y in range(offset[1], slide.height - side + 1, side):
+        for x in range(offset[0], slide.width - side + 1, side):
+            left, top = int(x / downsample), int(y / downsample)
+            right, bottom = int((x + side) / downsample), int((y + side) / downsample)
+            if dark[top:bottom, left:right].mean() > 0.9:
+                found.append((x, y))
+    return np.array(found, np.int64).reshape(-1, 2)
 
 
 def _write(path: Path, size: tuple[int, int], seed: int) -> None:
@@ -57,7 +75,7 @@ def _write(path: Path, size: tuple[int, int], seed: int) -> None:
         for top, band in _bands(size, rng):
             for row in range(0, SQUARE, TILE_PX):
                 if top + row < height:
-                    for data in _encoded(band[row : row + TILE_PX]):
+                    for data in _encoded(band[row : row + TILE_PX, :width]):
                         spool.write(len(data).to_bytes(4, "little") + data)
             shrunk = _quarter(band)
             rows = min(SQUARE // 4, len(small) - top // 4)
