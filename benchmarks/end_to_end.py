@@ -11,20 +11,17 @@ the tiles that both have. Writes benchmarks/end_to_end.csv and end_to_end.svg.
 
 import argparse
 import json
-import os
-import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from peers import environments, mosaic, networks, rounds, tables  # type: ignore[import-not-found]
+from peers import environments, mosaic, networks, ours, rounds, tables, wsinfer
 
 NETWORK, WSINFER = "resnet18", "wsinfer run"
-OFFLINE = {"HF_HUB_OFFLINE": "1", "WSINFER_FORCE_CPU": "1", "OMP_NUM_THREADS": "2"}
 ENGINES = {
     "openvino": {"name": "openvino", "precision": "auto"},
     "openvino, float32": {"name": "openvino", "precision": "float32"},
@@ -43,53 +40,37 @@ def engines() -> list[str]:
     return list(ENGINES)
 
 
-def wsinfer(slide: Path, program: Path, model: Path, found: dict[str, Places]) -> Any:
-    """`wsinfer run` on a folder with the slide alone."""
+def theirs(slide: Path, python: Path, model: Path, found: dict[str, Places]) -> rounds.Spent:
+    """`wsinfer run`."""
     with tempfile.TemporaryDirectory() as name:
-        slides, results = Path(name) / "slides", Path(name) / "results"
-        slides.mkdir()
-        (slides / slide.name).symlink_to(slide)
-        words = ["run", "-i", slides, "-o", results, "-c", model / "config.json", "-n", "2"]
-        command = [program.parent / "wsinfer", *words, "-p", model / "torchscript_model.pt"]
-        home = str(environments.home_of_wsinfer())
-        spent = rounds.run(command, Path(name), {**OFFLINE, "HOME": home})
+        results, weights = Path(name) / "results", model / "torchscript_model.pt"
+        words = ("-c", model / "config.json", "-n", "2", "-p", weights)
+        spent = wsinfer.run(python, slide, results, "run", *words)
         table = pd.read_csv(next(results.glob("model-outputs-csv/*.csv")))
     places = table[["minx", "miny", f"prob_{networks.CLASSES[1]}"]]
     found[WSINFER] = places.set_axis(["x", "y", "p"], axis=1)
     return spent
 
 
-def histotile_steps(slide: Path, model: Path, engine: str) -> dict[str, list[str]]:
+def steps(slide: Path, model: Path, engine: str) -> ours.Steps:
     """Command lines from a slide to its predictions."""
-    ours = str(Path(sys.executable).parent / "histotile")
-    known = ("--inspection", "inspect.json", "--mask", "mask.png")
     settings = {"max_difference": 0.01, "compile": False, **ENGINES[engine]}
     threads = ("--threads", "2")
-    predict = ("predict", str(model), "tiles.parquet", "-o", "predictions.parquet")
-    return {
-        "inspect": [ours, "inspect", str(slide), "-o", "inspect.json"],
-        "mask": [ours, "mask", str(slide), *known[:2], "-o", "mask.png"],
-        "tile": [ours, "tile", str(slide), *known, "-o", "tiles.parquet", *threads],
-        "predict": [ours, *predict, "--engine", json.dumps(settings), *threads],
-    }
+    predict = [ours.PROGRAM, "predict", str(model), "tiles.parquet", "-o", "predictions.parquet"]
+    predict += ["--engine", json.dumps(settings), *threads]
+    return {**ours.steps(slide, *threads), "predict": predict}
 
 
-def histotile(slide: Path, model: Path, engine: str, found: dict[str, Places]) -> Any:
+def histotile(slide: Path, model: Path, engine: str, found: dict[str, Places]) -> rounds.Spent:
     """All our steps; the output is what `predict` says of itself and the seconds of each step."""
-    steps = histotile_steps(slide, model, engine)
     with tempfile.TemporaryDirectory() as name:
-        spent = {step: rounds.run(words, Path(name)) for step, words in steps.items()}
+        spent, by_step = ours.run(steps(slide, model, engine), Path(name))
         table = pd.read_parquet(Path(name) / "predictions.parquet")
     places = table[["x", "y", f"prob_{networks.CLASSES[1]}"]]
     found[f"histotile, {engine}"] = places.set_axis(["x", "y", "p"], axis=1)
-    seconds = {step: f"{s.wall_s:.1f} (CPU {s.cpu_s:.1f})" for step, s in spent.items()}
-    said = " ".join(spent["predict"].output.strip().splitlines()[-1:])
-    return rounds.Spent(
-        sum(s.wall_s for s in spent.values()),
-        sum(s.cpu_s for s in spent.values()),
-        max(s.peak_mb for s in spent.values()),
-        f"seconds: {seconds}; {said}",
-    )
+    seconds = {step: f"{s.wall_s:.1f} (CPU {s.cpu_s:.1f})" for step, s in by_step.items()}
+    said = " ".join(spent.messages.strip().splitlines()[-1:])
+    return replace(spent, output=f"seconds: {seconds}; {said}")
 
 
 def largest_difference(ours: Places, theirs: Places) -> tuple[float, int]:
@@ -100,10 +81,10 @@ def largest_difference(ours: Places, theirs: Places) -> tuple[float, int]:
     return float(np.abs(both["p"] - both["p_theirs"]).max()), len(both)
 
 
-def table(spent: dict[str, list[Any]], found: dict[str, Places]) -> list[Any]:
+def table(spent: dict[str, list[rounds.Spent]], found: dict[str, Places]) -> list[tables.Row]:
     """Rows: tiles per second on the clock, tiles per CPU second, peak memory."""
     rows = []
-    measures: dict[str, Callable[[str, Any], float]] = {
+    measures: dict[str, Callable[[str, rounds.Spent], float]] = {
         "tiles/s on the clock": lambda what, s: len(found[what]) / s.wall_s,
         "tiles per CPU s": lambda what, s: len(found[what]) / s.cpu_s,
         "MB, all processes": lambda what, s: s.peak_mb,
@@ -118,7 +99,7 @@ def table(spent: dict[str, list[Any]], found: dict[str, Places]) -> list[Any]:
                 note = f"{len(found[what])} tiles"
                 if WSINFER in values and what != WSINFER:
                     most, common = largest_difference(found[what], found[WSINFER])
-                    note += f", {common} common: probabilities differ by at most {most:.4f}"
+                    note += f", {common} common: probabilities differ by at most {most:.1e}"
                     note += f"; {spent[what][-1].output}"
             goal = GOAL if "clock" in unit and "histotile" in what else ""
             rows.append(tables.Row(unit, what, some, unit, ratio, "times wsinfer's", goal, note))
@@ -130,29 +111,28 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--profile", action="store_true", help="only say where our time goes")
     quick = parser.parse_args().quick
-    load = os.getloadavg()[0]
     slide = mosaic.mosaic(mosaic.MIDDLE)
     found: dict[str, Places] = {}
     model = networks.model_folder(NETWORK)
     if parser.parse_args().profile:
-        rounds.profile(histotile_steps(slide, model, engines()[0]))
+        ours.profile(steps(slide, model, engines()[0]))
         return
     programs = {f"histotile, {e}": partial(histotile, slide, model, e, found) for e in engines()}
     missing = {}
     try:
         python = environments.python_of("wsinfer")
         exported = networks.wsinfer_folder(NETWORK)
-        programs[WSINFER] = partial(wsinfer, slide, python, exported, found)
+        programs[WSINFER] = partial(theirs, slide, python, exported, found)
     except environments.NotMade as error:
         missing[WSINFER] = str(error)
-    spent, failed = rounds.in_turns(programs, 1 if quick else 3)
+    turns = rounds.Rounds(1 if quick else 3)
+    spent, failed = rounds.in_turns(programs, turns)
     rows = table(spent, found)
     for what, why in {**missing, **failed}.items():
         rows.append(tables.Row("not run", what, [], "", note=why))
-    tables.write(tables.place("end_to_end.csv", quick), rows, load)
     title = f"Slide to probabilities, ResNet-18, 224 px; mosaic of {mosaic.made_of()}"
-    clock = [row for row in rows if "clock" in row.case]
-    tables.draw(tables.place("end_to_end.svg", quick), title, clock)
+    picture = tables.Picture("end_to_end", "tiles/s on the clock", title)
+    tables.finish("end_to_end", rows, turns.loads, quick, picture)
 
 
 if __name__ == "__main__":

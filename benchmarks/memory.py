@@ -1,7 +1,8 @@
 """Peak memory of tile and predict on slides of growing size, up to 100,000 x 100,000 px.
 
 Sparse synthetic slides with the same area of tissue, so that only the slide grows. Writes
-benchmarks/memory.csv: peak resident memory (MB, one process) and its ratio to the smallest slide.
+benchmarks/memory.csv: peak resident memory (MB of 10^6 bytes, one process) and its ratio to the
+smallest slide.
 
     python benchmarks/memory.py
 """
@@ -28,7 +29,7 @@ def peak_mb(*command: str, cwd: Path) -> float:
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"failed: {' '.join(command)}")
-    return usage.ru_maxrss / 1024
+    return usage.ru_maxrss * 1024 / 1e6
 
 
 def measure(folder: Path, side_px: int) -> dict[str, float]:

@@ -14,18 +14,17 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import imagecodecs
 import numpy as np
-from numpy.typing import NDArray
-from peers import mosaic, tables  # type: ignore[import-not-found]
+from peers import mosaic, rounds, tables
 
 from histotile.slides.compressed import compressed_tiles
 from histotile.slides.frugal import FrugalSlide
-from histotile.slides.overview import read_overview
 from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide
 from histotile.tiles.pack import PackedTile, decode_place, read_pack_index, write_pack
@@ -58,25 +57,13 @@ SLIDES, POOLS = 40, (16, 128)
 Reads = dict[str, list[Callable[[], Any]]]
 
 
-def tissue(slide: Slide, side: int, offset: int, count: int) -> NDArray[np.int64]:
-    """x, y (n, 2) of squares of a grid that are mostly tissue, in random order."""
-    overview, downsample = read_overview(slide, max_px=2000)
-    dark = overview.min(axis=2) < 215
-    found = []
-    for y in range(offset, slide.height - side, side):
-        for x in range(offset, slide.width - side, side):
-            left, top = int(x / downsample), int(y / downsample)
-            right, bottom = int((x + side) / downsample), int((y + side) / downsample)
-            if dark[top:bottom, left:right].mean() > 0.9:
-                found.append((x, y))
-    return np.random.default_rng(0).permutation(np.array(found))[:count]
-
-
-def from_pack(path: Path, tiles: list[tuple[Codec, bytes]], px: int) -> list[Callable[[], Any]]:
+def from_pack(
+    path: Path, tiles: list[tuple[Codec, bytes]], px: int, opened: ExitStack
+) -> list[Callable[[], Any]]:
     """One read per tile, of a pack made of them."""
     write_pack(path, {}, (PackedTile(n, 0, 0, *tile) for n, tile in enumerate(tiles)))
     index = read_pack_index(path)
-    file = os.open(path, os.O_RDONLY)
+    file = opened.enter_context(path.open("rb", buffering=0)).fileno()
 
     def read(row: int) -> Rgb:
         place = index.place(row)
@@ -85,18 +72,24 @@ def from_pack(path: Path, tiles: list[tuple[Codec, bytes]], px: int) -> list[Cal
     return [partial(read, row) for row in range(len(tiles))]
 
 
-def prepare(case: str, path: Path, folder: Path, count: int) -> tuple[Reads, dict[str, float]]:
-    """Reads by reader, and kB per tile of those that keep tiles."""
+def prepare(
+    case: str, folder: Path, count: int, opened: ExitStack
+) -> tuple[Reads, dict[str, float]]:
+    """Reads by reader, and kB per tile of those that keep tiles; `opened` closes their files."""
     px, mpp, offset = CASES[case]
-    direct, plain = FrugalSlide.open(path, 0.5), Slide.open(path, 0.5, "openslide")
-    places = tissue(direct, round(px * mpp / 0.5), offset, count)
+    path = mosaic.mosaic(mosaic.MIDDLE)
+    direct = opened.enter_context(FrugalSlide.open(path, 0.5))
+    plain = opened.enter_context(Slide.open(path, 0.5, "openslide"))
+    corners = mosaic.tissue(direct, round(px * mpp / 0.5), (offset, offset))
+    places = np.random.default_rng(0).permutation(corners)[:count]
     pixels = [read_tile(direct, int(x), int(y), mpp, px) for x, y in places]
     reads: Reads = {}
     for name, slide in (("OpenSlide", plain), ("histotile, direct reader", direct)):
         reads[name] = [partial(read_tile, slide, int(x), int(y), mpp, px) for x, y in places]
     kept: dict[str, list[tuple[Codec, bytes]]] = {}
     own = compressed_tiles(direct, mpp, px)
-    copied = [own.jpeg(int(x), int(y)) for x, y in places] if own and offset == 0 else []
+    numbers = own.numbers(*places.T) if own else np.empty(0, np.int64)
+    copied = [own.jpeg(int(n)) for n in numbers if n >= 0] if own else []
     if copied:
         kept["copied"] = [(Codec.JPEG, data) for data in copied if data is not None]
         reads["raw decoding"] = [
@@ -107,7 +100,7 @@ def prepare(case: str, path: Path, folder: Path, count: int) -> tuple[Reads, dic
     kept["lossless"] = [encode(rgb, 0) for rgb in pixels]
     for name, tiles in kept.items():
         what = f"histotile, pack, {name}"
-        reads[what] = from_pack(folder / f"{case} {name}", tiles, px)
+        reads[what] = from_pack(folder / f"{case} {name}", tiles, px, opened)
     sizes = {f"histotile, pack, {name}": _kb([d for _, d in tiles]) for name, tiles in kept.items()}
     for name, (code, uncode) in CODECS.items() if not copied else ():
         coded = [bytes(code(rgb)) for rgb in pixels]
@@ -120,10 +113,10 @@ def _kb(coded: list[bytes]) -> float:
     return float(np.mean([len(data) for data in coded])) / 1000
 
 
-def take_turns(reads: Reads, rounds: int) -> dict[str, list[float]]:
+def take_turns(reads: Reads, turns: rounds.Rounds) -> dict[str, list[float]]:
     """Processor ms per tile of each reader, by round."""
     found: dict[str, list[float]] = defaultdict(list)
-    for _ in range(rounds):
+    for _ in turns:
         for name, calls in reads.items():
             begin = time.thread_time()
             for call in calls:
@@ -162,13 +155,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="2 rounds of a fifth of the tiles")
     quick = parser.parse_args().quick
-    count, rounds = (60, 2) if quick else (300, 7)
-    load = os.getloadavg()[0]
+    count, turns = (60, rounds.Rounds(2)) if quick else (300, rounds.Rounds(7))
     rows = []
     with tempfile.TemporaryDirectory(dir=mosaic.BENCH) as folder:
         for case in CASES:
-            reads, sizes = prepare(case, mosaic.mosaic(mosaic.MIDDLE), Path(folder), count)
-            found = take_turns(reads, rounds)
+            with ExitStack() as opened:
+                reads, sizes = prepare(case, Path(folder), count, opened)
+                found = take_turns(reads, turns)
             base = np.median(found["histotile, direct reader"])
             for name, values in found.items():
                 note = f"{sizes[name]:.1f} kB per tile" if name in sizes else ""
@@ -176,15 +169,14 @@ def main() -> None:
                 against = "times as fast as the direct reader"
                 rows.append(tables.Row(case, name, values, "ms/tile", ratio, against, "", note))
         case = f"tiles of {SLIDES} slides"
-        found = take_turns(many_slides(Path(folder), count), min(rounds, 5))
+        found = take_turns(many_slides(Path(folder), count), turns)
         base = np.median(next(iter(found.values())))
         for name, values in found.items():
             ratio, against = float(base / np.median(values)), f"times as fast as {POOLS[0]} open"
             rows.append(tables.Row(case, name, values, "ms/tile", ratio, against))
-    here = Path(__file__)
-    tables.write(here.with_suffix(".csv"), rows, load)
     title = f"One tile for training, one thread; mosaic of {mosaic.made_of()}"
-    tables.draw(here.with_suffix(".svg"), title, rows, log=True)
+    picture = tables.Picture("packs", "ms/tile", title, log=True)
+    tables.finish("packs", rows, turns.loads, quick, picture)
 
 
 if __name__ == "__main__":

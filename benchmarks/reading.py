@@ -11,8 +11,8 @@ OpenSlide loop, and how far the pixels are from OpenSlide's) and reading.svg.
 """
 
 import argparse
+import itertools
 import json
-import os
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from peers import environments, mosaic, rounds, tables  # type: ignore[import-not-found]
+from peers import environments, mosaic, rounds, tables
 
-from histotile.slides.overview import read_overview
 from histotile.slides.slide import Slide
 
 WORKER = Path(__file__).parent / "peers" / "read_tiles.py"
@@ -36,22 +35,6 @@ LIBRARIES = "cucim", "pyvips", "fastslide", "tifffile_zarr"
 SHRUNK = {"2 x": 512, "1.5 x": 384, "1.37 x": 351}
 GOALS = {"aligned": "<= 1.3 x raw decoding", "random": ">= 1.5 x OpenSlide"}
 IN_ORDER = ">= 3 x OpenSlide"
-
-
-def tissue_corners(slide: Slide, side: int, offset: tuple[int, int]) -> NDArray[np.int64]:
-    """x, y (n, 2) of the squares of a grid that are mostly tissue, row by row."""
-    overview, downsample = read_overview(slide, max_px=2000)
-    dark = overview.min(axis=2) < 215
-    columns, rows = (slide.width - offset[0]) // side, (slide.height - offset[1]) // side
-    found = []
-    for row in range(rows):
-        for column in range(columns):
-            x, y = offset[0] + column * side, offset[1] + row * side
-            left, top = int(x / downsample), int(y / downsample)
-            right, bottom = int((x + side) / downsample), int((y + side) / downsample)
-            if dark[top:bottom, left:right].mean() > 0.9:
-                found.append((x, y))
-    return np.array(found, np.int64)
 
 
 def write_real_windows(path: Path, slide: Path) -> None:
@@ -77,12 +60,12 @@ def write_windows(path: Path, slide: Path, share: float) -> None:
     cases: dict[str, Any] = {}
     with Slide.open(slide) as opened:
         for case, offset in (("aligned", (0, 0)), ("in order", (100, 57))):
-            corners = tissue_corners(opened, TILE_PX, offset)
+            corners = mosaic.tissue(opened, TILE_PX, offset)
             cases[case], cases[f"{case}_side"] = _middle(corners, int(NATIVE * share)), TILE_PX
         cases["random"] = rng.permutation(corners)[: int(NATIVE * share)]
         cases["random_side"] = TILE_PX
         for case, side in SHRUNK.items():
-            corners = tissue_corners(opened, side, (0, 0))
+            corners = mosaic.tissue(opened, side, (0, 0))
             cases[case], cases[f"{case}_side"] = _middle(corners, int(RESAMPLED * share)), side
     np.savez(path, **cases)
 
@@ -92,53 +75,66 @@ def _middle(corners: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return corners[start : start + count]
 
 
-def measure(slides: dict[Path, Path], count: int) -> tuple[dict[str, Any], dict[str, str]]:
-    """Per reader and case a list of what the worker found; and the readers that did not run.
+def measure(
+    slides: dict[Path, Path], turns: rounds.Rounds
+) -> tuple[dict[str, Any], dict[tuple[str, str], str]]:
+    """By case and reader what the worker found in each round; and by both, why it did not read.
 
     Args:
         slides: Slides, each with the file of its windows.
-        count: Rounds.
+        turns: Rounds.
     """
     found: dict[str, Any] = defaultdict(lambda: defaultdict(list))
-    missing: dict[str, str] = {}
-    programs: dict[str, tuple[str, ...]] = {sys.executable: OURS}
+    missing: dict[tuple[str, str], str] = {}
+    programs: list[tuple[Path, tuple[str, ...]]] = [(Path(sys.executable), OURS)]
+    cases = {slide: _cases(windows) for slide, windows in slides.items()}
     try:
-        programs[str(environments.python_of("readers"))] = LIBRARIES
+        python = environments.python_of("readers")
+        programs += [(python, (name,)) for name in LIBRARIES]
     except environments.NotMade as error:
-        missing = dict.fromkeys(LIBRARIES, str(error))
-    turns = [(slide, program) for slide in slides for program in programs.items()]
-    for k in range(count):
-        for slide, (python, names) in turns:
-            command = [python, WORKER, slide, slides[slide], ",".join(names)]
+        some = itertools.product(itertools.chain(*cases.values()), LIBRARIES)
+        missing = dict.fromkeys(some, str(error))
+    for number in turns:
+        for slide, (python, names) in itertools.product(slides, programs):
+            command = [str(python), str(WORKER), str(slide), str(slides[slide]), ",".join(names)]
             alone = {"OMP_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1"}
-            spent = rounds.run(command, mosaic.ROOT, alone, sampled=False)
-            print(f"round {k + 1}: {spent.wall_s:.0f} s: {', '.join(names)}", flush=True)
-            for name, cases in json.loads(spent.output.splitlines()[-1]).items():
-                for case, facts in cases.items():
+            try:
+                spent = rounds.run(command, mosaic.ROOT, alone, sampled=False)
+            except rounds.Failed as error:
+                missing |= dict.fromkeys(itertools.product(cases[slide], names), str(error))
+                continue
+            print(f"round {number}: {spent.wall_s:.0f} s: {', '.join(names)}", flush=True)
+            for name, by_case in json.loads(spent.output.splitlines()[-1]).items():
+                for case, facts in by_case.items():
                     if "error" in facts:
-                        missing[f"{name}/{case}"] = facts["error"]
+                        missing[case, name] = facts["error"]
                     else:
-                        found[name][case].append(facts)
+                        found[case][name].append(facts)
     return found, missing
 
 
-def table(found: dict[str, Any], missing: dict[str, str]) -> list[Any]:
+def _cases(windows: Path) -> list[str]:
+    with np.load(windows) as file:
+        return [name for name in file.files if not name.endswith("_side")]
+
+
+def table(found: dict[str, Any], missing: dict[tuple[str, str], str]) -> list[tables.Row]:
     """Rows by case; ratios to raw decoding where aligned, else to the plain OpenSlide loop."""
     rows = []
-    limit = np.median([facts["ms"] for facts in found["raw_decoding"]["aligned"]])
-    for case in found["openslide_loop"]:
-        slow = np.median([facts["ms"] for facts in found["openslide_loop"][case]])
+    for case in dict.fromkeys([*found, *(case for case, _ in missing)]):
+        base = "raw_decoding" if case == "aligned" else "openslide_loop"
+        reference = [entry["ms"] for entry in found[case][base]]
         for name in (*OURS, *LIBRARIES):
-            facts = found[name][case]
-            note = missing.get(f"{name}/{case}", missing.get(name, ""))
+            facts, note = found[case][name], missing.get((case, name), "")
             if not facts and not note:
                 continue
             values = [entry["ms"] for entry in facts]
             ratio, against, goal = None, "", ""
-            if values and case == "aligned":
-                ratio, against = np.median(values) / limit, "times raw decoding"
-            elif values:
-                ratio, against = slow / np.median(values), "times as fast as the OpenSlide loop"
+            if values and reference and case == "aligned":
+                ratio, against = np.median(values) / np.median(reference), "times raw decoding"
+            elif values and reference:
+                ratio = np.median(reference) / np.median(values)
+                against = "times as fast as the OpenSlide loop"
             if name == "histotile_direct" and "2000" not in case:
                 goal = GOALS.get(case, IN_ORDER)
             if values and not note:
@@ -153,17 +149,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="2 rounds of a fifth of the tiles")
     quick = parser.parse_args().quick
-    load = os.getloadavg()[0]
+    turns = rounds.Rounds(2 if quick else 5)
     slide = mosaic.mosaic(mosaic.LARGE)
     slides = {slide: mosaic.BENCH / "windows.npz"}
     write_windows(slides[slide], slide, 0.2 if quick else 1.0)
     for path in mosaic.real_slides():
         slides[path] = mosaic.BENCH / f"windows_{path.stem}.npz"
         write_real_windows(slides[path], path)
-    rows = table(*measure(slides, 2 if quick else 5))
-    tables.write(tables.place("reading.csv", quick), rows, load)
+    rows = table(*measure(slides, turns))
     title = f"One tile of 256 px, one thread; mosaic of {mosaic.made_of()}"
-    tables.draw(tables.place("reading.svg", quick), title, rows)
+    picture = tables.Picture("reading", "ms/tile", title)
+    tables.finish("reading", rows, turns.loads, quick, picture)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """How long things take to start: `--help`, the light verbs, and a dry run of 1,000 slides.
 
 A cohort starts thousands of jobs, so what a job costs before it works is multiplied by thousands.
-Writes benchmarks/startup.csv: seconds (median of five) and the ratio to an empty Python.
+Of `predict` and `embed`, whole jobs on the few tiles of a small slide, by OpenVINO and by PyTorch,
+with a small network: nearly all of it is their start. Writes benchmarks/startup.csv: seconds
+(median of five; of whole jobs and of the dry run, three) and the ratio to an empty Python.
 
     python benchmarks/startup.py
 """
 
 import csv
+import json
 import platform
 import statistics
 import subprocess
@@ -16,8 +19,11 @@ import time
 from datetime import date
 from pathlib import Path
 
+from peers import mosaic, networks
+
 REPOSITORY = Path(__file__).parents[1]
 LIGHT_VERBS = ("inspect", "mask", "tile", "split", "aggregate")
+SMALL, NETWORK, ENGINES = (2_048, 1_536), "mobilenetv3_small_100", ("openvino", "torch")
 
 
 def seconds(*command: str, cwd: Path = REPOSITORY, runs: int = 5) -> float:
@@ -42,6 +48,27 @@ def many_slides(folder: Path, count: int) -> Path:
     return cohort
 
 
+def small_jobs(folder: Path) -> list[tuple[str, float]]:
+    """What `predict` and `embed` take on a small slide, by each engine (s)."""
+    model = networks.model_folder(NETWORK)
+    backbone = json.dumps({"name": NETWORK, "weights": "none", "domain": "auto", "options": {}})
+    weights = ("--backbone", backbone, "--tile-px", str(networks.TILE_PX), "-o", "network.onnx")
+    slide = str(mosaic.mosaic(SMALL, seed=1))
+    for command in (("tile", slide, "-o", "tiles.parquet"), ("backbone", *weights)):
+        subprocess.run(("histotile", *command), cwd=folder, check=True, capture_output=True)
+    embed = ("tiles.parquet", "--backbone", backbone, "--network", "network.onnx", "-o", "out.h5")
+    predict = (str(model), "tiles.parquet", "-o", "out.parquet")
+    verbs = {"predict": predict, "embed": embed}
+    found = []
+    for verb, words in verbs.items():
+        for name in ENGINES:
+            engine = {"name": name, "precision": "float32", "max_difference": 0.01}
+            settings = json.dumps({**engine, "compile": False})
+            spent = seconds("histotile", verb, *words, "--engine", settings, cwd=folder, runs=3)
+            found.append((f"histotile {verb}, small slide, {name}", spent))
+    return found
+
+
 def main() -> None:
     """Measure, print and write the table."""
     empty = seconds(sys.executable, "-c", "pass")
@@ -53,6 +80,7 @@ def main() -> None:
         for verb in LIGHT_VERBS
     ]
     with tempfile.TemporaryDirectory() as name:
+        rows += small_jobs(Path(name))
         cohort = many_slides(Path(name), 1000)
         dry_run = (
             *("snakemake", "--dry-run", "--quiet", "--cores", "1"),
@@ -63,7 +91,7 @@ def main() -> None:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(("what", "seconds", "times_empty_python", "date", "machine"))
         for what, value in rows:
-            print(f"{what:32} {value:6.2f} s   {value / empty:6.1f} x empty Python")
+            print(f"{what:40} {value:6.2f} s   {value / empty:6.1f} x empty Python")
             machine = f"{platform.machine()}, Python {platform.python_version()}"
             writer.writerow((what, f"{value:.3f}", f"{value / empty:.1f}", date.today(), machine))
 

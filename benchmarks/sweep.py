@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from known_truth import (  # type: ignore[import-not-found]
+from known_truth import (
     draw,
     evidence_of,
     frozen_score,

@@ -13,94 +13,72 @@ benchmarks/tiling.csv, tiling.svg and storing.svg.
 
 import argparse
 import json
-import os
-import sys
+import statistics
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
-from peers import environments, mosaic, rounds, tables  # type: ignore[import-not-found]
+from peers import environments, mosaic, ours, rounds, tables, wsinfer
 
 PEERS = Path(__file__).parent / "peers"
-OFFLINE = {"HF_HUB_OFFLINE": "1", "WSINFER_FORCE_CPU": "1", "NO_ALBUMENTATIONS_UPDATE": "1"}
 SIZES = {"16,384 px": mosaic.MIDDLE, "40,000 px": mosaic.LARGE}
 GOAL, STORED = "<= 0.25 of wsinfer's", {"histolab PNG": ">= 20 x", "TIAToolbox JPEG": ">= 8 x"}
 OURS = "histotile, all steps and pack"
 PIXELS = {
-    "histolab PNG": ("histolab", "histolab_tiles.py", ()),
-    "TIAToolbox JPEG": ("tiatoolbox", "tiatoolbox_tiles.py", ("jpg",)),
-    "LazySlide JPEG": ("lazyslide", "lazyslide_tiles.py", ("jpg",)),
+    "histolab PNG": ("histolab", "histolab_tiles.py"),
+    "TIAToolbox JPEG": ("tiatoolbox", "tiatoolbox_tiles.py"),
+    "LazySlide JPEG": ("lazyslide", "lazyslide_tiles.py"),
 }
 
 
-def histotile_steps(slide: Path, tile_px: int) -> dict[str, list[str]]:
-    """Command lines from a slide to its tile table and its pack."""
-    ours = str(Path(sys.executable).parent / "histotile")
-    known = ("--inspection", "inspect.json", "--mask", "mask.png")
+def steps(slide: Path, tile_px: int, packed: bool) -> ours.Steps:
+    """Command lines from a slide to its tile table, and to its pack."""
     settings = {"tile_px": tile_px, "stride_px": tile_px, "labels.source": "slide"}
     changes = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    labels = ("--label", "tumour", "--classes", "healthy,tumour")
+    tile = ours.steps(slide, *changes, "--label", "tumour", "--classes", "healthy,tumour")
     kept = ("--set", "use=always", "--set", "quality=90")
-    return {
-        "inspect": [ours, "inspect", str(slide), "-o", "inspect.json"],
-        "mask": [ours, "mask", str(slide), *known[:2], "-o", "mask.png"],
-        "tile": [ours, "tile", str(slide), *known, *changes, *labels, "-o", "tiles.parquet"],
-        "pack": [ours, "pack", "tiles.parquet", "-o", "tiles.pack", *kept],
-    }
+    pack = [ours.PROGRAM, "pack", "tiles.parquet", "-o", "tiles.pack", *kept]
+    return {**tile, "pack": pack} if packed else tile
 
 
-def histotile(slide: Path, tile_px: int, packed: bool) -> Any:
+def histotile(slide: Path, tile_px: int, packed: bool) -> rounds.Spent:
     """All our steps; the number of tiles is the output, the seconds of each step with it."""
     with tempfile.TemporaryDirectory() as name:
-        steps = histotile_steps(slide, tile_px)
-        if not packed:
-            del steps["pack"]
-        spent = {step: rounds.run(command, Path(name)) for step, command in steps.items()}
+        spent, by_step = ours.run(steps(slide, tile_px, packed), Path(name))
         count = pq.read_metadata(Path(name) / "tiles.parquet").num_rows
-    facts = {"tiles": count, "steps": {step: round(s.cpu_s, 2) for step, s in spent.items()}}
-    return rounds.Spent(
-        sum(s.wall_s for s in spent.values()),
-        sum(s.cpu_s for s in spent.values()),
-        max(s.peak_mb for s in spent.values()),
-        json.dumps(facts),
-    )
+    seconds = {step: round(s.cpu_s, 2) for step, s in by_step.items()}
+    return replace(spent, output=json.dumps({"tiles": count, "steps": seconds}))
 
 
-def wsinfer(slide: Path, program: Path) -> Any:
-    """`wsinfer patch` on a folder with the slide alone."""
+def theirs(slide: Path, python: Path) -> rounds.Spent:
+    """`wsinfer patch`."""
+    size = ("--patch-size-px", "256", "--patch-spacing-um-px", "0.5")
     with tempfile.TemporaryDirectory() as name:
-        slides = Path(name) / "slides"
-        slides.mkdir()
-        (slides / slide.name).symlink_to(slide)
-        command = [program.parent / "wsinfer", "patch", "-i", slides, "-o", Path(name) / "out"]
-        size = ["--patch-size-px", "256", "--patch-spacing-um-px", "0.5"]
-        return rounds.run(
-            [*command, *size], Path(name), {**OFFLINE, "HOME": str(environments.home_of_wsinfer())}
-        )
+        return wsinfer.run(python, slide, Path(name) / "out", "patch", *size)
 
 
-def store(slide: Path, python: Path, script: str, words: tuple[str, ...]) -> Any:
+def store(slide: Path, python: Path, script: str) -> rounds.Spent:
     """A peer's tiles in a folder; what it prints last is their number."""
     with tempfile.TemporaryDirectory(dir=mosaic.BENCH) as name:
-        spent = rounds.run([python, PEERS / script, slide, name, *words], Path(name), OFFLINE)
+        offline = {"HF_HUB_OFFLINE": "1"}
+        spent = rounds.run([python, PEERS / script, slide, name], Path(name), offline)
     count = int(spent.output.strip().splitlines()[-1])
-    facts = json.dumps({"tiles": count})
-    return rounds.Spent(spent.wall_s, spent.cpu_s, spent.peak_mb, facts)
+    return replace(spent, output=json.dumps({"tiles": count}))
 
 
-def positions(case: str, size: tuple[int, int], count: int) -> list[Any]:
+def positions(case: str, size: tuple[int, int], turns: rounds.Rounds) -> list[tables.Row]:
     """Rows of mask and tile table of one slide: seconds of the processor."""
-    slide, programs, rows = mosaic.mosaic(size), {}, []
-    programs["histotile inspect + mask + tile"] = partial(histotile, slide, 256, False)
+    slide, rows = mosaic.mosaic(size), []
+    programs = {"histotile inspect + mask + tile": partial(histotile, slide, 256, False)}
     try:
         python = environments.python_of("wsinfer")
-        programs["wsinfer patch"] = partial(wsinfer, slide, python)
+        programs["wsinfer patch"] = partial(theirs, slide, python)
     except environments.NotMade as error:
         rows.append(tables.Row(case, "wsinfer patch", [], "CPU s", note=str(error)))
-    spent, failed = rounds.in_turns(programs, count)
+    spent, failed = rounds.in_turns(programs, turns)
     rows += [tables.Row(case, what, [], "CPU s", note=why) for what, why in failed.items()]
     peer = _median(spent.get("wsinfer patch", []), "cpu_s")
     for what, found in spent.items():
@@ -115,20 +93,20 @@ def positions(case: str, size: tuple[int, int], count: int) -> list[Any]:
     return rows
 
 
-def pixels(count: int) -> list[Any]:
+def pixels(turns: rounds.Rounds) -> list[tables.Row]:
     """Rows of tiles stored: ms of the processor per tile."""
     slide, rows = mosaic.mosaic(mosaic.MIDDLE), []
-    programs: dict[str, Callable[[], Any]] = {
+    programs: dict[str, Callable[[], rounds.Spent]] = {
         OURS: partial(histotile, slide, 256, True),
         "histotile, tiles of 224 px": partial(histotile, slide, 224, True),
     }
-    for what, (peer, script, words) in PIXELS.items():
+    for what, (peer, script) in PIXELS.items():
         try:
             python = environments.python_of(peer)
-            programs[what] = partial(store, slide, python, script, words)
+            programs[what] = partial(store, slide, python, script)
         except environments.NotMade as error:
             rows.append(tables.Row("stored", what, [], "CPU ms/tile", note=str(error)))
-    spent, failed = rounds.in_turns(programs, count)
+    spent, failed = rounds.in_turns(programs, turns)
     rows += [
         tables.Row("stored", what, [], "CPU ms/tile", note=why) for what, why in failed.items()
     ]
@@ -136,24 +114,21 @@ def pixels(count: int) -> list[Any]:
         what: [1000 * s.cpu_s / json.loads(s.output)["tiles"] for s in found]
         for what, found in spent.items()
     }
-    ours = per_tile.get(OURS, [])
     for what, values in per_tile.items():
         facts = json.loads(spent[what][-1].output)
         note = f"{facts['tiles']} tiles, {_median(spent[what], 'peak_mb'):.0f} MB"
         note += f"; by step: {facts['steps']}" if "steps" in facts else ""
-        row = tables.Row("stored", what, values, "CPU ms/tile", note=note)
-        if ours and what in PIXELS:
-            ratio = row.median / tables.Row("", "", ours, "").median
+        ratio, against = None, ""
+        if OURS in per_tile and what in PIXELS:
+            ratio = statistics.median(values) / statistics.median(per_tile[OURS])
             against = "times histotile's"
-            goal = STORED.get(what, "")
-            row = tables.Row("stored", what, values, "CPU ms/tile", ratio, against, goal, note)
-        rows.append(row)
+        goal = STORED.get(what, "")
+        rows.append(tables.Row("stored", what, values, "CPU ms/tile", ratio, against, goal, note))
     return rows
 
 
-def _median(found: list[Any], name: str) -> float:
-    values = [getattr(entry, name) for entry in found]
-    return float(tables.Row("", "", values, "").median) if values else 0.0
+def _median(found: list[rounds.Spent], name: str) -> float:
+    return statistics.median(getattr(entry, name) for entry in found) if found else 0.0
 
 
 def main() -> None:
@@ -162,19 +137,20 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="only say where our time goes")
     quick = parser.parse_args().quick
     if parser.parse_args().profile:
-        rounds.profile(histotile_steps(mosaic.mosaic(mosaic.MIDDLE), 256))
+        ours.profile(steps(mosaic.mosaic(mosaic.MIDDLE), 256, True))
         return
-    load = os.getloadavg()[0]
-    count = 1 if quick else 3
+    turns = rounds.Rounds(1 if quick else 3)
     rows = []
     for case, size in SIZES.items():
         if not quick or size == mosaic.MIDDLE:
-            rows += positions(f"mask and table, {case}", size, count)
-    stored = pixels(count)
-    tables.write(tables.place("tiling.csv", quick), rows + stored, load)
+            rows += positions(f"mask and table, {case}", size, turns)
+    rows += pixels(turns)
     title = f"Mask and tile table of one slide; mosaic of {mosaic.made_of()}"
-    tables.draw(tables.place("tiling.svg", quick), title, rows)
-    tables.draw(tables.place("storing.svg", quick), "Tiles of 256 px stored, all steps", stored)
+    pictures = (
+        tables.Picture("tiling", "CPU s", title),
+        tables.Picture("storing", "CPU ms/tile", "Tiles of 256 px stored, all steps"),
+    )
+    tables.finish("tiling", rows, turns.loads, quick, *pictures)
 
 
 if __name__ == "__main__":

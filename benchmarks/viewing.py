@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rendering import (  # type: ignore[import-not-found]
+from rendering import (
     BOUNDS,
     CLASSES,
     MPP,

@@ -25,35 +25,30 @@ def python_of(peer: str) -> Path:
     Raises:
         NotMade: It could not be installed, now or before with the same list.
     """
-    wanted = (HERE / f"{peer}.txt").read_text(encoding="utf-8")
-    folder = BENCH / "envs" / peer
-    made, failed = folder / "made_of.txt", folder / "failed.txt"
-    python = folder / "bin" / "python"
-    if _says(made, wanted) and python.exists():
-        return python
-    if _says(failed, wanted):
-        raise NotMade(failed.read_text(encoding="utf-8")[len(wanted) :].strip())
+    listed = HERE / f"{peer}.txt"
+    wanted, folder = listed.read_text(encoding="utf-8"), BENCH / "envs" / peer
+    tried, failed, python = folder / "made_of.txt", folder / "failed.txt", folder / "bin" / "python"
+    if tried.exists() and tried.read_text(encoding="utf-8") == wanted:
+        if failed.exists():
+            reason = failed.read_text(encoding="utf-8")
+            raise NotMade(f"{reason} (tried before; delete {folder} to try again)")
+        if python.exists():
+            return python
     print(f"installing {peer} into {folder}", flush=True)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+    _succeed([sys.executable, "-m", "venv", "--clear", str(folder)])
     install = [str(python), "-m", "pip", "install", "--quiet", "--no-cache-dir", "--no-deps"]
-    listed = ["--requirement", str(HERE / f"{peer}.txt")]
-    done = subprocess.run([*install, *listed], capture_output=True, text=True)
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
-        failed.write_text(f"{wanted}\n{reason}\n", encoding="utf-8")
-        raise NotMade(reason)
-    made.write_text(wanted, encoding="utf-8")
+    try:
+        _succeed([*install, "--requirement", str(listed)])
+    except NotMade as error:
+        failed.write_text(str(error), encoding="utf-8")
+        tried.write_text(wanted, encoding="utf-8")
+        raise
+    tried.write_text(wanted, encoding="utf-8")
     return python
 
 
-def home_of_wsinfer() -> Path:
-    """A home folder in which WSInfer finds an empty list of models, so that it needs no network."""
-    home = BENCH / "home"
-    registry = home / ".wsinfer-zoo" / "wsinfer-zoo-registry.json"
-    registry.parent.mkdir(parents=True, exist_ok=True)
-    registry.write_text('{"models": {}}\n', encoding="utf-8")
-    return home
-
-
-def _says(path: Path, wanted: str) -> bool:
-    return path.exists() and path.read_text(encoding="utf-8").startswith(wanted)
+def _succeed(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = f"{done.stdout}\n{done.stderr}".strip().splitlines()
+        raise NotMade(said[-1] if said else f"{command[2]} ended with {done.returncode}")

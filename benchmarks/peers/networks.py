@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peers import mosaic  # type: ignore[import-not-found]
+from peers import mosaic
 from torch import nn
 
 from histotile.config import Backbone
+from histotile.digests import digest
 from histotile.exports.onnx import write as write_onnx
 from histotile.models.backbones import build_network, head
-from histotile.models.checkpoint import TrainedModel
+from histotile.models.checkpoint import TrainedModel, load
 from histotile.slides.overview import read_overview
 from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide
@@ -27,10 +28,10 @@ CLASSES = ("healthy", "tumour")
 TILE_PX, MPP = 224, 0.5
 
 
-def tissue_tiles(count: int, slide: Path | None = None) -> NDArray[np.uint8]:
+def tissue_tiles(count: int) -> NDArray[np.uint8]:
     """Real tiles (count, TILE_PX, TILE_PX, 3)."""
     rng = np.random.default_rng(0)
-    with Slide.open(slide or mosaic.mosaic(mosaic.MIDDLE)) as opened:
+    with Slide.open(mosaic.mosaic(mosaic.MIDDLE)) as opened:
         overview, downsample = read_overview(opened, mpp=MPP * TILE_PX)
         places = np.argwhere(overview.min(axis=2) < 200)
         chosen = places[rng.permutation(len(places))[:count]]
@@ -38,9 +39,9 @@ def tissue_tiles(count: int, slide: Path | None = None) -> NDArray[np.uint8]:
         return np.stack([read_tile(opened, x, y, MPP, TILE_PX) for y, x in corners.tolist()])
 
 
-def make_model(name: str, seed: int = 0) -> TrainedModel:
+def make_model(name: str) -> TrainedModel:
     """A model of this timm name, for tiles of TILE_PX at MPP."""
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     backbone = Backbone(name=name, weights="none", domain="auto", options={})
     network, architecture = build_network(backbone, len(CLASSES), TILE_PX)
     tiles = torch.tensor(tissue_tiles(48)).permute(0, 3, 1, 2) / 255
@@ -69,7 +70,7 @@ def _spread(network: nn.Module, tiles: torch.Tensor) -> None:
 
 def model_folder(name: str) -> Path:
     """Folder with model.ckpt and model.onnx, made unless it is there."""
-    folder = Path(mosaic.BENCH / "models" / name)
+    folder = mosaic.BENCH / "models" / f"{name}_{_made_by()}"
     if not (folder / "model.onnx").exists():
         folder.mkdir(parents=True, exist_ok=True)
         model = make_model(name)
@@ -80,12 +81,12 @@ def model_folder(name: str) -> Path:
 
 def wsinfer_folder(name: str) -> Path:
     """Folder with the same network as WSInfer takes it: torchscript_model.pt and config.json."""
-    folder = Path(mosaic.BENCH / "models" / f"{name}_wsinfer")
+    folder = mosaic.BENCH / "models" / f"{name}_{_made_by()}_wsinfer"
     if not (folder / "config.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        model = make_model(name)
+        model = load(model_folder(name) / "model.ckpt")
         jit: Any = torch.jit
-        traced = jit.trace(model.network, torch.rand(1, 3, TILE_PX, TILE_PX))
+        traced = jit.trace(model.network.eval(), torch.rand(1, 3, TILE_PX, TILE_PX))
         jit.save(traced, folder / "torchscript_model.pt")
         normalise = {"mean": list(model.mean), "std": list(model.std)}
         transform = [
@@ -104,3 +105,9 @@ def wsinfer_folder(name: str) -> Path:
         }
         (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
+
+
+def _made_by() -> str:
+    """What a network's files depend on: the slide it was fitted to, and the code that writes."""
+    slide = f"{mosaic.made_of().split()[0]}_v{mosaic.VERSION}"
+    return f"{slide}_{digest('histotile.models.onnx_writer')}"

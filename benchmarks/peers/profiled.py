@@ -9,12 +9,22 @@ import sys
 import threading
 import time
 from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
 from types import FrameType
 
 WAITING = {"threading.py", "queue.py", "selectors.py", "_base.py"}
 
 
-def at_work(frame: FrameType | None) -> str | None:
+def package() -> str:
+    """Folder of histotile, found without loading it, with a slash at its end."""
+    spec = find_spec("histotile")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("histotile is not installed here")
+    return f"{Path(spec.origin).parent}/"
+
+
+def at_work(frame: FrameType | None, package: str) -> str | None:
     """Our function in which a thread is, "loading of libraries", or None if it waits."""
     if frame is None or frame.f_code.co_filename.rpartition("/")[2] in WAITING:
         return None
@@ -23,8 +33,8 @@ def at_work(frame: FrameType | None) -> str | None:
         name = frame.f_code.co_filename
         if name.startswith("<frozen importlib"):
             return "loading of libraries"
-        if ours is None and "/histotile/" in name:
-            module = name.rpartition("/histotile/")[2].removesuffix(".py").replace("/", ".")
+        if ours is None and name.startswith(package):
+            module = name.removeprefix(package).removesuffix(".py").replace("/", ".")
             within = "" if frame.f_code is leaf else f" ({leaf.co_name})"
             ours = f"{module}.{frame.f_code.co_name}{within}"
         frame = frame.f_back
@@ -33,10 +43,10 @@ def at_work(frame: FrameType | None) -> str | None:
 
 def watch(looks: Counter[str], ended: threading.Event) -> None:
     """Count what the threads do until the end."""
-    own = threading.get_ident()
+    own, ours = threading.get_ident(), package()
     while not ended.wait(0.01):
         for thread, frame in sys._current_frames().items():
-            found = at_work(frame) if thread != own else None
+            found = at_work(frame, ours) if thread != own else None
             if found:
                 looks[found] += 1
 

@@ -1,12 +1,14 @@
-"""What programs cost: run in turns (A, B, A, B, ...), so that a noisy machine is noisy for all."""
+"""What programs cost: run in turns (A, B, A, B, ...), so that a noisy machine is noisy for all.
+
+MB are 10^6 bytes.
+"""
 
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +22,33 @@ class Spent:
         cpu_s: Of the processor, all threads and children that were waited for.
         peak_mb: Most memory at one time, shared pages counted once, sampled ten times a second.
         output: What it printed.
+        messages: What it wrote to stderr: its log, its warnings.
     """
 
     wall_s: float
     cpu_s: float
     peak_mb: float
     output: str
+    messages: str = ""
+
+
+class Rounds:
+    """The numbers of the rounds, from 1; notes how busy the machine is when each begins.
+
+    Attributes:
+        count: How many.
+        loads: Programs that wanted the processor in the minute before each round (load average);
+            from the second round on, ours are among them.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.loads: list[float] = []
+
+    def __iter__(self) -> Iterator[int]:
+        for k in range(self.count):
+            self.loads.append(os.getloadavg()[0])
+            yield k + 1
 
 
 class Failed(Exception):  # noqa: N818 - named after what the caller reports
@@ -50,14 +73,14 @@ def run(
         Failed: It ended with an error.
     """
     environment = {**os.environ, **(extra or {})}
-    with tempfile.TemporaryFile("w+") as printed:
+    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as logged:
         start = time.perf_counter()
         process = subprocess.Popen(
             [str(word) for word in command],
             cwd=cwd,
             env=environment,
             stdout=printed,
-            stderr=subprocess.STDOUT,
+            stderr=logged,
         )
         memory = _Memory(process.pid, sampled)
         _, status, usage = os.wait4(process.pid, 0)
@@ -65,20 +88,21 @@ def run(
         process.returncode = os.waitstatus_to_exitcode(status)
         peak = memory.stop()
         printed.seek(0)
-        output = printed.read()
+        logged.seek(0)
+        output, messages = printed.read(), logged.read()
     if process.returncode:
-        last = (output.strip().splitlines() or ["no message"])[-1]
+        last = (f"{output}\n{messages}".strip().splitlines() or ["no message"])[-1]
         raise Failed(f"{Path(command[0]).name} ended with {process.returncode}: {last[:200]}")
-    return Spent(wall, usage.ru_utime + usage.ru_stime, peak, output)
+    return Spent(wall, usage.ru_utime + usage.ru_stime, peak, output, messages)
 
 
 def in_turns(
-    programs: Mapping[str, Callable[[], Spent]], rounds: int
+    programs: Mapping[str, Callable[[], Spent]], rounds: Rounds
 ) -> tuple[dict[str, list[Spent]], dict[str, str]]:
     """Costs per program and round; and of programs that failed, why (they are not tried again)."""
     spent: dict[str, list[Spent]] = {name: [] for name in programs}
     failed: dict[str, str] = {}
-    for k in range(rounds):
+    for number in rounds:
         for name, program in programs.items():
             if name in failed:
                 continue
@@ -90,21 +114,11 @@ def in_turns(
                 continue
             spent[name].append(found)
             print(
-                f"round {k + 1}: {name:46} {found.wall_s:8.2f} s on the clock "
+                f"round {number}: {name:46} {found.wall_s:8.2f} s on the clock "
                 f"{found.cpu_s:8.2f} s of the processor {found.peak_mb:7.0f} MB",
                 flush=True,
             )
     return {name: times for name, times in spent.items() if times and name not in failed}, failed
-
-
-def profile(steps: Mapping[str, Sequence[str]]) -> None:
-    """Run our commands one after the other, and print where each spends its time."""
-    with tempfile.TemporaryDirectory() as name:
-        for command in steps.values():
-            profiled = [sys.executable, str(Path(__file__).parent / "profiled.py"), *command[1:]]
-            lines = run(profiled, Path(name), sampled=False).output.splitlines()
-            first = max(i for i, line in enumerate(lines) if " s of the processor" in line)
-            print("\n".join(lines[first:]), flush=True)
 
 
 class _Memory:
@@ -136,7 +150,7 @@ def _own_peak_mb(pid: int) -> float:
     """
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-        return float(status.partition("\nVmHWM:")[2].split()[0]) / 1024
+        return _mb(status, "VmHWM")
     except (OSError, IndexError):
         return 0.0  # it has ended since
 
@@ -145,10 +159,15 @@ def _memory_mb(pid: int) -> float:
     """Memory of a process and its children, their shared pages counted once (PSS)."""
     try:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
-        total = float(rollup.partition("\nPss:")[2].split()[0]) / 1024
+        total = _mb(rollup, "Pss")
         for task in Path(f"/proc/{pid}/task").iterdir():
             children = (task / "children").read_text(encoding="utf-8")
             total += sum(_memory_mb(int(child)) for child in children.split())
     except (OSError, IndexError):
         return 0.0  # it has ended since
     return total
+
+
+def _mb(table: str, name: str) -> float:
+    """A line of a table of the kernel, whose "kB" are 1024 bytes."""
+    return float(table.partition(f"\n{name}:")[2].split()[0]) * 1024 / 1e6

@@ -1,12 +1,14 @@
-"""A benchmark's table as CSV, with machine and date, and as a picture."""
+"""A benchmark's table as CSV, with machine, load, commit and date, and as pictures."""
 
 import csv
 import datetime
 import os
 import statistics
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib as mpl
 
@@ -22,8 +24,8 @@ class Row:
         what: By which program.
         values: One per round.
         unit: Of the values.
-        ratio: To `against`; over 1 is better than it where `against` begins with "faster".
-        against: What the ratio compares with.
+        ratio: As `against` says.
+        against: What the ratio compares with, as words after it: "times wsinfer's".
         goal: Of the ratio, in words.
         note: Anything else; why there are no values.
     """
@@ -43,10 +45,26 @@ class Row:
         return statistics.median(self.values) if self.values else float("nan")
 
 
+class Picture(NamedTuple):
+    """Bars of all rows of one unit.
+
+    Attributes:
+        name: Of the file, without its ending.
+        unit: Whose rows are drawn.
+        title: Above.
+        log: Whether the axis is logarithmic.
+    """
+
+    name: str
+    unit: str
+    title: str
+    log: bool = False
+
+
 HERE = Path(__file__).parents[1]
 HEAD = (
     *("case", "what", "median", "low", "high", "unit", "rounds"),
-    *("ratio", "against", "goal", "note", "load", "machine", "date"),
+    *("ratio", "against", "goal", "note", "load", "machine", "date", "commit"),
 )
 
 
@@ -68,15 +86,38 @@ def machine() -> str:
     return f"{facts.get('model name', 'unknown')}, {os.cpu_count()} cores, {sixteen}"
 
 
-def write(path: Path, rows: Sequence[Row], load: float) -> None:
+def commit() -> str:
+    """Short hash of the commit in force, with + where the package was changed since; "" unknown."""
+    git = ("git", "-C", str(HERE.parent))
+    asked = (*git, "rev-parse", "--short", "HEAD"), (*git, "diff", "--quiet", "HEAD", "--", "src")
+    try:
+        found, changed = (subprocess.run(a, capture_output=True, text=True) for a in asked)
+    except FileNotFoundError:
+        return ""
+    return "" if found.returncode else found.stdout.strip() + "+" * (changed.returncode == 1)
+
+
+def finish(
+    name: str, rows: Sequence[Row], loads: Sequence[float], quick: bool, *pictures: Picture
+) -> None:
+    """Write and print a benchmark's table, and draw its pictures, where they belong."""
+    write(place(f"{name}.csv", quick), rows, loads)
+    for picture in pictures:
+        shown = [row for row in rows if row.unit == picture.unit]
+        draw(place(f"{picture.name}.svg", quick), picture.title, shown, picture.log)
+
+
+def write(path: Path, rows: Sequence[Row], loads: Sequence[float]) -> None:
     """Write and print the table.
 
     Args:
         path: CSV.
         rows: Of the table.
-        load: Programs that wanted the processor before the benchmark began (load average).
+        loads: Programs that wanted the processor before each round; written "lowest-highest".
     """
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    load = f"{min(loads):.1f}-{max(loads):.1f}"
+    surroundings = (load, machine(), today, commit())
     with path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(HEAD)
@@ -86,17 +127,23 @@ def write(path: Path, rows: Sequence[Row], load: float) -> None:
             ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
             measured = [row.case, row.what, *numbers, row.unit, len(row.values)]
             judged = [ratio, row.against, row.goal, " ".join(row.note.split())]
-            writer.writerow([*measured, *judged, f"{load:.1f}", machine(), today])
+            writer.writerow([*measured, *judged, *surroundings])
             print(*measured[:3], row.unit, *judged, sep="\t")
 
 
 def draw(path: Path, title: str, rows: Sequence[Row], log: bool = False) -> None:
-    """Draw bars of the medians, grouped by case, with the range of the rounds; ours in blue."""
+    """Draw bars of the medians, grouped by case, with the range of the rounds; ours in blue.
+
+    Raises:
+        ValueError: Rows differ in their unit.
+    """
     mpl.use("svg")
     from matplotlib import pyplot as plt
 
     shown = [row for row in rows if row.values]
-    with mpl.rc_context({"svg.hashsalt": "histotile", "font.size": 8}):
+    if len({row.unit for row in shown}) > 1:
+        raise ValueError(f"{path.name}: one unit per picture")
+    with mpl.rc_context({"svg.hashsalt": "histotile", "svg.fonttype": "none", "font.size": 8}):
         figure, axes = plt.subplots(figsize=(7, 0.6 + 0.2 * len(shown)), layout="constrained")
         colours = [BLUE if "histotile" in row.what else GREY for row in shown]
         medians = [row.median for row in shown]

@@ -1,11 +1,10 @@
-"""Store a slide's tissue tiles with TIAToolbox: `tiatoolbox_tiles.py SLIDE FOLDER png|jpg`.
+"""Store a slide's tissue tiles with TIAToolbox as JPEG: `tiatoolbox_tiles.py SLIDE FOLDER`.
 
 Its mask, its sliding window, saved by Pillow. Prints how many.
 """
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 from tiatoolbox.tools.patchextraction import get_patch_extractor  # type: ignore[import-not-found]
@@ -13,7 +12,7 @@ from tiatoolbox.wsicore.wsireader import WSIReader  # type: ignore[import-not-fo
 
 
 def main() -> None:
-    slide, folder, suffix = sys.argv[1:]
+    slide, folder = sys.argv[1:]
     reader = WSIReader.open(slide)
     extractor = get_patch_extractor(
         "slidingwindow",
@@ -25,10 +24,9 @@ def main() -> None:
         units="mpp",
         min_mask_ratio=0.5,
     )
-    options: dict[str, Any] = {"quality": 90} if suffix == "jpg" else {}
     count = 0
     for count, tile in enumerate(extractor, start=1):
-        Image.fromarray(tile).save(Path(folder) / f"{count}.{suffix}", **options)
+        Image.fromarray(tile).save(Path(folder) / f"{count}.jpg", quality=90)
     print(count)
 
 
