@@ -45,20 +45,23 @@ def uses(level: TiffLevel, downsample: float, windows: NDArray[np.int64]) -> NDA
         downsample: Level-0 px per level px, as OpenSlide counts them.
         windows: (n, 4): x, y (level-0 px), width, height (level px).
     """
-    counts = np.zeros(level.across * level.down, np.int32)
     begin, rest = _positions(windows[:, :2], downsample)
     end = np.minimum(begin + windows[:, 2:] + (rest > 0), (level.width, level.height))
     begin = np.maximum(begin, 0)
     inside = (end > begin).all(axis=1) & (windows[:, 2:] > 0).all(axis=1)
     tile = np.array([level.tile_width, level.tile_height])
-    first, last = begin[inside] // tile, (end[inside] - 1) // tile
-    most = (last - first).max(axis=0, initial=0)
-    for row in range(int(most[1]) + 1):
-        for column in range(int(most[0]) + 1):
-            at = first + np.array([column, row])
-            at = at[(at <= last).all(axis=1)]
-            counts += np.bincount(at[:, 1] * level.across + at[:, 0], minlength=len(counts))
-    return counts
+    left, top = (begin[inside] // tile).T
+    right, bottom = ((end[inside] - 1) // tile + 1).T
+    steps = np.zeros((level.down + 1, level.across + 1), np.int32)  # from each tile to the next
+    for row, column, step in (
+        (top, left, 1),
+        (top, right, -1),
+        (bottom, left, -1),
+        (bottom, right, 1),
+    ):
+        np.add.at(steps, (row, column), step)
+    counts = steps.cumsum(axis=0, dtype=np.int32).cumsum(axis=1, dtype=np.int32)
+    return np.ascontiguousarray(counts[:-1, :-1]).ravel()
 
 
 def _along(place: int, downsample: float) -> tuple[int, float]:

@@ -80,12 +80,17 @@ def _anchor(position: float, downsample: float) -> tuple[int, float]:
 
     OpenSlide takes whole level-0 px and divides them by its own downsample; where the quotient is
     no whole level px it blends two of them. Of the positions within one level px before the
-    window this is the one that blends least.
+    window this is the one that blends least. Left of and above the slide it cuts fractions off.
 
     Args:
         position: Left or top edge of the window, level px.
         downsample: As OpenSlide counts it.
     """
+    whole = math.floor(position + 1e-6)
+    if whole < 0:
+        ask = math.ceil(-whole * downsample)
+        ask += int(ask / downsample) < -whole  # where the product was rounded
+        return -ask, float(whole)
     last = math.floor((position + 1e-6) * downsample)
     first = min(last, math.ceil((position - 1) * downsample))
     best, least = last, 1.0
