@@ -1,7 +1,9 @@
 """An open slide: what a read gives, and what it tells of itself."""
 
+import errno
 import gc
 import multiprocessing
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from histotile.slides.slide import Reader, Slide, on_white
+from histotile.slides import blending
+from histotile.slides.direct import DirectReader
+from histotile.slides.slide import Reader, Slide, UnreadableTile, on_white
 
 Rgb = NDArray[np.uint8]
 WriteSlide = Callable[..., Path]
@@ -77,9 +82,99 @@ def test_a_level_that_would_read_otherwise_is_left_to_openslide(
         for window in ((64, 64, 0, 64, 64), (64, 64, 1, 32, 32)):
             np.testing.assert_array_equal(slide.read(*window), other.read(*window))
         assert slide.reader == "openslide"
-        assert slide.reader_note == "pixels of level 0 would differ by up to 1"
+        assert slide.reader_note == (
+            "pixels of level 0 would differ by up to 1; pixels of level 1 would differ by up to 1"
+        )
         slide.expect(0, np.array([[0, 0, 64, 64]]))
-        assert slide.spent.decoded == 0
+        assert slide.spent.decoded == 2  # to be compared
+
+
+def test_only_the_level_that_would_read_otherwise_is_left_to_openslide(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = DirectReader.read
+
+    def odd(reader: DirectReader, x: int, y: int, level: int, *size: int) -> Rgb | None:
+        pixels = read(reader, x, y, level, *size)
+        if pixels is not None and level == 1:
+            pixels[0, 0, 0] ^= 3
+        return pixels
+
+    monkeypatch.setattr(DirectReader, "read", odd)
+    with Slide.open(path) as slide, Slide.open(path, reader="openslide") as other:
+        assert slide.settle(1) is None
+        assert slide.reader == "openslide"
+        assert slide.settle(0) is not None
+        assert slide.reader == "direct"
+        assert slide.reader_note == "pixels of level 1 would differ by up to 3"
+        for window in ((64, 64, 0, 64, 64), (64, 64, 1, 32, 32)):
+            np.testing.assert_array_equal(slide.read(*window), other.read(*window))
+
+
+def test_blended_windows_are_compared_before_the_first_is_shown(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a level of whole downsample the first comparison sees whole px only."""
+    blended = blending.blended
+    monkeypatch.setattr(blending, "blended", lambda *a: blended(*a) ^ 1)
+    with Slide.open(path) as slide, Slide.open(path, reader="openslide") as other:
+        assert slide.openslide_downsamples == (1, 2)
+        for x in (64, 65, 66):
+            there = other.read(x, 64, 1, 32, 32)
+            np.testing.assert_array_equal(slide.read(x, 64, 1, 32, 32), there)
+        assert slide.settle(1) is not None
+        assert slide.reader == "direct"
+        note = "pixels of level 1 between whole px would differ by up to 1"
+        assert slide.reader_note == note
+
+
+def test_what_the_direct_reader_leaves_to_openslide_is_told(path: Path) -> None:
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.pages.first.dataoffsets[6]  # row 1, column 1 of 64 px tiles
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\xff" * 40)
+    with Slide.open(path) as slide:
+        slide.read(0, 0, 0, 64, 64)
+        assert slide.reader_note == ""
+        for _ in range(2):
+            with pytest.raises(UnreadableTile):
+                slide.read(64, 64, 0, 64, 64)
+        assert (slide.reader, slide.reader_note) == ("direct", "2 windows were left to OpenSlide")
+
+
+@pytest.mark.parametrize("more", [0, 2**31])
+def test_a_tile_that_claims_bytes_beyond_the_end_is_left_to_openslide(
+    path: Path, more: int
+) -> None:
+    count = path.stat().st_size + more
+    with tifffile.TiffFile(path) as tiff:
+        counts = tiff.pages.first.tags["TileByteCounts"]
+        assert counts.dataformat[-1] == "I"
+    with path.open("r+b") as file:
+        file.seek(counts.valueoffset + 4 * 19)  # the last tile of level 0
+        file.write(count.to_bytes(4, "little"))
+    with Slide.open(path) as slide, Slide.open(path, reader="openslide") as other:
+        reader = slide.settle(1)
+        assert reader is not None
+        with pytest.raises(OSError, match="ends before tile 19 of level 0"):
+            reader.compressed(0, 19)
+        for who in (slide, other):
+            with pytest.raises(UnreadableTile):
+                who.read(256, 192, 0, 44, 8)
+
+
+def test_a_slide_whose_file_opens_only_once_is_left_to_openslide(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with Slide.open(path) as slide:
+        assert slide.reader == "openslide"
+        assert "Too many open files" in slide.reader_note
+        assert slide.read(0, 0, 0, 8, 8).shape == (8, 8, 3)
 
 
 def test_opening_reads_no_pixels(path: Path) -> None:
@@ -118,6 +213,21 @@ def _lend(slide: Slide) -> None:
 
 def _read(corner: tuple[int, int]) -> bytes:
     return LENT[0].read(*corner, 0, 64, 64).tobytes()
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_closed_slide_reads_no_more(path: Path, reader: Reader) -> None:
+    with Slide.open(path, reader=reader) as slide:
+        slide.read(64, 64, 0, 8, 8)
+        before, settled = slide.reader, slide.settle(0)
+    for x in (64, 65, 0):  # decoded before and kept; not yet decoded
+        with pytest.raises(Exception, match=r"(?i)closed|handle|null"):
+            slide.read(x, 64, 0, 8, 8)
+    assert slide.reader == before
+    if settled is not None:
+        assert slide.spent.decoded
+        with pytest.raises(OSError, match="descriptor"):
+            settled.compressed(0, 0)
 
 
 def test_a_closed_slide_gives_its_files_back(path: Path) -> None:

@@ -83,11 +83,12 @@ def write_odd(path: Path, what: str, write_jpeg_slide: WriteSlide) -> None:
         case "junk":
             path.write_bytes(b"II*\0" + b"junk" * 40)
         case "no height":
-            data = bytearray(write_jpeg_slide(path, [LEVELS[0]]).read_bytes())
+            write_jpeg_slide(path, [LEVELS[0]])
             with tifffile.TiffFile(path) as tiff:
                 at = tiff.pages.first.tags["TileLength"].valueoffset
-            data[at : at + 4] = bytes(4)
-            path.write_bytes(data)
+            with path.open("r+b") as file:
+                file.seek(at)
+                file.write(bytes(2))
         case "cut":
             data = write_jpeg_slide(path, [LEVELS[0]]).read_bytes()
             path.write_bytes(data[:60])

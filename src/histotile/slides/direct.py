@@ -1,11 +1,10 @@
 """Windows of a slide's levels from its compressed tiles, past OpenSlide but with its pixels."""
 
-import math
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,17 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.slides.codecs import Decoder, UndecodableTile, decoder
-from histotile.slides.decoded_tiles import DecodedTiles, Key
+from histotile.slides.decoded_tiles import RECENT_BYTES, DecodedTiles, Key
 from histotile.slides.positions import position, uses
 from histotile.slides.tiff_levels import Places, TiffLevel, missing_tiles, read_array
 
 Rgb = NDArray[np.uint8]
-Window = tuple[int, int, int, int, int]  # x, y (level-0 px), level, width, height (level px)
-Reference = Callable[[int, int, int, int, int], Rgb | None]
+Region = tuple[int, int, int, int, int]  # x, y (level-0 px), level, width, height (level px)
 
 PIECE_PX = 4096  # OpenSlide paints larger windows piece by piece, each from its own position
-SAMPLES = 3
-BLEND_ROUNDING = 2  # grey levels; of interpolation on other processors
 
 
 class Spent(NamedTuple):
@@ -45,16 +41,26 @@ class DirectReader:
         downsamples: Level-0 px per level px, as OpenSlide counts them.
         fills: Whether OpenSlide fills missing tiles from finer levels (Aperio), or leaves them
             transparent.
+        recent_bytes: Of decoded tiles that are kept although no read of them was announced.
+
+    Raises:
+        OSError: The file does not open.
     """
 
     def __init__(
-        self, path: Path, levels: Sequence[TiffLevel], downsamples: Sequence[float], fills: bool
+        self,
+        path: Path,
+        levels: Sequence[TiffLevel],
+        downsamples: Sequence[float],
+        fills: bool,
+        recent_bytes: int = RECENT_BYTES,
     ) -> None:
-        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-        self.close = weakref.finalize(self, os.close, self._file)
-        self._levels, self._downsamples, self._fills = levels, downsamples, fills
+        self.levels, self.downsamples, self._fills = levels, downsamples, fills
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._finish = weakref.finalize(self, os.close, self._file)
+        self._size = os.fstat(self._file).st_size
         self._tables: dict[int, _Tiles] = {}
-        self._tiles = DecodedTiles()
+        self._tiles = DecodedTiles(recent_bytes=recent_bytes)
         self._lock = threading.Lock()
         self._spent = Spent(0.0, 0.0, 0)
 
@@ -65,7 +71,7 @@ class DirectReader:
         """
         if width <= 0 or height <= 0:
             return None
-        downsample = self._downsamples[level]
+        downsample = self.downsamples[level]
         if downsample == 1:
             return self._whole(level, x, y, width, height)
         if max(width, height) > PIECE_PX:
@@ -81,65 +87,51 @@ class DirectReader:
             return None
         if not (more_x and more_y):
             block = np.pad(block, ((0, not more_y), (0, not more_x), (0, 0)))
-        return blended(block, (left, top), self._levels[level][:4], shift)
+        return blended(block, (left, top), self.levels[level][:4], shift)
 
     def expect(self, level: int, windows: NDArray[np.int64]) -> None:
         """Nothing comes out: announces reads, see `Slide.expect`."""
-        self._tiles.expect(level, uses(self._levels[level], self._downsamples[level], windows))
+        self._tiles.expect(level, uses(self.levels[level], self.downsamples[level], windows))
 
-    def difference(self, level: int, reference: Reference) -> str:
-        """How a level's pixels differ from those of OpenSlide; empty if they are the same.
+    def sizes(self, level: int) -> Places:
+        """Bytes of each compressed tile of a level; 0 for those that OpenSlide takes as missing.
 
-        Looks at the largest compressed tile that reads: there pixels show most.
-
-        Args:
-            level: 0 is the finest.
-            reference: The same window by OpenSlide; None where it is unreadable.
+        Raises:
+            OSError: The file ends before its tables.
         """
-        try:
-            windows = list(self._samples(level))
-        except OSError as error:
-            return str(error)
-        for window in windows:
-            mine, theirs = self.read(*window), reference(*window)
-            if mine is None and theirs is None:
-                continue
-            if mine is None or theirs is None:
-                only = "OpenSlide" if mine is None else "the direct reader"
-                return f"a tile of level {level} is read by {only} alone"
-            most = int(np.abs(mine.astype(np.int16) - theirs).max())
-            if most > (0 if self._downsamples[level].is_integer() else BLEND_ROUNDING):
-                return f"pixels of level {level} would differ by up to {most}"
-            return ""
-        return f"level {level} has no compressed tile to compare"
+        table = self._table(level)
+        left_out = False if table.left_out is None else table.left_out
+        return np.where(left_out, 0, table.byte_counts)
+
+    def compressed(self, level: int, tile: int) -> bytes:
+        """A compressed tile as it lies in the file.
+
+        Raises:
+            OSError: The file ends before it does, or is closed.
+        """
+        table = self._table(level)
+        offset, count = int(table.offsets[tile]), int(table.byte_counts[tile])
+        inside = 0 <= offset <= offset + count <= self._size
+        data = os.pread(self._file, count, offset) if inside else b""
+        if not inside or len(data) < count:
+            raise OSError(f"the file ends before tile {tile} of level {level} does")
+        return data
+
+    def close(self) -> None:
+        """Nothing comes out: gives the file back; what is not yet decoded reads no more."""
+        self._finish()
+        self._file = -1
 
     @property
     def spent(self) -> Spent:
         """Where the time of all reads so far went."""
         return self._spent
 
-    def _samples(self, level: int) -> Iterator[Window]:
-        """Windows inside of the largest compressed tiles of a level."""
-        found, downsample, table = self._levels[level], self._downsamples[level], self._table(level)
-        sizes = table.byte_counts if table.left_out is None else table.byte_counts.copy()
-        if table.left_out is not None:
-            sizes[table.left_out] = 0
-        for tile in np.argsort(-sizes, kind="stable")[:SAMPLES].tolist():
-            left = tile % found.across * found.tile_width
-            top = tile // found.across * found.tile_height
-            right = min(left + found.tile_width, found.width)
-            bottom = min(top + found.tile_height, found.height)
-            x, y = math.ceil(left * downsample), math.ceil(top * downsample)
-            width = right - math.ceil(x / downsample) - (downsample > 1)
-            height = bottom - math.ceil(y / downsample) - (downsample > 1)
-            if sizes[tile] and width > 0 and height > 0:
-                yield x, y, level, width, height
-
     def _whole(
         self, level: int, left: int, top: int, width: int, height: int, blend: bool = False
     ) -> Rgb | None:
         """A window at a whole level px."""
-        found = self._levels[level]
+        found = self.levels[level]
         tile_width, tile_height = found.tile_width, found.tile_height
         right, bottom = min(left + width, found.width), min(top + height, found.height)
         if right <= max(left, 0) or bottom <= max(top, 0):
@@ -191,12 +183,10 @@ class DirectReader:
 
     def _load(self, key: Key) -> Rgb:
         table = self._table(key[0])
-        tile = key[1]
-        count = int(table.byte_counts[tile])
-        if count == 0:
+        if table.byte_counts[key[1]] == 0:
             return np.full(table.shape, 255, np.uint8)
         begin = time.perf_counter()
-        data = os.pread(self._file, count, int(table.offsets[tile]))
+        data = self.compressed(*key)
         read = time.perf_counter()
         pixels = table.decode(data)
         done = time.perf_counter()
@@ -209,11 +199,11 @@ class DirectReader:
         table = self._tables.get(level)
         if table is not None:
             return table
-        found = self._levels[level]
+        found = self.levels[level]
         shape = (found.tile_height, found.tile_width, 3)
-        counts = [read_array(self._file, level.byte_counts) for level in self._levels[: level + 1]]
+        counts = [read_array(self._file, level.byte_counts) for level in self.levels[: level + 1]]
         if self._fills:
-            left_out = missing_tiles(list(zip(self._levels, counts, strict=False)))[-1].ravel()
+            left_out = missing_tiles(list(zip(self.levels, counts, strict=False)))[-1].ravel()
         else:
             left_out = counts[-1] == 0
         table = self._tables[level] = _Tiles(
@@ -225,9 +215,9 @@ class DirectReader:
         )
         return table
 
-    def _in_pieces(self, window: Window) -> Rgb | None:
-        x, y, level, width, height = window
-        downsample = self._downsamples[level]
+    def _in_pieces(self, region: Region) -> Rgb | None:
+        x, y, level, width, height = region
+        downsample = self.downsamples[level]
         out = np.empty((height, width, 3), np.uint8)
         for top in range(0, height, PIECE_PX):
             for left in range(0, width, PIECE_PX):

@@ -1,14 +1,11 @@
 """Slides of which many are open at once."""
 
 from functools import cache
-from pathlib import Path
 
 import openslide
 
-from histotile.slides.decoded_tiles import DecodedTiles
-from histotile.slides.slide import Reader, Slide
+from histotile.slides.slide import Slide
 
-_OWN_BYTES = 1 << 20
 _SHARED_BYTES = 32 << 20
 
 
@@ -18,15 +15,12 @@ class FrugalSlide(Slide):
     It keeps 1 MB of decoded tiles; OpenSlide's, 32 MB, all such slides of a process share.
     """
 
-    def __init__(self, path: Path, mpp: float | None, vendor: str, reader: Reader) -> None:
-        super().__init__(path, mpp, vendor, reader)
-        self._handle.set_cache(_shared_cache())
-        if self._direct is not None:
-            self._direct._tiles = DecodedTiles(recent_bytes=_OWN_BYTES)
+    recent_bytes = 1 << 20
 
-    def _reopen(self, failed: openslide.OpenSlide) -> None:
-        super()._reopen(failed)
-        self._handle.set_cache(_shared_cache())
+    def _open_handle(self) -> openslide.OpenSlide:
+        handle = super()._open_handle()
+        handle.set_cache(_shared_cache())
+        return handle
 
 
 @cache

@@ -41,8 +41,8 @@ class Inspection:
         format: Format in words.
         warnings: What a reader should know although the slide is usable.
         reader: Who will read its tiles: "direct" (each compressed tile decoded once, with
-            OpenSlide's pixels) or "openslide".
-        reader_note: Why not "direct"; empty when it is.
+            OpenSlide's pixels) or, where that fits no level, "openslide".
+        reader_note: What is left to OpenSlide, and why; empty if nothing.
     """
 
     slide_id: str

@@ -5,24 +5,21 @@ each block. That saves no more than a third of the decoding, but fifteen sixteen
 """
 
 import math
-import os
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histotile.slides.codecs import JPEG, UndecodableTile, decoder
 from histotile.slides.decoded_tiles import DecodedTiles, Key
+from histotile.slides.direct import DirectReader
 from histotile.slides.slide import Slide
-from histotile.slides.tiff_levels import TiffLevel, find_levels, missing_tiles, read_array
 from histotile.slides.windows import Box
 
 Rgb = NDArray[np.uint8]
 
 FACTOR = 4
 # Level px per px of the overview. From here on real tissue differs by at most 2 grey levels from
-# what is resampled from all px, and by less than 0.1 in the mean; at 16 by 3, at 8 by 15.
+# what is resampled from all px, and by less than 0.1 in the mean (tests/slides/test_shrunk.py).
 LEAST_STEP = 24.0
 
 
@@ -34,31 +31,27 @@ def shrunk_level(slide: Slide, level: int, step: float) -> "ShrunkLevel | None":
         level: Of the slide.
         step: Level px per px of the overview.
     """
-    if step < LEAST_STEP or slide.reader != "direct" or slide.settle(level) is None:
+    direct = slide.settle(level) if step >= LEAST_STEP else None
+    if direct is None:
         return None
-    levels = find_levels(slide.path, slide.level_sizes, slide.vendor)
-    found = levels[level]
+    found = direct.levels[level]
     if found.compression != JPEG or found.tile_width % 8 or found.tile_height % 8:
         return None
-    return ShrunkLevel(slide.path, levels[: level + 1])
+    return ShrunkLevel(direct, level)
 
 
 class ShrunkLevel:
     """A level at a quarter of its size.
 
     Args:
-        path: The TIFF file.
-        levels: This level, the last, and those finer than it.
+        direct: Gives its compressed tiles.
+        level: 0 is the finest.
     """
 
-    def __init__(self, path: Path, levels: Sequence[TiffLevel]) -> None:
-        self._path, self._found = path, levels[-1]
-        with path.open("rb") as file:
-            arrays = [read_array(file.fileno(), found.byte_counts) for found in levels]
-            self._offsets = read_array(file.fileno(), self._found.offsets)
-        self._byte_counts = arrays[-1]
-        self._missing = missing_tiles(list(zip(levels, arrays, strict=True)))[-1]
-        found = self._found
+    def __init__(self, direct: DirectReader, level: int) -> None:
+        self._direct, self._level = direct, level
+        found = self._found = direct.levels[level]
+        self._missing = (direct.sizes(level) == 0).reshape(found.down, found.across)
         self._shape = found.tile_height // FACTOR, found.tile_width // FACTOR
         shape = (found.tile_height, found.tile_width, 3)
         self._decode = decoder(found.compression, found.photometric, found.tables, shape, FACTOR)
@@ -90,9 +83,9 @@ class ShrunkLevel:
         try:
             for row in rows:
                 for column in columns:
-                    tile = self._tile(row * self._found.across + column)
+                    key = self._level, row * self._found.across + column
                     y, x = (row - rows[0]) * high, (column - columns[0]) * wide
-                    covered[y : y + high, x : x + wide] = tile
+                    covered[y : y + high, x : x + wide] = self._tiles.use(key, self._load)[0]
         except (UndecodableTile, OSError):
             return None
         y, x = rows[0] * high, columns[0] * wide
@@ -105,13 +98,8 @@ class ShrunkLevel:
         rows = range(top // high, (bottom - 1) // high + 1)
         return rows, range(left // wide, (right - 1) // wide + 1)
 
-    def _tile(self, number: int) -> Rgb:
-        return self._tiles.use((0, number), self._load)[0]
-
     def _load(self, key: Key) -> Rgb:
-        with self._path.open("rb", buffering=0) as file:
-            count, offset = int(self._byte_counts[key[1]]), int(self._offsets[key[1]])
-            return self._decode(os.pread(file.fileno(), count, offset))
+        return self._decode(self._direct.compressed(*key))
 
 
 def _outer(box: Box) -> tuple[int, int, int, int]:

@@ -13,6 +13,8 @@ import openslide
 from numpy.typing import NDArray
 from PIL import Image
 
+from histotile.slides.comparison import Trusted
+from histotile.slides.decoded_tiles import RECENT_BYTES
 from histotile.slides.direct import DirectReader, Spent
 from histotile.slides.positions import true_downsample
 from histotile.slides.refusal import refusal
@@ -50,18 +52,15 @@ class Slide:
         bounds: `openslide.bounds-*`, else the whole slide.
         mpp: Micrometres per level-0 px: the caller's, else `openslide.mpp-*`, else None.
         properties: All properties OpenSlide knows.
-        reader: Who reads the pixels: "direct" or "openslide".
-        reader_note: Why not "direct"; empty when it is.
+        recent_bytes: Of decoded tiles that are kept although no read of them was announced.
     """
 
+    recent_bytes = RECENT_BYTES
+
     def __init__(self, path: Path, mpp: float | None, vendor: str, reader: Reader) -> None:
-        self._handle = openslide.OpenSlide(path)
-        self._lock = threading.Lock()
-        self._given_mpp, self._given_reader = mpp, reader
-        self._openslide_s = 0.0
-        self._settling, self._settled = threading.Lock(), set[int]()
-        self.path = path
-        self.vendor = vendor
+        self.path, self.vendor, self._given = path, vendor, (mpp, reader)
+        self._handle = self._open_handle()
+        self._lock, self._openslide_s, self._left = threading.Lock(), 0.0, 0
         self.width, self.height = map(int, self._handle.dimensions)
         self.level_sizes = tuple((int(w), int(h)) for w, h in self._handle.level_dimensions)
         self.openslide_downsamples = tuple(map(float, self._handle.level_downsamples))
@@ -72,10 +71,7 @@ class Slide:
         )
         self.bounds = _bounds(self.properties, self.width, self.height)
         self.mpp = mpp if mpp is not None else _property_mpp(self.properties)
-        self.reader = "openslide"
-        self._direct, self.reader_note = self._open_direct(reader)
-        if self._direct is not None:
-            self.reader = "direct"
+        self._trusted = Trusted(self._open_direct)
 
     @classmethod
     def open(cls, path: Path, mpp: float | None = None, reader: Reader = "auto") -> "Slide":
@@ -114,11 +110,13 @@ class Slide:
         Raises:
             UnreadableTile: The window is damaged.
         """
-        direct = self._direct if level in self._settled else self.settle(level)
+        direct = self._trusted.settle_at(x, y, level, self._by_openslide)
         if direct is not None:
             pixels = direct.read(x, y, level, width, height)
             if pixels is not None:
                 return pixels
+            with self._lock:
+                self._left += 1
         return on_white(self.read_rgba(x, y, level, width, height))
 
     def read_rgba(self, x: int, y: int, level: int, width: int, height: int) -> Image.Image:
@@ -155,35 +153,39 @@ class Slide:
 
         The first read of a level asks; then `reader` and `reader_note` are settled for it.
         """
-        with self._settling:
-            if self._direct is not None and level not in self._settled:
-                note = self._direct.difference(level, self._by_openslide)
-                if note:
-                    self._direct, self.reader, self.reader_note = None, "openslide", note
-                self._settled.add(level)
-            return self._direct
+        return self._trusted.settle(level, False, self._by_openslide)
+
+    @property
+    def reader(self) -> str:
+        """Who reads the pixels: "direct", or "openslide" if it reads each level asked for."""
+        return self._trusted.name
+
+    @property
+    def reader_note(self) -> str:
+        """What OpenSlide reads, and why; empty if nothing."""
+        left = [f"{self._left} windows were left to OpenSlide"] if self._left else []
+        return "; ".join(self._trusted.notes + left)
 
     @property
     def spent(self) -> Spent:
         """Where the time of all reads so far went."""
-        direct = self._direct.spent if self._direct is not None else Spent(0.0, 0.0, 0)
-        return direct._replace(decoding_s=direct.decoding_s + self._openslide_s)
+        reading_s, decoding_s, decoded = self._trusted.spent
+        return Spent(reading_s, decoding_s + self._openslide_s, decoded)
 
     def close(self) -> None:
         """Give the file back."""
         self._handle.close()
-        if self._direct is not None:
-            self._direct.close()
+        self._trusted.close()
 
-    def _open_direct(self, reader: Reader) -> tuple[DirectReader | None, str]:
-        if reader == "openslide":
-            return None, "OpenSlide was asked for"
-        try:
-            levels = find_levels(self.path, self.level_sizes, self.vendor)
-            fills = self.vendor == "aperio"
-            return DirectReader(self.path, levels, self.openslide_downsamples, fills), ""
-        except OddSlide as odd:
-            return None, str(odd)
+    def _open_handle(self) -> openslide.OpenSlide:
+        return openslide.OpenSlide(self.path)
+
+    def _open_direct(self) -> DirectReader:
+        if self._given[1] == "openslide":
+            raise OddSlide("OpenSlide was asked for")
+        levels = find_levels(self.path, self.level_sizes, self.vendor)
+        downsamples, fills = self.openslide_downsamples, self.vendor == "aperio"
+        return DirectReader(self.path, levels, downsamples, fills, self.recent_bytes)
 
     def _by_openslide(self, x: int, y: int, level: int, width: int, height: int) -> Rgb | None:
         try:
@@ -196,10 +198,10 @@ class Slide:
         # hold the failed one, so it is left to the garbage collector, which closes it.
         with self._lock:
             if self._handle is failed:
-                self._handle = openslide.OpenSlide(self.path)
+                self._handle = self._open_handle()
 
     def __reduce__(self) -> tuple[object, tuple[Path, float | None, Reader]]:
-        return Slide.open, (self.path, self._given_mpp, self._given_reader)
+        return type(self).open, (self.path, *self._given)
 
     def __enter__(self) -> "Slide":
         return self

@@ -54,7 +54,7 @@ class SlideSource:
 
     @property
     def reader_note(self) -> str:
-        """Why it is not "direct"; empty if it is."""
+        """What OpenSlide reads, and why; empty if nothing."""
         return self.slide.reader_note
 
     @property
