@@ -36,7 +36,7 @@ class Engine(Section):
     )
     compile: bool = Field(
         description="Whether PyTorch compiles the network first: a minute per job, so only for "
-        "large slides on a GPU."
+        "large slides on a GPU. Networks that make features are never compiled."
     )
 
 
@@ -241,14 +241,25 @@ class Pack(Section):
     """Keeping the pixels of labelled tiles in one file per slide, for training."""
 
     use: Literal["never", "auto", "always"] = Field(
-        description="`auto`: slides whose tiles are read at least twice as fast from a pack. Worth "
-        "its space when many epochs read more tiles than fit into memory, or from slow storage."
+        description="`auto`: slides whose tiles are read at least twice as fast from a pack. That "
+        "is measured from memory: on slow storage say `always`. Worth its space when many epochs "
+        "read more tiles than fit into memory. Ready-made tiles are one read each already: they "
+        "are never packed."
     )
     quality: Annotated[int, Field(ge=0, le=100)] = Field(
         description="JPEG quality of tiles off the slide's own grid; those on it are copied as "
-        "they are. 0: kept without loss, three to five times as large, so that training sees the "
-        "very pixels of the slide."
+        "they are. 0: kept without loss, about three times as large, so that training sees the "
+        "very pixels of the slide. Above 0 needs `use: always`."
     )
+
+    @model_validator(mode="after")
+    def _pixels_do_not_hang_on_speed(self) -> "Pack":
+        if self.use == "auto" and self.quality:
+            raise ValueError(
+                "use: auto packs slides by the time they take, and quality above 0 changes their "
+                "pixels, so speed would decide what is trained on; set quality: 0 or use: always"
+            )
+        return self
 
 
 class Control(Section):
@@ -512,7 +523,9 @@ class Apply(Section):
     """Predicting new slides with a trained model: `snakemake apply`."""
 
     slides: str = Field(description="Cohort file of the new slides; needs no labels.")
-    model: str = Field(description="Folder of trained folds, one fold, or an exported timm folder.")
+    model: str = Field(
+        description="Folder of trained folds, one fold, an exported timm folder, or one `.onnx`."
+    )
 
 
 class Synthesize(Section):

@@ -1,5 +1,6 @@
 """Compressed tiles as JPEG files: the pixels that other programs see are the slide's."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +98,20 @@ def test_real_slides(shared_data: Path) -> None:
                 np.testing.assert_array_equal(seen, there)
                 whole += 1
     assert whole
+
+
+def test_what_lies_over_a_missing_tile_of_an_aperio_slide_is_none(
+    tmp_path: Path, write_jpeg_slide: Callable[..., Path]
+) -> None:
+    """It may have bytes; OpenSlide does not show them."""
+    rng = np.random.default_rng(0)
+    levels = [rng.integers(0, 256, (512 // s, 512 // s, 3), np.uint8) for s in (1, 2)]
+    found = {}
+    for gaps in (frozenset(), frozenset({(0, 3)})):
+        path = write_jpeg_slide(tmp_path / "a.svs", levels, aperio=True, missing=gaps)
+        with Slide.open(path) as slide:
+            tiles = compressed_tiles(slide, 1.0, 64)
+            assert tiles is not None
+            places = [(x, 0) for x in (0, 128, 256)]
+            found[len(gaps)] = [jpeg_at(tiles, *place) is not None for place in places]
+    assert found == {0: [True, True, True], 1: [True, False, True]}

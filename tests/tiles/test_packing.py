@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from histotile import tables
 from histotile.config import Pack
@@ -271,6 +272,11 @@ def test_auto_of_a_slide_without_labels(
 ) -> None:
     found = pack_tiles(make_table(make_slide("S1")), output, settings(use="auto"))
     assert (found["tiles"], len(read_pack_index(output))) == (0, 0)
+
+
+def test_speed_may_not_decide_which_pixels_are_trained_on() -> None:
+    with pytest.raises(ValidationError, match=r"set quality: 0 or use: always"):
+        settings(use="auto", quality=90)
 
 
 def test_never_is_refused(table: Path, output: Path) -> None:
