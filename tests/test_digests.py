@@ -62,6 +62,11 @@ def test_digest_of_a_model_follows_its_weights(tmp_path: Path) -> None:
     assert digests.digest_files(tmp_path) != before
     with pytest.raises(HistotileError, match="no trained model"):
         digests.digest_files(tmp_path / "empty")
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "model.onnx").write_bytes(b"1")
+    before = digests.digest_files(tmp_path / "exported")
+    (tmp_path / "exported" / "model.onnx").write_bytes(b"2")
+    assert digests.digest_files(tmp_path / "exported") != before
 
 
 def test_digest_of_weights_follows_files_and_knows_hub_names(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def digest_files(folder: Path) -> str:
     Raises:
         HistotileError: There is no model.
     """
-    kinds = ("*.ckpt", "*.safetensors", "*.bin", "*.pth")
+    kinds = ("*.ckpt", "*.onnx", "*.safetensors", "*.bin", "*.pth")
     found = (
         [folder]
         if folder.is_file()
