@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from histotile.config import Backbone, Train
-from histotile.models.fold import FoldSlide, Machine
+from histotile.config import Backbone, Pack, Train
+from histotile.models.fold import FoldSlide, Job, Machine, gather_tiles
+from histotile.models.state import STATE, same_inputs
 from histotile.models.training import train_fold
+from histotile.tiles.packing import pack_tiles
 
 CLASSES = ("healthy", "tumour")
 Settings = Callable[..., Train]
@@ -93,3 +95,27 @@ def test_state_of_another_training_is_not_resumed(
     changed = make_settings(strategy="finetune", rate=2e-3, epochs=2)
     train_fold(folder, fold, CLASSES, tiny_backbone, changed, machine)
     assert steps[0] == 1
+
+
+def test_state_of_other_pixels_is_not_resumed(
+    tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
+) -> None:
+    settings, tiles = make_settings(strategy="finetune"), gather_tiles(fold, CLASSES, 100, 0)
+    for quality in (0, 50):
+        for slide in fold:
+            pack = tmp_path / str(quality) / f"{slide.slide_id}.pack"
+            pack_tiles(slide.tiles, pack, Pack(use="always", quality=quality))
+
+    def resumes(packs: Path | None) -> bool:
+        job = Job(
+            tmp_path, tiles, tiny_backbone, settings, Machine(packs=packs), "finetune", stage=None
+        )
+        same = same_inputs(tmp_path / STATE, job)
+        (tmp_path / STATE / "last.ckpt").touch()
+        return same
+
+    assert not resumes(None)
+    assert resumes(None) and resumes(tmp_path / "0")
+    assert not resumes(tmp_path / "50")
+    assert resumes(tmp_path / "50")
+    assert not resumes(tmp_path / "0")

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from histotile.models.curves import Point
 from histotile.models.fold import Job
+from histotile.tiles.pack import read_pack_index
+from histotile.tiles.packed import ENDING
 from histotile.writing import write_json
 
 STATE = "checkpoints"
@@ -23,6 +25,7 @@ def same_inputs(state: Path, job: Job) -> bool:
         "settings": job.settings.model_dump(mode="json"),
         "slides": [[s.slide_id, s.patient_id, s.role] for s in fold.slides],
         "tiles": [[len(s), int(s.x.sum()), int(s.y.sum())] for s in (fold.train, fold.val)],
+        "lossy": _lossy(job),
     }
     path = state / "inputs.json"
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) == inputs:
@@ -30,6 +33,18 @@ def same_inputs(state: Path, job: Job) -> bool:
     shutil.rmtree(state, ignore_errors=True)
     write_json(path, inputs)
     return False
+
+
+def _lossy(job: Job) -> dict[str, int]:
+    """JPEG quality of the slides whose packs do not hold their very pixels."""
+    folder = job.machine.packs
+    if folder is None:
+        return {}
+    parts = (job.fold.train, job.fold.val)
+    names = {part.slide_ids[number] for part in parts for number in set(part.slide.tolist())}
+    indices = {name: read_pack_index(folder / f"{name}{ENDING}") for name in sorted(names)}
+    found = {name: int(index.facts["settings"]["quality"]) for name, index in indices.items()}
+    return {name: quality for name, quality in found.items() if quality and len(indices[name])}
 
 
 def clear_state(folder: Path) -> None:
