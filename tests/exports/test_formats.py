@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from histotile.config import Export
+from histotile.engines.probabilities import softmax
 from histotile.errors import HistotileError
 from histotile.exports import timm_folder
 from histotile.exports.formats import FORMATS, export_model
 from histotile.exports.parity import Parity, compare
 from histotile.models.checkpoint import TrainedModel
-from histotile.models.probe import softmax
 
 Make = Callable[..., TrainedModel]
 Tiles = NDArray[np.uint8]

@@ -6,6 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from histotile.engines.probabilities import softmax
 from histotile.models.probe import (
     STRENGTHS,
     Features,
@@ -13,7 +14,6 @@ from histotile.models.probe import (
     fit_at,
     fit_probe,
     log_loss,
-    softmax,
 )
 
 

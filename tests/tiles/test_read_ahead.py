@@ -127,11 +127,11 @@ def test_waiting_is_measured(
     start = time.perf_counter()
     list(hungry)
     elapsed = time.perf_counter() - start
-    assert 0.5 * elapsed < hungry.waiting_s <= elapsed
+    assert 0.5 * elapsed < hungry.pace.waiting_s <= elapsed
     fed = ReadAhead(make_table(make_slide("s")), 24, threads=2)
     for _ in fed:
         time.sleep(0.4)
-    assert fed.waiting_s < 0.6 * hungry.waiting_s
+    assert fed.pace.waiting_s < 0.6 * hungry.pace.waiting_s
 
 
 def test_pace_parts_the_time_of_the_pass(

@@ -14,11 +14,9 @@ from torch import nn
 from histotile import __version__
 from histotile.errors import HistotileError
 from histotile.models.backbones import Architecture, digest_of, rebuild
-from histotile.models.facts import CHECKPOINT, check_agreement, find_models, read_facts
+from histotile.models.facts import CHECKPOINT, TRAIN, check_agreement, find_models, read_facts
 from histotile.models.onnx_writer import Graph
 from histotile.writing import replacing
-
-FILE = CHECKPOINT
 
 
 @dataclass(frozen=True)
@@ -90,15 +88,12 @@ def load(path: Path) -> TrainedModel:
         content = torch.load(path, map_location="cpu", weights_only=True)
         facts, state = json.loads(content["facts"]), content["state_dict"]
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise HistotileError(path, f"not a readable model ({error})", _TRAIN) from error
+        raise HistotileError(path, f"not a readable model ({error})", TRAIN) from error
     except (KeyError, TypeError, ValueError) as error:
-        raise HistotileError(path, "histotile did not write this model", _TRAIN) from error
+        raise HistotileError(path, "histotile did not write this model", TRAIN) from error
     network = rebuild(_architecture(facts), len(facts["classes"]))
     network.load_state_dict(state)
     return _model(network, facts)
-
-
-_TRAIN = "train it again with `histotile train`"
 
 
 def load_timm_folder(folder: Path) -> TrainedModel:
@@ -120,7 +115,7 @@ def load_model(path: Path) -> TrainedModel:
     """
     if path.suffix == ".onnx":
         fact = "an ONNX file holds no network of PyTorch"
-        raise HistotileError(path, fact, f"give the {FILE} it was made from")
+        raise HistotileError(path, fact, f"give the {CHECKPOINT} it was made from")
     return load_timm_folder(path) if path.is_dir() else load(path)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histotile.engines.probabilities import softmax
 from histotile.errors import HistotileError
 from histotile.features import FeatureFile, read_features
 from histotile.models.backbones import body_digest, build_network, head
@@ -20,7 +21,6 @@ from histotile.models.probe import (
     fit_at,
     fit_probe,
     log_loss,
-    softmax,
 )
 from histotile.models.stages import stages_of
 from histotile.tiles.selection import Selection

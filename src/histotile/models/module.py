@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from histotile.config import Recipe
+from histotile.engines.probabilities import softmax
 from histotile.models.backbones import Architecture
 from histotile.models.curves import Point, auroc
 from histotile.models.optimisation import make_optimiser, rate_factor
-from histotile.models.probe import log_loss, softmax
+from histotile.models.probe import log_loss
 
 Batch = tuple[Tensor, Tensor, Tensor]  # tiles uint8 NCHW, class index, tile index
 

@@ -107,13 +107,6 @@ def fit_at(
     return Probe(weight, bias - weight @ shift, strength, losses or {})
 
 
-def softmax(logits: NDArray[np.floating]) -> Floats:
-    """Probabilities (N, C) of logits (N, C)."""
-    powers = np.exp(np.asarray(logits, np.float64) - logits.max(1, keepdims=True))
-    shares: Floats = powers / powers.sum(1, keepdims=True)
-    return shares
-
-
 def log_loss(logits: Floats, labels: Integers, weights: Floats | None = None) -> float:
     """Mean cross-entropy (nats) of logits (N, C); `weights` per class, as in training."""
     top = logits.max(1, keepdims=True)

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from histotile import tables
 from histotile.config import Backbone, Train
+from histotile.engines.probabilities import softmax
 from histotile.engines.torch import TorchEngine
 from histotile.features import read_features
 from histotile.models.backbones import head
-from histotile.models.checkpoint import FILE, TrainedModel, load
+from histotile.models.checkpoint import TrainedModel, load
+from histotile.models.facts import CHECKPOINT
 from histotile.models.fold import FoldSlide, Machine
-from histotile.models.probe import Features, fit_probe, softmax
+from histotile.models.probe import Features, fit_probe
 from histotile.models.training import train_fold
 from histotile.tiles.augmentation import make_transform
 from histotile.tiles.dataset import TileDataset
@@ -57,7 +59,7 @@ def rehearse(
     settings = settings.model_copy(update={"strategy": decided[0], "tensorboard": False})
     with tempfile.TemporaryDirectory() as folder:
         train_fold(Path(folder), slides, classes, backbone, settings, machine, decided)
-        model = load(Path(folder) / FILE)
+        model = load(Path(folder) / CHECKPOINT)
     cached = all(s.features for s in tested) and settings.early_fixed == "truncate"
     if decided[0] in CACHED and cached:
         probabilities = _from_features(model, chosen, tested)

@@ -10,9 +10,9 @@ import torch
 
 from histotile.config import Backbone, Train
 from histotile.errors import HistotileError
-from histotile.models.checkpoint import FILE, TrainedModel
+from histotile.models.checkpoint import TrainedModel
 from histotile.models.curves import Diagnosis, diagnose, draw_curve, write_curve
-from histotile.models.facts import ONNX
+from histotile.models.facts import CHECKPOINT, ONNX
 from histotile.models.fold import (
     FoldSlide,
     FoldTiles,
@@ -119,7 +119,7 @@ def _train(job: Job) -> Outcome:
 
 
 def _write(folder: Path, model: TrainedModel, outcome: Outcome, summary: dict[str, Any]) -> None:
-    model.save(folder / FILE)
+    model.save(folder / CHECKPOINT)
     write_curve(folder / "curves.csv", outcome.curve)
     xlabel = "epoch" if outcome.over_epochs else "L2 strength"
     draw_curve(folder / "curves.svg", outcome.curve, outcome.best, xlabel)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from histotile.tiles.pace import Pace
+from histotile.tiles.pace import Pace, share_of
 
 
 class TrainingPace(Pace):
     """As `Pace`, of readers that also change tiles at random.
+
+    On a GPU the shares are those of launching its work: to wait for it after each batch would cost
+    time. Where the GPU is the slowest, its queue fills and launching stands still, which counts as
+    computing.
 
     Attributes:
         augmenting_s: Seconds the readers spent on that, of `busy_s`.
@@ -28,8 +32,7 @@ class TrainingPace(Pace):
 
     def facts(self) -> dict[str, Any]:
         """As in `Pace`, with `augmenting_share` of the readers' time."""
-        spent = self.readers * self.seconds
-        share = round(min(1.0, self.augmenting_s / spent), 4) if spent > 0 else 0.0
+        share = share_of(self.augmenting_s, self.readers * self.seconds)
         return {**super().facts(), "augmenting_share": share}
 
     def line(self) -> str:

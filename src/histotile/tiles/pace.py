@@ -36,7 +36,7 @@ class Pace:
         busy_s: Seconds they were at work, together.
         reading_s: Of these, waiting for the disk (or network storage).
         decoding_s: Of these, decoding; with OpenSlide its whole call.
-        reader: "direct" or "openslide"; "" where the tiles are files, or packed.
+        reader: "direct" or "openslide"; "" where the tiles are files, and in training.
         reader_note: Why not direct; "" if it was.
         start_s: Seconds before the pass, from the making of this on. A verb, whose process does
             nothing else, adds `process_age_s()` right then.
@@ -142,12 +142,12 @@ class Pace:
             "tiles_per_s": round(self.tiles_per_s, 1),
             "start_s": round(self.start_s, 3),
             **{
-                f"{name}_share": _share(self._spent[name], self.seconds)
+                f"{name}_share": share_of(self._spent[name], self.seconds)
                 for name in ("computing", "waiting", "other")
             },
             "readers": self.readers,
-            "reading_share": _share(self.reading_s, all_readers),
-            "decoding_share": _share(self.decoding_s, all_readers),
+            "reading_share": share_of(self.reading_s, all_readers),
+            "decoding_share": share_of(self.decoding_s, all_readers),
             "reader": self.reader,
             "reader_note": self.reader_note,
             "peak_memory_mb": round(peak_memory_mb()),
@@ -196,5 +196,6 @@ def process_age_s() -> float:
     return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - began)
 
 
-def _share(part: float, whole: float) -> float:
+def share_of(part: float, whole: float) -> float:
+    """Rounded, at most 1; 0 of nothing."""
     return round(min(1.0, part / whole), 4) if whole > 0 else 0.0

@@ -93,11 +93,6 @@ class ReadAhead:
             crew.next_reader()
             yield from crew.batches(self)
 
-    @property
-    def waiting_s(self) -> float:
-        """Seconds the consumer has waited for pixels so far."""
-        return self.pace.waiting_s
-
 
 class _Crew:
     """Reader threads and the batches they have in hand, of one table after the other."""

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,12 +105,7 @@ def spread(selection: Selection, patients: Mapping[str, str], count: int, seed: 
     rng = np.random.default_rng(seed % 2**32)
     shares = share_evenly({cell: len(tiles) for cell, tiles in cells.items()}, count, rng)
     drawn = [rng.choice(cells[cell], share, replace=False) for cell, share in shares.items()]
-    rows = np.sort(np.concatenate(drawn)).astype(np.int64)
-    arrays = ("slide", "tile_id", "x", "y", "label")
-    files = None if selection.files is None else selection.files[rows]
-    return replace(
-        selection, files=files, **{name: getattr(selection, name)[rows] for name in arrays}
-    )
+    return selection.take(np.sort(np.concatenate(drawn)).astype(np.int64))
 
 
 def share_evenly(

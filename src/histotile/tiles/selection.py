@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,12 @@ class Selection:
     def __len__(self) -> int:
         """Number of tiles."""
         return len(self.label)
+
+    def take(self, rows: NDArray[np.int64]) -> Selection:
+        """These of its tiles, in this order."""
+        arrays = ("slide", "tile_id", "x", "y", "label")
+        files = None if self.files is None else self.files[rows]
+        return replace(self, files=files, **{name: getattr(self, name)[rows] for name in arrays})
 
     def count(self) -> dict[str, int]:
         """Number of tiles of each class."""

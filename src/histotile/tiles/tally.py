@@ -8,7 +8,7 @@ import numpy as np
 from torch.utils.data import get_worker_info
 
 _PROCESSES = 256
-_WHAT = ("busy_s", "reading_s", "decoding_s", "augmenting_s")
+COUNTED = ("busy_s", "reading_s", "decoding_s", "augmenting_s")
 
 
 class Tally:
@@ -30,20 +30,20 @@ class Tally:
     augmenting_s: float
 
     def __init__(self) -> None:
-        memory = mmap.mmap(-1, 8 * _PROCESSES * len(_WHAT))
-        self._seconds = np.frombuffer(memory, np.float64).reshape(_PROCESSES, len(_WHAT))
+        memory = mmap.mmap(-1, 8 * _PROCESSES * len(COUNTED))
+        self._seconds = np.frombuffer(memory, np.float64).reshape(_PROCESSES, len(COUNTED))
 
     def add(self, **seconds: float) -> None:
         """Count seconds, by the names of the attributes."""
         worker = get_worker_info()
         row = self._seconds[0 if worker is None else 1 + worker.id % (_PROCESSES - 1)]
         for name, value in seconds.items():
-            row[_WHAT.index(name)] += value
+            row[COUNTED.index(name)] += value
 
     def __getattr__(self, name: str) -> float:
-        if name not in _WHAT:
+        if name not in COUNTED:
             raise AttributeError(name)
-        return float(self._seconds[:, _WHAT.index(name)].sum())
+        return float(self._seconds[:, COUNTED.index(name)].sum())
 
     def __reduce__(self) -> tuple[type[Tally], tuple[()]]:
         """Nothing counted where it arrives."""
