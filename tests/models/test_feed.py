@@ -12,6 +12,7 @@ import torch
 
 from histotile.config import Backbone, Pack, Train
 from histotile.errors import HistotileError
+from histotile.models import datamodule
 from histotile.models import feed as module
 from histotile.models.datamodule import TileDataModule
 from histotile.models.feed import Feed
@@ -70,16 +71,17 @@ def same(a: list[Any], b: list[Any]) -> bool:
 
 
 def test_neither_workers_nor_packs_nor_memory_change_a_tile(
-    tiles: FoldTiles, make_settings: Settings, packs: Path
+    tiles: FoldTiles, make_settings: Settings, packs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = make_settings()
     alone = rounds(tiles, settings, Machine(workers=0))
-    for machine in (
-        Machine(workers=2),
-        Machine(workers=3, cache_bytes=0),
-        Machine(workers=0, packs=packs),
-        Machine(workers=2, packs=packs, cache_bytes=100 << 10),
+    for machine, cache_bytes in (
+        (Machine(workers=2), 2 << 30),
+        (Machine(workers=3), 0),
+        (Machine(workers=0, packs=packs), 2 << 30),
+        (Machine(workers=2, packs=packs), 100 << 10),
     ):
+        monkeypatch.setattr(datamodule, "_CACHE_BYTES", cache_bytes)
         assert same(rounds(tiles, settings, machine), alone)
     assert same(rounds(tiles, settings, Machine(workers=2), first=1), alone[3:])
     assert not same(alone[:1], alone[3:4])
@@ -162,11 +164,7 @@ def test_weights_are_the_same_by_workers_and_from_packs(
     packs: Path,
 ) -> None:
     settings = make_settings(strategy="finetune", epochs=2)
-    machines = [
-        Machine(workers=0),
-        Machine(workers=2),
-        Machine(workers=1, packs=packs, cache_bytes=0),
-    ]
+    machines = [Machine(workers=0), Machine(workers=2), Machine(workers=1, packs=packs)]
     summaries = [
         train_fold(tmp_path / f"f{n}", fold, CLASSES, tiny_backbone, settings, machine)
         for n, machine in enumerate(machines)

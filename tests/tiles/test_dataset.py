@@ -14,11 +14,11 @@ from histotile.config import Augment
 from histotile.errors import HistotileError
 from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide, UnreadableTile
-from histotile.tiles import dataset as module
 from histotile.tiles import source
 from histotile.tiles.augmentation import make_transform, unchanged
 from histotile.tiles.dataset import TileDataset
 from histotile.tiles.selection import Selection, select_tiles
+from histotile.tiles.slide_pool import SlidePool
 
 CLASSES = ("healthy", "tumour")
 STRONG = Augment(
@@ -72,16 +72,17 @@ def test_workers_give_the_same_tiles(selection: Selection, workers: int) -> None
                 )
 
 
-def test_opens_few_slides_at_once(
-    make_slide: Any, make_table: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_OPEN_SLIDES", 2)
+def test_opens_few_slides_at_once(make_slide: Any, make_table: Any) -> None:
     tables = {f"s{n}": make_table(make_slide(f"s{n}"), ["healthy"] * 96) for n in range(6)}
     selection = select_tiles(tables, sorted(tables), CLASSES, 2, 0)
-    tiles = TileDataset(selection, unchanged)
-    for number in range(len(tiles)):
-        assert tiles[number][2] == number
-        assert len(tiles._pool) <= 2
+    pool = SlidePool(2)
+    one, other = (TileDataset(selection, unchanged, pool=pool) for _ in range(2))
+    for number in range(len(one)):
+        assert one[number][2] == number
+        opened = pool.get(selection.paths[selection.slide[number]], 0.5)
+        assert other[number][2] == number
+        assert pool.get(opened.path, 0.5) is opened
+        assert len(pool) <= 2
 
 
 def test_cached_tiles_are_read_once(selection: Selection, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,11 @@ def split(
 @click.option("--features", type=PATH, help="Folder of features (frozen strategies).")
 @click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
 @click.option("--devices", type=click.IntRange(1), default=1, help="GPUs, or CPU processes.")
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    help="Processes that read tiles, per device; default: all cores but one beside a GPU, else 0.",
+)
 @output_option("Folder: model.ckpt, model.onnx, curves.csv, curves.svg, summary.json.")
 @classes_option
 @backbone_option
@@ -72,6 +77,7 @@ def train(
     features: Path | None,
     packs: Path | None,
     devices: int,
+    workers: int | None,
     output: Path,
     classes: tuple[str, ...],
     backbone: Backbone,
@@ -85,7 +91,7 @@ def train(
 
     slides = fold_slides(folds, fold, tiles, features, ("train", "val"))
     decided = _decided(decision, fold) if decision else None
-    machine = Machine(devices, threads, packs=packs, progress=Progress(fold, "steps"))
+    machine = Machine(devices, threads, workers, packs, progress=Progress(fold, "steps"))
     machine.pace.start_s += process_age_s()
     summary = train_fold(
         output, slides, classes, backbone, settings, machine, decided, portable=True

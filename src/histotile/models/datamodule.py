@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,12 @@ from histotile.models.optimisation import Batches, deal, plan
 from histotile.tiles.augmentation import make_transform
 from histotile.tiles.dataset import TileDataset
 from histotile.tiles.selection import Selection
+from histotile.tiles.slide_pool import SlidePool
+from histotile.tiles.tally import COUNTED
 
 MEASURED = 500  # training tiles measured as they are after each round
 PROBED = 2000  # training tiles that start the head and set the statistics of batch norm
+_CACHE_BYTES = 2 << 30  # of decoded tiles, all roles and workers together
 
 
 class TileDataModule(pl.LightningDataModule):
@@ -32,7 +34,7 @@ class TileDataModule(pl.LightningDataModule):
     Args:
         fold: The tiles.
         settings: Section `train`.
-        machine: Workers, memory and packs.
+        machine: Workers and packs.
     """
 
     def __init__(self, fold: FoldTiles, settings: Train, machine: Machine) -> None:
@@ -44,7 +46,8 @@ class TileDataModule(pl.LightningDataModule):
         machine.pace.readers = max(1, self._workers)
         measured, probed = _some(fold.train, MEASURED), _some(fold.train, PROBED)
         tiles = len(fold.train) + len(fold.val) + len(measured) + len(probed)
-        self._bytes_per_tile = machine.cache_bytes // tiles
+        self._bytes_per_tile = _CACHE_BYTES // tiles
+        self._pool = SlidePool()
         self.train = self._dataset(fold.train, "train")
         self.val = self._dataset(fold.val, "val")
         self.measured = self._dataset(measured, "test")
@@ -84,7 +87,7 @@ class TileDataModule(pl.LightningDataModule):
         """Tell the pace what all reading so far has cost."""
         pace = self.machine.pace
         tallies = [data.tally for data in (self.train, self.val, self.measured, self.probed)]
-        for name in ("busy_s", "reading_s", "decoding_s", "augmenting_s"):
+        for name in COUNTED:
             setattr(pace, name, sum(getattr(tally, name) for tally in tallies))
 
     @property
@@ -95,7 +98,7 @@ class TileDataModule(pl.LightningDataModule):
         seed = self.settings.seed
         transform = make_transform(role, self.settings.augment, selection.tile_px, seed)
         kept = self._bytes_per_tile * len(selection)
-        return TileDataset(selection, transform, kept, self.machine.packs, seed)
+        return TileDataset(selection, transform, kept, self.machine.packs, seed, self._pool)
 
     def _round(self) -> int:
         return self.trainer.current_epoch if self.trainer is not None else 0
@@ -149,8 +152,4 @@ def _some(selection: Selection, most: int) -> Selection:
     """Evenly spaced tiles of a selection: every slide and class in proportion."""
     if len(selection) <= most:
         return selection
-    rows = np.unique(np.linspace(0, len(selection) - 1, most).astype(np.int64))
-    arrays = ["slide", "tile_id", "x", "y", "label"]
-    if selection.files is not None:
-        arrays.append("files")
-    return replace(selection, **{name: getattr(selection, name)[rows] for name in arrays})
+    return selection.take(np.unique(np.linspace(0, len(selection) - 1, most).astype(np.int64)))

@@ -40,7 +40,6 @@ class Machine:
         devices: GPUs, or processes where there is none.
         threads: Of the processor, for all of it; None: as many as it has.
         workers: Processes that load tiles for each device; None: see `loading`.
-        cache_bytes: Memory for decoded tiles.
         packs: Folder of `<slide_id>.pack`; None: tiles are read from the slides.
         progress: Called with steps done and steps in all.
         pace: Finds out where the time goes.
@@ -49,7 +48,6 @@ class Machine:
     devices: int = 1
     threads: int | None = None
     workers: int | None = None
-    cache_bytes: int = 2 << 30
     packs: Path | None = None
     progress: Callable[[int, int], None] | None = None
     pace: TrainingPace = field(default_factory=TrainingPace)

@@ -23,7 +23,6 @@ from histotile.tiles.tally import Tally
 from histotile.tiles.tile_cache import TileCache
 
 Rgb = NDArray[np.uint8]
-_OPEN_SLIDES = 128
 
 
 @runtime_checkable
@@ -42,7 +41,7 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
     order nor the number of worker processes changes an epoch.
 
     Pixels are read from packs, slides or image files as they are asked for and cast to float on
-    the device, by the model. Each worker process keeps at most 128 slides open.
+    the device, by the model. Each process keeps as many slides open as the pool allows.
 
     A damaged tile is replaced by another of its slide and class, whose number is returned; it is
     logged once and stands in `damaged` (of this worker process).
@@ -59,6 +58,7 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
             slides, later ones the cache. 0 keeps none. 5,000 tiles of 224 px take 0.75 GB.
         packs: Folder of `<slide_id>.pack`; of slides that are packed, no other file is opened.
         seed: Of the random changes.
+        pool: Keeps slides open, for several datasets of a process; None: one of its own.
 
     Raises:
         HistotileError: A pack is missing, damaged, or made from another tile table.
@@ -71,12 +71,13 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
         cache_bytes: int = 0,
         packs: Path | None = None,
         seed: int = 0,
+        pool: SlidePool | None = None,
     ) -> None:
         self.selection = selection
         self.damaged: set[int] = set()
         self.tally = Tally()
         self._transform = transform
-        self._pool = SlidePool(_OPEN_SLIDES)
+        self._pool = pool or SlidePool()
         self._cache = TileCache(len(selection), selection.tile_px, cache_bytes)
         self._packed = PackedTiles(selection, packs) if packs is not None else None
         self._seed = seed % 2**32

@@ -22,7 +22,7 @@ class SlidePool:
         limit: Most slides open at once.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int = 128) -> None:
         self._limit = limit
         self._slides: OrderedDict[Path, Slide] = OrderedDict()
         self._process = os.getpid()
