@@ -63,6 +63,25 @@ def test_other_widths_and_strides_are_cast() -> None:
     assert found["s"] == columns["s"]
 
 
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, np.nan, np.inf, 0.5, 1e12])
+def test_numbers_that_do_not_fit_are_refused_as_by_pyarrow(value: float) -> None:
+    schema = pa.schema({"i": pa.int32()})
+    values = np.array([1, value])
+    with pytest.raises(pa.ArrowInvalid):
+        pa.array(values, pa.int32())
+    with pytest.raises(ValueError, match="no int32"):
+        arrow_columns({"i": values}, schema)
+    masked = np.ma.masked_array(values, [False, True])
+    assert arrow_columns({"i": masked}, schema)["i"].to_pylist() == [1, None]
+
+
+def test_arrays_of_objects_go_through_pyarrow() -> None:
+    schema = pa.schema({"i": pa.int32(), "f": pa.float32()})
+    columns = {"i": np.array([1, None], object), "f": np.array([None, 0.5], object)}
+    found = arrow_columns(columns, schema)
+    assert (found["i"].to_pylist(), found["f"].to_pylist()) == ([1, None], [None, 0.5])
+
+
 @settings(deadline=None)
 @given(st.lists(st.lists(st.none() | st.integers(-9, 9), max_size=12), max_size=4), st.data())
 def test_columns_come_back_as_they_were(parts: list[list[int | None]], data: st.DataObject) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def arrow_columns(columns: Mapping[str, Any], schema: pa.Schema) -> dict[str, pa.Array]:
-    """The columns as Arrow arrays of the schema's types; null where masked, or None.
+    """The columns as Arrow arrays of the schema's types; null where masked, or a string is None.
 
     What `pyarrow.array` gives, which first imports pandas, if it is installed, to look for types
     of that: 0.3 s for a table of any size.
@@ -18,6 +18,9 @@ def arrow_columns(columns: Mapping[str, Any], schema: pa.Schema) -> dict[str, pa
         columns: Numpy arrays of numbers, masked or not; lists of strings and None. Anything else
             goes through `pyarrow.array`.
         schema: Column names and types: int32, float32, bool and string.
+
+    Raises:
+        ValueError: A number is no int32 in a column of such.
     """
     return {name: _array(columns[name], schema.field(name).type) for name in schema.names}
 
@@ -27,15 +30,21 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
         return values.cast(kind)
     if kind == pa.string():
         return _strings(values)
-    if not isinstance(values, np.ndarray):
+    if not isinstance(values, np.ndarray) or values.dtype == object:
         return pa.array(values, kind)
     known = ~np.ma.getmaskarray(values) if np.ma.isMaskedArray(values) else None
     plain = np.ma.getdata(values)
-    if kind == pa.bool_():
-        data = _bits(plain)
-    else:
-        data = pa.py_buffer(np.ascontiguousarray(plain, kind.to_pandas_dtype()))
+    data = _bits(plain) if kind == pa.bool_() else pa.py_buffer(_converted(plain, known, kind))
     return pa.Array.from_buffers(kind, len(plain), [_validity(known), data])
+
+
+def _converted(plain: NDArray[Any], known: NDArray[np.bool_] | None, kind: Any) -> NDArray[Any]:
+    with np.errstate(invalid="ignore"):  # NaN where masked
+        converted = np.ascontiguousarray(plain, kind.to_pandas_dtype())
+    alike = pa.types.is_floating(kind) or converted.dtype == plain.dtype or converted == plain
+    if not np.all(alike if known is None else alike | ~known):
+        raise ValueError(f"some numbers are no {kind}")
+    return converted
 
 
 def _strings(values: Sequence[str | None]) -> pa.Array:
