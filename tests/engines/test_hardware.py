@@ -1,8 +1,12 @@
 """What the machine has, as PyTorch would say it, too."""
 
+import ctypes
+import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import pytest
 import torch
 
 from histotile.engines.hardware import has_bf16, has_gpu, installed
@@ -45,13 +49,40 @@ def faults():
 faults()
 print(faults())
 """
+LIBRARY, VERSION = platform.libc_ver()
 
 
+@pytest.mark.skipif(LIBRARY != "glibc", reason="other C libraries have no such settings")
 def test_freed_memory_is_kept_for_the_next_batch() -> None:
-    if not keep_freed_memory():
-        return
+    if [int(part) for part in VERSION.split(".")] < [2, 35]:
+        pytest.skip("blocks of 64 MiB are beyond what this glibc keeps")
     kept, given_back = (
         int(subprocess.check_output([sys.executable, "-c", _FAULTS, how], text=True))
         for how in ("keep", "leave")
     )
     assert kept < given_back / 10
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"),
+    [
+        (2**31, [(-3, 1 << 30), (-1, 1 << 30), (-2, 64 << 20)]),
+        (32 << 20, [(-3, 32 << 20), (-1, 1 << 30), (-2, 64 << 20)]),  # glibc up to 2.34
+        (0, []),
+    ],
+)
+def test_memory_is_kept_as_far_as_the_library_takes_it(
+    monkeypatch: pytest.MonkeyPatch, most: int, expected: list[tuple[int, int]]
+) -> None:
+    taken = []
+
+    def mallopt(name: int, value: int) -> int:
+        if name == -3 and value > most:
+            return 0
+        taken.append((name, value))
+        return 1
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(mallopt=mallopt))
+    assert keep_freed_memory() == bool(expected)
+    assert taken == expected

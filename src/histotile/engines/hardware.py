@@ -2,7 +2,6 @@
 
 import ctypes
 import importlib.util
-import platform
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from pathlib import Path
 def has_gpu() -> bool:
     """Whether an NVIDIA driver offers a GPU to this process (CUDA_VISIBLE_DEVICES counts)."""
     try:
-        driver = ctypes.CDLL("nvcuda.dll" if platform.system() == "Windows" else "libcuda.so.1")
+        driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
         return False
     number = ctypes.c_int(0)
