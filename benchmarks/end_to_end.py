@@ -69,7 +69,7 @@ def histotile(slide: Path, model: Path, engine: str, found: dict[str, Places]) -
     places = table[["x", "y", f"prob_{networks.CLASSES[1]}"]]
     found[f"histotile, {engine}"] = places.set_axis(["x", "y", "p"], axis=1)
     seconds = {step: f"{s.wall_s:.1f} (CPU {s.cpu_s:.1f})" for step, s in by_step.items()}
-    said = " ".join(spent.messages.strip().splitlines()[-1:])
+    said = " ".join(spent.output.strip().splitlines()[-1:])
     return replace(spent, output=f"seconds: {seconds}; {said}")
 
 
