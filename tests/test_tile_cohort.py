@@ -83,6 +83,7 @@ def done(fresh: Path, repository: Path) -> Path:
     return fresh
 
 
+@pytest.mark.slow
 def test_tiles_without_slides_come_to_a_report(done: Path) -> None:
     results = done / "results"
     summary = (results / "report/summary.txt").read_text()
@@ -105,6 +106,7 @@ def test_tiles_without_slides_come_to_a_report(done: Path) -> None:
     assert tables.read_table(results / "predict/ü 3.parquet").num_rows == 8
 
 
+@pytest.mark.slow
 def test_patients_stay_on_one_side(done: Path) -> None:
     with (done / "results/split/folds.csv").open(encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
@@ -112,6 +114,7 @@ def test_patients_stay_on_one_side(done: Path) -> None:
     assert all(row["slide_id"] == row["patient_id"] for row in rows)
 
 
+@pytest.mark.slow
 def test_one_more_image_tables_its_group_alone(done: Path, repository: Path) -> None:
     assert planned(done, repository) == {}
     image = done / "tiles/ü 1/tumour/more.png"
@@ -130,15 +133,15 @@ def test_wrong_classes_stop_before_the_first_job(fresh: Path, repository: Path) 
         assert fact in run.stdout + run.stderr
 
 
-def test_a_thousand_groups_are_planned_without_a_look_into_them(
+def test_many_groups_are_planned_without_a_look_into_them(
     fresh: Path, repository: Path, tmp_path: Path
 ) -> None:
     rows = ["path,label,group"]
-    for n in range(1000):
+    for n in range(200):
         (tmp_path / f"{n}.png").touch()
         rows.append(f"{tmp_path}/{n}.png,{CLASSES[n % 2]},p{n}")
     (tmp_path / "tiles.csv").write_text("\n".join(rows) + "\n")
     changes = ("--config", f"cohort={tmp_path}/tiles.csv", f"results={tmp_path}/out")
     run = snakemake(fresh, repository, "--dry-run", "--quiet", "rules", *changes)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert re.search(r"tile_images +1000", run.stdout + run.stderr)
+    assert re.search(r"tile_images +200", run.stdout + run.stderr)

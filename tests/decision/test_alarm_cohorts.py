@@ -18,7 +18,7 @@ def benchmark(repository: Path) -> Any:
     return module
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "plant",
     [

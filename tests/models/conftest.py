@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,13 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_backbone() -> Backbone:
     """A timm network of 100,000 random weights."""
     return Backbone(name="test_efficientnet", weights="none", domain="auto", options={})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_model(tiny_backbone: Backbone) -> Callable[..., TrainedModel]:
     """Trained models with random weights; keywords replace fields."""
 
@@ -93,30 +94,31 @@ def saved(tmp_path: Path, make_model: Callable[..., TrainedModel]) -> Path:
 
 @pytest.fixture
 def make_slide(tmp_path: Path) -> Callable[..., Path]:
+    """Writes slides and their tables; see `_write_slide`."""
+    return partial(_write_slide, tmp_path)
+
+
+def _write_slide(folder: Path, name: str, seed: int = 0, **changes: Any) -> Path:
     """A slide of 256 x 512 px, coarse texture on its left half, fine on its right; its table.
 
     Both halves have the same mean colour; 32 tiles of 64 px at 0.5 um/px.
     """
-
-    def write(name: str, seed: int = 0, **changes: Any) -> Path:
-        rng = np.random.default_rng(seed)
-        coarse = rng.integers(60, 240, (32, 32, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-        fine = rng.integers(60, 240, (256, 256, 3), np.uint8)
-        path = tmp_path / f"{name}.tiff"
-        rgb = np.concatenate([coarse, fine], axis=1)
-        tifffile.imwrite(path, rgb, tile=(64, 64), photometric="rgb", compression="zlib")
-        y, x = (a.ravel().astype(np.int32) for a in np.mgrid[0:256:64, 0:512:64])
-        columns: dict[str, Any] = {column: [None] * 32 for column in tables.TILES.names}
-        columns |= {"tile_id": np.arange(32), "x": x, "y": y}
-        columns["label"] = np.where(x < 256, "healthy", "tumour")
-        facts = {"slide_id": name, "path": str(path), "mpp": 0.5, "tile_mpp": 0.5, "tile_px": 64}
-        facts |= {"size_level0_px": 64.0}
-        facts |= {key: changes.pop(key) for key in list(changes) if key in facts}
-        table = tmp_path / f"{name}.parquet"
-        tables.write_table(table, columns | changes, tables.TILES, facts)
-        return table
-
-    return write
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(60, 240, (32, 32, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    fine = rng.integers(60, 240, (256, 256, 3), np.uint8)
+    path = folder / f"{name}.tiff"
+    rgb = np.concatenate([coarse, fine], axis=1)
+    tifffile.imwrite(path, rgb, tile=(64, 64), photometric="rgb", compression="zlib")
+    y, x = (a.ravel().astype(np.int32) for a in np.mgrid[0:256:64, 0:512:64])
+    columns: dict[str, Any] = {column: [None] * 32 for column in tables.TILES.names}
+    columns |= {"tile_id": np.arange(32), "x": x, "y": y}
+    columns["label"] = np.where(x < 256, "healthy", "tumour")
+    facts = {"slide_id": name, "path": str(path), "mpp": 0.5, "tile_mpp": 0.5, "tile_px": 64}
+    facts |= {"size_level0_px": 64.0}
+    facts |= {key: changes.pop(key) for key in list(changes) if key in facts}
+    table = folder / f"{name}.parquet"
+    tables.write_table(table, columns | changes, tables.TILES, facts)
+    return table
 
 
 @pytest.fixture(scope="session")
@@ -154,7 +156,7 @@ def run_verb() -> Callable[..., str]:
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def embed(light: Augment) -> Callable[..., FeatureFile]:
     """Features of a slide's tiles by a backbone; `views` of them with other colours."""
 
@@ -165,23 +167,29 @@ def embed(light: Augment) -> Callable[..., FeatureFile]:
     return run
 
 
-@pytest.fixture
-def fold(
-    tmp_path: Path,
-    make_slide: Callable[..., Path],
+@pytest.fixture(scope="session")
+def fold_files(
+    tmp_path_factory: pytest.TempPathFactory,
     tiny_backbone: Backbone,
     embed: Callable[..., FeatureFile],
-) -> list[FoldSlide]:
-    """Five training patients and two for val, one slide each, embedded."""
+) -> tuple[FoldSlide, ...]:
+    """The slides of `fold`, made once: tests read them and change none."""
+    folder = tmp_path_factory.mktemp("fold")
     slides = []
     for number in range(7):
         name = f"s{number}"
-        table = make_slide(name, seed=number)
-        features = tmp_path / f"{name}.h5"
+        table = _write_slide(folder, name, seed=number)
+        features = folder / f"{name}.h5"
         embed(table, tiny_backbone).write(features)
         role = "train" if number < 5 else "val"
         slides.append(FoldSlide(name, f"p{number}", role, table, features))  # type: ignore[arg-type]
-    return slides
+    return tuple(slides)
+
+
+@pytest.fixture
+def fold(fold_files: tuple[FoldSlide, ...]) -> list[FoldSlide]:
+    """Five training patients and two for val, one slide each, embedded."""
+    return list(fold_files)
 
 
 @pytest.fixture

@@ -24,20 +24,27 @@ Settings = Callable[..., Engine]
 TILES = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), np.uint8)
 
 
-def write(model: TrainedModel, folder: Path, onnx: bool = True) -> Path:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, make_model: Make) -> Path:
+    """Folder of the model that `make_model` gives, with its ONNX file; read only."""
+    folder, model = tmp_path_factory.mktemp("trained"), make_model()
     model.save(folder / "model.ckpt")
-    if onnx:
-        assert keep_onnx(folder / "model.onnx", model.graph(), model.facts()) == ""
+    assert keep_onnx(folder / "model.onnx", model.graph(), model.facts()) == ""
     return folder
+
+
+@pytest.fixture
+def fold0(tmp_path: Path, trained: Path) -> Path:
+    """A copy of that folder."""
+    return Path(shutil.copytree(trained, tmp_path / "fold0"))
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime", "torch"])
 def test_every_engine_says_the_same_of_a_fold(
-    tmp_path: Path, make_model: Make, make_engine: Settings, name: str
+    trained: Path, make_model: Make, make_engine: Settings, name: str
 ) -> None:
     model = make_model()
-    folder = write(model, tmp_path / "fold0")
-    ensemble = load_members([folder], make_engine(name), threads=1)
+    ensemble = load_members([trained], make_engine(name), threads=1)
     (engine,) = ensemble.engines()
     assert (engine.name, engine.precision, ensemble.notes) == (name, "float32", [])
     assert ensemble.engines() == [engine]  # made once
@@ -49,16 +56,15 @@ def test_every_engine_says_the_same_of_a_fold(
 
 
 def test_a_file_of_other_weights_is_not_used(
-    tmp_path: Path, make_model: Make, make_engine: Settings
+    fold0: Path, make_model: Make, make_engine: Settings
 ) -> None:
-    folder = write(make_model(), tmp_path / "fold0")
-    make_model(seed=1).save(folder / "model.ckpt")  # trained again, and stopped before the end
-    ensemble = load_members([folder], make_engine("openvino"), threads=1)
+    make_model(seed=1).save(fold0 / "model.ckpt")  # trained again, and stopped before the end
+    ensemble = load_members([fold0], make_engine("openvino"), threads=1)
     assert ensemble.engines()[0].name == "torch"
     (note,) = ensemble.notes
     assert "of other weights" in note
-    (folder / "model.onnx").unlink()
-    ensemble = load_members([folder], make_engine("openvino"), threads=1)
+    (fold0 / "model.onnx").unlink()
+    ensemble = load_members([fold0], make_engine("openvino"), threads=1)
     assert ensemble.engines()[0].name == "torch"
     assert "no model.onnx" in ensemble.notes[0]
 
@@ -79,17 +85,16 @@ def test_pytorch_runs_what_no_graph_can_hold(
 
 
 def test_an_exported_file_alone_is_enough(
-    tmp_path: Path, make_model: Make, make_engine: Settings
+    tmp_path: Path, fold0: Path, make_model: Make, make_engine: Settings
 ) -> None:
     model = make_model()
-    folder = write(model, tmp_path / "fold0")
-    (folder / "model.ckpt").unlink()
-    for path in (folder, folder / "model.onnx"):
+    (fold0 / "model.ckpt").unlink()
+    for path in (fold0, fold0 / "model.onnx"):
         ensemble = load_members([path], make_engine("auto"), threads=1)
         assert ensemble.engines()[0].name in ("openvino", "onnxruntime")
         assert ensemble.facts.classes == model.classes
     with pytest.raises(HistotileError, match="does not run ONNX files"):
-        load_members([folder], make_engine("torch"), threads=1)
+        load_members([fold0], make_engine("torch"), threads=1)
     timm_folder.write(model, tmp_path / "timm")
     ensemble = load_members([tmp_path / "timm"], make_engine("auto"), threads=1)
     assert ensemble.model_ids == [model.model_id]
@@ -102,8 +107,8 @@ def test_an_exported_file_alone_is_enough(
 def test_members_of_different_trainings_are_refused(
     tmp_path: Path, make_model: Make, make_engine: Settings, change: dict[str, Any]
 ) -> None:
-    write(make_model(), tmp_path / "fold0", onnx=False)
-    write(make_model(**change), tmp_path / "fold1", onnx=False)
+    make_model().save(tmp_path / "fold0" / "model.ckpt")
+    make_model(**change).save(tmp_path / "fold1" / "model.ckpt")
     with pytest.raises(HistotileError, match=rf"fold1.*{next(iter(change))}"):
         load_members([tmp_path], make_engine("openvino"), threads=1)
 
@@ -122,14 +127,15 @@ def test_engines_can_be_made_before_the_first_tiles(make_model: Make) -> None:
     assert set(made) == {"float32"}
 
 
-def test_facts_are_read_without_the_weights(tmp_path: Path, make_model: Make) -> None:
-    model = make_model(strategy="finetune")
-    folder = write(model, tmp_path / "fold0")
+def test_facts_are_read_without_the_weights(
+    tmp_path: Path, trained: Path, make_model: Make
+) -> None:
+    model = make_model()
     timm_folder.write(model, tmp_path / "timm")
     expected = json.loads(json.dumps(model.facts()))
-    for path in (folder / "model.ckpt", folder / "model.onnx", tmp_path / "timm"):
+    for path in (trained / "model.ckpt", trained / "model.onnx", tmp_path / "timm"):
         assert {k: v for k, v in read_facts(path).items() if k != "notice"} == expected
-    (tmp_path / "cut.ckpt").write_bytes((folder / "model.ckpt").read_bytes()[:1000])
+    (tmp_path / "cut.ckpt").write_bytes((trained / "model.ckpt").read_bytes()[:1000])
     with pytest.raises(HistotileError, match="not a readable model"):
         read_facts(tmp_path / "cut.ckpt")
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
@@ -164,12 +170,9 @@ def test_auto_takes_pytorch_on_a_gpu_and_the_quickest_to_start_elsewhere(
     assert choose_engine("auto") == choose_engine("torch") == "torch"
 
 
-def test_an_engine_that_cannot_run_a_file_is_named(
-    tmp_path: Path, make_model: Make, make_engine: Settings
-) -> None:
-    folder = write(make_model(), tmp_path / "fold0")
-    data = (folder / "model.onnx").read_bytes()
-    (folder / "model.onnx").write_bytes(data.replace(b"Conv", b"Cnov"))
-    ensemble = load_members([folder], make_engine("openvino"), threads=1)
+def test_an_engine_that_cannot_run_a_file_is_named(fold0: Path, make_engine: Settings) -> None:
+    data = (fold0 / "model.onnx").read_bytes()
+    (fold0 / "model.onnx").write_bytes(data.replace(b"Conv", b"Cnov"))
+    ensemble = load_members([fold0], make_engine("openvino"), threads=1)
     with pytest.raises(HistotileError, match=r"model\.onnx: openvino cannot run it"):
         ensemble.engines()

@@ -37,6 +37,14 @@ class Choosy(nn.Module):
         return found if bool(found.sum() > 0) else -found
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A file whose facts are long."""
+    path = tmp_path_factory.mktemp("written") / "m.onnx"
+    write_onnx(path, Graph(Means(), PLAIN, 32), {"long": "x" * 9000})
+    return path.read_bytes()
+
+
 def test_facts_are_those_written(tmp_path: Path, make_model: Make) -> None:
     model = make_model(classes=("healthy", "naïve ✓"))
     write_onnx(tmp_path / "m.onnx", model.graph(), model.facts())
@@ -98,9 +106,8 @@ def test_groups_of_columns_are_compared_each_on_its_own_scale() -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 1, 50, 5000, -1])
-def test_what_is_cut_short_is_named(tmp_path: Path, kept: int) -> None:
-    write_onnx(tmp_path / "m.onnx", Graph(Means(), PLAIN, 32), {"long": "x" * 9000})
-    (tmp_path / "cut.onnx").write_bytes((tmp_path / "m.onnx").read_bytes()[:kept])
+def test_what_is_cut_short_is_named(tmp_path: Path, written: bytes, kept: int) -> None:
+    (tmp_path / "cut.onnx").write_bytes(written[:kept])
     with pytest.raises(HistotileError, match=r"cut\.onnx.*(not a readable|did not write)"):
         read_onnx_facts(tmp_path / "cut.onnx")
 
