@@ -142,7 +142,8 @@ def write_jpeg_slide() -> WriteSlide:
     """Writes a tiled JPEG pyramid from its levels, in one of the dialects that scanners use.
 
     `markers`: whether each tile says itself how its channels are meant (JFIF, Adobe). `tables`:
-    whether the tiles share their JPEG tables. `missing`: (level, tile) without bytes.
+    whether the tiles share their JPEG tables. `jpeg_2000`: Aperio's of RGB instead. `missing`:
+    (level, tile) without bytes.
     """
 
     def write(
@@ -154,19 +155,24 @@ def write_jpeg_slide() -> WriteSlide:
         markers: bool = False,
         tables: bool = False,
         aperio: bool = False,
+        jpeg_2000: bool = False,
         missing: frozenset[tuple[int, int]] = frozenset(),
         **how: Any,
     ) -> Path:
         with tifffile.TiffWriter(path, **how) as tiff:
             for number, level in enumerate(levels):
-                streams = []
-                for place, tile in enumerate(tiles_of(level, tile_px)):
-                    head, stream = jpeg_parts(
-                        encode(tile, photometric, subsampling), markers, tables
-                    )
-                    streams.append(b"" if (number, place) in missing else stream)
+                parts = [
+                    (b"", bytes(imagecodecs.jpeg2k_encode(tile, level=40, codecformat="j2k")))
+                    if jpeg_2000
+                    else jpeg_parts(encode(tile, photometric, subsampling), markers, tables)
+                    for tile in tiles_of(level, tile_px)
+                ]
+                streams = [
+                    b"" if (number, place) in missing else stream
+                    for place, (_, stream) in enumerate(parts)
+                ]
                 size = f"{level.shape[1]}x{level.shape[0]}"
-                shared = b"\xff\xd8" + head + b"\xff\xd9"
+                shared = b"\xff\xd8" + parts[-1][0] + b"\xff\xd9"
                 tiff.write(
                     iter(streams),
                     shape=level.shape,
@@ -174,7 +180,7 @@ def write_jpeg_slide() -> WriteSlide:
                     tile=(tile_px, tile_px),
                     photometric=photometric,
                     subsampling=SUBSAMPLING[subsampling] if photometric == "ycbcr" else None,
-                    compression="jpeg",
+                    compression=33005 if jpeg_2000 else "jpeg",
                     metadata=None,
                     description=f"Aperio Image\r\n{size}|MPP = 0.5" if aperio else None,
                     extratags=[(347, "B", len(shared), shared, True)] if tables else [],
@@ -183,6 +189,12 @@ def write_jpeg_slide() -> WriteSlide:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def cut_jpeg() -> Callable[[bytes, bool, bool], tuple[bytes, bytes]]:
+    """See `jpeg_parts`."""
+    return jpeg_parts
 
 
 SUBSAMPLING = {"420": (2, 2), "422": (2, 1), "444": (1, 1)}

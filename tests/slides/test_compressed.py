@@ -7,34 +7,21 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import tifffile
+from numpy.typing import NDArray
 
 from histotile.slides.compressed import CompressedTiles, compressed_tiles
 from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide
 
+Rgb = NDArray[np.uint8]
+WriteSlide = Callable[..., Path]
 SIDE = 128
 
 
-def write(path: Path, photometric: str, subsampling: tuple[int, int], factors: Any = (1,)) -> Path:
+def picture(factor: int = 1) -> Rgb:
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 256, (50, 70, 3), np.uint8).repeat(16, 0).repeat(16, 1)[:780, :1100]
-    with tifffile.TiffWriter(path) as tiff:
-        for factor in factors:
-            level = np.ascontiguousarray(rgb[::factor, ::factor])
-            options: dict[str, Any] = {"subfiletype": 0 if factor == 1 else 1}
-            if photometric == "ycbcr":
-                options["subsampling"] = subsampling
-            tiff.write(
-                level,
-                tile=(SIDE, SIDE),
-                photometric="rgb",
-                compression="jpeg",
-                compressionargs={"level": 85, "outcolorspace": photometric},
-                metadata=None,
-                **options,
-            )
-    return path
+    return np.ascontiguousarray(rgb[::factor, ::factor])
 
 
 def jpeg_at(tiles: CompressedTiles, x: int, y: int) -> bytes | None:
@@ -43,12 +30,19 @@ def jpeg_at(tiles: CompressedTiles, x: int, y: int) -> bytes | None:
 
 
 @pytest.mark.parametrize(
-    ("photometric", "subsampling"), [("ycbcr", (2, 2)), ("ycbcr", (2, 1)), ("rgb", (1, 1))]
+    "how",
+    [
+        {"tables": True},
+        {"markers": True},
+        {"subsampling": "422"},
+        {"photometric": "rgb", "subsampling": "444", "tables": True},
+    ],
+    ids=str,
 )
 def test_a_jpeg_holds_the_pixels_of_the_slide(
-    tmp_path: Path, photometric: str, subsampling: tuple[int, int]
+    tmp_path: Path, write_jpeg_slide: WriteSlide, how: dict[str, Any]
 ) -> None:
-    path = write(tmp_path / "s.tiff", photometric, subsampling)
+    path = write_jpeg_slide(tmp_path / "s.tiff", [picture()], tile_px=SIDE, **how)
     with Slide.open(path, 0.5) as slide:
         assert slide.reader == "direct", slide.reader_note
         tiles = compressed_tiles(slide, 0.5, SIDE)
@@ -60,8 +54,10 @@ def test_a_jpeg_holds_the_pixels_of_the_slide(
             np.testing.assert_array_equal(seen, read_tile(slide, x, y, 0.5, SIDE))
 
 
-def test_what_is_no_whole_compressed_tile_is_none(tmp_path: Path) -> None:
-    path = write(tmp_path / "s.tiff", "ycbcr", (2, 2))
+def test_what_is_no_whole_compressed_tile_is_none(
+    tmp_path: Path, write_jpeg_slide: WriteSlide
+) -> None:
+    path = write_jpeg_slide(tmp_path / "s.tiff", [picture()], tile_px=SIDE)
     with Slide.open(path, 0.5) as slide:
         tiles = compressed_tiles(slide, 0.5, SIDE)
         assert tiles is not None
@@ -73,8 +69,8 @@ def test_what_is_no_whole_compressed_tile_is_none(tmp_path: Path) -> None:
         assert compressed_tiles(slide, 0.5, SIDE) is None
 
 
-def test_tiles_of_a_lower_level(tmp_path: Path) -> None:
-    path = write(tmp_path / "s.tiff", "ycbcr", (2, 2), (1, 2))
+def test_tiles_of_a_lower_level(tmp_path: Path, write_jpeg_slide: WriteSlide) -> None:
+    path = write_jpeg_slide(tmp_path / "s.tiff", [picture(), picture(2)], tile_px=SIDE)
     with Slide.open(path, 0.5) as slide:
         tiles = compressed_tiles(slide, 1.0, SIDE)
         assert tiles is not None

@@ -131,21 +131,35 @@ def test_a_box_is_covered_and_lies_where_it_says(
     np.testing.assert_array_equal(pixels, whole[0][rows, columns : columns + pixels.shape[1]])
 
 
-def test_damaged_and_missing_tiles_are_left_to_the_slide(one_level: Path, tmp_path: Path) -> None:
-    path = tmp_path / "damaged.tif"
+@pytest.mark.parametrize("what", ["damaged", "missing"])
+def test_damaged_and_missing_tiles_are_left_to_the_slide(
+    one_level: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    path = tmp_path / f"{what}.tif"
     data = bytearray(one_level.read_bytes())
     with tifffile.TiffFile(one_level) as tiff:
-        page = tiff.pages[0]
-        offsets, counts = page.dataoffsets, page.databytecounts
-    smallest = int(np.argmin(counts[:8]))
-    data[offsets[smallest] + 300 : offsets[smallest] + 500] = b"\xff" * 200
+        page = tiff.pages.first
+        offset = page.dataoffsets[8]  # row 1, column 2
+        place = page.tags["TileByteCounts"].valueoffset + 4 * 8
+    if what == "damaged":
+        data[offset + 300 : offset + 500] = b"\xff" * 200
+    else:
+        data[place : place + 4] = bytes(4)
     path.write_bytes(data)
-    column, row = smallest % 6, smallest // 6
-    box = (column * 240.0, row * 240.0, column * 240.0 + 240, row * 240.0 + 240)
+    box = (480.0, 240.0, 720.0, 480.0)
     with Slide.open(path) as slide:
         level = shrunk_level(slide, 0, LEAST_STEP)
         assert level is not None
-        assert level.holds(box)
-        assert level.read(box) is None
-        level._missing[row, column] = True
-        assert not level.holds(box)
+        assert level.holds(box) == (what == "damaged")
+        assert level.holds((0.0, 0.0, 480.0, 480.0))
+        if what == "damaged":
+            assert level.read(box) is None
+        few, every = both(slide, 0.25 * 30, 240, monkeypatch)
+    with Slide.open(one_level) as slide:
+        whole, _ = read_overview(slide, mpp=0.25 * 30, block_px=240)
+    np.testing.assert_allclose(few.astype(int), every, atol=2)
+    differs = np.abs(few.astype(int) - whole).max(axis=-1) > 2
+    shown, reach = slice(3, 21), slice(11, 30)  # around damage, up to 128 px and a step
+    assert differs[8:16, 16:24].mean() > 0.6
+    assert not np.delete(differs[:, reach], np.r_[shown], axis=0).any()
+    assert not np.delete(differs, np.r_[reach], axis=1).any()

@@ -30,7 +30,8 @@ def decoder(
 ) -> Decoder:
     """The function from a level's compressed tiles to RGB (height, width, 3).
 
-    It raises UndecodableTile where a tile is damaged, even if a picture could be made of it.
+    It raises UndecodableTile where the decoding library notices that a tile is damaged, even if a
+    picture could be made of it.
 
     Args:
         compression: JPEG or APERIO_JPEG2000.
