@@ -21,6 +21,7 @@ from histotile.models.checkpoint import TrainedModel
 from histotile.models.embedding import embed_slide
 from histotile.models.fold import FoldSlide
 from histotile.models.members import Ensemble, member_of
+from histotile.models.onnx_writer import keep_onnx
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +91,17 @@ def saved(tmp_path: Path, make_model: Callable[..., TrainedModel]) -> Path:
     path = tmp_path / "saved" / "model.ckpt"
     make_model().save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, make_model: Callable[..., TrainedModel]
+) -> Path:
+    """Folder of a fold whose model `make_model` gives: checkpoint and ONNX file; read only."""
+    folder, model = tmp_path_factory.mktemp("train") / "fold0", make_model()
+    model.save(folder / "model.ckpt")
+    assert keep_onnx(folder / "model.onnx", model.graph(), model.facts()) == ""
+    return folder
 
 
 @pytest.fixture

@@ -41,6 +41,14 @@ def features(light: Augment) -> Features:
     return run
 
 
+@pytest.fixture(scope="module")
+def tiny_file(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Backbone) -> Path:
+    """The file of `tiny_backbone`, for tiles of 64 px."""
+    file = tmp_path_factory.mktemp("tiny") / "backbone.onnx"
+    assert write_backbone(file, tiny_backbone, 64) == ""
+    return file
+
+
 def same(found: FeatureFile, expected: FeatureFile) -> None:
     assert found.stages == expected.stages
     assert found.facts == expected.facts
@@ -81,17 +89,15 @@ def test_every_engine_gives_the_same_features(
 
 
 def test_a_file_of_another_backbone_or_tile_size_is_refused(
-    tmp_path: Path, tiny_backbone: Backbone, make_engine: Settings
+    tiny_file: Path, tiny_backbone: Backbone, make_engine: Settings
 ) -> None:
-    file = tmp_path / "backbone.onnx"
-    write_backbone(file, tiny_backbone, 64)
     with pytest.raises(HistotileError, match=r"backbone\.onnx: holds tile_px 64, asked for is 96"):
-        load_embedder(tiny_backbone, 96, make_engine("openvino"), file)
+        load_embedder(tiny_backbone, 96, make_engine("openvino"), tiny_file)
     other = tiny_backbone.model_copy(update={"name": "test_resnet"})
     with pytest.raises(HistotileError, match="histotile backbone"):
-        load_embedder(other, 64, make_engine("openvino"), file)
+        load_embedder(other, 64, make_engine("openvino"), tiny_file)
     with pytest.raises(HistotileError, match=r"backbone\.onnx: is no trained model"):
-        load_members([file], make_engine("openvino"))
+        load_members([tiny_file], make_engine("openvino"))
 
 
 def test_pytorch_embeds_by_what_no_graph_can_hold(
@@ -121,10 +127,10 @@ def test_embed_needs_no_pytorch(
     tiny_backbone: Backbone,
     make_engine: Settings,
     run_verb: Callable[..., str],
+    tiny_file: Path,
 ) -> None:
-    file, tables = tmp_path / "backbone.onnx", [make_slide("s"), make_slide("t", seed=1)]
-    write_backbone(file, tiny_backbone, 64)
-    words = ["--backbone", tiny_backbone.model_dump_json(), "--network", str(file)]
+    tables = [make_slide("s"), make_slide("t", seed=1)]
+    words = ["--backbone", tiny_backbone.model_dump_json(), "--network", str(tiny_file)]
     words += ["--engine", make_engine("auto").model_dump_json(), "--threads", "1"]
     words += ["--settings", json.dumps({"views": 0, "seed": 0})]
     if torch.cuda.is_available():

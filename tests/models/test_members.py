@@ -24,15 +24,6 @@ Settings = Callable[..., Engine]
 TILES = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), np.uint8)
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, make_model: Make) -> Path:
-    """Folder of the model that `make_model` gives, with its ONNX file; read only."""
-    folder, model = tmp_path_factory.mktemp("trained"), make_model()
-    model.save(folder / "model.ckpt")
-    assert keep_onnx(folder / "model.onnx", model.graph(), model.facts()) == ""
-    return folder
-
-
 @pytest.fixture
 def fold0(tmp_path: Path, trained: Path) -> Path:
     """A copy of that folder."""

@@ -20,7 +20,6 @@ from histotile.errors import HistotileError
 from histotile.models import prediction
 from histotile.models.checkpoint import TrainedModel
 from histotile.models.members import Ensemble, load_members
-from histotile.models.onnx_writer import keep_onnx
 from histotile.models.prediction import Prediction, predict_slide, predict_slides
 from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide
@@ -153,16 +152,6 @@ def test_pixels_are_read_once_for_the_whole_ensemble(
     monkeypatch.setattr(source, "read_tile", counted)
     predict_slide(make_slide("s"), judges(*(make_model(seed=s) for s in range(3))))
     assert len(reads) == len(set(reads)) == 32
-
-
-@pytest.fixture
-def trained(tmp_path: Path, make_model: Make) -> Path:
-    """A fold with checkpoint and ONNX file."""
-    model = make_model()
-    folder = tmp_path / "train" / "fold0"
-    assert keep_onnx(folder / "model.onnx", model.graph(), model.facts()) == ""
-    model.save(folder / "model.ckpt")
-    return folder
 
 
 def written(path: Path, found: Prediction) -> bytes:
