@@ -20,7 +20,7 @@ class Section(BaseModel):
 
 
 class Engine(Section):
-    """What runs the networks. It changes speed, and results only within the stated bounds."""
+    """What runs the networks. It changes speed, and results by rounding, see `max_difference`."""
 
     name: Literal["auto", "torch", "openvino", "onnxruntime"] = Field(
         description="`auto`: PyTorch on a GPU, else OpenVINO. Name one to compare, or where "
@@ -31,8 +31,9 @@ class Engine(Section):
         "and `max_difference` holds. Features are always computed in 32 bit."
     )
     max_difference: Annotated[float, Field(gt=0, le=0.1)] = Field(
-        description="Largest difference of probabilities between 16 and 32 bit on the first tiles "
-        "of each slide; beyond it that slide is predicted in 32 bit."
+        description="Largest difference of probabilities between 16 and 32 bit on the first 64 "
+        "tiles of each slide; beyond it that slide is predicted in 32 bit. Later tiles may differ "
+        "by more."
     )
     compile: bool = Field(
         description="Whether PyTorch compiles the network first: a minute per job, so only for "
