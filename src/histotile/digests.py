@@ -13,9 +13,9 @@ def digest(*modules: str) -> str:
     """12 hex digits that change when the code of these modules changes.
 
     Covers every module of ours they import, however deep, and what stands in `templates` and
-    `viewer` beside them, except the leaves (config, tables and such), which hold names rather than
-    computation. Snakemake does not notice an edit in an imported module; rules carry this as a
-    parameter instead.
+    `viewer` beside them, except the leaves (config, columns, tables and such), which hold names
+    rather than computation. Snakemake does not notice an edit in an imported module; rules carry
+    this as a parameter instead.
     """
     hasher = hashlib.sha256()
     found = sorted(_reachable(modules))
