@@ -37,7 +37,7 @@ class Pace:
         reading_s: Of these, waiting for the disk (or network storage).
         decoding_s: Of these, decoding; with OpenSlide its whole call.
         reader: "direct" or "openslide"; "" where the tiles are files, and in training.
-        reader_note: Why not direct; "" if it was.
+        reader_note: What OpenSlide reads, and why; "" if nothing.
         start_s: Seconds before the pass, from the making of this on. A verb, whose process does
             nothing else, adds `process_age_s()` right then.
 
