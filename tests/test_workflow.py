@@ -17,6 +17,7 @@ import yaml
 
 from histotile import tables
 from histotile.decision.record import read_decision
+from histotile.tiles.pack import read_pack_index
 
 SETTINGS: dict[str, Any] = {
     "results": "results",
@@ -196,6 +197,10 @@ def test_a_changed_setting_runs_its_rule_and_those_after_it_again(done: Project)
             {"aggregate", "evaluate", "report_slide", "report", "all"},
         ),
         "report": ({"title": "Another"}, {"report_slide", "report", "all"}),
+        "engine": (
+            {"max_difference": 0.01},
+            {"predict", "aggregate", "evaluate", "heatmap", "report_slide", "report", "all"},
+        ),
     }
     try:
         for section, (change, expected) in changes.items():
@@ -204,6 +209,33 @@ def test_a_changed_setting_runs_its_rule_and_those_after_it_again(done: Project)
     finally:
         done.write(SETTINGS)
     assert done.planned() == {}
+
+
+def test_packs_are_made_for_trainings_that_read_tiles_even_of_broken_slides(done: Project) -> None:
+    packs = {"use": "always", "quality": 0}
+    ids = (rows(done.folder / "slides.csv")[0]["slide_id"], "broken 😐")
+    files = [f"results/pack/{name}.pack" for name in ids]
+    trained = "results/train/fold0/model.ckpt"
+    rehearsed = {
+        cell: f"results/rehearse/fold0/{cell}.parquet" for cell in ("fixed", "early_fixed")
+    }
+    try:
+        done.write({**SETTINGS, "pack": packs})
+        assert set(done.planned()) == {"report", "all"}  # `fixed` learns from features
+        run = done.snakemake(*files)
+        assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+        for change, target, made in (
+            ({"strategy": "auto"}, trained, 7),
+            ({"early_fixed": "retrain_tail"}, rehearsed["early_fixed"], 7),
+            ({"early_fixed": "retrain_tail"}, rehearsed["fixed"], 0),
+        ):
+            done.write({**SETTINGS, "pack": packs, "train": {**SETTINGS["train"], **change}})
+            assert done.planned(target).get("pack", 0) == made, target
+    finally:
+        done.write(SETTINGS)
+    whole, broken = (read_pack_index(done.folder / file) for file in files)
+    assert (whole.facts["read_from"], broken.facts["read_from"]) == ("pack", "slide")
+    assert len(whole) > len(broken) == 0
 
 
 def test_one_more_slide_does_not_tile_the_others_again(done: Project) -> None:

@@ -78,3 +78,15 @@ def test_the_strategy_of_the_settings_does_not_matter(
         for s in ("auto", "init")
     )
     assert np.array_equal(one["prob_tumour"], other["prob_tumour"])
+
+
+def test_a_head_is_judged_by_features_however_tails_are_trained(
+    fold: list[FoldSlide], tiny_backbone: Backbone, make_settings: Callable[..., Train]
+) -> None:
+    taught, judged = [*fold[:5], replace(fold[5], role="val")], fold[6:]
+    truncated, retrained = (make_settings(early_fixed=how) for how in ("truncate", "retrain_tail"))
+    whole = rehearse(taught, judged, CLASSES, tiny_backbone, truncated, ("fixed", 2))
+    for number in range(7):
+        (fold[number].tiles.parent / f"s{number}.tiff").unlink()
+    found = rehearse(taught, judged, CLASSES, tiny_backbone, retrained, ("fixed", 2))
+    assert np.array_equal(found["prob_tumour"], whole["prob_tumour"])

@@ -49,12 +49,20 @@ CLASSES = json.dumps(CONFIG.classes, ensure_ascii=False)
 SHOWN_ON_SLIDES = {"classes", "inspect", "mask", "tile", "aggregate", "heatmap"}
 BACKBONE = CONFIG.backbone.model_dump_json()
 ENGINE = CONFIG.engine.model_dump_json()
+# Features are made in 32 bit by a network that is not compiled, whatever predictions are made by.
+FEATURE_ENGINE = CONFIG.engine.model_copy(
+    update={"precision": "float32", "max_difference": 0.005, "compile": False}
+).model_dump_json()
 # Slides whose labelled tiles are kept in packs; images are files of their own already.
 PACKED = [] if LISTING or CONFIG.pack.use == "never" else SLIDE_IDS
-CACHED_CELLS = ["fixed", "early_fixed", "colour"]
-CELLS = {"off": [], "probe": CACHED_CELLS, "full": [*CACHED_CELLS, "finetune", "init"]}[
+CHEAP_CELLS = ["fixed", "early_fixed", "colour"]
+CELLS = {"off": [], "probe": CHEAP_CELLS, "full": [*CHEAP_CELLS, "finetune", "init"]}[
     CONFIG.verify.budget
 ]
+# What learns from features, or tables of colours, and reads no tile.
+CACHED = {"fixed", "colour"} | (
+    {"early_fixed"} if CONFIG.train.early_fixed == "truncate" else set()
+)
 WEIGHTS = checked(digest_weights, CONFIG.backbone.weights)
 
 
@@ -111,15 +119,15 @@ def folder(stage):
     return lambda wildcards: f"{CONFIG.results}/{stage}"
 
 
-def packs_of(cell):
-    """The packs a cell reads; those that learn from cached features read none."""
-    ids = [] if cell in CACHED_CELLS else PACKED
+def packs_of(strategy):
+    """The packs a training may read; none where it learns from cached features."""
+    ids = [] if strategy in CACHED else PACKED
     return [f"{CONFIG.results}/pack/{slide_id}.pack" for slide_id in ids]
 
 
-def packs_option(wildcards):
-    """`--packs` where tiles are kept in packs."""
-    return ["--packs", f"{CONFIG.results}/pack"] if PACKED else []
+def packs_option(strategy):
+    """`--packs` where a training may read packs."""
+    return ["--packs", f"{CONFIG.results}/pack"] if packs_of(strategy) else []
 
 
 def mpp_option(slide):

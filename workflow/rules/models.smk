@@ -4,12 +4,13 @@ REQUIRED INPUTS
     <results>/tile/{slide_id}.parquet, <results>/triage/slides.csv
 OUTPUTS
     <results>/split/folds.csv, <results>/backbone/backbone.onnx, <results>/embed/{slide_id}.h5,
-    <results>/control/control.h5, <results>/decide/, <results>/train/{fold}/, <results>/verify/,
+    <results>/embed/{slide_id}.timing.json, <results>/control/control.h5, <results>/decide/,
+    <results>/train/{fold}/, <results>/rehearse/{fold}/{cell}.parquet, <results>/verify/,
     <results>/export/{fold}/, <results>/pack/{slide_id}.pack if asked for
 STEPS
     split, backbone -> embed -> control -> decide -> train -> export
-    pack (only if asked for) -> train
     rehearse (the other cells, in every fold) -> verify
+    pack (only if asked for) -> train, rehearse, where these read tiles
 """
 
 
@@ -66,7 +67,7 @@ rule embed:
         backbone=BACKBONE,
         weights=WEIGHTS,
         augment=CONFIG.train.augment.model_dump_json(),
-        engine=ENGINE,
+        engine=FEATURE_ENGINE,
         settings=settings("embed"),
         code=digest("histotile.models.embedding"),
     shell:
@@ -169,7 +170,7 @@ rule train:
         folds="<results>/split/folds.csv",
         decision="<results>/decide/decision.json",
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
-        packs=expand("<results>/pack/{slide_id}.pack", slide_id=PACKED),
+        packs=packs_of(CONFIG.train.strategy),
     output:
         model="<results>/train/{fold}/model.ckpt",
         network="<results>/train/{fold}/model.onnx",
@@ -189,7 +190,7 @@ rule train:
     params:
         tiles=folder("tile"),
         features=folder("embed"),
-        packs=packs_option,
+        packs=packs_option(CONFIG.train.strategy),
         folder=subpath(output.model, parent=True),
         backbone=BACKBONE,
         weights=WEIGHTS,
@@ -217,11 +218,11 @@ rule rehearse:
         "<logs>/rehearse/{fold}/{cell}.log",
     benchmark:
         "<benchmarks>/rehearse/{fold}.{cell}.tsv"
-    threads: lambda wildcards: 1 if wildcards.cell in CACHED_CELLS else 2
+    threads: lambda wildcards: 1 if wildcards.cell in CACHED else 2
     params:
         tiles=folder("tile"),
         features=folder("embed"),
-        packs=packs_option,
+        packs=lambda wildcards: packs_option(wildcards.cell),
         backbone=BACKBONE,
         weights=WEIGHTS,
         classes=CLASSES,

@@ -3,8 +3,9 @@
 REQUIRED INPUTS
     <results>/train/{fold}/model.ckpt, <results>/tile/{slide_id}.parquet, <results>/split/folds.csv
 OUTPUTS
-    <results>/predict/{slide_id}.parquet, <results>/aggregate/, <results>/evaluate/,
-    <results>/heatmap/{slide_id}.png, <results>/report/, <results>/apply/
+    <results>/predict/{slide_id}.parquet, <results>/predict/{slide_id}.timing.json,
+    <results>/aggregate/, <results>/evaluate/, <results>/heatmap/{slide_id}.png,
+    <results>/report/, <results>/apply/
 STEPS
     predict -> aggregate -> evaluate; predict -> heatmap; all -> report
     apply: new slides straight to their pages
@@ -240,6 +241,7 @@ rule apply_slide:
         slide=lambda wildcards: str(new_cohort()[wildcards.new_id].path),
     output:
         prediction="<results>/apply/predict/{new_id}.parquet",
+        timing="<results>/apply/predict/{new_id}.timing.json",
         heatmap="<results>/apply/heatmap/{new_id}.png",
         page="<results>/apply/report/slides/{new_id}.html",
     log:

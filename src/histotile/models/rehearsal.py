@@ -24,8 +24,8 @@ from histotile.tiles.augmentation import make_transform
 from histotile.tiles.dataset import TileDataset
 from histotile.tiles.selection import Selection, select_tiles
 
-CACHED = ("fixed", "early_fixed")
 COLOUR = "colour"
+_TRUNCATED = ("early_fixed", "truncate")  # like `fixed`, no more than a head on cached features
 BATCH = 64
 
 
@@ -60,8 +60,8 @@ def rehearse(
     with tempfile.TemporaryDirectory() as folder:
         train_fold(Path(folder), slides, classes, backbone, settings, machine, decided)
         model = load(Path(folder) / CHECKPOINT)
-    cached = all(s.features for s in tested) and settings.early_fixed == "truncate"
-    if decided[0] in CACHED and cached:
+    headed = decided[0] == "fixed" or (decided[0], settings.early_fixed) == _TRUNCATED
+    if headed and all(s.features for s in tested):
         probabilities = _from_features(model, chosen, tested)
     else:
         probabilities = _from_pixels(model, chosen, settings, machine)
