@@ -60,7 +60,7 @@ def _stained(rgb: Rgb, usable: Mask, um_per_px: float, settings: MaskSettings) -
     coloured = (colour > max(threshold, settings.min_saturation)) & usable
     if not coloured.any() or colour[coloured].mean() - glass < settings.min_contrast:
         return none
-    density = sum(cv2.split(cv2.LUT(balanced, _DENSITY)))
+    density = sum(cv2.LUT(plane, _DENSITY) for plane in cv2.split(balanced))
     dense = (density > settings.min_od) & (colour > 0.5 * settings.min_saturation)
     return np.asarray(coloured | (dense & usable))
 
