@@ -76,11 +76,11 @@ def fold_of(tmp_path: Path, make_slide: Callable[..., Path]) -> Callable[..., li
     [
         (backbone("test_resnet"), 2),
         (backbone("test_efficientnet"), 1),
-        (backbone("mobilenetv3_small_050"), 3),
-        (backbone("test_convnext"), 2),
+        pytest.param(backbone("mobilenetv3_small_050"), 3, marks=pytest.mark.slow),
+        pytest.param(backbone("test_convnext"), 2, marks=pytest.mark.slow),
         (backbone("test_vit"), 3),
-        (backbone("swin_tiny_patch4_window7_224", SWIN), 2),
-        (backbone("densenet121", DENSE), 2),
+        pytest.param(backbone("swin_tiny_patch4_window7_224", SWIN), 2, marks=pytest.mark.slow),
+        pytest.param(backbone("densenet121", DENSE), 2, marks=pytest.mark.slow),
     ],
     ids=lambda value: getattr(value, "name", str(value)),
 )

@@ -37,7 +37,10 @@ FAMILIES: dict[str, dict[str, Any]] = {
     },
     "densenet121": {"growth_rate": 8, "block_config": (2, 2, 2, 2)},
 }
-families = pytest.mark.parametrize("name", FAMILIES)
+SLOW = {"mobilenetv2_035", "mobilenetv3_small_050"}  # many small layers
+families = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in FAMILIES]
+)
 
 
 def build(name: str) -> nn.Module:
