@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,15 @@ def test_every_stage_is_a_verb_with_help() -> None:
     assert list(cli.commands) == STAGES.split()
     for verb in cli.commands.values():
         assert verb.help
+
+
+def test_the_program_starts_as_a_module_and_collects_garbage_again() -> None:
+    code = "import atexit, gc, sys; atexit.register(lambda: print(gc.isenabled()))"
+    code += "; sys.argv[1:] = ['--version']; from histotile.__main__ import main; main()"
+    told = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert told.startswith("histotile") and told.endswith("True\n")
+    version = subprocess.check_output([sys.executable, "-m", "histotile", "--version"], text=True)
+    assert version == succeed("--version", cwd=Path.cwd())
 
 
 def test_help_names_settings_with_units(tmp_path: Path) -> None:

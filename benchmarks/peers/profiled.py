@@ -57,7 +57,7 @@ def main() -> None:
     watcher = threading.Thread(target=watch, args=(looks, ended), daemon=True)
     watcher.start()
     start, processor = time.perf_counter(), time.process_time()
-    from histotile.cli import main as histotile
+    from histotile.__main__ import main as histotile
 
     try:
         histotile()
