@@ -91,6 +91,15 @@ def test_folds_are_sound(case: tuple[list[CohortSlide], int], seed: int, val: fl
     assert_sound(columns, folds)
 
 
+def test_patients_with_most_slides_of_a_class_do_not_stop_the_division() -> None:
+    slides_of = {"healthy": (1, 1, 1, 1, 1, 1), "tumour": (1, 1, 1, 4), "necrosis": (1, 1, 1, 3)}
+    slides: list[CohortSlide] = []
+    for name, counts in slides_of.items():
+        for patient, count in enumerate(counts):
+            slides += [slide(len(slides) + k, f"{name}-{patient}", name) for k in range(count)]
+    assert_sound(make_folds(slides, split(folds=2, val_fraction=0.5), CLASSES, True), 2)
+
+
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1000), data=st.data())
 def test_patients_of_several_classes_are_never_parted(seed: int, data: st.DataObject) -> None:

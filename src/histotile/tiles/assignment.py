@@ -87,8 +87,21 @@ def _all_assignments(slides: Counts, folds: int, seed: int) -> Iterator[Ints]:
     every = np.array([(0, *tail) for tail in itertools.product(range(folds), repeat=rest)])
     every = every[np.array([len(set(row)) == folds for row in every.tolist()], bool)]
     every = np.random.default_rng(seed).permutation(every)
-    best = np.argsort(_unevenness(every, slides, folds), kind="stable")[:_LOOKED_AT]
-    yield from every[best]
+    every = every[np.argsort(_unevenness(every, slides, folds), kind="stable")]
+    most_even = np.arange(min(_LOOKED_AT, len(every)))
+    trainable = np.flatnonzero(_leaves_two(every, slides, folds))[:_LOOKED_AT]
+    yield from every[np.union1d(most_even, trainable)]
+
+
+def _leaves_two(every: Ints, slides: Counts, folds: int) -> NDArray[np.bool_]:
+    """Whether each fold leaves two groups of every class, one to train and one to validate.
+
+    Where single groups hold most slides of a class, none of the most even assignments may.
+    """
+    has = (slides.per_class > 0).astype(np.int64)
+    needed = np.where(has.any(axis=0), 2, 0)
+    left = [((every != fold) @ has >= needed).all(axis=1) for fold in range(folds)]
+    return np.asarray(np.all(left, axis=0))
 
 
 def _unevenness(every: Ints, slides: Counts, folds: int) -> NDArray[np.float64]:
