@@ -65,7 +65,11 @@ def same(found: FeatureFile, expected: FeatureFile) -> None:
 
 @pytest.mark.parametrize(
     ("name", "weights"),
-    [("test_resnet", "none"), ("test_vit", "none"), ("auto", "shipped:natural")],
+    [
+        ("test_resnet", "none"),
+        pytest.param("test_vit", "none", marks=pytest.mark.slow),
+        ("auto", "shipped:natural"),
+    ],
 )
 def test_every_engine_gives_the_same_features(
     tmp_path: Path,

@@ -45,7 +45,8 @@ def _accuracy(network: nn.Module, kind: Kind, seed: int, count: int, px: int) ->
     return float(np.mean([(given[right == k] == k).mean() for k in np.unique(right)]))
 
 
-@pytest.mark.parametrize("kind", ["natural", pytest.param("histology", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["natural", "histology"])
 def test_recipe_learns_and_writes_what_timm_loads(tmp_path: Path, kind: Kind) -> None:
     calls: list[tuple[int, int, float]] = []
     result = pretrain(kind, tmp_path / "out", TOY, lambda *seen: calls.append(seen))

@@ -65,7 +65,11 @@ def shift_of(backbone: Backbone, tiles: Rgb) -> Shifts:
 
 
 @pytest.mark.parametrize(
-    ("folder", "count"), [("kather2016_100png", 100), ("colorectal5_flagy", 128)]
+    ("folder", "count"),
+    [
+        pytest.param("kather2016_100png", 100, marks=pytest.mark.slow),
+        ("colorectal5_flagy", 128),
+    ],
 )
 def test_tissue_lies_farther_from_imagenet_than_photographs(
     imagenet: Backbone, ruler: dict[str, Any], shared_data: Path, folder: str, count: int

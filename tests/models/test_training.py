@@ -131,6 +131,7 @@ def test_a_forced_strategy_does_not_need_a_decision_and_auto_follows_it(
     assert again["strategy"] == load(tmp_path / "b" / "model.ckpt").strategy == "finetune"
 
 
+@pytest.mark.slow
 def test_training_stops_when_val_no_longer_improves(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:

@@ -174,6 +174,7 @@ def test_no_area_is_told_where_the_mpp_is_unknown(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_twenty_thousand_tiles_are_written_in_no_time(tmp_path: Path) -> None:
     x, y, p = tiles(20_000)
     seconds = []

@@ -73,7 +73,7 @@ def auroc(measures: np.ndarray, tiles: Tiles) -> float:
     return float(np.mean(scores))
 
 
-@pytest.mark.parametrize("tile_px", [96, 128, 224, 256])
+@pytest.mark.parametrize("tile_px", [pytest.param(96, marks=pytest.mark.slow), 128, 224, 256])
 def test_colour_tells_nothing_in_iso_colour_mode(tile_px: int) -> None:
     cohorts = [draw_tiles("iso_colour", seed, 2048, (96, 128, 224, 256)) for seed in (0, 1)]
     assert sum(c[tile_px].label.sum() for c in cohorts) > 40
