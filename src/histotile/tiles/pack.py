@@ -137,13 +137,8 @@ def _member(
 ) -> tuple[zipfile.ZipInfo, int]:
     """The new member, and where in the file its bytes begin."""
     info = zipfile.ZipInfo(name)  # dated 1980: a pack's bytes depend on its tiles alone
-    info.external_attr = 0o600 << 16
-    info.CRC, info.header_offset = zlib.crc32(data), file.tell()
-    info.file_size = info.compress_size = len(data)
-    file.write(info.FileHeader() + data)  # `writestr` returns to each header: ten times as long
-    archive.filelist.append(info)
-    archive.start_dir = file.tell()
-    return info, archive.start_dir - len(data)
+    archive.writestr(info, data)
+    return info, file.tell() - len(data)
 
 
 def read_pack_index(path: Path) -> PackIndex:
