@@ -7,7 +7,7 @@ def main() -> None:
     """Run a verb; see `histotile.cli.main`.
 
     The modules that every verb loads stay for good: looking for garbage among them, while they
-    load and later, would be a seventh of a light verb's time.
+    load and later, would be a good part of a light verb's time.
     """
     gc.disable()
     from histotile.cli import main as run

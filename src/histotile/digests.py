@@ -62,7 +62,7 @@ _NAME = re.compile(rb"(?:^|,)\s*(\w+)")
 def _imports(path: Path, _version: int) -> list[str]:
     """Names of ours that a module imports, at its top or inside a function.
 
-    Found line by line: parsing takes twenty times as long, and light verbs pay it each time.
+    Found line by line: parsing takes far longer, and light verbs pay it each time.
     """
     source = path.read_bytes()
     names = _IMPORT.findall(source)
