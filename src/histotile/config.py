@@ -661,6 +661,11 @@ class Config(Section):
     apply: Apply
     synthesize: Synthesize
     pretrain: Pretrain
+    accept: dict[str, str] = Field(
+        description="Findings that are right as they stand: the id that was printed -> your "
+        "reason, e.g. {spelling-1f0c77aa: two patients of one name}. They no longer stop or "
+        "quarantine, and every page shows them as accepted by you."
+    )
 
     @model_validator(mode="after")
     def _classes_agree(self) -> "Config":

@@ -96,6 +96,12 @@ def settings(section):
     return getattr(CONFIG, section).model_dump_json()
 
 
+def accepted(*kinds):
+    """The findings of these kinds that the user accepts, as JSON for `--accept`."""
+    found = {i: why for i, why in CONFIG.accept.items() if i.rpartition("-")[0] in kinds}
+    return json.dumps(found, ensure_ascii=False)
+
+
 def slide_path(wildcards):
     """The slide; nothing where tiles are images, of which `tile_images` keeps account."""
     return [] if LISTING else str(COHORT[wildcards.slide_id].path)

@@ -153,6 +153,18 @@ backbone_option = section_option(
 )
 
 
+def accept_option(function: F) -> F:
+    """`--accept JSON`: ids of findings -> the user's reasons, by default of the config in force."""
+
+    def parse(_: click.Context, __: click.Parameter, given: str | None) -> dict[str, str]:
+        accepted = config_in_force().accept if given is None else json.loads(given)
+        return {str(name): str(why) for name, why in accepted.items()}
+
+    return click.option(
+        "--accept", callback=parse, metavar="JSON", help="Findings accepted: {id: reason}."
+    )(function)
+
+
 def output_option(what: str) -> Callable[[F], F]:
     """The required `-o/--output PATH`."""
     return click.option("-o", "--output", type=PATH, required=True, help=what)
