@@ -32,11 +32,12 @@ rule inspect:
         "<benchmarks>/inspect/{slide_id}.tsv"
     params:
         settings=settings("inspect"),
+        accept=accepted("scale", "level", "colour", "orientation"),
         mpp=lambda wildcards: mpp_option(COHORT[wildcards.slide_id]),
         code=digest("histotile.slides.inspection"),
     shell:
         "histotile inspect {input.slide:q} --output {output:q} --slide-id {wildcards.slide_id:q}"
-        " {params.mpp} --settings {params.settings:q} > {log:q} 2>&1"
+        " {params.mpp} --accept {params.accept:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule triage:

@@ -13,7 +13,9 @@ from histotile.cli.options import (
     FOLDER,
     PATH,
     Progress,
+    accept_option,
     classes_option,
+    config_in_force,
     mpp_option,
     output_option,
     section_settings,
@@ -47,16 +49,26 @@ def synthesize(output: Path, processes: int, settings: Synthesize) -> None:
 @output_option("JSON file of what was found.")
 @click.option("--slide-id", help="Id of the slide; default: its file name without suffix.")
 @mpp_option
+@accept_option
 def inspect(
-    slide: Path, output: Path, slide_id: str | None, mpp: float | None, settings: Inspect
+    slide: Path,
+    output: Path,
+    slide_id: str | None,
+    mpp: float | None,
+    accept: dict[str, str],
+    settings: Inspect,
 ) -> None:
     """Open SLIDE at every level; find its scale (mpp), and whether it can be used."""
     from histotile.slides.inspection import inspect_slide
     from histotile.writing import write_json
 
-    found = inspect_slide(slide, slide_id or slide.stem, settings, mpp)
+    found = inspect_slide(slide, slide_id or slide.stem, settings, mpp, accept)
     write_json(output, found.to_json())
-    click.echo(f"{found.slide_id}: {found.verdict}{f' - {found.reason}' if found.reason else ''}")
+    scale = f", {found.mpp:.4g} um/px ({found.mpp_source})" if found.mpp else ""
+    reason = f" - {found.reason}" if found.reason else ""
+    click.echo(f"{found.slide_id}: {found.verdict}{scale}{reason}")
+    for warning in found.warnings:
+        click.echo(f"  {warning}")
 
 
 @verb("inspect")
@@ -202,7 +214,10 @@ def look_at(slide: Path, inspection: Path | None, mpp: float | None = None) -> "
         return _inspection(inspection)
     from histotile.slides.inspection import inspect_slide
 
-    found = inspect_slide(slide, slide.stem, section_settings("inspect", None), mpp)
+    accepted = config_in_force().accept
+    found = inspect_slide(slide, slide.stem, section_settings("inspect", None), mpp, accepted)
+    for warning in found.warnings:
+        click.echo(f"{found.slide_id}: {warning}", err=True)
     if found.verdict != "ok":
         remedy = "give it with --mpp" if found.problem == "mpp" else "replace it"
         raise HistotileError(slide, found.reason or "cannot be used", remedy)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.slides.direct import DirectReader, Region, Spent
+from histotile.slides.level_windows import Texture
 from histotile.slides.positions import position
 from histotile.slides.tiff_levels import OddSlide
 
@@ -68,6 +69,20 @@ class Trusted:
         """Who reads the pixels: "direct", or "openslide" if nothing asked for was shown alike."""
         known = not self._found or any(self._found.values())
         return "direct" if self._direct is not None and known else "openslide"
+
+    def busy(self, level: int) -> Texture | None:
+        """Bytes of the compressed tiles of a level, if the reader knows and they differ."""
+        if self._direct is None:
+            return None
+        found, downsample = self._direct.levels[level], self._direct.downsamples[level]
+        try:
+            sizes = self._direct.sizes(level)
+        except OSError:
+            return None
+        if sizes.max() < 1.1 * np.median(sizes):
+            return None
+        block = found.tile_width * downsample, found.tile_height * downsample
+        return Texture(sizes.reshape(found.down, found.across), block)
 
     @property
     def spent(self) -> Spent:

@@ -2,18 +2,24 @@
 
 import dataclasses
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 
 from histotile.config import Inspect
 from histotile.errors import HistotileError
+from histotile.findings import accept
+from histotile.slides.doubts import look_closer, verdict
 from histotile.slides.ink import lowest_and_highest
+from histotile.slides.level_findings import left_out
+from histotile.slides.properties import Bounds
 from histotile.slides.refusal import AGAIN, companions, missing_end
-from histotile.slides.scale import find_scale, objective_power
-from histotile.slides.slide import Bounds, Slide, UnreadableTile
+from histotile.slides.scale import objective_power
+from histotile.slides.slide import Slide, UnreadableTile
 
 
 @dataclass(frozen=True)
@@ -24,12 +30,14 @@ class Inspection:
         slide_id: Its name in the cohort.
         path: The file.
         verdict: "ok", or "quarantined": set aside with a reason, the cohort goes on.
-        problem: Why quarantined: "unreadable" or "mpp"; None if ok.
+        problem: Why quarantined: "unreadable", "mpp", "level" (level 0 is not the slide),
+            "colour" or "orientation"; None if ok.
         reason: The problem in a sentence; None if ok.
         vendor: Format as OpenSlide names it; None if it cannot be opened.
         width: Level-0 px; 0 if it cannot be opened.
         height: Level-0 px; 0 if it cannot be opened.
         levels: `width`, `height` (px) and `downsample` of each level.
+        left_out: Number of each level that is not used -> why; no reader uses it.
         bounds: x, y, width, height of the scanned rectangle, level-0 px.
         mpp: um per level-0 px; None if unknown or impossible.
         mpp_source: Where the mpp comes from.
@@ -48,7 +56,7 @@ class Inspection:
     slide_id: str
     path: str
     verdict: Literal["ok", "quarantined"]
-    problem: Literal["unreadable", "mpp"] | None
+    problem: Literal["unreadable", "mpp", "level", "colour", "orientation"] | None
     reason: str | None
     vendor: str | None
     width: int
@@ -65,6 +73,7 @@ class Inspection:
     warnings: list[str]
     reader: str = "openslide"
     reader_note: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able facts; `from_json` gives the same inspection back."""
@@ -77,19 +86,24 @@ class Inspection:
 
 
 def inspect_slide(
-    path: Path, slide_id: str, settings: Inspect, mpp: float | None = None
+    path: Path,
+    slide_id: str,
+    settings: Inspect,
+    mpp: float | None = None,
+    accepted: Mapping[str, str] = MappingProxyType({}),
 ) -> Inspection:
     """Facts about a slide file; what is wrong with it stands in the verdict, nothing is raised.
 
     1. Hashes the file. 2. Opens it. 3. Reads five windows of every level: the middle and the
-    corners of the bounds. 4. Compares the readers. 5. Looks for the mpp and asks whether it is
-    possible.
+    corners of the bounds. 4. Compares the readers. 5. Holds the levels against level 0 and looks
+    at the colours. 6. Looks for the mpp and asks whether it is possible, and who says otherwise.
 
     Args:
         path: The slide file.
         slide_id: Its name in the cohort.
         settings: What counts as a believable mpp.
         mpp: um per level-0 px as the cohort file gives it.
+        accepted: Findings the user accepts, id -> reason; they become warnings.
     """
     files = [path, *companions(path)] if path.is_file() else []
     facts = _unopened(path, slide_id, files)
@@ -97,15 +111,15 @@ def inspect_slide(
         with Slide.open(path) as slide:
             facts |= _of(slide)
             facts["warnings"] = _remarks(slide, _sample_levels(slide))
-            facts |= _reader_of(slide)
-            scale = find_scale(slide.properties, slide.vendor, settings, mpp)
+            facts |= _reader_of(slide) | {"left_out": left_out(slide)}
+            doubts = look_closer(slide, slide_id, settings, mpp)
     except HistotileError as error:
         facts["reason"] = f"{error.fact} (remedy: {error.remedy})"
         return Inspection(**facts)
-    facts["warnings"] += scale.remarks
-    facts |= {"mpp": scale.mpp, "mpp_source": scale.source, "reason": scale.reason}
-    verdict = {"verdict": "ok", "problem": None} if scale.mpp else {"problem": "mpp"}
-    return Inspection(**(facts | verdict))
+    standing, settled = accept(doubts.findings, accepted)
+    facts["warnings"] += [*facts["left_out"].values(), *doubts.remarks]
+    facts["warnings"] += [f"accepted by the user: {accepted[f.id]}: {f.fact}" for f in settled]
+    return Inspection(**(facts | verdict(doubts.scale, standing)))
 
 
 def checksum(files: list[Path]) -> str:
@@ -217,9 +231,10 @@ def _dark(slide: Slide, level: int, right: float, down: float) -> float:
 def _remarks(slide: Slide, dark: float) -> list[str]:
     remarks = []
     longest = max(slide.width, slide.height)
-    if longest / max(slide.downsamples) > 20000:
+    coarsest = max(d for k, d in enumerate(slide.downsamples) if not slide.left_out(k))
+    if longest / coarsest > 20000:
         remarks.append(
-            f"low levels are missing (coarsest downsample {max(slide.downsamples):g} of "
+            f"low levels are missing (coarsest downsample {coarsest:g} of "
             f"{longest} px): overviews are slow to make"
         )
     if dark > 0.5:

@@ -14,9 +14,10 @@ Rgb = NDArray[np.uint8]
 
 
 def best_level(slide: Slide, downsample: float) -> int:
-    """The coarsest level not coarser than `downsample` level-0 px per px (0.1 % tolerance)."""
+    """The coarsest usable level not coarser than `downsample` level-0 px per px, by 0.1 %."""
     fine_enough = [i for i, d in enumerate(slide.downsamples) if d <= downsample * 1.001]
-    return max(fine_enough, key=lambda i: slide.downsamples[i], default=0)
+    coarsest_first = sorted(fine_enough, key=lambda i: -slide.downsamples[i])
+    return next((i for i in coarsest_first if not slide.left_out(i)), 0)
 
 
 def known_mpp(slide: Slide) -> float:

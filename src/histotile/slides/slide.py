@@ -1,12 +1,11 @@
 """An open slide: its sizes, its scale, and pixels of its levels."""
 
-import math
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import openslide
@@ -16,21 +15,15 @@ from PIL import Image
 from histotile.slides.comparison import Trusted
 from histotile.slides.decoded_tiles import RECENT_BYTES
 from histotile.slides.direct import DirectReader, Spent
-from histotile.slides.positions import true_downsample
+from histotile.slides.level_check import Levels
+from histotile.slides.level_scale import level_scale, tile_size
+from histotile.slides.properties import Bounds as Bounds
+from histotile.slides.properties import find_bounds, property_mpp
 from histotile.slides.refusal import refusal
 from histotile.slides.tiff_levels import OddSlide, find_levels
 
 Rgb = NDArray[np.uint8]
 Reader = Literal["auto", "openslide"]
-
-
-class Bounds(NamedTuple):
-    """The rectangle that holds the scanned tissue (level-0 px)."""
-
-    x: int
-    y: int
-    width: int
-    height: int
 
 
 class UnreadableTile(Exception):  # noqa: N818 - named after what the caller goes on from
@@ -47,8 +40,9 @@ class Slide:
         height: Level-0 px.
         level_sizes: (width, height) of each level, level 0 first.
         downsamples: Level-0 px per level px. Whole numbers where the level sizes agree with one:
-            OpenSlide divides sizes that were rounded (4443 / 2221 = 2.0005), which moves a
-            position by up to one level px at the far edge.
+            OpenSlide divides sizes that were rounded (4443 / 2221 = 2.0005) or padded, which
+            moves a position by up to one level px, or a tile, at the far edge.
+        levels: Which of the levels show the slide.
         bounds: `openslide.bounds-*`, else the whole slide.
         mpp: Micrometres per level-0 px: the caller's, else `openslide.mpp-*`, else None.
         properties: All properties OpenSlide knows.
@@ -65,13 +59,11 @@ class Slide:
         self.level_sizes = tuple((int(w), int(h)) for w, h in self._handle.level_dimensions)
         self.openslide_downsamples = tuple(map(float, self._handle.level_downsamples))
         self.properties: Mapping[str, str] = dict(self._handle.properties)
-        self.downsamples = tuple(
-            true_downsample(self.level_sizes[0], size, downsample)
-            for size, downsample in zip(self.level_sizes, self.openslide_downsamples, strict=True)
-        )
-        self.bounds = _bounds(self.properties, self.width, self.height)
-        self.mpp = mpp if mpp is not None else _property_mpp(self.properties)
+        self.bounds = find_bounds(self.properties, self.width, self.height)
+        self.mpp = mpp if mpp is not None else property_mpp(self.properties)
         self._trusted = Trusted(self._open_direct)
+        self.levels = self._find_levels()
+        self.downsamples = tuple(self.levels.downsamples)
 
     @classmethod
     def open(cls, path: Path, mpp: float | None = None, reader: Reader = "auto") -> "Slide":
@@ -155,6 +147,10 @@ class Slide:
         """
         return self._trusted.settle(level, False, self._by_openslide)
 
+    def left_out(self, level: int) -> str:
+        """Why a level is not used; empty if it shows what level 0 shows (see `Levels`)."""
+        return self.levels.left_out(level)
+
     @property
     def reader(self) -> str:
         """Who reads the pixels: "direct", or "openslide" if it reads each level asked for."""
@@ -186,6 +182,14 @@ class Slide:
         levels = find_levels(self.path, self.level_sizes, self.vendor)
         downsamples, fills = self.openslide_downsamples, self.vendor == "aperio"
         return DirectReader(self.path, levels, downsamples, fills, self.recent_bytes)
+
+    def _find_levels(self) -> Levels:
+        sizes, stated = self.level_sizes, self.openslide_downsamples
+        scales = [
+            level_scale(sizes[0], size, downsample, tile_size(self.properties, level))
+            for level, (size, downsample) in enumerate(zip(sizes, stated, strict=True))
+        ]
+        return Levels(sizes, stated, scales, self._by_openslide, self._trusted.busy)
 
     def _by_openslide(self, x: int, y: int, level: int, width: int, height: int) -> Rgb | None:
         try:
@@ -221,30 +225,3 @@ def on_white(picture: Image.Image) -> Rgb:
         return np.array(picture.convert("RGB"))
     white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
     return np.array(Image.alpha_composite(white, picture).convert("RGB"))
-
-
-def positive(text: str | None) -> float | None:
-    """The number in a property; None unless it is finite and above 0."""
-    try:
-        value = float(text) if text else math.nan
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value > 0 else None
-
-
-def _property_mpp(properties: Mapping[str, str]) -> float | None:
-    x, y = (positive(properties.get(f"openslide.mpp-{axis}")) for axis in "xy")
-    return (x + y) / 2 if x and y else None
-
-
-def _bounds(properties: Mapping[str, str], width: int, height: int) -> Bounds:
-    names = ("x", "y", "width", "height")
-    values = [properties.get(f"openslide.bounds-{name}") for name in names]
-    whole = Bounds(0, 0, width, height)
-    try:
-        x, y, w, h = (int(value or "") for value in values)
-    except ValueError:
-        return whole
-    left, top = max(x, 0), max(y, 0)
-    right, bottom = min(x + w, width), min(y + h, height)
-    return Bounds(left, top, right - left, bottom - top) if right > left and bottom > top else whole

@@ -6,7 +6,9 @@ from histotile.config import Inspect
 from histotile.errors import HistotileError
 from histotile.slides.inspection import Inspection
 
-LEDGER = ("slide_id", "verdict", "problem", "reason", "mpp", "mpp_source", "checksum", "path")
+LEDGER = (
+    "slide_id", "verdict", "problem", "reason", "mpp", "mpp_source", "checksum", "path", "warnings"
+)  # fmt: skip
 
 
 def triage(inspections: list[Inspection], settings: Inspect) -> list[dict[str, object]]:
@@ -29,8 +31,9 @@ def triage(inspections: list[Inspection], settings: Inspect) -> list[dict[str, o
         named = "".join(f"\n  {i.slide_id}: {i.reason} ({i.path})" for i in unknown)
         facts.append(f"{_slides(len(unknown))} without a usable mpp:{named}")
         remedies.append(
-            "write their mpp (um per px at level 0) into the column `mpp` of the cohort file, or "
-            "set them aside with inspect.unknown_mpp: quarantine"
+            "write their mpp (um per px at level 0) into the column `mpp` of the cohort file, "
+            "accept those right as they stand (`accept: {id: reason}` in config.yaml), or set "
+            "them aside with inspect.unknown_mpp: quarantine"
         )
     if twice:
         named = "".join(
@@ -40,7 +43,8 @@ def triage(inspections: list[Inspection], settings: Inspect) -> list[dict[str, o
         remedies.append("keep one row of each in the cohort file")
     if facts:
         raise HistotileError("cohort", "; ".join(facts), "; ".join(remedies))
-    return [{column: getattr(i, column) for column in LEDGER} for i in inspections]
+    rows = ({column: getattr(i, column) for column in LEDGER} for i in inspections)
+    return [row | {"warnings": "; ".join(row["warnings"])} for row in rows]
 
 
 def _listed_twice(inspections: list[Inspection]) -> list[list[Inspection]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -63,7 +64,10 @@ def tabulate(
     footer = slide_facts(inspection, truth, settings)
     if inspection.verdict != "ok" or inspection.mpp is None:
         return no_tiles(), footer
-    downsamples = [level["downsample"] for level in inspection.levels]
+    downsamples = [
+        math.inf if str(k) in inspection.left_out else level["downsample"]
+        for k, level in enumerate(inspection.levels)
+    ]
     name, bounds, mpp = inspection.slide_id, inspection.bounds, inspection.mpp
     grid = plan_grid(name, bounds, mpp, downsamples, settings)
     x, y, tissue = _tissue_tiles(inspection, mask, grid, settings.min_tissue_fraction)
