@@ -51,12 +51,15 @@ def inspect(
     slide: Path, output: Path, slide_id: str | None, mpp: float | None, settings: Inspect
 ) -> None:
     """Open SLIDE at every level; find its scale (mpp), and whether it can be used."""
-    from histotile.slides.inspection import inspect_slide
+    from histotile.slides.opening import inspect_apart
     from histotile.writing import write_json
 
-    found = inspect_slide(slide, slide_id or slide.stem, settings, mpp)
-    write_json(output, found.to_json())
-    click.echo(f"{found.slide_id}: {found.verdict}{f' - {found.reason}' if found.reason else ''}")
+    found = inspect_apart(slide, slide_id or slide.stem, settings, mpp)
+    write_json(output, found)
+    reason = f" - {found['reason']}" if found["reason"] else ""
+    click.echo(f"{found['slide_id']}: {found['verdict']}{reason}")
+    for warning in found["warnings"]:
+        click.echo(f"  warning: {warning}")
 
 
 @verb("inspect")
