@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from histotile.errors import HistotileError
+from histotile.identity import Identity, words
 from histotile.slides.files import slide_files
-
-Identity = Mapping[str, Any]
 
 _ENDS = 1 << 16  # bytes hashed at the head and at the tail of the slide file
 _BLOCKS, _BLOCK = 16, 1 << 12  # and in between, evenly spread
@@ -45,7 +44,7 @@ def identify(path: Path) -> dict[str, Any]:
 
 
 def check_identity(path: Path, known: Identity | None, slide_id: str) -> None:
-    """Nothing, if the slide is the one known; a table of older make, which knows none, passes.
+    """Nothing, if the slide is the one known, or none is, as in tables of older make.
 
     Args:
         path: Where the slide is read from now.
@@ -55,7 +54,7 @@ def check_identity(path: Path, known: Identity | None, slide_id: str) -> None:
     Raises:
         HistotileError: The slide was replaced or changed since, or is gone.
     """
-    if not path.exists():
+    if known and not path.exists():
         raise HistotileError(
             path,
             f"slide {slide_id} is no longer here",
@@ -65,8 +64,8 @@ def check_identity(path: Path, known: Identity | None, slide_id: str) -> None:
     if known and (now := identify(path)) != known:
         raise HistotileError(
             path,
-            f"slide {slide_id} was replaced or changed since it was inspected: {_words(known)} "
-            f"then, {_words(now)} now; positions and labels found then are those of another slide",
+            f"slide {slide_id} was replaced or changed since it was inspected: {words(known)} "
+            f"then, {words(now)} now; positions and labels found then are those of another slide",
             "inspect, mask and tile it again (the workflow does so by itself), or put the former "
             "file back",
         )
@@ -74,27 +73,7 @@ def check_identity(path: Path, known: Identity | None, slide_id: str) -> None:
 
 def check_table(footer: Mapping[str, Any]) -> None:
     """`check_identity` of the slide that the footer of a tile table names."""
-    check_identity(Path(footer["path"]), footer.get("identity"), str(footer["slide_id"]))
-
-
-def check_same(subject: Path, known: Identity | None, theirs: Identity | None) -> None:
-    """Nothing, unless what was made of a slide's tiles was made of another version of it.
-
-    Args:
-        subject: The file in question: predictions, features, a pack.
-        known: Identity in the footer of the tile table.
-        theirs: Identity in that file.
-
-    Raises:
-        HistotileError: They differ.
-    """
-    if known and theirs and dict(known) != dict(theirs):
-        fact = f"was made of another version of the slide ({_words(theirs)}) than its tile table"
-        raise HistotileError(subject, f"{fact} ({_words(known)})", "make it again from this table")
-
-
-def _words(identity: Identity) -> str:
-    return f"{identity['bytes']} bytes, digest {str(identity['digest'])[:8]}"
+    check_identity(Path(footer["path"]), footer.get("identity"), str(footer.get("slide_id")))
 
 
 def _main(file: BinaryIO, size: int) -> Iterator[bytes]:

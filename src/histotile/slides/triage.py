@@ -33,10 +33,12 @@ def triage(
         HistotileError: One slide is listed under two names, or, with `unknown_mpp: stop`, slides
             have no usable mpp. All are named at once.
     """
-    standing, taken = accept(find_duplicates(inspections), accepted or {})
-    unknown = [i for i in inspections if i.problem == "mpp"]
+    stops = {"mpp"} if settings.unknown_mpp == "stop" else set()
+    unknown = [i for i in inspections if i.problem in stops]
+    usable = [i for i in inspections if i.verdict == "ok" or i.problem in stops]
+    standing, taken = accept(find_duplicates(usable), accepted or {})
     facts, remedies = [], []
-    if unknown and settings.unknown_mpp == "stop":
+    if unknown:
         named = "".join(f"\n  {i.slide_id}: {i.reason} ({i.path})" for i in unknown)
         facts.append(f"{_slides(len(unknown))} without a usable mpp:{named}")
         remedies.append(
@@ -59,15 +61,13 @@ def triage(
 def find_duplicates(inspections: Sequence[Inspection]) -> list[Finding]:
     """Slides that are listed more than once: as equal files, files of one series, or pictures.
 
-    Slides that are set aside are left out, but for those whose mpp alone is in doubt. The subject
-    of a finding is the ids, separated by " = ".
+    The subject of a finding is the ids, separated by " = ".
     """
-    used = [i for i in inspections if i.verdict == "ok" or i.problem == "mpp"]
     found = [
-        *_finding_per_group(used, [i.checksum for i in used], "equal files"),
-        *_finding_per_group(used, [i.series for i in used], _SERIES),
+        *_finding_per_group(inspections, [i.checksum for i in inspections], "equal files"),
+        *_finding_per_group(inspections, [i.series for i in inspections], _SERIES),
     ]
-    pictured = [i for i in used if i.picture]
+    pictured = [i for i in inspections if i.picture]
     proportions = [i.bounds[2] / i.bounds[3] for i in pictured]
     told = {frozenset(finding.key.split("\0")) for finding in found}
     for first, second, share in find_same([i.picture or "" for i in pictured], proportions):
