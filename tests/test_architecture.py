@@ -27,6 +27,7 @@ LEAVES = {
     "names",
     "findings",
     "ledger",
+    "identity",
 }
 ALLOWED = {
     "config": {"errors"},
@@ -35,6 +36,7 @@ ALLOWED = {
     "names": set(),
     "findings": {"errors"},
     "ledger": set(),
+    "identity": {"errors"},
     "columns": set(),
     "tables": {"columns", "errors", "writing"},
     "digests": {"errors"},
@@ -46,7 +48,9 @@ ALLOWED = {
     "slides": LEAVES,
     "tiles": LEAVES | {"slides"},
     "engines": set(),
-    "decision": {"config", "errors", "features", "findings", "names", "tables", "writing"},
+    "decision": {
+        *("config", "errors", "features", "findings", "identity", "names", "tables", "writing")
+    },
     "models": LEAVES | {"tiles", "engines"},
     "results": LEAVES,
     "reports": LEAVES | {"results", "models", "decision"},

@@ -47,7 +47,7 @@ class FeatureFile:
         dhash: (N,) difference hash of the pixels, 64 bit; None in files of older make.
         stages: What the stages are; one more than `early`.
         facts: Which backbone at which scale: slide_id, backbone (its section), backbone_id, mpp,
-            tile_px, ...
+            tile_px, identity (of the slide), ...
         views: The same features of randomly changed copies of the tiles: last stage and early ones.
     """
 
@@ -95,6 +95,7 @@ def read_features(path: Path, views: bool = False) -> FeatureFile:
         with h5py.File(path, "r") as file:
             facts = dict(file.attrs)
             facts["backbone"] = json.loads(facts["backbone"])
+            facts["identity"] = json.loads(facts.get("identity", "null"))
             stages = tuple(Stage(**entry) for entry in json.loads(facts.pop("stages")))
             last, early = _read_stages(file, len(stages))
             groups = [file[f"views/{v}"] for v in range(len(file.get("views", ())))]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from histotile.config import Inspect
 from histotile.errors import HistotileError
-from histotile.slides.inspection import Inspection, inspect_slide
+from histotile.slides.inspection import Inspection, examine
 from histotile.slides.scale import find_scale
 from histotile.slides.slide import Bounds, Slide
 from histotile.slides.triage import triage
@@ -30,7 +30,7 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (300, 200, 3)).astype(np.uin
 
 def test_a_good_slide_is_described(tmp_path: Path, write_slide: WriteSlide) -> None:
     path = write_slide(tmp_path / "a.svs", PICTURE, (1, 4), aperio=True)
-    found = inspect_slide(path, "a", SETTINGS)
+    found = examine(path, "a", SETTINGS)
     assert (found.verdict, found.problem, found.reason) == ("ok", None, None)
     assert (found.vendor, found.format) == ("aperio", "Aperio SVS")
     assert (found.width, found.height, found.bounds) == (200, 300, (0, 0, 200, 300))
@@ -49,11 +49,11 @@ def test_the_reader_is_told_after_comparing_all_levels(
     tmp_path: Path, write_jpeg_slide: WriteSlide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_jpeg_slide(tmp_path / "a.svs", [PICTURE, PICTURE[::2, ::2]], aperio=True)
-    found = inspect_slide(path, "a", SETTINGS)
+    found = examine(path, "a", SETTINGS)
     assert (found.verdict, found.reader, found.reader_note) == ("ok", "direct", "")
     decode = simplejpeg.decode_jpeg
     monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *a, **k: decode(*a, **k) ^ 4)
-    found = inspect_slide(path, "a", SETTINGS)
+    found = examine(path, "a", SETTINGS)
     assert (found.verdict, found.reader) == ("ok", "openslide")
     notes = [f"pixels of level {level} would differ by up to 4" for level in (0, 1)]
     assert found.reader_note == "; ".join(notes)
@@ -128,7 +128,7 @@ def test_remarks_name_what_was_passed_over_and_contradictions() -> None:
 
 
 def test_generic_tiff_scale_comes_from_its_tag(tmp_path: Path, write_slide: WriteSlide) -> None:
-    found = inspect_slide(write_slide(tmp_path / "a.tif", PICTURE, mpp=0.25), "a", SETTINGS)
+    found = examine(write_slide(tmp_path / "a.tif", PICTURE, mpp=0.25), "a", SETTINGS)
     assert found.mpp == pytest.approx(0.25, rel=1e-4)
     assert found.mpp_source == "TIFF tag"
 
@@ -175,7 +175,7 @@ def test_broken_files_are_quarantined_with_a_reason(
     tmp_path: Path, write_slide: WriteSlide
 ) -> None:
     for name, (path, words) in broken(tmp_path, write_slide).items():
-        found = inspect_slide(path, name, SETTINGS, mpp=0.5)
+        found = examine(path, name, SETTINGS, mpp=0.5)
         assert (found.verdict, found.problem) == ("quarantined", "unreadable"), name
         assert re.search(words, str(found.reason)), (name, found.reason)
         assert "remedy" in str(found.reason)
@@ -190,10 +190,10 @@ def test_opening_a_broken_file_names_it(tmp_path: Path) -> None:
 
 def test_missing_low_levels_are_remarked(tmp_path: Path, write_slide: WriteSlide) -> None:
     long = np.full((64, 20_500, 3), 230, np.uint8)
-    found = inspect_slide(write_slide(tmp_path / "a.tif", long), "a", SETTINGS)
+    found = examine(write_slide(tmp_path / "a.tif", long), "a", SETTINGS)
     assert found.verdict == "ok"
     assert "low levels are missing" in found.warnings[0]
-    dark = inspect_slide(write_slide(tmp_path / "b.tif", PICTURE // 20), "b", SETTINGS)
+    dark = examine(write_slide(tmp_path / "b.tif", PICTURE // 20), "b", SETTINGS)
     assert "background is black" in dark.warnings[0]
 
 
@@ -218,20 +218,20 @@ def test_companions_count_in_the_checksum(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     for name in ("Slidedat.ini", "Index.dat", "Data0000.dat"):
         (tmp_path / "a" / name).write_bytes(name.encode())
-    first = inspect_slide(tmp_path / "a.mrxs", "a", SETTINGS)
+    first = examine(tmp_path / "a.mrxs", "a", SETTINGS)
     assert first.hashed == ["a.mrxs", "a/Data0000.dat", "a/Index.dat", "a/Slidedat.ini"]
     (tmp_path / "a" / "Data0000.dat").write_bytes(b"other pixels")
-    assert inspect_slide(tmp_path / "a.mrxs", "a", SETTINGS).checksum != first.checksum
+    assert examine(tmp_path / "a.mrxs", "a", SETTINGS).checksum != first.checksum
 
 
 def inspections(tmp_path: Path, write_slide: WriteSlide) -> list[Inspection]:
     good = write_slide(tmp_path / "good.svs", PICTURE, aperio=True)
-    unknown = write_slide(tmp_path / "unknown.tif", PICTURE, mpp=None)
+    unknown = write_slide(tmp_path / "unknown.tif", PICTURE[:, ::-1], mpp=None)
     other = write_slide(tmp_path / "other.tif", PICTURE[::-1], mpp=100.0)
     (tmp_path / "empty.svs").write_bytes(b"")
     (tmp_path / "empty2.svs").write_bytes(b"")
     paths = [good, unknown, other, tmp_path / "empty.svs", tmp_path / "empty2.svs"]
-    return [inspect_slide(path, path.stem, SETTINGS) for path in paths]
+    return [examine(path, path.stem, SETTINGS) for path in paths]
 
 
 def test_triage_names_all_slides_without_mpp_and_the_remedy(
@@ -259,14 +259,15 @@ def test_triage_quarantines_if_asked_and_unreadable_slides_never_stop(
     ]
     assert list(rows[0]) == [
         "slide_id", "verdict", "problem", "reason", "mpp", "mpp_source", "checksum", "path",
+        "warnings",
     ]  # fmt: skip
 
 
 def test_triage_names_both_rows_of_one_slide(tmp_path: Path, write_slide: WriteSlide) -> None:
     first = write_slide(tmp_path / "first.svs", PICTURE, aperio=True)
     (tmp_path / "second.svs").write_bytes(first.read_bytes())
-    both = [inspect_slide(tmp_path / f"{n}.svs", n, SETTINGS) for n in ("first", "second")]
-    with pytest.raises(HistotileError, match=r"first \(.*\) = second \(.*\)"):
+    both = [examine(tmp_path / f"{n}.svs", n, SETTINGS) for n in ("first", "second")]
+    with pytest.raises(HistotileError, match=r"first = second: equal files: .*first.svs, .*second.svs"):
         triage(both, SETTINGS)
 
 
@@ -288,7 +289,7 @@ def test_shared_slides_and_broken_files(shared_data: Path) -> None:
         "broken/panimg_complex_tiff/Mirax2-Fluorescence-1.mrxs": "5 companion files",
     }
     for name, fact in expected.items():
-        found = inspect_slide(shared_data / name, "s", SETTINGS)
+        found = examine(shared_data / name, "s", SETTINGS)
         if isinstance(fact, tuple):
             assert (found.mpp, found.mpp_source) == fact, name
         else:

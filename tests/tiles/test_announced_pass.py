@@ -15,7 +15,7 @@ from histotile import tables
 from histotile.configfile import read_config
 from histotile.slides import direct
 from histotile.slides.decoded_tiles import DecodedTiles
-from histotile.slides.inspection import inspect_slide
+from histotile.slides.inspection import examine
 from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide
 from histotile.tiles import source as module
@@ -140,7 +140,7 @@ def test_tile_tables_decode_each_compressed_tile_once(
 ) -> None:
     settings = read_config(repository / "config" / "config.yaml")
     path = make_scan("s", 1900, 2600)
-    found = inspect_slide(path, "s", settings.inspect)
+    found = examine(path, "s", settings.inspect)
     truth, tile = (
         SlideTruth("s", ("a",)),
         settings.tile.model_copy(update={"mpp": 0.5, "tile_px": 224, "stride_px": 224}),

@@ -14,7 +14,7 @@ from histotile.config import Config, Tile
 from histotile.configfile import read_config, standard_config
 from histotile.errors import HistotileError
 from histotile.slides.annotations import Annotation, read_layers
-from histotile.slides.inspection import Inspection, inspect_slide
+from histotile.slides.inspection import Inspection, examine
 from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Bounds, Slide
 from histotile.tiles.labels import SlideTruth
@@ -39,7 +39,7 @@ def tiling(config: Config, source: str = "slide", **changes: Any) -> Tile:
 
 
 def found_in(path: Path, config: Config, mpp: float | None = 0.5) -> Inspection:
-    return inspect_slide(path, "s", config.inspect, mpp)
+    return examine(path, "s", config.inspect, mpp)
 
 
 def write_clam(path: Path, corners: Any, size: int = 64, **attributes: Any) -> Path:
@@ -141,7 +141,7 @@ def test_no_tiles_and_bad_slides_give_empty_tables_with_a_reason(
 def test_a_real_slide_with_outlines_of_luna(
     shared_data: Path, config: Config, tmp_path: Path
 ) -> None:
-    slide = inspect_slide(shared_data / "slides/CMU-1-Small-Region.svs", "s", config.inspect)
+    slide = examine(shared_data / "slides/CMU-1-Small-Region.svs", "s", config.inspect)
     size = (slide.width, slide.height)
     drawn = shared_data / "annotations/luna/123.annotation.geojson"
     correction = {

@@ -59,13 +59,14 @@ rule triage:
     localrule: True
     params:
         folder=folder("tile" if LISTING else "inspect"),
+        accepted=accepted("duplicate"),
         settings=settings("inspect"),
         code=digest(
             "histotile.tiles.tabulate_images" if LISTING else "histotile.slides.triage"
         ),
     shell:
         "histotile triage {params.folder:q} --cohort {input.cohort:q} --output {output:q}"
-        " --settings {params.settings:q} > {log:q} 2>&1"
+        " --accept {params.accepted:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule mask:

@@ -8,6 +8,7 @@ import numpy as np
 from histotile import tables
 from histotile.config import Heatmap
 from histotile.errors import HistotileError
+from histotile.identity import check_same
 from histotile.results.frame import Caption
 from histotile.results.heatmap import paint_heatmap, paint_map, write_picture
 from histotile.results.maps import Layout, ProbabilityMap, probability_map
@@ -39,6 +40,7 @@ def paint(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> No
     footer = tables.read_footer(tiles)
     facts = tables.read_footer(predictions)
     classes = tuple(footer["classes"])
+    check_same(predictions, footer.get("identity"), facts.get("identity"))
     table = _predictions_of(tiles, predictions, classes)
     probabilities = np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
     found = slide_map(table, footer)
@@ -118,8 +120,10 @@ def _bounds(footer: dict[str, Any]) -> tuple[int, int, int, int]:
 def _overview(footer: dict[str, Any], settings: Heatmap) -> "tuple[NDArray[np.uint8], float]":
     if footer["verdict"] != "ok":
         return np.full((BLANK_PX, BLANK_PX, 3), 255, np.uint8), 1.0
+    from histotile.slides.identity import check_table
     from histotile.slides.overview import read_overview
     from histotile.slides.slide import Slide
 
+    check_table(footer)
     with Slide.open(Path(footer["path"]), footer["mpp"]) as opened:
         return read_overview(opened, max_px=settings.overview_px)

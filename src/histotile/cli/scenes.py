@@ -49,8 +49,10 @@ def slide_facts(gathered: Gathered, slide: CohortSlide, folder: Path | None = No
     if known is None or table is None or known.footer["verdict"] != "ok":
         return facts
     scene = _scene(gathered, slide, known, table)
+    from histotile.slides.identity import check_table
     from histotile.slides.slide import Slide
 
+    check_table(known.footer)
     with Slide.open(Path(known.footer["path"]), known.footer["mpp"]) as opened:
         top, uncertain = _galleries(gathered.settings.top_tiles, scene)
         return replace(

@@ -1,21 +1,17 @@
 """Verbs that read slides: synthesize, inspect, triage, mask, tile."""
 
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from histotile import cohort as cohorts
+from histotile.cli.inspections import look_at, triage
 from histotile.cli.options import (
     FILE,
-    FOLDER,
     PATH,
     Progress,
     accept_option,
     classes_option,
-    config_in_force,
     mpp_option,
     output_option,
     section_settings,
@@ -23,7 +19,6 @@ from histotile.cli.options import (
     verb,
 )
 from histotile.config import Inspect, Mask, Synthesize, Tile
-from histotile.errors import HistotileError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,47 +54,16 @@ def inspect(
     settings: Inspect,
 ) -> None:
     """Open SLIDE at every level; find its scale (mpp), and whether it can be used."""
-    from histotile.slides.inspection import inspect_slide
+    from histotile.slides.opening import inspect_apart
     from histotile.writing import write_json
 
-    found = inspect_slide(slide, slide_id or slide.stem, settings, mpp, accept)
-    write_json(output, found.to_json())
-    scale = f", {found.mpp:.4g} um/px ({found.mpp_source})" if found.mpp else ""
-    reason = f" - {found.reason}" if found.reason else ""
-    click.echo(f"{found.slide_id}: {found.verdict}{scale}{reason}")
-    for warning in found.warnings:
-        click.echo(f"  {warning}")
-
-
-@verb("inspect")
-@click.argument("found", type=FOLDER)
-@click.option("--cohort", type=FILE, required=True, help="The cohort file.")
-@output_option("CSV ledger: one row per slide with its verdict and reason.")
-def triage(found: Path, cohort: Path, output: Path, settings: Inspect) -> None:
-    """Judge the cohort on what was FOUND; stop on unknown mpp and on duplicates.
-
-    FOUND is the folder of inspections, or that of tile tables where the tiles are images.
-    """
-    from histotile.slides.triage import triage as judge
-    from histotile.tiles.tabulate_images import triage_images
-    from histotile.writing import write_text
-
-    members = cohorts.read_cohort(cohort)
-    ids = [slide.slide_id for slide in members.slides]
-    if members.of_images:
-        rows = triage_images({name: found / f"{name}.parquet" for name in ids})
-    else:
-        rows = judge([_inspection(found / f"{name}.json") for name in ids], settings)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(output, text.getvalue())
-    bad = [row for row in rows if row["verdict"] != "ok"]
-    what = "groups" if members.of_images else "slides"
-    click.echo(f"{len(rows) - len(bad)} of {len(rows)} {what} can be used")
-    for row in bad:
-        click.echo(f"  quarantined: {row['slide_id']}: {row['reason']}")
+    found = inspect_apart(slide, slide_id or slide.stem, settings, mpp, accept)
+    write_json(output, found)
+    scale = f", {found['mpp']:.4g} um/px ({found['mpp_source']})" if found["mpp"] else ""
+    reason = f" - {found['reason']}" if found["reason"] else ""
+    click.echo(f"{found['slide_id']}: {found['verdict']}{scale}{reason}")
+    for warning in found["warnings"]:
+        click.echo(f"  warning: {warning}")
 
 
 @verb("mask")
@@ -198,30 +162,6 @@ def _outlines(found: "Inspection", annotations: tuple[Path, ...]) -> "Annotation
 
 def _tissue(slide: Path, found: "Inspection", mask: Path | None) -> "NDArray[np.bool_]":
     return _read_mask(mask) if mask else tissue_of(slide, found, section_settings("mask", None))[1]
-
-
-def _inspection(path: Path) -> "Inspection":
-    import json
-
-    from histotile.slides.inspection import Inspection
-
-    return Inspection.from_json(json.loads(path.read_text(encoding="utf-8")))
-
-
-def look_at(slide: Path, inspection: Path | None, mpp: float | None = None) -> "Inspection":
-    """What `inspect` found, or finds now with the settings in force; then a bad slide stops."""
-    if inspection:
-        return _inspection(inspection)
-    from histotile.slides.inspection import inspect_slide
-
-    accepted = config_in_force().accept
-    found = inspect_slide(slide, slide.stem, section_settings("inspect", None), mpp, accepted)
-    for warning in found.warnings:
-        click.echo(f"{found.slide_id}: {warning}", err=True)
-    if found.verdict != "ok":
-        remedy = "give it with --mpp" if found.problem == "mpp" else "replace it"
-        raise HistotileError(slide, found.reason or "cannot be used", remedy)
-    return found
 
 
 def tissue_of(

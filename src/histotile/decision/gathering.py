@@ -14,6 +14,7 @@ from histotile import tables
 from histotile.decision.evidence import Evidence
 from histotile.errors import HistotileError
 from histotile.features import ControlFile, Half, read_control, read_features
+from histotile.identity import check_same
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -122,6 +123,8 @@ def _read_slide(
         return _SlideRows(asked, nothing, np.zeros(0, np.int64), colour, counts)
     file = read_features(features / f"{slide_id}.h5")
     _check_backbone(features / f"{slide_id}.h5", file.facts, file.stages, control)
+    known_by = tables.read_footer(tiles / f"{slide_id}.parquet").get("identity")
+    check_same(features / f"{slide_id}.h5", known_by, file.facts["identity"])
     known = np.flatnonzero(labels >= 0)
     ids, rows, sampled = np.intersect1d(file.tile_ids, control.tile_ids[asked], return_indices=True)
     usable = np.isin(ids, known)

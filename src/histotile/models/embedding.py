@@ -205,6 +205,7 @@ def _facts(
     facts = {
         "histotile": __version__,
         "slide_id": str(footer["slide_id"]),
+        "identity": footer.get("identity"),
         "backbone": embedder.backbone.model_dump(),
         "backbone_id": embedder.backbone_id,
         "domain": domain_of(embedder.backbone),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from histotile.engines.probabilities import softmax
 from histotile.errors import HistotileError
 from histotile.features import FeatureFile, read_features
+from histotile.identity import Identity, check_same
 from histotile.models.backbones import body_digest, build_network, head
 from histotile.models.curves import Point, auroc
 from histotile.models.fold import FoldTiles, Job, Outcome
@@ -113,7 +114,7 @@ def cached_features(
     files = {slide.slide_id: slide.features for slide in fold.slides}
     variants = [
         _rows(
-            _opened(slide_id, files[slide_id], made_by, views),
+            _opened(slide_id, files[slide_id], made_by, views, selection.identities[number]),
             files[slide_id],
             selection.tile_id[selection.slide == number],
             stage,
@@ -135,10 +136,13 @@ def cached_features(
     )
 
 
-def _opened(slide_id: str, path: Path | None, made_by: str, views: bool) -> FeatureFile:
+def _opened(
+    slide_id: str, path: Path | None, made_by: str, views: bool, identity: Identity | None
+) -> FeatureFile:
     if path is None:
         raise HistotileError(slide_id, "has no features", "run `histotile embed` first")
     cached = read_features(path, views)
+    check_same(path, identity, cached.facts["identity"])
     if cached.facts["backbone_id"] != made_by:
         fact = f"was made by backbone {cached.facts['backbone_id']}, training uses {made_by}"
         raise HistotileError(path, fact, "embed this slide again with the same backbone section")

@@ -106,9 +106,10 @@ def _predict(reader: ReadAhead, ensemble: Ensemble, progress: Progress | None) -
         "y": reader.y[kept],
     }
     columns |= {f"prob_{name}": probabilities[:, i] for i, name in enumerate(classes)}
-    order = np.argsort(tile_ids)
+    order, footer = np.argsort(tile_ids), read_footer(reader.table)
     facts = {
-        "slide_id": read_footer(reader.table)["slide_id"],
+        "slide_id": footer["slide_id"],
+        "identity": footer.get("identity"),
         "models": ensemble.model_ids,
         "classes": list(classes),
         "unreadable": sorted(reader.unreadable),

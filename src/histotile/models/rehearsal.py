@@ -14,6 +14,7 @@ from histotile.config import Backbone, Train
 from histotile.engines.probabilities import softmax
 from histotile.engines.torch import TorchEngine
 from histotile.features import read_features
+from histotile.identity import check_same
 from histotile.models.backbones import head
 from histotile.models.checkpoint import TrainedModel, load
 from histotile.models.facts import CHECKPOINT
@@ -133,6 +134,7 @@ def _from_features(
         path = files[slide_id]
         assert path is not None
         file = read_features(path)
+        check_same(path, chosen.identities[number], file.facts["identity"])
         row_of = {int(tile): row for row, tile in enumerate(file.tile_ids)}
         rows = [row_of[int(tile)] for tile in chosen.tile_id[chosen.slide == number]]
         stage = model.architecture.stage or len(file.stages)

@@ -1,7 +1,6 @@
 """What a slide file is, whether it can be read, and at what scale."""
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +13,14 @@ from histotile.config import Inspect
 from histotile.errors import HistotileError
 from histotile.findings import accept
 from histotile.slides.doubts import look_closer, verdict
+from histotile.slides.files import checksum, slide_files
+from histotile.slides.identity import identify
 from histotile.slides.ink import lowest_and_highest
 from histotile.slides.level_findings import left_out
+from histotile.slides.opening import inspect_apart
+from histotile.slides.picture import take_picture
 from histotile.slides.properties import Bounds
-from histotile.slides.refusal import AGAIN, companions, missing_end
+from histotile.slides.refusal import AGAIN, missing_end
 from histotile.slides.scale import objective_power
 from histotile.slides.slide import Slide, UnreadableTile
 
@@ -51,6 +54,9 @@ class Inspection:
         reader: Who will read its tiles: "direct" (each compressed tile decoded once, with
             OpenSlide's pixels) or, where that fits no level, "openslide".
         reader_note: What is left to OpenSlide, and why; empty if nothing.
+        identity: By which later stages notice that the slide was replaced; see `identity`.
+        series: SeriesInstanceUID of a DICOM slide, which all its files share.
+        picture: What it shows, small; see `take_picture`.
     """
 
     slide_id: str
@@ -74,6 +80,9 @@ class Inspection:
     reader: str = "openslide"
     reader_note: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
+    identity: dict[str, Any] | None = None
+    series: str | None = None
+    picture: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able facts; `from_json` gives the same inspection back."""
@@ -94,9 +103,7 @@ def inspect_slide(
 ) -> Inspection:
     """Facts about a slide file; what is wrong with it stands in the verdict, nothing is raised.
 
-    1. Hashes the file. 2. Opens it. 3. Reads five windows of every level: the middle and the
-    corners of the bounds. 4. Compares the readers. 5. Holds the levels against level 0 and looks
-    at the colours. 6. Looks for the mpp and asks whether it is possible, and who says otherwise.
+    They are found by `examine` in a process of its own: whatever kills it is a reason, too.
 
     Args:
         path: The slide file.
@@ -105,13 +112,27 @@ def inspect_slide(
         mpp: um per level-0 px as the cohort file gives it.
         accepted: Findings the user accepts, id -> reason; they become warnings.
     """
-    files = [path, *companions(path)] if path.is_file() else []
-    facts = _unopened(path, slide_id, files)
+    return Inspection.from_json(inspect_apart(path, slide_id, settings, mpp, accepted))
+
+
+def examine(
+    path: Path, slide_id: str, settings: Inspect, mpp: float | None, accepted: Mapping[str, str]
+) -> Inspection:
+    """Facts about a slide file, found in this process, which some damaged files end.
+
+    1. Hashes the file. 2. Opens it. 3. Reads five windows of every level: the middle and the
+    corners of the bounds. 4. Compares the readers. 5. Holds the levels against level 0 and looks
+    at the colours. 6. Looks for the mpp and asks whether it is possible, and who says otherwise.
+
+    Arguments are those of `inspect_slide`.
+    """
+    facts = vars(unopened(path, slide_id))
     try:
         with Slide.open(path) as slide:
             facts |= _of(slide)
             facts["warnings"] = _remarks(slide, _sample_levels(slide))
             facts |= _reader_of(slide) | {"left_out": left_out(slide)}
+            facts["picture"] = take_picture(slide)
             doubts = look_closer(slide, slide_id, settings, mpp)
     except HistotileError as error:
         facts["reason"] = f"{error.fact} (remedy: {error.remedy})"
@@ -120,16 +141,6 @@ def inspect_slide(
     facts["warnings"] += [*facts["left_out"].values(), *doubts.remarks]
     facts["warnings"] += [f"accepted by the user: {accepted[f.id]}: {f.fact}" for f in settled]
     return Inspection(**(facts | verdict(doubts.scale, standing)))
-
-
-def checksum(files: list[Path]) -> str:
-    """SHA-256 (hex) of the contents of files one after the other; bounded memory."""
-    hasher = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as handle:
-            while chunk := handle.read(1 << 20):
-                hasher.update(chunk)
-    return hasher.hexdigest()
 
 
 _FORMATS = {
@@ -147,29 +158,34 @@ _FORMATS = {
 }
 
 
-def _unopened(path: Path, slide_id: str, files: list[Path]) -> dict[str, Any]:
-    return {
-        "slide_id": slide_id,
-        "path": str(path),
-        "verdict": "quarantined",
-        "problem": "unreadable",
-        "reason": None,
-        "vendor": None,
-        "width": 0,
-        "height": 0,
-        "levels": [],
-        "bounds": Bounds(0, 0, 0, 0),
-        "mpp": None,
-        "mpp_source": None,
-        "objective_power": None,
-        "checksum": checksum(files) if files else None,
-        "hashed": [str(file.relative_to(path.parent)) for file in files],
-        "bytes": sum(file.stat().st_size for file in files),
-        "format": f"{path.suffix.lower() or 'no suffix'} (not opened)",
-        "warnings": [],
-        "reader": "openslide",
-        "reader_note": "not opened",
-    }
+def unopened(path: Path, slide_id: str, reason: str | None = None) -> Inspection:
+    """What is known of a slide before it is opened, or if it cannot be."""
+    try:
+        files = slide_files(path)
+    except HistotileError:
+        files = []  # opening it will say so, too
+    return Inspection(
+        slide_id=slide_id,
+        path=str(path),
+        verdict="quarantined",
+        problem="unreadable",
+        reason=reason,
+        vendor=None,
+        width=0,
+        height=0,
+        levels=[],
+        bounds=Bounds(0, 0, 0, 0),
+        mpp=None,
+        mpp_source=None,
+        objective_power=None,
+        checksum=checksum(files) if files else None,
+        hashed=[str(file.relative_to(path.parent)) for file in files],
+        bytes=sum(file.stat().st_size for file in files),
+        format=f"{path.suffix.lower() or 'no suffix'} (not opened)",
+        warnings=[],
+        reader_note="not opened",
+        identity=identify(path) if files else None,
+    )
 
 
 def _of(slide: Slide) -> dict[str, Any]:
@@ -184,6 +200,7 @@ def _of(slide: Slide) -> dict[str, Any]:
         ],
         "bounds": tuple(slide.bounds),
         "objective_power": objective_power(slide.properties),
+        "series": slide.properties.get("dicom.SeriesInstanceUID"),
     }
 
 

@@ -107,33 +107,29 @@ class Levels:
 
     def _doubt(self, level: int) -> str:
         width, height = self._sizes[level]
-        name, scale = f"level {level} ({width} x {height} px)", self._scales[level]
-        if not scale.downsamples:
-            full = self._sizes[0]
-            return (
-                f"{name} is not used: {width / height:.3g} times as wide as high, while the slide "
-                f"is {full[0] / full[1]:.3g} times"
-            )
+        why = self._fault(level)
+        return f"level {level} ({width} x {height} px) is not used: {why}" if why else ""
+
+    def _fault(self, level: int) -> str:
+        (width, height), full = self._sizes[level], self._sizes[0]
+        if not self._scales[level].downsamples:
+            of_slide = full[0] / full[1]
+            return f"{width / height:.3g} times as wide as high, the slide {of_slide:.3g} times"
         finer = self._finer(level)
         found = self.compare(level, finer, self.downsamples[level])
         if found.places == 0:
-            return (
-                ""
-                if scale.proven
-                else f"{name} is not used: out of proportion, and too plain to find its scale"
-            )
+            proven = self._scales[level].proven
+            return "" if proven else "it is out of proportion and too plain to find its scale"
         if found.agrees:
             recoloured = 2 * found.recoloured > found.alike
-            return (
-                f"{name} is not used: it has other colours than level {finer}" if recoloured else ""
-            )
+            return f"it has other colours than level {finer}" if recoloured else ""
         if found.blank == found.places - found.alike:
-            return f"{name} is not used: it is blank where level {finer} is not"
+            return f"it is blank where level {finer} is not"
         if found.finer_blank == found.places:
-            return f"{name} is not used: it shows something where level {finer} is blank"
+            return f"it shows something where level {finer} is blank"
         return (
-            f"{name} is not used: it shows another picture than level {finer}, or the same "
-            f"elsewhere ({found.alike} of {found.places} windows agree)"
+            f"it shows another picture than level {finer}, or the same elsewhere "
+            f"({found.alike} of {found.places} windows agree)"
         )
 
     def _finer(self, level: int) -> int:

@@ -6,6 +6,8 @@ from pathlib import Path
 import tifffile
 
 from histotile.errors import HistotileError
+from histotile.slides.dicom import VOLUME, read_instance
+from histotile.slides.files import companions, named_in
 from histotile.slides.tiff_file import OddTiff, open_tiff
 
 AGAIN = "copy or export it again from the scanner's archive"
@@ -50,22 +52,11 @@ def missing_end(path: Path) -> str | None:
     return f"cut short: its pixels end at byte {end} but the file at {size}" if end > size else None
 
 
-def companions(path: Path) -> list[Path]:
-    """The other files this slide's pixels lie in, in a fixed order (MIRAX folder, Hamamatsu)."""
-    suffix = path.suffix.lower()
-    if suffix == ".mrxs":
-        folder = path.with_suffix("")
-        return sorted(p for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
-    if suffix in {".vms", ".vmu"}:
-        return sorted(p for p in _named_in(path) if p.is_file())
-    return []
-
-
 def _absent(path: Path) -> tuple[str, str] | None:
     if not path.exists():
         return "there is no such file", "correct its `path` in the cohort file"
     if path.is_dir():
-        return "a folder, not a slide file", "name the slide file inside it"
+        return "a folder, and none of a DICOM series", "name the slide file inside it"
     if path.stat().st_size == 0:
         return "the file is empty (zero bytes)", AGAIN
     return None
@@ -76,7 +67,7 @@ def _companions(path: Path) -> tuple[str, str] | None:
         folder = path.with_suffix("")
         needed = [folder / "Slidedat.ini", folder / "Index.dat"]
     elif path.suffix.lower() in {".vms", ".vmu"}:
-        needed = _named_in(path)
+        needed = named_in(path)
     else:
         return None
     missing = [p for p in needed if not p.is_file()]
@@ -88,12 +79,6 @@ def _companions(path: Path) -> tuple[str, str] | None:
         f"companion file missing: {names}{more}",
         "copy the slide's companion files and keep their names",
     )
-
-
-def _named_in(index: Path) -> list[Path]:
-    text = index.read_bytes().decode("utf-8", "replace")
-    names = re.findall(r"^(?:ImageFile|MapFile|OptimisationFile)[^=\n]*=(.+?)\s*$", text, re.M)
-    return [index.parent / name for name in names if name]
 
 
 def _other_format(path: Path) -> tuple[str, str] | None:
@@ -143,6 +128,11 @@ def _dicom(path: Path, message: str) -> tuple[str, str] | None:
         is_dicom = handle.read(132)[128:] == b"DICM"
     if not is_dicom:
         return None
+    instance = read_instance(path)
+    if instance is not None and instance.kind not in {"", VOLUME}:
+        kind = instance.kind.lower()
+        fact = f"the {kind} of a DICOM slide, whose levels do not lie beside it"
+        return fact, "name the folder of the whole series"
     return f"DICOM that OpenSlide does not take as a slide: {message}", (
         "use VL Whole Slide Microscopy files in JPEG or JPEG 2000, one slide per folder"
     )

@@ -14,6 +14,7 @@ from PIL import Image
 
 from histotile.slides.comparison import Trusted
 from histotile.slides.decoded_tiles import RECENT_BYTES
+from histotile.slides.dicom import choose_instance
 from histotile.slides.direct import DirectReader, Spent
 from histotile.slides.level_check import Levels
 from histotile.slides.level_scale import level_scale, tile_size
@@ -70,20 +71,20 @@ class Slide:
         """The slide in a file.
 
         Args:
-            path: A file OpenSlide can open; any Unicode name.
+            path: A file OpenSlide can open, or the folder of a DICOM series; any Unicode name.
             mpp: Micrometres per level-0 px where known better than by the file.
             reader: "openslide" never reads past OpenSlide.
 
         Raises:
-            HistotileError: The file is missing, empty, cut short, of a format or compression that
-                OpenSlide does not take, or lacks its companion files; the reason is named.
+            HistotileError: Missing, empty, cut short, of a format or compression that OpenSlide
+                does not take, or without its companion files; the reason is named.
         """
-        vendor = None
+        vendor, path = None, choose_instance(path)
         try:
             vendor = openslide.OpenSlide.detect_format(path)
             return cls(path, mpp, vendor or "unknown", reader)
-        except (openslide.OpenSlideError, OSError) as error:
-            raise refusal(path, vendor, str(error)) from error
+        except (openslide.OpenSlideError, OSError, LookupError, ValueError) as error:
+            raise refusal(path, vendor, str(error) or "its header is no text") from error
 
     def read(self, x: int, y: int, level: int, width: int, height: int) -> Rgb:
         """RGB (height, width, 3) of a window of a level, white where the slide has no pixels.
@@ -198,8 +199,7 @@ class Slide:
             return None
 
     def _reopen(self, failed: openslide.OpenSlide) -> None:
-        # An OpenSlide handle refuses every read after its first error. Other threads may still
-        # hold the failed one, so it is left to the garbage collector, which closes it.
+        # A handle refuses all reads after its first error. Other threads may hold it: not closed.
         with self._lock:
             if self._handle is failed:
                 self._handle = self._open_handle()

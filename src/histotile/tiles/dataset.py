@@ -142,12 +142,15 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
             rgb = self._packed.read(tile)
             after = self._packed.spent
         elif s.files is not None:
-            rgb = ImageSource(s.tile_px).read(x, y, s.files[tile])
+            known = None if s.checksums is None else s.checksums[tile]
+            rgb = ImageSource(s.tile_px).read(x, y, s.files[tile], known)
             self.tally.add(decoding_s=perf_counter() - begin)
             return rgb
         else:
             number = int(s.slide[tile])
-            slide = self._pool.get(s.paths[number], s.mpps[number])
+            slide = self._pool.get(
+                s.paths[number], s.mpps[number], s.slide_ids[number], s.identities[number]
+            )
             before = slide.spent
             rgb = SlideSource(slide, s.tile_mpp, s.tile_px).read(x, y, None)
             after = slide.spent

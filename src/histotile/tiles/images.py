@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from histotile.errors import HistotileError
 from histotile.slides.slide import UnreadableTile
 
 Rgb = NDArray[np.uint8]
@@ -16,13 +17,23 @@ _MOST_PX = 1 << 26  # a larger picture is a slide, and would fill the memory
 _PLAIN = ("RGB", "RGBA", "L", "LA", "P", "PA", "1", "CMYK", "YCbCr", "RGBX")
 
 
-def read_image(path: Path, tile_px: int) -> Rgb:
+def read_image(path: Path, tile_px: int, known: str | None = None) -> Rgb:
     """The picture as uint8 RGB (tile_px, tile_px, 3), as `fit` makes it.
+
+    Args:
+        path: The image file.
+        tile_px: Side of what comes out.
+        known: Its `checksum` when it was tabled; None if unknown.
 
     Raises:
         UnreadableTile: The file is missing, damaged, or no picture of 8 bits per colour.
+        HistotileError: It was replaced or changed since it was tabled.
     """
-    return fit(decode(path, read_bytes(path)), tile_px)
+    content = read_bytes(path)
+    if known is not None and (now := checksum(content)) != known:
+        fact = f"replaced or changed since it was tabled: checksum {now}, then {known}"
+        raise HistotileError(path, fact, "run `histotile tile-images` again (snakemake does)")
+    return fit(decode(path, content), tile_px)
 
 
 def read_bytes(path: Path) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.errors import HistotileError
+from histotile.identity import check_same
 from histotile.slides.slide import UnreadableTile
 from histotile.tiles.pack import PackedPlace, PackIndex, decode_place, read_pack_index
 from histotile.tiles.selection import Selection
@@ -130,6 +131,7 @@ def _check_scale(index: PackIndex, selection: Selection, slide: int) -> None:
         "tile_mpp": selection.tile_mpp,
         "tile_px": selection.tile_px,
     }
+    check_same(index.path, selection.identities[slide], index.facts.get("identity"))
     found = {name: index.facts.get(name) for name in wanted}
     found["mpp"] = float(found["mpp"] or np.nan)
     for name, value in wanted.items():

@@ -67,7 +67,7 @@ def pack_tiles(
     footer = tables.read_footer(table)
     if is_of_images(footer):
         raise HistotileError(table, "its tiles are image files", "train from them as they are")
-    names = ("slide_id", "path", "mpp", "tile_mpp", "tile_px")
+    names = ("slide_id", "path", "identity", "mpp", "tile_mpp", "tile_px")
     facts: dict[str, Any] = {name: footer.get(name) for name in names}
     facts |= {"settings": settings.model_dump(mode="json"), "note": tables.RESEARCH_USE}
     places = _labelled(table)

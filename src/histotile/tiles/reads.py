@@ -34,7 +34,7 @@ class UsedTiles:
     tile_ids: NDArray[np.int32]
     x: NDArray[np.int32]
     y: NDArray[np.int32]
-    files: list[str] | None  # of images
+    files: list[tuple[str, str | None]] | None  # of images, with their checksums
 
     @classmethod
     def of(cls, table: Path) -> UsedTiles:
@@ -43,9 +43,11 @@ class UsedTiles:
         used = np.flatnonzero(~known(rows["excluded"]))
         tile_ids, x, y = (numbers(rows[name])[used] for name in ("tile_id", "x", "y"))
         order = np.lexsort((x, y))
-        files = rows["file"].to_pylist() if is_of_images(footer) else None
-        named = [files[row] for row in used[order]] if files else None
-        return cls(footer, tile_ids[order], x[order], y[order], named)
+        files = None
+        if is_of_images(footer):
+            names, sums = (rows[name].to_pylist() for name in ("file", "checksum"))
+            files = [(names[row], sums[row]) for row in used[order]]
+        return cls(footer, tile_ids[order], x[order], y[order], files)
 
 
 class InHand(NamedTuple):
@@ -136,7 +138,8 @@ class Reads:
         readable = []
         for row, into in zip(rows, pixels, strict=True):
             try:
-                into[:] = source.read(self._x[row], self._y[row], files[row] if files else None)
+                named = files[row] if files else (None, None)
+                into[:] = source.read(self._x[row], self._y[row], *named)
                 readable.append(True)
             except UnreadableTile as error:
                 tile_id = self._tiles.tile_ids[row]

@@ -35,9 +35,13 @@ def sample_tiles(tables: Sequence[Path], count: int) -> NDArray[np.uint8]:
     return np.stack([tile for some in found for tile in some])
 
 
-def _used(tiles: Path) -> list[tuple[int, int, str | None]]:
-    table = read_table(tiles, ["x", "y", "file", "excluded"]).to_pylist()
-    return [(row["x"], row["y"], row["file"]) for row in table if row["excluded"] is None]
+def _used(tiles: Path) -> list[tuple[int, int, str | None, str | None]]:
+    table = read_table(tiles, ["x", "y", "file", "checksum", "excluded"]).to_pylist()
+    return [
+        (row["x"], row["y"], row["file"], row["checksum"])
+        for row in table
+        if row["excluded"] is None
+    ]
 
 
 def _sample(tiles: Path, count: int) -> list[NDArray[np.uint8]]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from histotile import tables
 from histotile.errors import HistotileError
+from histotile.identity import Identity
 from histotile.tiles.source import is_of_images
 
 
@@ -26,6 +27,7 @@ class Selection:
         slide_ids: Slides; `slide` counts in them.
         paths: Their files.
         mpps: Their mpp at level 0.
+        identities: By which it is noticed that a slide was replaced since; None if unknown.
         tile_mpp: mpp of the tiles.
         tile_px: Side of the tiles, px.
         slide: Slide of every tile, (tiles,).
@@ -34,12 +36,14 @@ class Selection:
         y: Top edge, level-0 px.
         label: Class number.
         files: Path of every tile's own image, (tiles,) text; None for tiles of slides.
+        checksums: Of these files, likewise.
     """
 
     classes: tuple[str, ...]
     slide_ids: tuple[str, ...]
     paths: tuple[Path, ...]
     mpps: tuple[float, ...]
+    identities: tuple[Identity | None, ...]
     tile_mpp: float
     tile_px: int
     slide: NDArray[np.int32]
@@ -48,6 +52,7 @@ class Selection:
     y: NDArray[np.int32]
     label: NDArray[np.int64]
     files: NDArray[np.object_] | None = None
+    checksums: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         """Number of tiles."""
@@ -55,9 +60,9 @@ class Selection:
 
     def take(self, rows: NDArray[np.int64]) -> Selection:
         """These of its tiles, in this order."""
-        arrays = ("slide", "tile_id", "x", "y", "label")
-        files = None if self.files is None else self.files[rows]
-        return replace(self, files=files, **{name: getattr(self, name)[rows] for name in arrays})
+        names = ("slide", "tile_id", "x", "y", "label", "files", "checksums")
+        arrays = {name: getattr(self, name) for name in names}
+        return replace(self, **{k: None if a is None else a[rows] for k, a in arrays.items()})
 
     def count(self) -> dict[str, int]:
         """Number of tiles of each class."""
@@ -124,6 +129,7 @@ def make_selection(
         slide_ids=tuple(slide_ids),
         paths=tuple(Path(f["path"]) for f in footers),
         mpps=tuple(float(f["mpp"] or np.nan) for f in footers),
+        identities=tuple(f.get("identity") for f in footers),
         tile_mpp=tile_mpp,
         tile_px=tile_px,
         slide=slide,
@@ -131,7 +137,7 @@ def make_selection(
         x=x.astype(np.int32),
         y=y.astype(np.int32),
         label=label,
-        files=_files([tile_tables[s] for s in slide_ids], footers, parts),
+        **_files([tile_tables[s] for s in slide_ids], footers, parts),
     )
 
 
@@ -139,14 +145,19 @@ def _files(
     paths: Sequence[Path],
     footers: Sequence[Mapping[str, Any]],
     parts: Sequence[NDArray[np.int64]],
-) -> NDArray[np.object_] | None:
+) -> dict[str, NDArray[np.object_]]:
+    """The fields `files` and `checksums`; nothing for tiles of slides."""
     if not any(map(is_of_images, footers)):
-        return None
+        return {}
+    columns = ["file", "checksum"]
     chosen = [
-        tables.read_table(path, ["file"])["file"].take(part[0]).to_pylist()
+        tables.read_table(path, columns).take(part[0])
         for path, part in zip(paths, parts, strict=True)
     ]
-    return np.array([file for files in chosen for file in files], object)
+    return {
+        f"{name}s": np.array([v for rows in chosen for v in rows[name].to_pylist()], object)
+        for name in columns
+    }
 
 
 def _draw(

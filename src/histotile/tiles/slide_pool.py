@@ -6,7 +6,9 @@ import os
 from collections import OrderedDict
 from pathlib import Path
 
+from histotile.identity import Identity
 from histotile.slides.frugal import FrugalSlide
+from histotile.slides.identity import check_identity
 from histotile.slides.slide import Slide
 
 
@@ -27,8 +29,17 @@ class SlidePool:
         self._slides: OrderedDict[Path, Slide] = OrderedDict()
         self._process = os.getpid()
 
-    def get(self, path: Path, mpp: float) -> Slide:
-        """The open slide; stays open until `limit` others were asked for."""
+    def get(
+        self, path: Path, mpp: float, slide_id: str = "", identity: Identity | None = None
+    ) -> Slide:
+        """The open slide; stays open until `limit` others were asked for.
+
+        Args:
+            path: The file.
+            mpp: um per level-0 px.
+            slide_id: Named where the file is gone or another.
+            identity: Of the slide that was tiled, compared on opening; None if unknown.
+        """
         if self._process != os.getpid():
             self._slides, self._process = OrderedDict(), os.getpid()
         if path in self._slides:
@@ -36,6 +47,7 @@ class SlidePool:
             return self._slides[path]
         while len(self._slides) >= self._limit:
             self._slides.popitem(last=False)[1].close()
+        check_identity(path, identity, slide_id)
         self._slides[path] = FrugalSlide.open(path, mpp)
         return self._slides[path]
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histotile.slides.identity import check_table
 from histotile.slides.pixels import expect_tiles, read_tile
 from histotile.slides.slide import Slide
 
@@ -26,13 +27,14 @@ class SlideSource:
     tile_mpp: float
     tile_px: int
 
-    def read(self, x: int, y: int, file: str | None) -> Rgb:
+    def read(self, x: int, y: int, file: str | None, checksum: str | None = None) -> Rgb:
         """The pixels of a tile, uint8 (tile_px, tile_px, 3); raises UnreadableTile.
 
         Args:
             x: Left edge, level-0 px.
             y: Top edge, level-0 px.
             file: None; of tiles that are image files their path, see `ImageSource`.
+            checksum: Of that file.
         """
         return read_tile(self.slide, x, y, self.tile_mpp, self.tile_px)
 
@@ -69,11 +71,11 @@ class ImageSource:
 
     tile_px: int
 
-    def read(self, x: int, y: int, file: str | None) -> Rgb:
-        """The pixels of a file; its place is unknown."""
+    def read(self, x: int, y: int, file: str | None, checksum: str | None = None) -> Rgb:
+        """The pixels of a file, which must have this checksum; its place is unknown."""
         from histotile.tiles.images import read_image  # OpenCV is slow to import
 
-        return read_image(Path(str(file)), self.tile_px)
+        return read_image(Path(str(file)), self.tile_px, checksum)
 
     def expect(self, x: Places, y: Places) -> None:
         """Nothing: files share no pixels."""
@@ -101,10 +103,15 @@ def is_of_images(footer: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def open_source(footer: Mapping[str, Any]) -> Iterator[SlideSource | ImageSource]:
-    """The source of a tile table's pixels, from its footer; may be read by several threads."""
+    """The source of a tile table's pixels, from its footer; may be read by several threads.
+
+    Raises:
+        HistotileError: The slide is gone, was replaced since it was tiled, or cannot be opened.
+    """
     tile_px = int(footer["tile_px"])
     if is_of_images(footer):
         yield ImageSource(tile_px)
         return
+    check_table(footer)
     with Slide.open(Path(footer["path"]), float(footer["mpp"])) as slide:
         yield SlideSource(slide, float(footer["tile_mpp"]), tile_px)

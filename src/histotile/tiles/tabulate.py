@@ -197,6 +197,7 @@ def slide_facts(inspection: Inspection, truth: SlideTruth, settings: Tile) -> di
     return {
         "slide_id": inspection.slide_id,
         "path": str(inspection.path),
+        "identity": inspection.identity,
         "mpp": inspection.mpp,
         "mpp_source": inspection.mpp_source,
         "tile_mpp": settings.mpp,
