@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from histotile.slides.grey_tissue import is_grey
 from histotile.slides.ink import lowest_and_highest
 from histotile.slides.slide import Slide, UnreadableTile
 from histotile.slides.tiff_facts import TiffFacts
@@ -14,7 +15,6 @@ Pixels = NDArray[np.uint8]  # (n, 3)
 
 SMALL_PX = 1 << 20  # a level up to this size is looked at whole
 GRID, WINDOW = 8, 64  # windows along each side of a larger one, and their side in px
-GREY_SPREAD = 4  # between R, G and B of a px: what JPEG makes of grey
 
 
 class Colours(NamedTuple):
@@ -47,19 +47,6 @@ def check_colours(slide: Slide, facts: TiffFacts | None) -> Colours:
         return Colours(f"grey throughout, no colours: {_GREY}")
     wrong = false_colours(pixels)
     return Colours("", wrong, _CONVERT_AGAIN) if wrong else Colours()
-
-
-def is_grey(pixels: NDArray[np.uint8]) -> bool:
-    """Whether a picture (..., 3) shows something, and that in grey only.
-
-    >>> import numpy as np
-    >>> is_grey(np.repeat(np.uint8([[240], [120], [90]]), 3, axis=1))
-    True
-    """
-    low, high = lowest_and_highest(pixels)
-    if not low.size or float(np.mean(high - low > GREY_SPREAD)) > 0.001:
-        return False
-    return bool(np.mean(np.abs(low.astype(np.int16) - np.int16(np.median(low))) > 30) > 0.005)
 
 
 def false_colours(pixels: Pixels) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.config import Mask as MaskSettings
+from histotile.slides.grey_tissue import find_dense, is_grey
 from histotile.slides.ink import find_black, find_ink, lowest_and_highest, saturation
 
 Rgb = NDArray[np.uint8]
@@ -23,7 +24,8 @@ def find_tissue(rgb: Rgb, um_per_px: float, settings: MaskSettings) -> Mask:
        no tissue.
     4. Lines thinner than 20 um and small pieces are dropped, small holes filled.
 
-    A picture with a black field and no glass (fluorescence) has as tissue what is bright.
+    A picture with a black field and no glass (fluorescence) has as tissue what is bright, one
+    without colours what is dense; ink is not told from tissue there.
 
     Args:
         rgb: uint8 (height, width, 3).
@@ -33,6 +35,9 @@ def find_tissue(rgb: Rgb, um_per_px: float, settings: MaskSettings) -> Mask:
     black = find_black(rgb)
     if _is_dark_field(rgb, black):
         return _clean(_bright(rgb), um_per_px, settings)
+    if is_grey(rgb):
+        dense = find_dense(_smooth(rgb, um_per_px)[..., 0])
+        return _clean(dense, um_per_px, settings) & ~_strokes(black, um_per_px)
     aside = _strokes(black, um_per_px)
     if settings.exclude_pen:
         aside |= _strokes(find_ink(rgb) & ~black, um_per_px)
