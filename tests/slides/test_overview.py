@@ -110,6 +110,9 @@ class _HugeSlide(Slide):
     def settle(self, level: int) -> None:
         return None
 
+    def left_out(self, level: int) -> str:
+        return ""
+
     def expect(self, level: int, windows: NDArray[np.int64]) -> None:
         self.announced += len(windows)
 

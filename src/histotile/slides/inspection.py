@@ -113,7 +113,11 @@ def inspect_slide(
 
 
 def examine(
-    path: Path, slide_id: str, settings: Inspect, mpp: float | None, accepted: Mapping[str, str]
+    path: Path,
+    slide_id: str,
+    settings: Inspect,
+    mpp: float | None = None,
+    accepted: Mapping[str, str] = MappingProxyType({}),
 ) -> Inspection:
     """Facts about a slide file, found in this process, which some damaged files end.
 

@@ -24,7 +24,7 @@ class Levels:
 
     A level is compared with the next finer one that may be used, so that level 0 vouches for all:
     windows where either shows most are brought to one scale and correlated, at their place and
-    beside it. The same tissue correlates best within 1 px of its place; another picture, a
+    beside it. The same tissue correlates best within 2 px of its place; another picture, a
     mirrored or a shifted one does not. Thread-safe; the same file always gives the same answer.
 
     Attributes:

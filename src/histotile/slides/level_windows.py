@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,6 +50,8 @@ class Agreement(NamedTuple):
             mine: Of the level.
             theirs: The same place of the finer level, in more px.
         """
+        import cv2  # not every reader of slides needs it
+
         shrunk = cv2.resize(theirs, mine.shape[1::-1], interpolation=cv2.INTER_AREA)
         margin = len(mine) // 4
         inner = slice(margin, len(mine) - margin)
@@ -96,8 +97,11 @@ def busiest(found: Texture) -> list[Place]:
 
 
 def _correlates_here(inner: NDArray[np.float32], around: NDArray[np.float32]) -> bool:
-    """Whether a picture fits best into the middle of another one."""
+    """Whether a picture fits best into the middle of another one, by 2 px (small ones by 1)."""
+    import cv2
+
     found = np.nan_to_num(cv2.matchTemplate(around, inner, cv2.TM_CCOEFF_NORMED))
     y, x = (length // 2 for length in found.shape)
-    here = float(found[y - 1 : y + 2, x - 1 : x + 2].max())
+    by = 2 if len(found) > 30 else 1
+    here = float(found[y - by : y + by + 1, x - by : x + by + 1].max())
     return here >= ALIKE and here >= float(found.max()) - TIE
