@@ -97,7 +97,12 @@ def tell_names(unlisted: Mapping[str, str | None]) -> str:
 
 def _quoted(text: str) -> str:
     """A text as YAML takes it within braces."""
-    return text if text.isalpha() else json.dumps(text, ensure_ascii=False)
+    if text.isalpha() and text.lower() not in _YAML_WORDS:
+        return text
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+_YAML_WORDS = {"y", "yes", "n", "no", "on", "off", "true", "false", "null"}
 
 
 def _told(kind: Kind, entries: list[Entry]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from histotile.ledger import WORDS, Entry, add_up, largest, read_ledger, tell_names
+from histotile.reports.wording import percent
 
 _KINDS = {
     "outlines": "outlines",
@@ -29,13 +30,16 @@ class SetAside:
     @classmethod
     def of(cls, footer: Mapping[str, Any] | None) -> "SetAside":
         """That of a tile table; empty without one."""
-        return cls(read_ledger(footer or {}), (footer or {}).get("unlisted_names", {}))
+        return cls(tuple(read_ledger(footer or {})), (footer or {}).get("unlisted_names", {}))
 
     @property
     def cause(self) -> str:
-        """The line with the largest share, in words; empty without any."""
-        entry = largest(self.entries)
-        return f"{_KINDS[entry.kind]}: {entry.reason}" if entry else ""
+        """The line with the largest share, in words; glass counts only where nothing else does."""
+        losses = [entry for entry in self.entries if entry.reason != WORDS["no_tissue"]]
+        entry = largest(losses or self.entries)
+        if entry is None:
+            return ""
+        return f"{_KINDS[entry.kind]}: {entry.reason} {percent(entry.share, 1)}".strip()
 
 
 @dataclass(frozen=True)
