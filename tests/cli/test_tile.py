@@ -23,8 +23,9 @@ def slide(tmp_path: Path) -> Path:
     """Stained everywhere, 512 x 512 px of 0.5 um."""
     noise = np.random.default_rng(0).normal(0, 12, (SIDE, SIDE, 1))
     rgb = np.clip(np.array([215, 130, 185]) + noise, 0, 255).astype(np.uint8)
-    resolution = {"resolution": (20_000, 20_000), "resolutionunit": "CENTIMETER"}
-    tifffile.imwrite(tmp_path / "s.tif", rgb, tile=(256, 256), metadata=None, **resolution)
+    with tifffile.TiffWriter(tmp_path / "s.tif") as tiff:
+        per_cm = (20_000, 20_000)
+        tiff.write(rgb, tile=(256, 256), resolution=per_cm, resolutionunit="CENTIMETER")
     return tmp_path / "s.tif"
 
 

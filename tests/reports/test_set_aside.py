@@ -51,6 +51,8 @@ def test_an_empty_slide_says_the_largest_cause(make_empty: Make, read: Read) -> 
     tiles = {**(empty.tiles or {}), "reason": reason}
     text = read(render_slide_page(replace(empty, tiles=tiles))).text
     assert "No tissue found: 96 % of the stained area was taken for green ink." in text
+    summary = summary_lines(CohortFacts("Trial", [summarise_slide(replace(empty, tiles=tiles))]))
+    assert f"  pale: no tiles: {reason}" in summary
 
 
 def test_the_cohort_page_adds_up_and_names_causes(make_slide: Make, read: Read) -> None:

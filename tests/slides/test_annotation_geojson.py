@@ -108,15 +108,14 @@ def test_hostile_geojson_is_refused_in_words(tmp_path: Path, text: str) -> None:
         read(tmp_path, text)
 
 
+KEYS = ["type", "geometry", "geometries", "coordinates", "properties", "features", "id", "names"]
+KEYS += ["childObjects", "classification", "name", "objectType"]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(
-                "type geometry geometries coordinates properties features childObjects "
-                "classification name names objectType id".split()
-            ),
+            st.sampled_from(KEYS),
             inner
             | st.sampled_from(["Feature", "FeatureCollection", "Polygon", "MultiPolygon"])
             | st.sampled_from(["GeometryCollection", "detection", "Point"]),

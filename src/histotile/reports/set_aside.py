@@ -22,15 +22,19 @@ class SetAside:
     Attributes:
         entries: Its lines.
         unlisted: Names of outlines that are no class -> the class each is nearest to, or None.
+        reason: Why no tile is used, if none is.
     """
 
     entries: Sequence[Entry] = ()
     unlisted: Mapping[str, str | None] = field(default_factory=dict)
+    reason: str | None = None
 
     @classmethod
     def of(cls, footer: Mapping[str, Any] | None) -> "SetAside":
         """That of a tile table; empty without one."""
-        return cls(tuple(read_ledger(footer or {})), (footer or {}).get("unlisted_names", {}))
+        told = footer or {}
+        unlisted = told.get("unlisted_names", {})
+        return cls(tuple(read_ledger(told)), unlisted, told.get("reason"))
 
     @property
     def cause(self) -> str:

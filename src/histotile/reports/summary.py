@@ -58,7 +58,8 @@ def _slide_lines(facts: CohortFacts) -> list[str]:
         for row in list_quarantined(facts)
     ]
     empty = [s for s in facts.slides if s.verdict != "quarantined" and used_tiles(s.counts) == 0]
-    return lines + [f"  {slide.slide_id}: no tiles" for slide in empty]
+    because = ((s, f": {s.set_aside.reason}" if s.set_aside.reason else "") for s in empty)
+    return lines + [f"  {slide.slide_id}: no tiles{why}" for slide, why in because]
 
 
 def _decision_lines(facts: CohortFacts) -> list[str]:
