@@ -112,7 +112,7 @@ def test_relabelled_squares_change_exactly_their_tiles(desk: Path) -> None:
 
     # What QuPath writes back: no isLocked, a colour of the object, some classes changed.
     collection = json.loads((desk / "out/s.geojson").read_text())
-    changed = {}
+    changed: dict[int, str | None] = {}
     for number, feature in enumerate(collection["features"]):
         properties = feature["properties"]
         del properties["isLocked"]
@@ -124,15 +124,18 @@ def test_relabelled_squares_change_exactly_their_tiles(desk: Path) -> None:
             changed[list(doubted)[number]] = other
         elif number == 4:
             properties["classification"] = None
+            changed[list(doubted)[number]] = None
         elif number == 5:
             del properties["classification"]
+            changed[list(doubted)[number]] = None
     (desk / "corrected.geojson").write_text(json.dumps(collection))
     after = tile(desk, "outlines.geojson", "corrected.geojson")
-    assert len(set(changed.values())) == 2  # both ways
+    assert set(changed.values()) == {*CLASSES, None}  # both ways, and doubted by the reader, too
     expected = [changed.get(row["tile_id"], row["label"]) for row in before]
     assert [row["label"] for row in after] == expected
     footer = tables.read_footer(desk / "results/tile/s.parquet")
-    assert sum(footer["counts"]["ignored_names"].values()) == 2
+    told = {line["reason"]: line["count"] for line in footer["ledger"]}
+    assert told["name 'unclassified' is no class"] == 2
 
 
 def test_no_suspects_are_said(desk: Path) -> None:

@@ -106,12 +106,13 @@ class Labels(Section):
         "label of its slide (weak labels; every report says so)."
     )
     names: dict[str, str] = Field(
-        description="Names used in the annotation files -> class. Names compare without regard to "
-        "case; classes themselves need no entry; other names are ignored and counted."
+        description="Names used in the annotation files -> class. Names that look the same are the "
+        "same; classes need no entry. Tiles in outlines of other names get no label, and the run "
+        "names these; so do those in names that end in an asterisk (QuPath's `Ignore*`)."
     )
     outside: str | None = Field(
-        description="Class of tissue outside all outlines. null when annotations are incomplete: "
-        "such tiles are then not used for training."
+        description="Class of tissue outside all outlines, whatever these are called. null when "
+        "annotations are incomplete: such tiles are then not used for training."
     )
     positive_overlap: Fraction = Field(
         description="Least share of a tile inside an outline for the tile to take its class."

@@ -17,9 +17,9 @@ from histotile.reports.facts import (
     CohortFacts,
     SlideFacts,
     SlideScore,
-    TopTile,
     summarise_slide,
 )
+from histotile.reports.images import TopTile
 from histotile.reports.run_facts import RunFacts
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}

@@ -17,7 +17,8 @@ from scipy import ndimage
 from shapely.geometry import Polygon, box
 
 from histotile.reports.deepzoom import write_pyramid
-from histotile.reports.facts import SlideFacts, TopTile
+from histotile.reports.facts import SlideFacts
+from histotile.reports.images import TopTile
 from histotile.reports.scene import Outline, Scene
 from histotile.reports.slide_page import render_slide_page
 from histotile.results.maps import ProbabilityMap

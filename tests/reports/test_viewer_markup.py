@@ -11,7 +11,8 @@ import pytest
 
 from histotile.errors import HistotileError
 from histotile.reports import rendering, scripts
-from histotile.reports.facts import SlideFacts, TopTile
+from histotile.reports.facts import SlideFacts
+from histotile.reports.images import TopTile
 from histotile.reports.rendering import viewer_scripts
 from histotile.reports.scene import Scene
 from histotile.reports.slide_page import render_slide_page

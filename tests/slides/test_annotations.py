@@ -251,9 +251,9 @@ def test_a_mask_of_other_proportions_or_channels_is_refused(tmp_path: Path) -> N
     with pytest.raises(HistotileError, match="proportions"):
         read_annotations(path, WHOLE, SIZE)
     coloured = np.zeros((75, 100, 3), np.uint8)
-    coloured[..., 0] = 9
+    coloured[..., 0], coloured[0, 0] = 9, (0, 200, 0)
     Image.fromarray(coloured).save(path)
-    with pytest.raises(HistotileError, match="one whole number"):
+    with pytest.raises(HistotileError, match=r"\(0, 200, 0\), \(9, 0, 0\)"):
         read_annotations(path, WHOLE, SIZE)
     path.write_bytes(b"no image")
     with pytest.raises(HistotileError, match="mask image"):
@@ -261,9 +261,9 @@ def test_a_mask_of_other_proportions_or_channels_is_refused(tmp_path: Path) -> N
 
 
 def test_unknown_and_missing_files_are_named(tmp_path: Path) -> None:
-    (tmp_path / "a.ndpa").write_text("<annotations/>")
-    with pytest.raises(HistotileError, match="ndpa are not taken"):
-        read_annotations(tmp_path / "a.ndpa", WHOLE, SIZE)
+    (tmp_path / "a.svg").write_text("<annotations/>")
+    with pytest.raises(HistotileError, match="svg are not taken"):
+        read_annotations(tmp_path / "a.svg", WHOLE, SIZE)
     with pytest.raises(HistotileError, match="no such annotation"):
         read_annotations(tmp_path / "none.xml", WHOLE, SIZE)
 

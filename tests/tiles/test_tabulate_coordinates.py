@@ -166,3 +166,22 @@ def test_a_real_slide_with_outlines_of_luna(
     changed = {place for place, label in labels[1].items() if label != labels[0][place]}
     assert changed == {(1568, 1568)}
     assert labels[1][1568, 1568] == "healthy"
+
+
+def test_what_another_program_listed_is_in_the_ledger(
+    make_slide: Any, config: Config, tmp_path: Path
+) -> None:
+    slide, settings = found_in(make_slide("s"), config), tiling(config, source="annotation")
+    path = write_clam(tmp_path / "s.h5", [[0, 0], [64, 0], [0, 0], [128, 0]])
+    outlines = [
+        Annotation("Tumor", shapely.box(0, 0, 64, 64)),
+        Annotation("Fat", shapely.box(64, 0, 128, 64)),
+    ]
+    columns, footer = tabulate_coordinates(
+        slide, path, SlideTruth("s", CLASSES, "tumour", outlines), settings, 1
+    )
+    assert columns["label"] == ["tumour", None, "healthy"]
+    told = {line["reason"]: line["count"] for line in footer["ledger"]}
+    assert told["listed twice by the file"] == 1
+    assert told["name 'Fat' is no class"] == 1
+    assert told["touching an outline whose name is no class"] == 1

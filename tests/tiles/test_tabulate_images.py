@@ -117,6 +117,8 @@ def test_unreadable_images_are_left_out_and_named(
     assert ledger["p1"]["reason"] is None
     assert "1 image is unreadable" in str(ledger["p2"]["reason"])
     assert ledger["p2"]["verdict"] == "ok"
+    (told,) = tables.read_footer(found["p2"])["ledger"]
+    assert (told["kind"], told["reason"], told["count"]) == ("tiles", "unreadable", 1)
 
 
 def test_a_group_without_a_readable_image_is_quarantined(
@@ -124,7 +126,9 @@ def test_a_group_without_a_readable_image_is_quarantined(
 ) -> None:
     for path in (folder / "p2").rglob("*.png"):
         path.write_bytes(b"")
-    ledger = {row["slide_id"]: row for row in triage_images(tabulated())}
+    found = tabulated()
+    assert "6 unreadable" in tables.read_footer(found["p2"])["reason"]
+    ledger = {row["slide_id"]: row for row in triage_images(found)}
     assert (ledger["p2"]["verdict"], ledger["p2"]["problem"]) == ("quarantined", "unreadable")
     assert ledger["p1"]["verdict"] == "ok"
 

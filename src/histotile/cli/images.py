@@ -49,6 +49,7 @@ def tile_images(
 ) -> None:
     """Table the labelled images of a GROUP of COHORT (see `collect`): how good, what label."""
     from histotile import tables
+    from histotile.tiles.bookkeeping import tell_ledger
     from histotile.tiles.listing import list_group
     from histotile.tiles.tabulate_images import tabulate_images
 
@@ -58,7 +59,7 @@ def tile_images(
         raise HistotileError(cohort, f"no image of group {group!r}", "see what `collect` lists")
     columns, footer = tabulate_images(images, group, classes, settings, threads, progress)
     tables.write_table(output, columns, tables.TILES, footer)
-    click.echo(f"{group}: {footer['counts']}")
+    click.echo("\n".join([f"{group}: {footer['counts']}", *tell_ledger(footer)]))
 
 
 VERBS = (collect, tile_images)

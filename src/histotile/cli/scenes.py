@@ -16,8 +16,8 @@ from histotile.cli.painting import slide_map
 from histotile.cohort import CohortSlide
 from histotile.errors import HistotileError
 from histotile.reports.deepzoom import TILE_PX, Pyramid, Read, write_pyramid
-from histotile.reports.facts import SlideFacts, TopTile
-from histotile.reports.images import fit_jpeg
+from histotile.reports.facts import SlideFacts
+from histotile.reports.images import TopTile, fit_jpeg
 from histotile.reports.scene import Outline, Places, Scene
 from histotile.results.regions import find_regions
 
@@ -113,13 +113,17 @@ def _outlines(gathered: Gathered, slide: CohortSlide, known: SlideTiles) -> list
         return []
     from histotile.slides.annotations import read_layers
     from histotile.slides.slide import Bounds
+    from histotile.tiles.meanings import meaning, names_of_classes
 
     size = (known.footer["width"], known.footer["height"])
-    found = read_layers(slide.annotations, Bounds(*known.footer["bounds"]), size)
-    classes, labels = gathered.config.classes, gathered.config.tile.labels
-    named = {name.strip().casefold(): name for name in classes}
-    named |= {name.strip().casefold(): class_name for name, class_name in labels.names.items()}
-    return [Outline(a.name, named.get(a.name.strip().casefold()), a.polygon) for a in found]
+    bounds = Bounds(*known.footer["bounds"])
+    found = read_layers(slide.annotations, bounds, size, slide.path)
+    classes = names_of_classes(gathered.config.classes, gathered.config.tile.labels.names)
+    meanings = ((a, meaning(a, classes)) for a in found)
+    return [
+        Outline(a.name, meant if isinstance(meant, str) else None, a.polygon)
+        for a, meant in meanings
+    ]
 
 
 def _mask(path: Path) -> bytes | None:

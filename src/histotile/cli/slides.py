@@ -107,7 +107,7 @@ def mask(
     "annotations",
     type=FILE,
     multiple=True,
-    help="Outlines: GeoJSON, ASAP or ImageScope XML, mask. Repeatable: later files win.",
+    help="Outlines: GeoJSON, ASAP or ImageScope XML, NDPA, mask. Repeatable: later files win.",
 )
 @click.option(
     "--coordinates",
@@ -133,13 +133,14 @@ def tile(
 ) -> None:
     """Lay a grid of tiles over the tissue of SLIDE: where, how good, and with what label."""
     from histotile import tables
+    from histotile.tiles.bookkeeping import of_mask, tell_ledger, with_tissue
     from histotile.tiles.labels import SlideTruth
     from histotile.tiles.tabulate import tabulate
     from histotile.tiles.tabulate_coordinates import tabulate_coordinates
 
     found = look_at(slide, inspection, mpp)
     usable = found.verdict == "ok"
-    outlines = _outlines(found, annotations) if usable and annotations else None
+    outlines = _outlines(slide, found, annotations) if usable and annotations else None
     truth = SlideTruth(found.slide_id, classes, label, outlines)
     progress = Progress(f"tile {found.slide_id}")
     if coordinates:
@@ -149,15 +150,17 @@ def tile(
     else:
         tissue = _tissue(slide, found, mask_path) if usable else None
         columns, footer = tabulate(found, tissue, truth, settings, threads, progress)
+        footer = with_tissue(footer, of_mask(mask_path) if mask_path else [])
     tables.write_table(output, columns, tables.TILES, footer)
-    click.echo(f"{found.slide_id}: {footer['counts']}")
+    click.echo("\n".join([f"{found.slide_id}: {footer['counts']}", *tell_ledger(footer)]))
 
 
-def _outlines(found: "Inspection", annotations: tuple[Path, ...]) -> "Annotations":
+def _outlines(slide: Path, found: "Inspection", annotations: tuple[Path, ...]) -> "Annotations":
     from histotile.slides.annotations import read_layers
     from histotile.slides.slide import Bounds
 
-    return read_layers(annotations, Bounds(*found.bounds), (found.width, found.height))
+    size = (found.width, found.height)
+    return read_layers(annotations, Bounds(*found.bounds), size, slide)
 
 
 def _tissue(slide: Path, found: "Inspection", mask: Path | None) -> "NDArray[np.bool_]":

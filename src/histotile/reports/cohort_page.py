@@ -22,6 +22,7 @@ from histotile.reports.measures import (
 from histotile.reports.provenance import list_provenance
 from histotile.reports.rendering import list_banners, render
 from histotile.reports.scripts import read_script
+from histotile.reports.set_aside import list_lines, names_to_add
 from histotile.reports.speed import list_speeds, number, tell_counts
 from histotile.reports.wording import used_tiles
 
@@ -45,6 +46,7 @@ def render_cohort_page(facts: CohortFacts) -> str:
     """
     comparisons = compare(facts.metrics)
     totals = add_counts(slide.counts for slide in facts.slides)
+    aside = [slide.set_aside for slide in facts.slides]
     return render(
         "cohort.html",
         facts=facts,
@@ -52,6 +54,8 @@ def render_cohort_page(facts: CohortFacts) -> str:
         quarantined=list_quarantined(facts),
         totals=totals,
         fates=list_fates(totals),
+        set_aside=list_lines(aside, is_cohort=True),
+        names_to_add=names_to_add(aside),
         rejecting=[s for s in facts.slides if s.counts],
         overall=overall(comparisons),
         headline=headline(comparisons),

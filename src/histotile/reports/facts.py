@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from histotile.decision.record import Decision
 from histotile.decision.verification import Verification
 from histotile.reports.deepzoom import Pyramid
-from histotile.reports.images import thumbnail
+from histotile.reports.images import Picture, TopTile, thumbnail
 from histotile.reports.run_facts import RunFacts
 from histotile.reports.scene import Scene
+from histotile.reports.set_aside import SetAside
 
 if TYPE_CHECKING:
     from histotile.results.regions import Region
 
 THUMBNAIL_PX = 108  # longer side: at most 3 kB each, of thousands in one page
-Picture = bytes | NDArray[np.uint8]  # an encoded PNG, JPEG or WebP, or RGB (h, w, 3)
 
 
 @dataclass(frozen=True)
@@ -42,25 +42,6 @@ class SlideScore:
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     calibrated: Mapping[str, float] = field(default_factory=dict)
     out_of_distribution: bool | None = None
-
-
-@dataclass(frozen=True)
-class TopTile:
-    """A tile worth a look.
-
-    Args:
-        image: The tile as the model saw it.
-        probability: Of the shown class.
-        x: Left edge, level-0 px.
-        y: Top edge, level-0 px.
-        rivals: The two most probable classes and their probabilities, most probable first.
-    """
-
-    image: Picture
-    probability: float
-    x: int
-    y: int
-    rivals: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -153,6 +134,7 @@ class SlideSummary:
     model_id: str | None = None
     path: str | None = None
     timings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    set_aside: SetAside = field(default_factory=SetAside)
 
     @property
     def is_wrong(self) -> bool:
@@ -187,6 +169,7 @@ def summarise_slide(facts: SlideFacts) -> SlideSummary:
         model_id=facts.model_id,
         path=inspection.get("path"),
         timings=facts.timings,
+        set_aside=SetAside.of(facts.tiles),
     )
 
 

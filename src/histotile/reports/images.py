@@ -2,10 +2,33 @@
 
 import base64
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+Picture = bytes | NDArray[np.uint8]  # an encoded PNG, JPEG or WebP, or RGB (h, w, 3)
+
+
+@dataclass(frozen=True)
+class TopTile:
+    """A tile worth a look.
+
+    Args:
+        image: The tile as the model saw it.
+        probability: Of the shown class.
+        x: Left edge, level-0 px.
+        y: Top edge, level-0 px.
+        rivals: The two most probable classes and their probabilities, most probable first.
+    """
+
+    image: Picture
+    probability: float
+    x: int
+    y: int
+    rivals: Sequence[tuple[str, float]] = ()
 
 
 def data_uri(picture: bytes | NDArray[np.uint8]) -> str:

@@ -11,6 +11,7 @@ from histotile.reports.facts import SlideFacts
 from histotile.reports.fates import covered_mm2, list_fates
 from histotile.reports.rendering import list_banners, render
 from histotile.reports.scene import scene_json
+from histotile.reports.set_aside import SetAside, list_lines, names_to_add
 from histotile.reports.speed import engine_words, number, reader_words
 from histotile.results.aggregation import HOLDOUT
 
@@ -22,8 +23,8 @@ _INSPECTED = (
     "verdict problem reason path format vendor width height levels mpp mpp_source objective_power "
     "checksum warnings"
 )
-_TILED = "tile_mpp tile_px size_level0_px labels_source settings histotile code"
-_COUNTED = "labels ignored_names excluded"
+_TILED = "reason tile_mpp tile_px size_level0_px labels_source settings histotile code"
+_COUNTED = "labels excluded"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def list_regions(regions: "Iterable[Region]") -> list[RegionRow]:
 
 
 def _fill(facts: SlideFacts, scene: Markup | None) -> str:
-    tiles = facts.tiles or {}
+    tiles, aside = facts.tiles or {}, SetAside.of(facts.tiles)
     return render(
         "slide.html",
         facts=facts,
@@ -82,6 +83,8 @@ def _fill(facts: SlideFacts, scene: Markup | None) -> str:
         tiles={**dict.fromkeys(_TILED.split()), **tiles},
         counts={**dict.fromkeys(_COUNTED.split()), **facts.counts},
         fates=list_fates(facts.counts),
+        set_aside=list_lines([aside], is_cohort=False),
+        names_to_add=names_to_add([aside]),
         area_mm2=covered_mm2(tiles),
         banners=list_banners(
             facts.has_patients,

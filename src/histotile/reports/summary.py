@@ -6,6 +6,7 @@ from histotile.reports.cohort_page import list_quarantined, other_warnings, tall
 from histotile.reports.facts import CohortFacts
 from histotile.reports.fates import add_counts
 from histotile.reports.measures import Comparison, Row, compare, headline, value_text
+from histotile.reports.set_aside import names_to_add
 from histotile.reports.wording import (
     count,
     excluded_tiles,
@@ -35,6 +36,8 @@ def summary_lines(facts: CohortFacts, page: Path | None = None) -> list[str]:
         lines.append(f"Attention: no {what} given; patient leakage cannot be excluded")
     if facts.labels_source == "slide":
         lines.append("Attention: tile labels are inherited from slides")
+    if names := names_to_add(slide.set_aside for slide in facts.slides):
+        lines.append(f"Attention: outlines of other names give no label; to give one, add {names}")
     if page is not None:
         lines.append(f"Page to open: {page}")
     return [_safe(line) for line in lines]
@@ -55,7 +58,8 @@ def _slide_lines(facts: CohortFacts) -> list[str]:
         for row in list_quarantined(facts)
     ]
     empty = [s for s in facts.slides if s.verdict != "quarantined" and used_tiles(s.counts) == 0]
-    return lines + [f"  {slide.slide_id}: no tiles" for slide in empty]
+    because = ((s, f": {s.set_aside.reason}" if s.set_aside.reason else "") for s in empty)
+    return lines + [f"  {slide.slide_id}: no tiles{why}" for slide, why in because]
 
 
 def _decision_lines(facts: CohortFacts) -> list[str]:

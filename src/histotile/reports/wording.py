@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from histotile.ledger import WORDS
+
 _MEASURES = {
     "auprc": "AUPRC",
     "auroc": "AUROC",
@@ -13,14 +15,7 @@ _MEASURES = {
     "ece": "calibration error (ECE)",
     "nll": "negative log-likelihood",
 }
-_REASONS = {
-    "blur": "blurred",
-    "fold": "tissue fold",
-    "mpp": "mpp unknown or impossible",
-    "no_tissue": "too little tissue",
-    "pen": "pen ink",
-    "unreadable": "unreadable",
-}
+_REASONS = {**WORDS, "mpp": "mpp unknown or impossible"}
 _UNSAFE_IN_TERMINAL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 

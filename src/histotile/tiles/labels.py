@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from histotile.config import Labels
 from histotile.errors import HistotileError
+from histotile.tiles.meanings import Meaning, NoLabel, meaning, names_of_classes
+from histotile.tiles.overlaps import overlap_shares
+from histotile.tiles.partition import Areas, divide
 
 if TYPE_CHECKING:
     from histotile.slides.annotations import Annotation
 
-# Where cutting an outline further stops paying: this few tiles, or this short an outline.
-_FEW_TILES = 8
-_FEW_VERTICES = 200
+_BETWEEN = "between the limits of overlap"
+_BLANK: dict[Meaning, str] = {
+    NoLabel.UNLISTED: "touching an outline whose name is no class",
+    NoLabel.IGNORED: "touching a region that is left out",
+    NoLabel.MEASURED: "touching what a program measured as a class, but nobody outlined",
+}
 
 
 @dataclass(frozen=True)
@@ -38,19 +43,48 @@ class SlideTruth:
     label: str | None = None
     annotations: Sequence[Annotation] | None = None
 
+    @property
+    def passed_over(self) -> Mapping[str, int]:
+        """What the annotation files hold besides outlines: kind -> number."""
+        found: Mapping[str, int] = getattr(self.annotations, "ignored", {})
+        return found
+
+    def meanings(self, settings: Labels) -> list[tuple[Annotation, Meaning]]:
+        """Each outline, and the class that it stands for or why it stands for none."""
+        known = names_of_classes(self.classes, settings.names)
+        return [(annotation, meaning(annotation, known)) for annotation in self.annotations or ()]
+
+
+@dataclass(frozen=True)
+class TileLabels:
+    """The labels of the tiles of a slide.
+
+    Attributes:
+        labels: One for each tile; None: not to be trained on.
+        overlap: Largest share of each tile's area in outlines of one class other than `outside`;
+            NaN where no outlines were used.
+        why_none: Why tiles have no label -> how many.
+        contested_px: Area that outlines of two classes claim, level-0 px.
+    """
+
+    labels: list[str | None]
+    overlap: NDArray[np.float32]
+    why_none: Mapping[str, int] = field(default_factory=dict)
+    contested_px: float = 0.0
+
 
 def label_tiles(
     x: NDArray[np.int32], y: NDArray[np.int32], size: float, truth: SlideTruth, settings: Labels
-) -> tuple[list[str | None], NDArray[np.float32]]:
-    """The label of every tile (None: not to be trained on), and its overlap with outlines.
+) -> TileLabels:
+    """The label of every tile, and its overlap with outlines.
 
-    The overlap is the largest share of the tile's area inside the union of outlines of one class;
-    NaN where no outlines were used. Source `slide`: every tile takes the slide's label. Source
-    `annotation`: a tile takes the class of its largest overlap if that reaches positive_overlap,
-    and `outside` if no overlap exceeds negative_overlap. Outlines named as `outside` itself add
-    nothing to that, so that a region drawn around everything cannot hide a lesion drawn in it.
-    Outlines of a later layer win over those of earlier ones, whatever their classes.
-    Without an annotation file, tiles take `outside` if the slide does, else no label.
+    Source `slide`: every tile takes the slide's label. Source `annotation`: which outline counts
+    where, `partition.divide` says. A tile takes the class of its largest overlap if that reaches
+    positive_overlap, and `outside` if no overlap exceeds negative_overlap. A tile of which more
+    than that lies in a region that is left out, in an outline whose name is no class, or in
+    objects that a program measured as a class but nobody outlined, has no label. Where no outline
+    can be understood - no annotation file, one that holds other things alone, or names alone that
+    are no class - the rest takes `outside` if the slide does, else no label.
 
     Args:
         x: Left edges, level-0 px.
@@ -60,113 +94,86 @@ def label_tiles(
         settings: Source, names and overlap limits.
 
     Raises:
-        HistotileError: The slide's label is no class, or contradicts its outlines.
+        HistotileError: The slide's label is no class, or contradicts its outlines; names that look
+            the same stand for different classes.
     """
     _check_label(truth)
-    unknown = np.full(len(x), np.nan, np.float32)
     if settings.source == "slide":
-        return [truth.label] * len(x), unknown
+        return _alike(len(x), truth.label)
+    is_outside = settings.outside is not None and truth.label == settings.outside
     if truth.annotations is None:
-        known = settings.outside is not None and truth.label == settings.outside
-        return [settings.outside if known else None] * len(x), unknown
-    outlines = _outlines_of_classes(truth, settings)
-    _check_conflict(truth, settings, set(outlines))
-    counted = [name for name in outlines if name != settings.outside]
-    shares = np.zeros((max(1, len(counted)), len(x)), np.float32)
-    for row, name in enumerate(counted):
-        shares[row] = overlap_shares(outlines[name], x, y, size)
-    largest = shares.max(axis=0)
-    names = np.array([*counted, settings.outside, None], object)
-    choice = np.full(len(x), len(names) - 1)
-    choice[largest <= settings.negative_overlap] = len(names) - 2
-    inside = largest >= settings.positive_overlap
-    choice[inside] = shares.argmax(axis=0)[inside]
-    return names[choice].tolist(), largest
+        if is_outside or truth.label is None:
+            return _alike(len(x), truth.label)
+        return _alike(len(x), None, "no annotation file")
+    meanings = truth.meanings(settings)
+    areas = divide([*_measured(truth, settings), *meanings])
+    _check_conflict(truth, settings, {name for name in areas if isinstance(name, str)})
+    unknown = _not_understood(truth, [meant for _, meant in meanings])
+    if unknown and not is_outside:
+        return _alike(len(x), None, unknown)
+    return _from_areas(x, y, size, areas, truth, settings)
 
 
-def ignored_names(truth: SlideTruth, settings: Labels) -> dict[str, int]:
-    """Names of outlines that stand for no class, and how many outlines bear each."""
-    known = _known_names(truth.classes, settings)
-    names = (a.name for a in truth.annotations or ())
-    return dict(sorted(Counter(n for n in names if _key(n) not in known).items()))
+def _measured(truth: SlideTruth, settings: Labels) -> list[tuple[Annotation, Meaning]]:
+    """Objects that a program called a class: neither outlines of it nor outside of it."""
+    known = names_of_classes(truth.classes, settings.names)
+    measured: Sequence[Annotation] = getattr(truth.annotations, "measured", ())
+    others = set(truth.classes) - {settings.outside}
+    found = (a for a in measured if meaning(a, known) in others)
+    return [(replace(a, layer=-1), NoLabel.MEASURED) for a in found]
 
 
-def overlap_shares(
-    outline: Any, x: NDArray[np.int32], y: NDArray[np.int32], size: float
-) -> NDArray[np.float32]:
-    """Share of every tile's area inside a polygon (level-0 px), exact.
-
-    A long outline is cut in halves together with the tiles until the pieces are short: then only
-    tiles on the outline cost an intersection, and that with a short piece.
-    """
-    shares = np.zeros(len(x), np.float32)
-    todo = [(_polygons_only(outline), np.arange(len(x)))]
-    while todo:
-        piece, tiles = todo.pop()
-        if not len(tiles):
-            continue
-        left, top = x[tiles], y[tiles]
-        if len(tiles) <= _FEW_TILES or shapely.get_num_coordinates(piece) <= _FEW_VERTICES:
-            shares[tiles] = _shares_of_piece(piece, left, top, size)
-            continue
-        edges = left if np.ptp(left) >= np.ptp(top) else top
-        for half in np.array_split(np.argsort(edges, kind="stable"), 2):
-            xs, ys = left[half], top[half]
-            box = shapely.box(xs.min(), ys.min(), xs.max() + size, ys.max() + size)
-            todo.append((_polygons_only(shapely.intersection(piece, box)), tiles[half]))
-    return np.clip(shares, 0, 1, out=shares)
+def _not_understood(truth: SlideTruth, meanings: Sequence[Meaning]) -> str | None:
+    """Why the annotation does not say what lies outside its outlines; None: it does."""
+    if any(isinstance(meant, str) for meant in meanings):
+        return None
+    if NoLabel.UNLISTED in meanings:
+        return "no outline bears the name of a class"
+    return "no outline in the annotation file" if truth.passed_over and not meanings else None
 
 
-def _shares_of_piece(
-    piece: Any, left: NDArray[np.int32], top: NDArray[np.int32], size: float
-) -> NDArray[np.float64]:
-    squares = shapely.box(left, top, left + size, top + size)
-    shapely.prepare(piece)
-    shares = np.asarray(shapely.contains_properly(piece, squares), np.float64)
-    partly = np.flatnonzero((shares == 0) & shapely.intersects(piece, squares))
-    shares[partly] = shapely.area(shapely.intersection(piece, squares[partly])) / size**2
-    return shares
+def _alike(count: int, label: str | None, why: str | None = None) -> TileLabels:
+    unknown = np.full(count, np.nan, np.float32)
+    return TileLabels([label] * count, unknown, {why: count} if why and count else {})
 
 
-def _outlines_of_classes(truth: SlideTruth, settings: Labels) -> dict[str, Any]:
-    """The area of every class that has some, in the order of the classes.
+def _from_areas(
+    x: NDArray[np.int32],
+    y: NDArray[np.int32],
+    size: float,
+    areas: Areas,
+    truth: SlideTruth,
+    settings: Labels,
+) -> TileLabels:
+    def shares(meant: Meaning) -> NDArray[np.float32]:
+        none = np.zeros(len(x), np.float32)
+        return overlap_shares(areas[meant], x, y, size) if meant in areas else none
 
-    Within a layer, outlines of one class unite; what a later layer gives to any class is taken from
-    the outlines of earlier ones. Names that stand for no class take nothing.
-    """
-    known = _known_names(truth.classes, settings)
-    layers: dict[int, dict[str, list[Any]]] = {}
-    for annotation in truth.annotations or ():
-        if (name := known.get(_key(annotation.name))) is not None:
-            parts = layers.setdefault(annotation.layer, {}).setdefault(name, [])
-            parts.append(shapely.make_valid(annotation.polygon))
-    areas: dict[str, Any] = {}
-    for _, drawn in sorted(layers.items()):
-        taken = shapely.union_all([polygon for polygons in drawn.values() for polygon in polygons])
-        areas = {name: shapely.difference(area, taken) for name, area in areas.items()}
-        for name, polygons in drawn.items():
-            left = [areas[name]] if name in areas else []
-            areas[name] = shapely.union_all([*left, *polygons])
-    return {n: areas[n] for n in truth.classes if n in areas and not areas[n].is_empty}
-
-
-def _known_names(classes: Sequence[str], settings: Labels) -> dict[str, str]:
-    return {
-        **{_key(name): name for name in classes},
-        **{_key(name): class_name for name, class_name in settings.names.items()},
-    }
-
-
-def _key(name: str) -> str:
-    return name.strip().casefold()
-
-
-def _polygons_only(geometry: Any) -> Any:
-    """The areas of a geometry, without the points and lines where it only touched."""
-    if geometry.geom_type in ("Polygon", "MultiPolygon"):
-        return geometry
-    parts = shapely.get_parts(shapely.get_parts(geometry))
-    return shapely.union_all([p for p in parts if p.geom_type == "Polygon"])
+    counted = [name for name in truth.classes if name in areas and name != settings.outside]
+    overlaps = np.stack([*map(shares, counted), shares(NoLabel.CONTESTED)])
+    blanks = np.stack([shares(meant) for meant in _BLANK])
+    largest, winner = overlaps.max(axis=0), overlaps.argmax(axis=0)
+    is_outside = largest <= settings.negative_overlap
+    is_torn = (winner == len(counted)) | ((overlaps == largest).sum(axis=0) > 1)
+    is_touched = blanks.sum(axis=0) > settings.negative_overlap
+    labels = np.array([*counted, None], object)[np.where(is_torn, len(counted), winner)]
+    labels[largest < settings.positive_overlap] = None
+    labels[is_outside] = settings.outside
+    labels[is_touched] = None
+    why = np.select(
+        [is_touched, is_outside, is_torn],
+        [
+            np.array(list(_BLANK.values()))[blanks.argmax(axis=0)],
+            "outside all outlines",
+            NoLabel.CONTESTED.value,
+        ],
+        _BETWEEN,
+    )
+    pairs = zip(labels, why.tolist(), strict=True)
+    why_none = Counter(str(reason) for label, reason in pairs if label is None)
+    contested = areas[NoLabel.CONTESTED].area if NoLabel.CONTESTED in areas else 0.0
+    overlap = overlaps[:-1].max(axis=0, initial=0)
+    return TileLabels(labels.tolist(), overlap, dict(why_none), contested)
 
 
 def _check_label(truth: SlideTruth) -> None:
@@ -190,9 +197,11 @@ def _check_conflict(truth: SlideTruth, settings: Labels, outlined: set[str]) -> 
         )
     if truth.label != settings.outside and truth.label not in outlined:
         names = sorted({a.name for a in truth.annotations or ()})
+        held = "".join(f", {n} {kind}" for kind, n in truth.passed_over.items())
+        held = f"{names or 'none'}{held}"
         raise HistotileError(
             f"slide {truth.slide_id}",
             f"it is labelled {truth.label!r} but no outline has that class, so all its tissue "
-            f"would count as {settings.outside!r}; names in its annotation: {names or 'none'}",
+            f"would count as {settings.outside!r}; names in its annotation: {held}",
             "name the outlines in tile.labels.names, or set tile.labels.outside to null",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -20,8 +20,9 @@ from histotile.errors import HistotileError
 from histotile.slides import quality
 from histotile.slides.inspection import Inspection
 from histotile.slides.slide import Slide, UnreadableTile
+from histotile.tiles.bookkeeping import keep_ledger
 from histotile.tiles.grid import Grid, plan_grid, tissue_fractions
-from histotile.tiles.labels import SlideTruth, ignored_names, label_tiles
+from histotile.tiles.labels import SlideTruth, label_tiles
 from histotile.tiles.source import SlideSource
 
 Progress = Callable[[int, int], None]
@@ -71,7 +72,7 @@ def tabulate(
     name, bounds, mpp = inspection.slide_id, inspection.bounds, inspection.mpp
     grid = plan_grid(name, bounds, mpp, downsamples, settings)
     x, y, tissue = _tissue_tiles(inspection, mask, grid, settings.min_tissue_fraction)
-    labels, overlap = label_tiles(x, y, grid.size_level0_px, truth, settings.labels)
+    found = label_tiles(x, y, grid.size_level0_px, truth, settings.labels)
     with Slide.open(Path(inspection.path), mpp) as slide:
         source = SlideSource(slide, settings.mpp, settings.tile_px)
         source.expect(x, y)
@@ -84,10 +85,11 @@ def tabulate(
     footer |= {
         "size_level0_px": grid.size_level0_px,
         "stride_level0_px": grid.stride_level0_px,
-        "reason": grid.empty_reason or (None if len(x) else "no tissue found"),
-        "counts": count_tiles(grid.count, labels, excluded, truth, settings),
+        "reason": grid.empty_reason or (None if len(x) else _why_empty(mask, settings)),
+        "counts": count_tiles(grid.count, found.labels, excluded, truth.classes),
     }
-    columns = make_columns(x, y, tissue, labels, overlap, measures)
+    footer |= keep_ledger(footer, truth, found, settings)
+    columns = make_columns(x, y, tissue, found.labels, found.overlap, measures)
     return columns | marks | {"excluded": excluded}, footer
 
 
@@ -212,7 +214,8 @@ def slide_facts(inspection: Inspection, truth: SlideTruth, settings: Tile) -> di
         "labels_source": settings.labels.source,
         "slide_label": truth.label,
         "settings": settings.model_dump(mode="json"),
-        "counts": count_tiles(0, [], [], truth, settings),
+        "counts": count_tiles(0, [], [], truth.classes),
+        "ledger": [],
         "verdict": inspection.verdict,
         "reason": inspection.reason,
         "code": digest(__name__),
@@ -220,11 +223,7 @@ def slide_facts(inspection: Inspection, truth: SlideTruth, settings: Tile) -> di
 
 
 def count_tiles(
-    grid: int,
-    labels: list[str | None],
-    excluded: list[str | None],
-    truth: SlideTruth,
-    settings: Tile,
+    grid: int, labels: list[str | None], excluded: list[str | None], classes: Sequence[str]
 ) -> dict[str, Any]:
     """How many tiles there are, of which labels, and why some are not used, for the footer.
 
@@ -232,16 +231,21 @@ def count_tiles(
         grid: Tiles before those without tissue were left out.
         labels: Of the tiles in the table.
         excluded: Why each is not used.
-        truth: Classes and outlines of the slide.
-        settings: The tile section of the config.
+        classes: All classes.
     """
     by_label = Counter(labels)
-    none = "no label" if "none" in truth.classes else "none"  # a class may be called so
+    none = "no label" if "none" in classes else "none"  # a class may be called so
     return {
         "grid": grid,
         "no_tissue": grid - len(labels),
         "tiles": len(labels),
         "excluded": dict(sorted(Counter(e for e in excluded if e is not None).items())),
-        "labels": {**{c: by_label[c] for c in truth.classes}, none: by_label[None]},
-        "ignored_names": ignored_names(truth, settings.labels),
+        "labels": {**{c: by_label[c] for c in classes}, none: by_label[None]},
     }
+
+
+def _why_empty(mask: NDArray[np.bool_] | None, settings: Tile) -> str:
+    if mask is None or not mask.any():
+        return "no tissue found"
+    least = f"tile.min_tissue_fraction {settings.min_tissue_fraction:g}"
+    return f"no tile holds {least} of tissue ({100 * mask.mean():.2g} % of the slide is tissue)"

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from histotile.config import Tile
 from histotile.digests import digest
 from histotile.errors import HistotileError
+from histotile.ledger import Entry
 from histotile.slides.inspection import Inspection
 from histotile.slides.slide import Slide
+from histotile.tiles.bookkeeping import keep_ledger
 from histotile.tiles.coordinates import Coordinates, read_coordinates
 from histotile.tiles.labels import SlideTruth, label_tiles
 from histotile.tiles.source import SlideSource
@@ -26,6 +28,7 @@ from histotile.tiles.tabulate import (
     slide_facts,
 )
 
+_TWICE = "listed twice by the file"
 MOST_OFF = 0.02  # of the scale: programs cut by nominal magnification, or at whole px
 
 
@@ -64,7 +67,7 @@ def tabulate_coordinates(
     found = read_coordinates(path)
     _check_places(path, found, inspection)
     _check_scale(path, found, inspection.mpp, settings)
-    labels, overlap = label_tiles(found.x, found.y, found.side, truth, settings.labels)
+    known = label_tiles(found.x, found.y, found.side, truth, settings.labels)
     with Slide.open(Path(inspection.path), inspection.mpp) as slide:
         source = SlideSource(slide, settings.mpp, settings.tile_px)
         source.expect(found.x, found.y)
@@ -75,9 +78,12 @@ def tabulate_coordinates(
         measures = measure_tiles(read, len(found.x), threads, progress)
     marks, excluded = mark_tiles(measures, settings.quality)
     unknown = np.full(len(found.x), np.nan, np.float32)
-    columns = make_columns(found.x, found.y, unknown, labels, overlap, measures)
+    columns = make_columns(found.x, found.y, unknown, known.labels, known.overlap, measures)
     footer |= _facts(path, found, inspection.mpp, settings)
-    footer["counts"] = count_tiles(len(found.x), labels, excluded, truth, settings)
+    footer["counts"] = count_tiles(len(found.x), known.labels, excluded, truth.classes)
+    footer |= keep_ledger(footer, truth, known, settings)
+    if twice := found.listed - len(found.x):
+        footer["ledger"].append(Entry("tiles", _TWICE, twice, None, twice / found.listed).to_json())
     return columns | marks | {"excluded": excluded}, footer
 
 

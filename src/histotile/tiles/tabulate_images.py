@@ -18,6 +18,7 @@ from histotile.digests import digest
 from histotile.errors import HistotileError
 from histotile.slides.slide import UnreadableTile
 from histotile.slides.triage import LEDGER
+from histotile.tiles.bookkeeping import list_tiles, why_unused
 from histotile.tiles.folders import TileImage
 from histotile.tiles.images import checksum, decode, fit, read_bytes
 from histotile.tiles.source import IMAGES
@@ -72,7 +73,10 @@ def tabulate_images(
     columns = make_columns(none, none, unknown, labels, unknown, measures) | marks
     columns |= {"excluded": excluded, "file": files, "checksum": sums}
     counts = _counts(labels, excluded, list(sizes.values()), classes, settings.tile_px)
-    return columns, _facts(group, files, classes, settings) | {"counts": counts}
+    aside = list_tiles(counts, None, {})
+    footer = _facts(group, files, classes, settings) | {"counts": counts}
+    footer |= {"reason": why_unused(counts, aside), "ledger": [e.to_json() for e in aside]}
+    return columns, footer
 
 
 def _counts(
@@ -89,7 +93,6 @@ def _counts(
         "tiles": len(labels),
         "excluded": dict(sorted(Counter(e for e in excluded if e is not None).items())),
         "labels": {"none": 0, **{c: by_label[c] for c in classes}},  # a class may be called so
-        "ignored_names": {},
         "resized": sum(min(size) != tile_px for size in sizes),
         "cropped": sum(width != height for width, height in sizes),
     }
@@ -114,7 +117,6 @@ def _facts(
         "slide_label": None,
         "settings": settings.model_dump(mode="json"),
         "verdict": "ok",
-        "reason": None,
         "code": digest(__name__),
     }
 
