@@ -37,7 +37,7 @@ ALLOWED = {
     "ledger": set(),
     "columns": set(),
     "tables": {"columns", "errors", "writing"},
-    "digests": {"errors"},
+    "digests": {"errors", "names"},
     "features": {"errors", "tables", "writing"},
     "palette": set(),
     "qupath": {"palette", "tables", "writing"},

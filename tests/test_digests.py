@@ -78,5 +78,5 @@ def test_digest_of_weights_follows_files_and_knows_hub_names(tmp_path: Path) -> 
     assert before == digests.digest_weights(str(weights))
     weights.write_bytes(b"2")
     assert digests.digest_weights(f"local-dir:{tmp_path}") != before
-    with pytest.raises(HistotileError, match="no trained model"):
+    with pytest.raises(HistotileError, match="no such file"):
         digests.digest_weights(str(tmp_path / "lost.pth"))

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from histotile.errors import HistotileError
+from histotile.names import nearest
 
 
 @cache
@@ -111,9 +112,40 @@ def digest_weights(weights: str) -> str:
     Raises:
         HistotileError: The file or folder is not there.
     """
-    shipped = Path(__file__).parent / "models" / "backbones_shipped"
+    place = find_weights(weights)
+    return digest_files(place) if place else ""
+
+
+def find_weights(weights: str) -> Path | None:
+    """The file or folder that the setting `backbone.weights` names; None of the hub and `none`.
+
+    Raises:
+        HistotileError: There is none, with what was likely meant.
+    """
     scheme, colon, name = weights.partition(":")
     if weights in {"imagenet", "none"} or scheme == "hf-hub":
-        return ""
-    places = {"shipped": shipped / name, "local-dir": Path(name)}
-    return digest_files(places.get(scheme, Path(weights)) if colon else Path(weights))
+        return None
+    places = {"shipped": _shipped() / name, "local-dir": Path(name)}
+    place = places.get(scheme, Path(weights)) if colon else Path(weights)
+    if not place.exists():
+        raise _lost(weights)
+    return place
+
+
+def _lost(weights: str) -> HistotileError:
+    scheme, colon, rest = weights.partition(":")
+    path = Path(rest if colon and nearest(scheme, ["local-dir"]) else weights)
+    shipped = [f"shipped:{folder.name}" for folder in sorted(_shipped().iterdir())]
+    known = ["imagenet", "none", *shipped]
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    meant = nearest(weights, known) or nearest(path.name, [file.name for file in beside])
+    guess = f"did you mean {meant!r}? " if meant else ""
+    return HistotileError(
+        f"backbone.weights {weights}",
+        "there is no such file or folder, nor such a source of weights",
+        f"{guess}Give {', '.join(known)}, hf-hub:org/name, local-dir:/folder or a file",
+    )
+
+
+def _shipped() -> Path:
+    return Path(__file__).parent / "models" / "backbones_shipped"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from pytorch_lightning.plugins.environments import SLURMEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
 from histotile import tables
 from histotile.config import Backbone, Pack, Train
