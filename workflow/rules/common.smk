@@ -63,6 +63,8 @@ CELLS = {"off": [], "probe": CHEAP_CELLS, "full": [*CHEAP_CELLS, "finetune", "in
 CACHED = {"fixed", "colour"} | (
     {"early_fixed"} if CONFIG.train.early_fixed == "truncate" else set()
 )
+# The look of pages changes no number: networks would run, and trainings follow, for nothing.
+PAGES = ("histotile.reports",)
 WEIGHTS = checked(digest_weights, CONFIG.backbone.weights)
 
 
@@ -123,6 +125,12 @@ def each(option, paths):
 def folder(stage):
     """A param: the folder of a stage. Its files are inputs, or come before one that is."""
     return lambda wildcards: f"{CONFIG.results}/{stage}"
+
+
+def augment_option():
+    """`--augment` where views are kept: else no feature depends on it."""
+    changes = CONFIG.train.augment.model_dump_json()
+    return ["--augment", changes] if CONFIG.embed.views else []
 
 
 def packs_of(strategy):
