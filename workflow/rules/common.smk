@@ -47,6 +47,9 @@ PICTURED = [] if LISTING else SLIDE_IDS  # slides with mask and heatmap
 FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
 CLASSES = json.dumps(CONFIG.classes, ensure_ascii=False)
 SHOWN_ON_SLIDES = {"classes", "inspect", "mask", "tile", "aggregate", "heatmap"}
+APPLIED = SHOWN_ON_SLIDES | {"engine", "report"}
+# The title stands on the page of the cohort alone.
+UNTITLED = CONFIG.report.model_copy(update={"title": ""})
 BACKBONE = CONFIG.backbone.model_dump_json()
 ENGINE = CONFIG.engine.model_dump_json()
 # Features are made in 32 bit by a network that is not compiled, whatever predictions are made by.
@@ -100,7 +103,9 @@ def settings(section):
 
 def accepted(*kinds):
     """The findings of these kinds that the user accepts, as JSON for `--accept`."""
-    found = {i: why for i, why in CONFIG.accept.items() if i.rpartition("-")[0] in kinds}
+    found = {
+        i: why for i, why in CONFIG.accept.items() if i.rpartition("-")[0] in kinds
+    }
     return json.dumps(found, ensure_ascii=False)
 
 

@@ -148,7 +148,9 @@ rule decide:
         tiles=folder("tile"),
         inspections=folder("inspect"),
         classes=CLASSES,
-        train=settings("train"),
+        train=CONFIG.train.model_dump_json(
+            include={"strategy", "early_fixed", "finetune", "init"}
+        ),
         settings=settings("decide"),
         code=digest("histotile.cli.decisions:decide", without=PAGES),
     shell:
@@ -221,7 +223,9 @@ rule rehearse:
         backbone=BACKBONE,
         weights=WEIGHTS,
         classes=CLASSES,
-        settings=CONFIG.train.model_copy(update={"strategy": "auto"}).model_dump_json(),
+        settings=CONFIG.train.model_copy(
+            update={"strategy": "auto", "tensorboard": False}
+        ).model_dump_json(),
         code=digest("histotile.cli.decisions:rehearse"),
     shell:
         "histotile rehearse {wildcards.fold} {wildcards.cell} --folds {input.folds:q}"

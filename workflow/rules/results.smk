@@ -181,7 +181,7 @@ rule report_slide:
     params:
         results=subpath(output[0], ancestor=3),
         configuration=CONFIG.model_dump_json(include=SHOWN_ON_SLIDES),
-        settings=settings("report"),
+        settings=UNTITLED.model_dump_json(),
         code=digest("histotile.cli.pages:report_slide"),
     shell:
         "histotile report-slide --cohort {input.cohort:q} --configuration {params.configuration:q}"
@@ -245,7 +245,9 @@ rule apply_slide:
         model_id=lambda wildcards: model_digest(),
         folder=subpath(output[0], ancestor=2),
         mpp=lambda wildcards: mpp_option(new_cohort()[wildcards.new_id]),
-        configuration=CONFIG.model_dump_json(),
+        configuration=CONFIG.model_copy(update={"report": UNTITLED}).model_dump_json(
+            include=APPLIED
+        ),
         code=digest("histotile.cli.apply:apply"),
     shell:
         "histotile apply {params.model:q} {input.slide:q} {params.folder:q} {params.mpp}"
