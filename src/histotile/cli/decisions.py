@@ -1,6 +1,5 @@
 """Verbs of the decision table: ruler, control, decide, rehearse, verify."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -237,7 +236,7 @@ def _rehearsal(path: Path) -> Any:
     from histotile.tables import read_footer, read_table
 
     footer, table = read_footer(path), read_table(path)
-    columns: Sequence[str] = [f"prob_{name}" for name in footer["classes"]]
+    columns = [f"prob_{name}" for name in footer["classes"]]
     return Rehearsal(
         footer["fold"],
         footer["cell"],
