@@ -35,6 +35,10 @@ SETTINGS: dict[str, Any] = {
     "export": {"formats": ["timm"], "tiles": 8},
 }
 
+LIGHTER = {
+    **{"orientation": "d4", "resized_crop": "off", "perspective": "off"},
+    **{"colour": "off", "stain": "off", "erasing": "off"},
+}
 HEATMAP_FILES = (".map.png", ".ome.tif", ".colour.ome.tif", ".geojson", ".tiles.geojson.gz", ".csv")
 
 
@@ -189,6 +193,15 @@ def test_a_second_run_has_nothing_to_do(done: Project) -> None:
 
 
 def test_a_changed_setting_runs_its_rule_and_those_after_it_again(done: Project) -> None:
+    after_training = {
+        "predict",
+        "aggregate",
+        "evaluate",
+        "heatmap",
+        "report_slide",
+        "report",
+        "all",
+    }
     changes: dict[str, tuple[dict[str, Any], set[str]]] = {
         "heatmap": ({"threshold": 0.7}, {"heatmap", "report_slide", "report", "all"}),
         "evaluate": ({"bootstraps": 300}, {"evaluate", "report", "all"}),
@@ -196,10 +209,11 @@ def test_a_changed_setting_runs_its_rule_and_those_after_it_again(done: Project)
             {"method": "mean"},
             {"aggregate", "evaluate", "report_slide", "report", "all"},
         ),
-        "report": ({"title": "Another"}, {"report_slide", "report", "all"}),
+        "report": ({"title": "Another"}, {"report", "all"}),
+        "train": ({"augment": LIGHTER}, {"train", "export", *after_training}),
         "engine": (
             {"max_difference": 0.01},
-            {"predict", "aggregate", "evaluate", "heatmap", "report_slide", "report", "all"},
+            after_training,
         ),
     }
     try:

@@ -1,56 +1,146 @@
 """Digests of code and weights: rules carry them as parameters and run again when they change."""
 
+import contextlib
 import hashlib
+import json
+import os
 import re
+import sys
 from functools import cache
 from pathlib import Path
 
+import histotile
 from histotile.errors import HistotileError
+from histotile.names import nearest
+from histotile.writing import write_json
 
 
 @cache
-def digest(*modules: str) -> str:
-    """12 hex digits that change when the code of these modules changes.
+def digest(*parts: str, without: tuple[str, ...] = ()) -> str:
+    """12 hex digits that change when the code of these modules or functions changes.
 
     Covers every module of ours they import, however deep, and what stands in `templates` and
     `viewer` beside them, except the leaves (config, columns, tables and such), which hold names
-    rather than computation. Snakemake does not notice an edit in an imported module; rules carry
-    this as a parameter instead.
+    rather than computation. Comments, docstrings and messages do not count, see `digest_source`.
+    Snakemake does not notice an edit in an imported module; rules carry this as a parameter
+    instead.
+
+    Args:
+        parts: Modules, e.g. "histotile.tiles.folds", or functions, e.g.
+            "histotile.cli.models:train": with what they use of their module, and no more of it.
+            Of modules of the command line functions alone are followed.
+        without: Modules and packages that do not count, e.g. ("histotile.reports",).
     """
-    hasher = hashlib.sha256()
-    found = sorted(_reachable(modules))
-    for name in found:
-        hasher.update(name.encode() + _source(name))
-    folders = {path.parent for path in map(_path, found) if path}
+    hasher, folders = hashlib.sha256(), set[Path]()
+    for part, meaning in sorted(_reachable(parts, without).items()):
+        hasher.update(f"{part} {meaning}".encode())
+        folders.add(_existing(part).parent)
     for folder in sorted(folders):
         for kind in ("templates", "viewer"):
-            for part in sorted(folder.glob(f"{kind}/*")):
-                hasher.update(part.name.encode() + part.read_bytes())
+            for file in sorted(folder.glob(f"{kind}/*")):
+                hasher.update(file.name.encode() + file.read_bytes())
+    _keep()
     return hasher.hexdigest()[:12]
 
 
-_LEAVES = {
+_VERBS = "histotile.cli."
+_LEAVES = (
+    "histotile.cli.options",
     "histotile.columns",
-    "histotile.cohort",
     "histotile.config",
     "histotile.configfile",
     "histotile.digests",
     "histotile.errors",
+    "histotile.source_digest",
     "histotile.tables",
     "histotile.writing",
-}
+)
 
 
-def _reachable(modules: tuple[str, ...]) -> set[str]:
-    found: set[str] = set()
-    todo = list(modules)
+def _reachable(parts: tuple[str, ...], without: tuple[str, ...]) -> dict[str, str]:
+    """Module or function -> what of its source counts, of all that these reach."""
+    found: dict[str, str] = {}
+    todo = list(parts)
     while todo:
-        name = todo.pop()
-        path = _path(name)
-        if name not in found and name not in _LEAVES and path is not None:
-            found.add(name)
-            todo += _imports(path, path.stat().st_mtime_ns)
+        part = todo.pop()
+        path = _path(part.partition(":")[0]) if part.startswith("histotile") else None
+        if part in found or path is None or _is_left_out(part, without):
+            continue
+        found[part], imports = _meaning(part, path, path.stat().st_mtime_ns)
+        todo += imports
     return found
+
+
+def _is_left_out(part: str, without: tuple[str, ...]) -> bool:
+    return any(f"{part}.".startswith((f"{name}.", f"{name}:")) for name in (*_LEAVES, *without))
+
+
+@cache
+def _meaning(part: str, path: Path, _version: int) -> tuple[str, list[str]]:
+    """What counts of a module or function, as a digest, and which parts it imports.
+
+    Those known from an earlier start are not parsed again: the whole program would take seconds,
+    and jobs begin with it.
+    """
+    function = part.partition(":")[2]
+    source = path.read_bytes()
+    key = f"{hashlib.sha256(source).hexdigest()} {function}"
+    if key not in _known():
+        from histotile.source_digest import digest_function, digest_source
+
+        _new().add(key)
+        if function:
+            meaning, imports = digest_function(source, function)
+            _known()[key] = " ".join([meaning, *imports])
+        else:
+            _known()[key] = digest_source(source)
+    meaning, *imports = _known()[key].split()
+    if function:
+        return meaning, [each for word in imports for each in _parts_of(word)]
+    return meaning, _imports(path, _version)
+
+
+def _parts_of(imported: str) -> list[str]:
+    """What `from module import name` reaches, given as "module:name"."""
+    module, _, name = imported.partition(":")
+    if module.startswith(_VERBS):
+        return [imported]
+    return [module, f"{module}.{name}"] if name and _path(f"{module}.{name}") else [module]
+
+
+@cache
+def _known() -> dict[str, str]:
+    """What earlier starts have found, from the user's cache; those of this start are added."""
+    try:
+        known: dict[str, str] = json.loads(_kept().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if len(known) < _MOST_KEPT else {}
+
+
+_MOST_KEPT = 5000
+
+
+@cache
+def _new() -> set[str]:
+    """What of it is of this start, and not written yet."""
+    return set()
+
+
+def _keep() -> None:
+    """Writes what this start has found; where nothing can be written, the next finds it again."""
+    if _new():
+        _new().clear()
+        with contextlib.suppress(OSError):
+            write_json(_kept(), _known())
+
+
+def _kept() -> Path:
+    """The file of digests; another one for another way to make them."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    made = Path(histotile.__path__[0], "source_digest.py").read_bytes()
+    version = hashlib.sha256(made + sys.version.encode()).hexdigest()[:12]
+    return Path(base) / "histotile" / f"digests-{version}.json"
 
 
 _IMPORT = re.compile(rb"^[ \t]*import (histotile[\w.]*)", re.MULTILINE)
@@ -71,15 +161,16 @@ def _imports(path: Path, _version: int) -> list[str]:
     return [name.decode() for name in names]
 
 
+def _existing(part: str) -> Path:
+    path = _path(part.partition(":")[0])
+    assert path is not None, "what was reached was there"
+    return path
+
+
 def _path(module: str) -> Path | None:
     base = Path(__file__).parent.joinpath(*module.split(".")[1:])
     candidates = (base.with_suffix(".py"), base / "__init__.py")
     return next((p for p in candidates if p.is_file()), None)
-
-
-def _source(module: str) -> bytes:
-    path = _path(module)
-    return path.read_bytes() if path else b""
 
 
 def digest_files(folder: Path) -> str:
@@ -111,9 +202,40 @@ def digest_weights(weights: str) -> str:
     Raises:
         HistotileError: The file or folder is not there.
     """
-    shipped = Path(__file__).parent / "models" / "backbones_shipped"
+    place = find_weights(weights)
+    return digest_files(place) if place else ""
+
+
+def find_weights(weights: str) -> Path | None:
+    """The file or folder that the setting `backbone.weights` names; None of the hub and `none`.
+
+    Raises:
+        HistotileError: There is none, with what was likely meant.
+    """
     scheme, colon, name = weights.partition(":")
     if weights in {"imagenet", "none"} or scheme == "hf-hub":
-        return ""
-    places = {"shipped": shipped / name, "local-dir": Path(name)}
-    return digest_files(places.get(scheme, Path(weights)) if colon else Path(weights))
+        return None
+    places = {"shipped": _shipped() / name, "local-dir": Path(name)}
+    place = places.get(scheme, Path(weights)) if colon else Path(weights)
+    if not place.exists():
+        raise _lost(weights)
+    return place
+
+
+def _lost(weights: str) -> HistotileError:
+    scheme, colon, rest = weights.partition(":")
+    path = Path(rest if colon and nearest(scheme, ["local-dir"]) else weights)
+    shipped = [f"shipped:{folder.name}" for folder in sorted(_shipped().iterdir())]
+    known = ["imagenet", "none", *shipped]
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    meant = nearest(weights, known) or nearest(path.name, [file.name for file in beside])
+    guess = f"did you mean {meant!r}? " if meant else ""
+    return HistotileError(
+        f"backbone.weights {weights}",
+        "there is no such file or folder, nor such a source of weights",
+        f"{guess}Give {', '.join(known)}, hf-hub:org/name, local-dir:/folder or a file",
+    )
+
+
+def _shipped() -> Path:
+    return Path(__file__).parent / "models" / "backbones_shipped"

@@ -12,7 +12,8 @@ from torch import nn
 
 from histotile.config import Pretrain
 from histotile.models import natural_images
-from histotile.models.backbones import SHIPPED, normalisation
+from histotile.models.backbone_sources import SHIPPED
+from histotile.models.backbones import normalisation
 from histotile.models.pretraining import HELD_OUT, SOURCES, Kind, pretrain
 
 TOY = Pretrain(

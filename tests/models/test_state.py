@@ -1,15 +1,23 @@
 """Trainings that were interrupted go on; others start anew."""
 
 import csv
+import os
+import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
+from histotile import tables
 from histotile.config import Backbone, Pack, Train
+from histotile.models.backbones import build_network
+from histotile.models.curves import Point
 from histotile.models.fold import FoldSlide, Job, Machine, gather_tiles
-from histotile.models.state import STATE, same_inputs
+from histotile.models.state import STATE, best_state, same_inputs
 from histotile.models.training import train_fold
 from histotile.tiles.packing import pack_tiles
 
@@ -97,6 +105,140 @@ def test_state_of_another_training_is_not_resumed(
     assert steps[0] == 1
 
 
+@pytest.fixture
+def interrupted(
+    tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
+) -> Path:
+    """Folder of a training that got through its first epoch of ten steps."""
+
+    def stop(done: int, total: int) -> None:
+        if done == 15:
+            raise InterruptedHereError
+
+    settings, folder = make_settings(strategy="finetune"), tmp_path / "interrupted"
+    with pytest.raises(InterruptedHereError):
+        train_fold(folder, fold, CLASSES, tiny_backbone, settings, Machine(progress=stop))
+    return folder
+
+
+class ReachedError(Exception):
+    pass
+
+
+@pytest.fixture
+def first_step(
+    interrupted: Path, make_settings: Settings, tiny_backbone: Backbone
+) -> Callable[..., int]:
+    """The first step of the training when it is begun again."""
+
+    def begin(slides: Slides) -> int:
+        steps: list[int] = []
+
+        def note(done: int, total: int) -> None:
+            steps.append(done)
+            raise ReachedError
+
+        settings = make_settings(strategy="finetune")
+        with pytest.raises(ReachedError):
+            train_fold(
+                interrupted, slides, CLASSES, tiny_backbone, settings, Machine(progress=note)
+            )
+        return steps[0]
+
+    return begin
+
+
+def test_unchanged_inputs_are_resumed(first_step: Callable[..., int], fold: Slides) -> None:
+    assert first_step(fold) == 11
+
+
+def test_labels_corrected_meanwhile_begin_anew(
+    first_step: Callable[..., int], fold: Slides, tmp_path: Path
+) -> None:
+    slide = fold[0]
+    table = tables.read_table(slide.tiles)
+    columns = {name: table[name].to_pylist() for name in table.column_names}
+    mirrored = {"healthy": "tumour", "tumour": "healthy"}
+    columns["label"] = [mirrored[label] for label in columns["label"]]
+    corrected = tmp_path / "corrected.parquet"  # as many tiles, at the same places
+    footer = tables.read_footer(slide.tiles)
+    tables.write_table(corrected, columns, tables.TILES, footer)
+    assert first_step([replace(slide, tiles=corrected), *fold[1:]]) == 1
+
+
+def test_a_slide_changed_meanwhile_begins_anew(
+    first_step: Callable[..., int], fold: Slides
+) -> None:
+    path = Path(str(tables.read_footer(fold[0].tiles)["path"]))
+    before = path.read_bytes()
+    try:
+        path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+        assert first_step(fold) == 1
+    finally:
+        path.write_bytes(before)
+
+
+def test_other_code_begins_anew(
+    first_step: Callable[..., int], fold: Slides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("histotile.models.state.digest", lambda *_: "another")
+    assert first_step(fold) == 1
+
+
+class Trap:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt", "start.pth"])
+def test_a_planted_state_runs_no_code(
+    first_step: Callable[..., int],
+    interrupted: Path,
+    fold: Slides,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    planted, mark = interrupted / STATE / name, tmp_path / "mark"
+    content = torch.load(planted, weights_only=True)
+    torch.save({**content, "trap": Trap(mark)}, planted)
+    if name != "last.ckpt":
+        with pytest.raises(pickle.UnpicklingError):
+            best_state(interrupted / STATE, Point(name == "best.ckpt", None, 0.0, 0.0, None))
+    assert first_step(fold) == 1
+    assert not mark.exists()
+    torch.save({"trap": Trap(mark)}, tmp_path / "again")
+    torch.load(tmp_path / "again", weights_only=False)
+    assert mark.exists()  # the trap does work
+
+
+def test_a_state_cut_short_begins_anew(
+    first_step: Callable[..., int], interrupted: Path, fold: Slides
+) -> None:
+    last = interrupted / STATE / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    assert first_step(fold) == 1
+
+
+def test_states_left_in_the_working_folder_are_not_taken(
+    first_step: Callable[..., int],
+    interrupted: Path,
+    fold: Slides,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)  # under Slurm, Lightning looks for `hpc_ckpt_*` by itself
+    (interrupted / STATE / "last.ckpt").rename(tmp_path / "hpc_ckpt_1.ckpt")
+    monkeypatch.setattr(SLURMEnvironment, "detect", staticmethod(lambda: True))
+    for name, value in {"SLURM_NTASKS": "1", "SLURM_JOB_ID": "1", "SLURM_LOCALID": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert first_step(fold) == 1
+
+
 def test_state_of_other_pixels_is_not_resumed(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
@@ -110,12 +252,14 @@ def test_state_of_other_pixels_is_not_resumed(
         job = Job(
             tmp_path, tiles, tiny_backbone, settings, Machine(packs=packs), "finetune", stage=None
         )
-        same = same_inputs(tmp_path / STATE, job)
-        (tmp_path / STATE / "last.ckpt").touch()
+        same = same_inputs(tmp_path / STATE, job, network)
+        for name in ("last.ckpt", "best.ckpt", "start.pth"):
+            torch.save({}, tmp_path / STATE / name)
         return same
 
+    network, _ = build_network(tiny_backbone, 2, 64)
     assert not resumes(None)
-    assert resumes(None) and resumes(tmp_path / "0")
+    assert resumes(None)
+    assert not resumes(tmp_path / "0")
     assert not resumes(tmp_path / "50")
     assert resumes(tmp_path / "50")
-    assert not resumes(tmp_path / "0")

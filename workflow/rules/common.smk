@@ -47,6 +47,9 @@ PICTURED = [] if LISTING else SLIDE_IDS  # slides with mask and heatmap
 FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
 CLASSES = json.dumps(CONFIG.classes, ensure_ascii=False)
 SHOWN_ON_SLIDES = {"classes", "inspect", "mask", "tile", "aggregate", "heatmap"}
+APPLIED = SHOWN_ON_SLIDES | {"engine", "report"}
+# The title stands on the page of the cohort alone.
+UNTITLED = CONFIG.report.model_copy(update={"title": ""})
 BACKBONE = CONFIG.backbone.model_dump_json()
 ENGINE = CONFIG.engine.model_dump_json()
 # Features are made in 32 bit by a network that is not compiled, whatever predictions are made by.
@@ -63,6 +66,8 @@ CELLS = {"off": [], "probe": CHEAP_CELLS, "full": [*CHEAP_CELLS, "finetune", "in
 CACHED = {"fixed", "colour"} | (
     {"early_fixed"} if CONFIG.train.early_fixed == "truncate" else set()
 )
+# The look of pages changes no number: networks would run, and trainings follow, for nothing.
+PAGES = ("histotile.reports",)
 WEIGHTS = checked(digest_weights, CONFIG.backbone.weights)
 
 
@@ -98,7 +103,9 @@ def settings(section):
 
 def accepted(*kinds):
     """The findings of these kinds that the user accepts, as JSON for `--accept`."""
-    found = {i: why for i, why in CONFIG.accept.items() if i.rpartition("-")[0] in kinds}
+    found = {
+        i: why for i, why in CONFIG.accept.items() if i.rpartition("-")[0] in kinds
+    }
     return json.dumps(found, ensure_ascii=False)
 
 
@@ -123,6 +130,12 @@ def each(option, paths):
 def folder(stage):
     """A param: the folder of a stage. Its files are inputs, or come before one that is."""
     return lambda wildcards: f"{CONFIG.results}/{stage}"
+
+
+def augment_option():
+    """`--augment` where views are kept: else no feature depends on it."""
+    changes = CONFIG.train.augment.model_dump_json()
+    return ["--augment", changes] if CONFIG.embed.views else []
 
 
 def packs_of(strategy):

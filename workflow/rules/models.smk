@@ -27,7 +27,7 @@ rule split:
     params:
         classes=CLASSES,
         settings=settings("split"),
-        code=digest("histotile.tiles.splits"),
+        code=digest("histotile.cli.models:split"),
     shell:
         "histotile split {input.cohort:q} --triage {input.triage:q} --classes {params.classes:q}"
         " --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -43,7 +43,7 @@ rule backbone:
         backbone=BACKBONE,
         weights=WEIGHTS,
         tile_px=CONFIG.tile.tile_px,
-        code=digest("histotile.models.backbone_file"),
+        code=digest("histotile.cli.inference:backbone"),
     shell:
         "histotile backbone --backbone {params.backbone:q} --tile-px {params.tile_px}"
         " --output {output:q} > {log:q} 2>&1"
@@ -66,13 +66,13 @@ rule embed:
     params:
         backbone=BACKBONE,
         weights=WEIGHTS,
-        augment=CONFIG.train.augment.model_dump_json(),
+        augment=augment_option(),
         engine=FEATURE_ENGINE,
         settings=settings("embed"),
-        code=digest("histotile.models.embedding"),
+        code=digest("histotile.cli.inference:embed", without=PAGES),
     shell:
         "histotile embed {input.tiles:q} --backbone {params.backbone:q}"
-        " --network {input.network:q} --engine {params.engine:q} --augment {params.augment:q}"
+        " --network {input.network:q} --engine {params.engine:q} {params.augment:q}"
         " --threads {threads} --output {output.features:q} --timing {output.timing:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
@@ -90,7 +90,7 @@ rule pack:
         "<benchmarks>/pack/{slide_id}.tsv"
     params:
         settings=settings("pack"),
-        code=digest("histotile.tiles.packing"),
+        code=digest("histotile.cli.packing:pack"),
     shell:
         "histotile pack {input.tiles:q} --output {output:q} --settings {params.settings:q}"
         " > {log:q} 2>&1"
@@ -115,7 +115,7 @@ rule control:
         backbone=BACKBONE,
         weights=WEIGHTS,
         settings=settings("control"),
-        code=digest("histotile.models.control"),
+        code=digest("histotile.cli.decisions:control"),
     shell:
         "histotile control {input.folds:q} --tiles {params.tiles:q} --classes {params.classes:q}"
         " --backbone {params.backbone:q} --threads {threads} --output {output:q}"
@@ -148,14 +148,11 @@ rule decide:
         tiles=folder("tile"),
         inspections=folder("inspect"),
         classes=CLASSES,
-        train=settings("train"),
-        settings=settings("decide"),
-        code=digest(
-            "histotile.decision.gathering",
-            "histotile.decision.alarm_files",
-            "histotile.decision.decide",
+        train=CONFIG.train.model_dump_json(
+            include={"strategy", "early_fixed", "finetune", "init"}
         ),
-        # not the look of its page: all training would follow it
+        settings=settings("decide"),
+        code=digest("histotile.cli.decisions:decide", without=PAGES),
     shell:
         "histotile decide {input.cohort:q} --folds {input.folds:q} --features {params.features:q}"
         " --control {input.control:q} --tiles {params.tiles:q}"
@@ -196,7 +193,7 @@ rule train:
         weights=WEIGHTS,
         classes=CLASSES,
         settings=settings("train"),
-        code=digest("histotile.models.training"),
+        code=digest("histotile.cli.models:train"),
     shell:
         "histotile train {wildcards.fold} --folds {input.folds:q} --decision {input.decision:q}"
         " --tiles {params.tiles:q} --features {params.features:q} {params.packs:q}"
@@ -226,8 +223,10 @@ rule rehearse:
         backbone=BACKBONE,
         weights=WEIGHTS,
         classes=CLASSES,
-        settings=CONFIG.train.model_copy(update={"strategy": "auto"}).model_dump_json(),
-        code=digest("histotile.models.rehearsal"),
+        settings=CONFIG.train.model_copy(
+            update={"strategy": "auto", "tensorboard": False}
+        ).model_dump_json(),
+        code=digest("histotile.cli.decisions:rehearse"),
     shell:
         "histotile rehearse {wildcards.fold} {wildcards.cell} --folds {input.folds:q}"
         " --decision {input.decision:q} --tiles {params.tiles:q} --features {params.features:q}"
@@ -251,9 +250,7 @@ rule verify:
     params:
         folder=folder("rehearse"),
         settings=settings("verify"),
-        code=digest(
-            "histotile.decision.verification", "histotile.reports.verification_page"
-        ),
+        code=digest("histotile.cli.decisions:verify"),
     shell:
         "histotile verify {params.folder:q} --decision {input.decision:q}"
         " --output {output.verification:q} --page {output.page:q}"
@@ -273,7 +270,7 @@ rule export:
         tiles=folder("tile"),
         folder=subpath(output[0], parent=True),
         settings=settings("export"),
-        code=digest("histotile.exports.formats"),
+        code=digest("histotile.cli.models:export"),
     shell:
         "histotile export {input.model:q} --tiles {params.tiles:q}"
         " --output {params.folder:q} --settings {params.settings:q} > {log:q} 2>&1"

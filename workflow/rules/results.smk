@@ -34,7 +34,7 @@ rule predict:
     params:
         models=folder("train"),
         engine=ENGINE,
-        code=digest("histotile.models.prediction"),
+        code=digest("histotile.cli.inference:predict", without=PAGES),
     shell:
         "histotile predict {params.models:q} {input.tiles:q} --folds {input.folds:q}"
         " --engine {params.engine:q} --threads {threads} --output {output.predictions:q}"
@@ -56,7 +56,7 @@ rule aggregate:
         folder=folder("predict"),
         classes=CLASSES,
         settings=settings("aggregate"),
-        code=digest("histotile.results.aggregation"),
+        code=digest("histotile.cli.results:aggregate"),
     shell:
         "histotile aggregate {params.folder:q} --folds {input.folds:q} --classes {params.classes:q}"
         " --slides {output.slides:q} --patients {output.patients:q}"
@@ -111,7 +111,7 @@ rule evaluate:
         classes=CLASSES,
         aggregate=settings("aggregate"),
         settings=settings("evaluate"),
-        code=digest("histotile.results.evaluation"),
+        code=digest("histotile.cli.results:evaluate"),
     shell:
         "histotile evaluate {input.cohort:q} --folds {input.folds:q} --tiles {params.tiles:q}"
         " --predictions {params.predictions:q} --classes {params.classes:q}"
@@ -153,7 +153,7 @@ rule heatmap:
         "<benchmarks>/heatmap/{slide_id}.tsv"
     params:
         settings=settings("heatmap"),
-        code=digest("histotile.cli.painting"),
+        code=digest("histotile.cli.results:heatmap"),
     shell:
         "histotile heatmap {input.tiles:q} {input.predictions:q} --output {output.overlay:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
@@ -181,12 +181,8 @@ rule report_slide:
     params:
         results=subpath(output[0], ancestor=3),
         configuration=CONFIG.model_dump_json(include=SHOWN_ON_SLIDES),
-        settings=settings("report"),
-        code=digest(
-            "histotile.cli.scenes",
-            "histotile.cli.gathering",
-            "histotile.reports.slide_page",
-        ),
+        settings=UNTITLED.model_dump_json(),
+        code=digest("histotile.cli.pages:report_slide"),
     shell:
         "histotile report-slide --cohort {input.cohort:q} --configuration {params.configuration:q}"
         " --settings {params.settings:q} -- {params.results:q} {wildcards.slide_id:q} > {log:q} 2>&1"
@@ -218,12 +214,7 @@ rule report:
         results=subpath(output[0], ancestor=2),
         configuration=CONFIG.model_dump_json(),
         settings=settings("report"),
-        code=digest(
-            "histotile.cli.gathering",
-            "histotile.reports.cohort_page",
-            "histotile.reports.model_card",
-            "histotile.reports.checklist",
-        ),
+        code=digest("histotile.cli.pages:report"),
     shell:
         "histotile report {params.results:q} --cohort {input.cohort:q}"
         " --configuration {params.configuration:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -254,8 +245,10 @@ rule apply_slide:
         model_id=lambda wildcards: model_digest(),
         folder=subpath(output[0], ancestor=2),
         mpp=lambda wildcards: mpp_option(new_cohort()[wildcards.new_id]),
-        configuration=CONFIG.model_dump_json(),
-        code=digest("histotile.cli.apply"),
+        configuration=CONFIG.model_copy(update={"report": UNTITLED}).model_dump_json(
+            include=APPLIED
+        ),
+        code=digest("histotile.cli.apply:apply"),
     shell:
         "histotile apply {params.model:q} {input.slide:q} {params.folder:q} {params.mpp}"
         " --slide-id {wildcards.new_id:q} --of-cohort --threads {threads}"
@@ -279,7 +272,7 @@ rule apply:
         configuration=CONFIG.model_dump_json(),
         aggregate=settings("aggregate"),
         settings=settings("report"),
-        code=digest("histotile.cli.gathering", "histotile.results.aggregation"),
+        code=digest("histotile.cli.results:aggregate", "histotile.cli.pages:report"),
     shell:
         "( histotile aggregate {params.folder:q}/predict --cohort {input.cohort:q}"
         " --slides {output.scores:q} --settings {params.aggregate:q} &&"

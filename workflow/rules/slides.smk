@@ -34,7 +34,7 @@ rule inspect:
         settings=settings("inspect"),
         accept=accepted("scale", "level", "colour", "orientation"),
         mpp=lambda wildcards: mpp_option(COHORT[wildcards.slide_id]),
-        code=digest("histotile.slides.inspection"),
+        code=digest("histotile.cli.slides:inspect"),
     shell:
         "histotile inspect {input.slide:q} --output {output:q} --slide-id {wildcards.slide_id:q}"
         " {params.mpp} --accept {params.accept:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -61,9 +61,7 @@ rule triage:
         folder=folder("tile" if LISTING else "inspect"),
         accepted=accepted("duplicate"),
         settings=settings("inspect"),
-        code=digest(
-            "histotile.tiles.tabulate_images" if LISTING else "histotile.slides.triage"
-        ),
+        code=digest("histotile.cli.slides:triage"),
     shell:
         "histotile triage {params.folder:q} --cohort {input.cohort:q} --output {output:q}"
         " --accept {params.accepted:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -89,7 +87,7 @@ rule mask:
         "<benchmarks>/mask/{slide_id}.tsv"
     params:
         settings=settings("mask"),
-        code=digest("histotile.slides.tissue", "histotile.slides.overview"),
+        code=digest("histotile.cli.slides:mask"),
     shell:
         "histotile mask {input.slide:q} --inspection {input.inspection:q} --output {output.mask:q}"
         " --overlay {output.overlay:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -115,7 +113,7 @@ rule tile:
         label=label_option,
         classes=CLASSES,
         settings=settings("tile"),
-        code=digest("histotile.tiles.tabulate", "histotile.tiles.tabulate_coordinates"),
+        code=digest("histotile.cli.slides:tile"),
     shell:
         "histotile tile {input.slide:q} --inspection {input.inspection:q} --mask {input.mask:q}"
         " {params.annotations:q} {params.coordinates:q} {params.label:q} --classes {params.classes:q} --output {output:q}"
@@ -135,7 +133,7 @@ rule collect:
         cohort=lambda wildcards: CONFIG.cohort,
         listing=LISTING.digest if LISTING else "",
         classes=CLASSES,
-        code=digest("histotile.tiles.listing"),
+        code=digest("histotile.cli.images:collect"),
     shell:
         "histotile collect {params.cohort:q} --classes {params.classes:q}"
         " --output {output:q} > {log:q} 2>&1"
@@ -157,7 +155,7 @@ rule tile_images:
         images=lambda wildcards: LISTING.digests[wildcards.slide_id],
         classes=CLASSES,
         settings=settings("tile"),
-        code=digest("histotile.tiles.tabulate_images"),
+        code=digest("histotile.cli.images:tile_images"),
     shell:
         "histotile tile-images --classes {params.classes:q} --threads {threads} --output {output:q}"
         " --settings {params.settings:q} -- {params.cohort:q} {wildcards.slide_id:q} > {log:q} 2>&1"

@@ -1,13 +1,12 @@
 """The verb for new slides: a trained model, a slide, and everything up to its page."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from histotile.cli.inference import BATCH
-from histotile.cli.options import PATH, Progress, config_in_force, mpp_option, threads_option, verb
+from histotile.cli.options import PATH, Progress, mpp_option, threads_option, verb, whole_config
 from histotile.cohort import Cohort, CohortSlide, is_file_name
 from histotile.config import Config
 from histotile.configfile import validate
@@ -52,11 +51,7 @@ def apply(
     from histotile.models.members import load_members
     from histotile.tiles.pace import process_age_s
 
-    config = (
-        validate(Config, json.loads(configuration), "--configuration")
-        if configuration
-        else config_in_force()
-    )
+    config = whole_config(configuration)
     ensemble = load_members([model], config.engine, threads)
     ensemble.prepare()
     start_s = process_age_s()  # before the work on the slide, which is no start

@@ -1,6 +1,5 @@
 """Verbs of the decision table: ruler, control, decide, rehearse, verify."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from histotile.cli.options import (
     FOLDER,
     PATH,
     Progress,
+    as_changes,
     backbone_option,
     classes_option,
     output_option,
@@ -86,7 +86,7 @@ def control(
 @click.option("--control", type=FILE, required=True, help="What `control` wrote.")
 @TILES
 @click.option("--inspections", type=PATH, help="Folder of inspections: file formats and mpp.")
-@click.option("--train", metavar="JSON", help="Section `train`: strategy and recipes.")
+@click.option("--train", metavar="JSON", help="Of section `train`: strategy and recipes.")
 @output_option("decision.json; its fields: decision/decision.schema.json of the package.")
 @click.option("--picture", type=PATH, help="The table with this cohort on it, SVG.")
 @click.option("--page", type=PATH, help="The page that explains it, HTML.")
@@ -118,7 +118,7 @@ def decide(
     known = read_cohort(cohort).has_patients
     evidence = gather_evidence(features, control, tiles, rows, classes, known)
     files = gather_alarm_files(features, inspections, rows)
-    given: Train = section_settings("train", train)
+    given: Train = section_settings("train", None, as_changes(train))
     with threadpool_limits(1):  # matrices are small: more threads would wait for each other
         decision = decide(evidence, settings, given, patients_of_folds(rows, evidence), files)
     if picture is not None:
@@ -236,7 +236,7 @@ def _rehearsal(path: Path) -> Any:
     from histotile.tables import read_footer, read_table
 
     footer, table = read_footer(path), read_table(path)
-    columns: Sequence[str] = [f"prob_{name}" for name in footer["classes"]]
+    columns = [f"prob_{name}" for name in footer["classes"]]
     return Rehearsal(
         footer["fold"],
         footer["cell"],

@@ -93,9 +93,13 @@ def train(
     decided = _decided(decision, fold) if decision else None
     machine = Machine(devices, threads, workers, packs, progress=Progress(fold, "steps"))
     machine.pace.start_s += process_age_s()
-    summary = train_fold(
-        output, slides, classes, backbone, settings, machine, decided, portable=True
-    )
+    try:
+        summary = train_fold(
+            output, slides, classes, backbone, settings, machine, decided, portable=True
+        )
+    except SystemExit:
+        _say_what_is_kept(fold, output)
+        raise
     click.echo(f"{fold}: {summary['best']}, {summary['seconds']:.0f} s")
     if reason := summary.get("torch_only"):
         click.echo(f"{fold}: PyTorch alone can run it: {reason}")
@@ -131,6 +135,15 @@ def pretrain(kind: Any, output: Path, settings: Pretrain) -> None:
     progress = Progress(kind, "pictures")
     found = teach(kind, output, settings, lambda done, total, _: progress(done, total))
     click.echo(f"{output}: {found.accuracy} (by chance {found.chance}), {found.seconds:.0f} s")
+
+
+def _say_what_is_kept(fold: str, folder: Path) -> None:
+    """What an interrupted training goes on from."""
+    from histotile.models.state import LAST, STATE
+
+    state = folder / STATE / LAST
+    kept = f"{state} is kept: the same command goes on from there" if state.is_file() else ""
+    click.echo(f"{fold}: interrupted; {kept or 'no epoch was done yet, nothing is kept'}", err=True)
 
 
 def _decided(path: Path, fold: str) -> "tuple[Strategy, int]":

@@ -27,6 +27,16 @@ def config_in_force() -> Config:
     return read_config(standard_config(), context.find_root().obj if context else None)
 
 
+def whole_config(given: str | None) -> Config:
+    """The settings in force, with the sections given as JSON in place of theirs."""
+    config = config_in_force()
+    if given is None:
+        return config
+    data = config.model_dump(mode="json") | json.loads(given)
+    found: Config = validate(Config, data, "--configuration")
+    return found
+
+
 class SectionCommand(click.Command):
     """A verb whose help ends with the settings of its section: names, values, units, advice."""
 
@@ -109,6 +119,11 @@ def section_settings(section: str, given: str | None, changes: tuple[str, ...] =
     for change in changes:
         _change(data, change)
     return validate(model, data, f"settings of {section}")
+
+
+def as_changes(given: str | None) -> tuple[str, ...]:
+    """The keys of a JSON object as `key=value` changes; none where nothing is given."""
+    return tuple(f"{key}={json.dumps(value)}" for key, value in json.loads(given or "{}").items())
 
 
 def _change(data: dict[str, Any], change: str) -> None:

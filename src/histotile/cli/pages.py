@@ -1,6 +1,5 @@
 """Verbs that write pages: one per slide, and one for the cohort."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from histotile import cohort as cohorts
-from histotile.cli.options import FILE, FOLDER, Progress, config_in_force, verb
-from histotile.config import Config, Report
-from histotile.configfile import validate
+from histotile.cli.options import FILE, FOLDER, Progress, verb, whole_config
+from histotile.config import Report
 from histotile.errors import HistotileError
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ def report_slide(
     if slide.labels:
         fact = f"{slide_id!r} is a group of ready-made tiles, which has no page of its own"
         raise HistotileError(cohort, fact, "see its row on the cohort page (`histotile report`)")
-    gathered = Gathered(results, members, _configuration(configuration), settings)
+    gathered = Gathered(results, members, whole_config(configuration), settings)
     click.echo(write_slide_page(gathered, slide))
 
 
@@ -65,7 +63,7 @@ def report(results: Path, cohort: Path, configuration: str | None, settings: Rep
     from histotile.reports.summary import summary_lines
     from histotile.writing import write_text
 
-    config = _configuration(configuration)
+    config = whole_config(configuration)
     gathered = Gathered(results, cohorts.read_cohort(cohort), config, settings)
     summaries = []
     progress = Progress("report", "slides")
@@ -122,16 +120,6 @@ def write_slide_page(
     if not is_full and folder.is_dir():
         shutil.rmtree(folder)
     return page
-
-
-def _configuration(given: str | None) -> Config:
-    """The settings in force, with the sections given in place of theirs."""
-    config = config_in_force()
-    if given is None:
-        return config
-    data = config.model_dump(mode="json") | json.loads(given)
-    found: Config = validate(Config, data, "--configuration")
-    return found
 
 
 VERBS = (report_slide, report)

@@ -1,7 +1,6 @@
 """The network below the head: built from settings, with weights from wherever they lie."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,16 @@ from timm.data import resolve_model_data_config
 from torch import nn
 
 from histotile.config import Backbone
+from histotile.digests import find_weights
 from histotile.errors import HistotileError
+from histotile.models.backbone_sources import (
+    describe_weights,
+    folder_of,
+    source_of,
+    unreachable,
+)
 from histotile.models.stages import truncate
 from histotile.models.weights import load_weights
-
-SHIPPED = Path(__file__).parent / "backbones_shipped"
 
 
 @dataclass(frozen=True)
@@ -46,17 +50,18 @@ def build_network(backbone: Backbone, classes: int, tile_px: int) -> tuple[nn.Mo
         HistotileError: Unknown name, missing or unfitting weights, hub out of reach, or tiles too
             small for the network.
     """
-    folder = _folder(backbone.weights)
-    source = _source(backbone, folder)
+    find_weights(backbone.weights)
+    folder = folder_of(backbone.weights)
+    source = source_of(backbone, folder)
     arguments = dict(backbone.options)
-    config = _config(source, backbone, folder)
+    config = describe_weights(source, backbone, folder)
     if config.get("fixed_input_size") and not arguments.get("dynamic_img_size"):
         arguments.setdefault("img_size", tile_px)
     overlay = arguments.pop("pretrained_cfg_overlay", None)
     hub = backbone.weights == "imagenet" or source.startswith("hf-hub:")
     network = _create(source, backbone, hub, overlay, classes, arguments)
     if not hub and backbone.weights != "none":
-        load_weights(network, _weights_file(backbone.weights, folder), classes)
+        load_weights(network, _weights_file(backbone.weights, folder))
     stored = {k: v for k, v in (config.get("model_args") or {}).items() if k != "num_classes"}
     mean, std = normalisation(network)
     name = str(network.pretrained_cfg["architecture"])  # type: ignore[index]
@@ -116,71 +121,6 @@ def digest_of(state: dict[str, torch.Tensor]) -> str:
     return hasher.hexdigest()[:12]
 
 
-def _folder(weights: str) -> Path | None:
-    kind, _, rest = weights.partition(":")
-    if kind == "local-dir":
-        return Path(rest)
-    return SHIPPED / rest if kind == "shipped" else None
-
-
-def _source(backbone: Backbone, folder: Path | None) -> str:
-    if folder is not None:
-        return f"local-dir:{folder}"
-    if backbone.weights.startswith("hf-hub:"):
-        return backbone.weights
-    if backbone.name == "auto":
-        fact = f"`auto` needs weights that bring their own network; {backbone.weights!r} do not"
-        raise HistotileError("backbone.name", fact, "name a timm model, e.g. resnet18")
-    return backbone.name
-
-
-def _config(source: str, backbone: Backbone, folder: Path | None) -> dict[str, Any]:
-    """Timm's description of the pretrained weights, with `model_args` where a folder has them."""
-    if folder is not None:
-        data = _read_config(folder)
-    elif source.startswith("hf-hub:"):
-        data = _hub_config(source)
-    else:
-        try:
-            known = timm.get_pretrained_cfg(backbone.name)
-        except RuntimeError:
-            known = None
-        if known is None:
-            remedy = "see timm.list_models() for the names"
-            raise HistotileError("backbone.name", f"timm knows no {backbone.name!r}", remedy)
-        return dict(known.to_dict())
-    _check_name(backbone, str(data.get("architecture")))
-    return {**data.get("pretrained_cfg", data), "model_args": data.get("model_args")}
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        remedy = "give a folder with config.json and model.safetensors in timm's layout"
-        raise HistotileError(folder, f"no timm model folder ({error})", remedy) from error
-    return data
-
-
-def _hub_config(source: str) -> dict[str, Any]:
-    from huggingface_hub import hf_hub_download
-
-    repository, _, revision = source.removeprefix("hf-hub:").partition("@")
-    try:
-        path = hf_hub_download(repository, "config.json", revision=revision or None)
-    except Exception as error:
-        raise _unreachable(source, error) from error
-    return _read_config(Path(path).parent)
-
-
-def _check_name(backbone: Backbone, architecture: str) -> None:
-    if backbone.name not in ("auto", architecture) and (
-        backbone.name.partition(".")[0] != architecture.partition(".")[0]
-    ):
-        fact = f"is {backbone.name!r}, but {backbone.weights} holds a {architecture!r}"
-        raise HistotileError("backbone.name", fact, f"write `name: auto` or `name: {architecture}`")
-
-
 def _create(
     source: str,
     backbone: Backbone,
@@ -210,18 +150,9 @@ def _create(
     except Exception as error:
         if not hub:
             raise
-        raise _unreachable(f"{backbone.name} ({backbone.weights})", error) from error
+        raise unreachable(f"{backbone.name} ({backbone.weights})", error) from error
     module: nn.Module = network
     return module
-
-
-def _unreachable(subject: str, error: Exception) -> HistotileError:
-    return HistotileError(
-        subject,
-        f"weights could not be had from the hub ({type(error).__name__}: {error})",
-        "download them where there is network and give `weights: local-dir:/folder` or the file, "
-        "or use `shipped:natural`",
-    )
 
 
 def _weights_file(weights: str, folder: Path | None) -> Path:
@@ -229,7 +160,10 @@ def _weights_file(weights: str, folder: Path | None) -> Path:
         return Path(weights)
     names = ("model.safetensors", "pytorch_model.bin")
     found = next((folder / name for name in names if (folder / name).is_file()), None)
-    return found or folder / names[0]
+    if found is None:
+        fact = f"there is no such file as {' or '.join(names)}"
+        raise HistotileError(folder, fact, "give a folder in timm's layout, or the file itself")
+    return found
 
 
 def _check_tile(name: str, network: nn.Module, tile_px: int) -> None:

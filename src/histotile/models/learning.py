@@ -22,7 +22,7 @@ from histotile.models.module import TileClassifier
 from histotile.models.optimisation import Plan, rates, uses_sgd
 from histotile.models.probe import Features, class_weights, fit_probe
 from histotile.models.stages import stages_of
-from histotile.models.state import STATE, best_state, same_inputs
+from histotile.models.state import LAST, START, STATE, best_state, same_inputs
 
 
 @dataclass(frozen=True)
@@ -90,19 +90,19 @@ def _run(
 ) -> None:
     """From where an interrupted training stopped, or else from the start."""
     state = job.folder / STATE
-    if same_inputs(state, job):
+    if same_inputs(state, job, module.network):
         module.train()  # Lightning keeps whatever mode it finds
-        trainer.fit(module, data, ckpt_path=state / "last.ckpt", weights_only=False)
+        trainer.fit(module, data, ckpt_path=state / LAST, weights_only=True)
     else:
         if approach.prepare is not None:
             approach.prepare(module, data)
         if not job.untaught:
             _start_head(module, data, job)
-        trainer.validate(module, data, verbose=False)
+        trainer.validate(module, data, verbose=False, weights_only=True)
         if trainer.is_global_zero:
-            torch.save(module.network.state_dict(), state / "start.pth")
+            torch.save(module.network.state_dict(), state / START)
         module.train()
-        trainer.fit(module, data)
+        trainer.fit(module, data, weights_only=True)
 
 
 def passed_through(
@@ -151,6 +151,7 @@ def _trainer(job: Job, plan: Plan) -> pl.Trainer:
         strategy="ddp" if job.machine.devices > 1 else "auto",
         precision=precision(job.settings.precision),
         max_epochs=plan.rounds,
+        default_root_dir=job.folder / STATE,  # where Lightning looks for states under Slurm, too
         callbacks=[stop, _RoundStart(job.settings.seed, job.machine), best, last],
         logger=logger,
         gradient_clip_val=1.0,

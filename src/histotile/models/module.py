@@ -79,7 +79,10 @@ class TileClassifier(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the curve, so that a resumed training has all of it."""
-        checkpoint["curve"] = [list(vars(point).values()) for point in self.curve]
+        checkpoint["curve"] = [
+            [float(value) if isinstance(value, float) else value for value in vars(point).values()]
+            for point in self.curve
+        ]  # NumPy's floats would come back by pickled code alone
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue the curve."""
