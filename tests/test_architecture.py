@@ -25,15 +25,22 @@ LEAVES = {
     "palette",
     "qupath",
     "names",
+    "vocabulary",
+    "text_file",
+    "csv_file",
     "findings",
     "ledger",
     "identity",
 }
 ALLOWED = {
     "config": {"errors"},
-    "configfile": {"config", "errors", "names", "writing"},
-    "cohort": {"errors", "findings", "names"},
+    "configfile": {"config", "errors", "names", "text_file", "writing"},
+    "cohort": {"csv_file", "errors", "findings", "names", "vocabulary"},
+    "cohort_checks": {"cohort", "csv_file", "errors", "findings", "names", "vocabulary"},
+    "csv_file": {"errors", "names", "text_file"},
     "names": set(),
+    "text_file": {"errors"},
+    "vocabulary": {"errors", "names"},
     "findings": {"errors"},
     "ledger": set(),
     "identity": {"errors"},
@@ -47,7 +54,7 @@ ALLOWED = {
     "errors": set(),
     "writing": set(),
     "slides": LEAVES,
-    "tiles": LEAVES | {"slides"},
+    "tiles": LEAVES | {"cohort_checks", "slides"},
     "engines": set(),
     "decision": {
         *("config", "errors", "features", "findings", "identity", "names", "tables", "writing")

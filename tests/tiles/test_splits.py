@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from histotile.cohort import CohortSlide
@@ -82,22 +82,24 @@ def cohorts(draw: st.DrawFn) -> tuple[list[CohortSlide], int]:
     return slides, folds
 
 
+def _two_folds_of_a_rare_class() -> tuple[list[CohortSlide], int]:
+    """Four patients of each rare class, one of whom has most of its slides: once not divided."""
+    slides_of = {"healthy": (1, 1, 1, 1, 1, 1), "tumour": (1, 1, 1, 4), "necrosis": (1, 1, 1, 3)}
+    slides: list[CohortSlide] = []
+    for name, counts in slides_of.items():
+        for patient, count in enumerate(counts):
+            slides += [slide(len(slides) + k, f"{name}-{patient}", name) for k in range(count)]
+    return slides, 2
+
+
 @settings(max_examples=40, deadline=None)
+@example(case=_two_folds_of_a_rare_class(), seed=0, val=0.5)
 @given(case=cohorts(), seed=st.integers(0, 1000), val=st.floats(0.05, 0.5))
 def test_folds_are_sound(case: tuple[list[CohortSlide], int], seed: int, val: float) -> None:
     slides, folds = case
     columns = make_folds(slides, split(folds=folds, seed=seed, val_fraction=val), CLASSES, True)
     assert len(columns["fold"]) == folds * len(slides)
     assert_sound(columns, folds)
-
-
-def test_patients_with_most_slides_of_a_class_do_not_stop_the_division() -> None:
-    slides_of = {"healthy": (1, 1, 1, 1, 1, 1), "tumour": (1, 1, 1, 4), "necrosis": (1, 1, 1, 3)}
-    slides: list[CohortSlide] = []
-    for name, counts in slides_of.items():
-        for patient, count in enumerate(counts):
-            slides += [slide(len(slides) + k, f"{name}-{patient}", name) for k in range(count)]
-    assert_sound(make_folds(slides, split(folds=2, val_fraction=0.5), CLASSES, True), 2)
 
 
 @settings(max_examples=25, deadline=None)
@@ -162,7 +164,9 @@ def test_site_errors() -> None:
         fixed = split(preserve_sites=True, test_patients=("p000",))
         make_folds(cohort(36, sites=4), fixed, CLASSES, True)
     one_site = [slide(n, f"p{n}", CLASSES[n < 6], f"site{n // 6}") for n in range(24)]
-    with pytest.raises(HistotileError, match="'tumour' is the rarest, seen in 1 sites: site0"):
+    with pytest.raises(
+        HistotileError, match=r"'tumour' lacks 2 patient.* \(seen in 1 sites: site0"
+    ):
         make_folds(one_site, split(preserve_sites=True), CLASSES, True)
 
 
@@ -181,13 +185,34 @@ def test_rows_that_cannot_be_used_are_all_named() -> None:
         make_folds(slides, split(test_patients=("nobody",)), CLASSES, True)
     text = str(caught.value)
     assert "s090" in text
-    assert "s091 ('cyst')" in text
+    assert "'cyst' (slide s091)" in text
     assert "nobody" in text
 
 
-def test_large_cohorts_take_seconds() -> None:
-    slides = cohort(1000)
-    assert_sound(make_folds(slides, split(folds=5), CLASSES, True), 5)
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("sites", [0, 40])
+def test_large_cohorts_take_seconds(sites: int) -> None:
+    slides = cohort(2000, sites=sites)
+    columns = make_folds(slides, split(folds=5, preserve_sites=sites > 0), CLASSES, True)
+    assert_sound(columns, 5)
+
+
+def test_slides_are_spread_evenly_among_patients_alike() -> None:
+    slides = [
+        slide(10 * p + k, f"p{p:02}", CLASSES[p % 2])
+        for p in range(24)
+        for k in range(1 + p // 2 % 6)
+    ]
+    columns = make_folds(slides, split(folds=4), CLASSES, True)
+    rows = zip(columns["fold"], columns["label"], columns["role"], strict=True)
+    tested = Counter((fold, label) for fold, label, role in rows if role == "test")
+    assert max(tested.values()) - min(tested.values()) <= 2
+
+
+def test_a_test_patient_spelt_otherwise_is_named() -> None:
+    slides = [slide(n, str(n), CLASSES[n % 2]) for n in range(12)]
+    with pytest.raises(HistotileError, match=r"'3.0', who has no slide: did you mean '3'"):
+        make_folds(slides, split(test_patients=("3.0",)), CLASSES, True)
 
 
 def group(number: int, labels: tuple[str, ...], side: str | None = None) -> CohortSlide:
@@ -220,6 +245,5 @@ def test_the_sources_own_test_set_is_tested_in_every_fold() -> None:
 def test_a_patient_on_both_sides_of_the_split_is_named() -> None:
     slides = cohort(12)
     slides[0] = replace(slides[0], split="test")
-    slides[1] = replace(slides[1], split="train")
-    with pytest.raises(HistotileError, match="both sides of the split: p000"):
+    with pytest.raises(HistotileError, match="both sides of the split: 'p000'"):
         make_folds(slides, split(), CLASSES, True)

@@ -1,19 +1,14 @@
-"""Assigning groups that must stay together to folds, and choosing a validation part."""
+"""Who is tested in which fold, and who validates: patients and sites drawn for a division."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-_ATTEMPTS = 20
-_LOOKED_AT = 500
-_EXHAUSTIVE = 20_000  # assignments that can all be looked at within a second
-
-Ints = NDArray[np.int64]
+from histotile.tiles.division import Floats, Ints, Kinds, choose_part, divide
 
 
 @dataclass(frozen=True)
@@ -23,106 +18,113 @@ class Counts:
     names: tuple[str, ...]
     per_class: Ints
 
-    def without(self, names: set[str]) -> Counts:
-        """The other groups."""
-        kept = [i for i, name in enumerate(self.names) if name not in names]
-        return Counts(tuple(self.names[i] for i in kept), self.per_class[kept])
-
     def groups_per_class(self) -> Ints:
         """Number of groups in which each class occurs."""
         return np.asarray((self.per_class > 0).sum(axis=0))
 
 
-def assignments(slides: Counts, folds: int, seed: int) -> Iterator[Ints]:
-    """Test folds of the groups (one number per group), balanced by class, good ones first.
+@dataclass(frozen=True)
+class Sorted:
+    """Groups and patients sorted by kind.
 
-    Where all assignments can be looked at (few sites, small cohorts), the most even come first,
-    equals in an order the seed decides. Else scikit-learn's StratifiedGroupKFold proposes a few.
+    Attributes:
+        kinds: The kinds of groups.
+        kind_of: (groups,) the kind of each group.
+        set_of: (patients,) the set of classes of each patient: a row of `kinds.sets`.
+    """
+
+    kinds: Kinds
+    kind_of: Ints
+    set_of: Ints
+
+
+def sort_out(
+    patients: Counts, groups: Counts, group_of: Mapping[str, str], by_slides: bool
+) -> Sorted:
+    """The kinds of groups and patients.
 
     Args:
-        slides: Slides per group and class.
-        folds: Number of folds, at most the number of groups.
-        seed: Decides among equals.
+        patients: Slides of every patient.
+        groups: Slides of every group.
+        group_of: Patient -> group.
+        by_slides: Whether groups are so few and unlike (sites) that their slides make their kind,
+            too; else patients of the same classes are alike.
     """
-    if folds ** (len(slides.names) - 1) <= _EXHAUSTIVE:
-        yield from _all_assignments(slides, folds, seed)
-    else:
-        yield from _proposals(slides, folds, seed)
+    occurring = patients.groups_per_class() > 0
+    has = (patients.per_class[:, occurring] > 0).astype(np.int64)
+    sets, set_of = np.unique(has, axis=0, return_inverse=True)
+    rows = {name: row for row, name in enumerate(groups.names)}
+    group_rows = np.array([rows[group_of[name]] for name in patients.names])
+    held = np.zeros((len(rows), len(sets)), np.int64)
+    np.add.at(held, (group_rows, set_of.ravel()), 1)
+    slides = groups.per_class[:, occurring]
+    key = np.hstack([held, slides]) if by_slides else held
+    kinds, kind_of, copies = np.unique(key, axis=0, return_inverse=True, return_counts=True)
+    held, slides = kinds[:, : len(sets)], kinds[:, len(sets) :]
+    loads = np.hstack([held @ sets, slides])
+    return Sorted(Kinds(copies, held, sets, loads), kind_of.ravel(), set_of.ravel())
 
 
-def choose_part(
-    patients: Counts, fraction: float, rng: np.random.Generator
-) -> tuple[str, ...] | None:
-    """Names of about this fraction of the patients of each class, at least one, never all.
+def assign(found: Sorted, groups: Counts, folds: int, seed: int) -> Ints | None:
+    """The test fold of every group; None if there is no division.
 
-    None if no such part was found: a class with a single patient, or patients of several classes
-    who cannot be parted.
+    Of each kind, as many groups go into a fold as `divide` says: the largest first, each to where
+    slides are fewest. The seed decides among equals.
     """
-    has = patients.per_class > 0
-    total = has.sum(axis=0)
-    wanted = np.clip(np.rint(fraction * total).astype(np.int64), np.minimum(1, total), None)
-    for _ in range(_ATTEMPTS):
-        chosen = _fill(has, wanted, rng.permutation(len(has)))
-        inside, outside = has[chosen].any(axis=0), has[~chosen].any(axis=0)
-        if np.all((inside & outside) | (total == 0)):
-            return tuple(patients.names[i] for i in np.flatnonzero(chosen))
-    return None
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(found.kinds.copies))
+    shuffled = Kinds(
+        found.kinds.copies[order],
+        found.kinds.held[order],
+        found.kinds.sets,
+        found.kinds.loads[order],
+    )
+    tested = divide(shuffled, folds)
+    if tested is None:
+        return None
+    quotas = np.empty_like(tested)
+    quotas[order] = tested[:, rng.permutation(folds)]
+    shares = groups.per_class / np.maximum(groups.per_class.sum(axis=0), 1)
+    assigned = np.zeros(len(groups.names), np.int64)
+    held = np.zeros((folds, shares.shape[1]))
+    largest_first = rng.permutation(len(shares))
+    largest_first = largest_first[np.argsort(-shares[largest_first].sum(axis=1), kind="stable")]
+    for group in largest_first.tolist():
+        fold = _emptiest(held, shares[group], quotas[found.kind_of[group]])
+        assigned[group] = fold
+        held[fold] += shares[group]
+        quotas[found.kind_of[group], fold] -= 1
+    return assigned
 
 
-def _fill(has: NDArray[np.bool_], wanted: Ints, order: Ints) -> NDArray[np.bool_]:
-    """Whom to choose, rarest class first, always leaving somebody of each class behind."""
-    chosen = np.zeros(len(has), bool)
-    for column in np.argsort(has.sum(axis=0), kind="stable"):
-        for patient in order[has[order, column]]:
-            if has[chosen, column].sum() >= wanted[column]:
-                break
-            left = has[~chosen].sum(axis=0) - has[patient]
-            if not chosen[patient] and np.all(left[has[patient]] > 0):
-                chosen[patient] = True
+def choose_patients(
+    found: Sorted,
+    patients: Counts,
+    rest: NDArray[np.bool_],
+    fraction: float,
+    rng: np.random.Generator,
+) -> set[str]:
+    """Names of the patients who validate: about this fraction of each class of those who rest.
+
+    Args:
+        found: The kinds; `divide` has found a division of them.
+        patients: All patients.
+        rest: (patients,) who is not tested.
+        fraction: Of the patients of each class; at least one validates, one is trained on.
+        rng: Draws them.
+    """
+    sets = found.kinds.sets
+    counts = np.bincount(found.set_of[rest], minlength=len(sets))
+    taken = choose_part(sets, counts, fraction)
+    assert taken is not None, "a division leaves every fold a part to validate on"
+    chosen: set[str] = set()
+    for number, count in enumerate(taken.tolist()):
+        members = np.flatnonzero(rest & (found.set_of == number))
+        chosen |= {patients.names[i] for i in rng.permutation(members)[:count].tolist()}
     return chosen
 
 
-def _all_assignments(slides: Counts, folds: int, seed: int) -> Iterator[Ints]:
-    rest = len(slides.names) - 1
-    every = np.array([(0, *tail) for tail in itertools.product(range(folds), repeat=rest)])
-    every = every[np.array([len(set(row)) == folds for row in every.tolist()], bool)]
-    every = np.random.default_rng(seed).permutation(every)
-    every = every[np.argsort(_unevenness(every, slides, folds), kind="stable")]
-    most_even = np.arange(min(_LOOKED_AT, len(every)))
-    trainable = np.flatnonzero(_leaves_two(every, slides, folds))[:_LOOKED_AT]
-    yield from every[np.union1d(most_even, trainable)]
-
-
-def _leaves_two(every: Ints, slides: Counts, folds: int) -> NDArray[np.bool_]:
-    """Whether each fold leaves two groups of every class, one to train and one to validate.
-
-    Where single groups hold most slides of a class, none of the most even assignments may.
-    """
-    has = (slides.per_class > 0).astype(np.int64)
-    needed = np.where(has.any(axis=0), 2, 0)
-    left = [((every != fold) @ has >= needed).all(axis=1) for fold in range(folds)]
-    return np.asarray(np.all(left, axis=0))
-
-
-def _unevenness(every: Ints, slides: Counts, folds: int) -> NDArray[np.float64]:
-    """Squared deviations from equal shares of every class in every fold, per assignment."""
-    shares = slides.per_class / np.maximum(slides.per_class.sum(axis=0), 1)
-    score = np.zeros(len(every))
-    for fold in range(folds):
-        score += (((every == fold) @ shares - 1 / folds) ** 2).sum(axis=1)
-    return score.round(9)
-
-
-def _proposals(slides: Counts, folds: int, seed: int) -> Iterator[Ints]:
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    groups, labels = np.nonzero(slides.per_class)
-    repeats = slides.per_class[groups, labels]
-    groups, labels = np.repeat(groups, repeats), np.repeat(labels, repeats)
-    for attempt in range(_ATTEMPTS):
-        state = int(np.random.SeedSequence([seed, attempt]).generate_state(1)[0])
-        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=state)
-        assigned = np.zeros(len(slides.names), np.int64)
-        for fold, (_, test) in enumerate(splitter.split(labels, labels, groups)):
-            assigned[groups[test]] = fold
-        yield assigned
+def _emptiest(held: Floats, share: Floats, quotas: Ints) -> int:
+    """The fold, of those with a place left, that a group fits best: it makes loads most even."""
+    gain = ((held + share) ** 2 - held**2).sum(axis=1).round(12)
+    return int(np.argmin(np.where(quotas > 0, gain, np.inf)))

@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 
 from histotile import tables
-from histotile.cohort import TEST, CohortSlide
+from histotile.cohort import CohortSlide
+from histotile.cohort_checks import strange_labels, torn_patients
 from histotile.config import Split
 from histotile.errors import HistotileError
-from histotile.tiles.assignment import Counts, assignments, choose_part
+from histotile.names import nearest
+from histotile.tiles.assignment import Counts, assign, choose_patients, sort_out
+from histotile.tiles.division import Kinds, lacking
+from histotile.vocabulary import TEST
 
 Columns = dict[str, list[Any]]
 _LEAST_PATIENTS = 3  # one to train on, one to validate on, one to test on
@@ -25,11 +29,12 @@ def make_folds(
 
     A patient never has two roles in a fold, and is tested in exactly one fold, except
     `test_patients` and those of the split `test`, who are tested in all. Test parts are balanced by
-    the labels of slides, validation parts by patients; every class that occurs has a patient in the
-    training and in the validation part of every fold. A group of ready-made tiles counts once for
-    every class it holds. With `preserve_sites`, test parts are whole sites (patients seen at two
-    sites join these); the validation part, which judges nothing, may share sites with its training
-    part. The result depends on the seed and the rows, not on their order.
+    the patients of each class and, as far as that allows, by their slides, validation parts by
+    patients; every class that occurs has a patient in the training and in the validation part of
+    every fold. A group of ready-made tiles counts once for every class it holds. With
+    `preserve_sites`, test parts are whole sites (patients seen at two sites join these); the
+    validation part, which judges nothing, may share sites with its training part. The result
+    depends on the seed and the rows, not on their order.
 
     Args:
         slides: All slides to be used; labelled, except those of test_patients.
@@ -39,8 +44,9 @@ def make_folds(
 
     Raises:
         HistotileError: Slides without label or with an unknown one; test_patients not in the
-            cohort; too few patients of a class, or too few sites, for the folds; with
-            preserve_sites, slides without site, or a site on both sides of the fixed test set.
+            cohort; a patient on both sides of the split; too few patients of a class, or too few
+            sites, for the folds; with preserve_sites, slides without site, or a site on both sides
+            of the fixed test set.
     """
     ordered = sorted(slides, key=lambda s: s.slide_id)
     fixed = {*settings.test_patients, *(s.patient_id for s in ordered if s.split == TEST)}
@@ -66,11 +72,7 @@ def make_folds(
 def _divide(
     pool: Sequence[CohortSlide], patients: Counts, settings: Split, classes: tuple[str, ...]
 ) -> tuple[dict[str, int], list[set[str]]]:
-    """Each patient's test fold, and each fold's validation patients.
-
-    Of the assignments that leave every class enough patients to train and to validate, the first
-    that also tests every class in every fold; else the first.
-    """
+    """Each patient's test fold, and each fold's validation patients."""
     group_of = {s.patient_id: s.patient_id for s in pool}
     if settings.preserve_sites:
         group_of = _join_by_site(pool)
@@ -81,42 +83,18 @@ def _divide(
             f"{settings.folds} folds, but only {len(groups.names)} sites that share no patient",
             f"set split.folds <= {len(groups.names)}, or split.preserve_sites to false",
         )
-    found: tuple[dict[str, int], list[set[str]]] | None = None
-    for assigned in assignments(groups, settings.folds, settings.seed):
-        fold_of = dict(zip(groups.names, assigned.tolist(), strict=True))
-        tested = {patient: fold_of[group] for patient, group in group_of.items()}
-        complete = _tests_every_class(groups, assigned, settings.folds)
-        if found is not None and not complete:
-            continue
-        validating = _validation_parts(patients, tested, settings)
-        if validating is not None:
-            found = tested, validating
-            if complete:
-                break
-    if found is None:
-        raise _impossible(groups, settings, classes)
-    return found
-
-
-def _tests_every_class(groups: Counts, assigned: Any, folds: int) -> bool:
-    occurring = groups.groups_per_class() > 0
-    tested = [groups.per_class[assigned == fold].sum(axis=0) > 0 for fold in range(folds)]
-    return bool(np.all(np.array(tested)[:, occurring]))
-
-
-def _validation_parts(
-    patients: Counts, tested: dict[str, int], settings: Split
-) -> list[set[str]] | None:
+    sorted_out = sort_out(patients, groups, group_of, settings.preserve_sites)
+    assigned = assign(sorted_out, groups, settings.folds, settings.seed)
+    if assigned is None:
+        raise _impossible(groups, sorted_out.kinds, settings, classes)
+    fold_of = dict(zip(groups.names, assigned.tolist(), strict=True))
+    tested = {patient: fold_of[group] for patient, group in group_of.items()}
     parts = []
     for fold in range(settings.folds):
-        rest = patients.without({p for p, f in tested.items() if f == fold})
+        rest = np.array([tested[name] != fold for name in patients.names])
         rng = np.random.default_rng([settings.seed, fold])
-        part = choose_part(rest, settings.val_fraction, rng)
-        occurring = patients.groups_per_class() > 0
-        if part is None or np.any(occurring & (rest.groups_per_class() == 0)):
-            return None
-        parts.append(set(part))
-    return parts
+        parts.append(choose_patients(sorted_out, patients, rest, settings.val_fraction, rng))
+    return tested, parts
 
 
 def _count(
@@ -146,24 +124,19 @@ def _join_by_site(pool: Sequence[CohortSlide]) -> dict[str, str]:
 
 
 def _check_rows(slides: Sequence[CohortSlide], fixed: set[str], classes: tuple[str, ...]) -> None:
-    problems = []
+    problems = strange_labels(slides, classes)
     known = {s.patient_id for s in slides}
     empty = [
         s.slide_id for s in slides if s.label is None and not s.labels and s.patient_id not in fixed
     ]
-    torn = {s.patient_id for s in slides if s.split == TEST} & {
-        s.patient_id for s in slides if s.split not in (None, TEST)
-    }
-    wrong = [f"{s.slide_id} ({s.label!r})" for s in slides if s.label not in (None, *classes)]
     if empty:
         problems.append(f"slides without label: {', '.join(empty)}")
-    if wrong:
-        problems.append(f"slides whose label is not among {list(classes)}: {', '.join(wrong)}")
-    if torn:
-        problems.append(f"patients on both sides of the split: {', '.join(sorted(torn))}")
-    if fixed - known:
-        absent = ", ".join(sorted(fixed - known))
-        problems.append(f"split.test_patients that have no slide: {absent}")
+    if torn := torn_patients(s for s in slides if s.patient_id in fixed):
+        problems.append(f"patients on both sides of the split: {'; '.join(torn)}")
+    for patient in sorted(fixed - known):
+        meant = nearest(patient, known)
+        hint = f": did you mean {meant!r}?" if meant else ""
+        problems.append(f"split.test_patients names {patient!r}, who has no slide{hint}")
     if problems:
         raise HistotileError(
             "cohort", "; ".join(problems), "mend these rows, or take them out of the cohort file"
@@ -200,7 +173,9 @@ def _check_size(patients: Counts, folds: int, classes: tuple[str, ...], unit: st
     remedy = f"each class needs at least {_LEAST_PATIENTS} {unit}: add slides"
     if largest is not None:
         remedy = f"set split.folds to {largest}, the largest number that works, or add slides"
-    facts = ", ".join(f"class {name!r} has {c} {unit}" for name, c in short.items())
+    facts = ", ".join(
+        f"class {name!r} has {c} {unit}, {_least(folds) - c} too few" for name, c in short.items()
+    )
     raise HistotileError("split.folds", f"{folds} folds, but {facts or 'no slide'}", remedy)
 
 
@@ -209,17 +184,29 @@ def _workable(patients: int, folds: int) -> bool:
     return patients >= folds and patients - -(-patients // folds) >= _LEAST_PATIENTS - 1
 
 
-def _impossible(groups: Counts, settings: Split, classes: tuple[str, ...]) -> HistotileError:
-    sites = groups.groups_per_class().tolist()
-    rare = min((count, name) for count, name in zip(sites, classes, strict=True) if count)[1]
+def _least(folds: int) -> int:
+    """The fewest patients of a class that can be divided into so many folds."""
+    return next(count for count in range(folds, folds + 3) if _workable(count, folds))
+
+
+def _impossible(
+    groups: Counts, kinds: Kinds, settings: Split, classes: tuple[str, ...]
+) -> HistotileError:
+    """Which classes lack patients, and how many: of no other site, where sites stay whole."""
+    occurring = [name for name, n in zip(classes, groups.groups_per_class(), strict=True) if n]
     where = "sites" if settings.preserve_sites else "patients"
-    holders = [
-        g for g, row in zip(groups.names, groups.per_class, strict=True) if row[classes.index(rare)]
-    ]
+    facts = []
+    for name, missing in zip(occurring, lacking(kinds, settings.folds).tolist(), strict=True):
+        rows = groups.per_class[:, classes.index(name)] > 0
+        holders = [group for group, has in zip(groups.names, rows, strict=True) if has]
+        if missing:
+            seen = f"seen in {len(holders)} {where}: {', '.join(holders[:10])}"
+            facts.append(f"class {name!r} lacks {missing} patient(s) ({seen})")
+    at_sites = " at other sites" if settings.preserve_sites else " of no other class"
     return HistotileError(
         "split",
-        f"no division gives every training and validation part a patient of every class; class "
-        f"{rare!r} is the rarest, seen in {len(holders)} {where}: {', '.join(holders[:10])}",
-        "add slides of that class"
-        + (", or set split.preserve_sites to false" if settings.preserve_sites else ""),
+        f"no division into {settings.folds} folds gives every training and validation part a "
+        f"patient of every class; {'; '.join(facts)}",
+        f"add so many patients{at_sites}, or set split.folds to less"
+        + (", or split.preserve_sites to false" if settings.preserve_sites else ""),
     )
