@@ -70,6 +70,7 @@ class FittedHead:
                 "learning_rates": [],
                 "planned_epochs": None,
             },
+            cached=True,
         )
 
 

@@ -51,6 +51,11 @@ def render_cohort_page(facts: CohortFacts) -> str:
         tally=tally(facts),
         quarantined=list_quarantined(facts),
         totals=totals,
+        foreign=[
+            slide
+            for slide in facts.slides
+            if slide.familiarity and slide.familiarity.flag == "foreign"
+        ],
         fates=list_fates(totals),
         rejecting=[s for s in facts.slides if s.counts],
         overall=overall(comparisons),
