@@ -76,6 +76,12 @@ def numbers(column: pa.ChunkedArray) -> NDArray[Any]:
     return np.concatenate(parts)
 
 
+def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """A column of float32 as an array of its own, NaN where null, made without pandas."""
+    values = [np.zeros(0), *(_plain(chunk) for chunk in column.chunks)]
+    return np.where(known(column), np.concatenate(values), np.nan)
+
+
 def known(column: pa.ChunkedArray) -> NDArray[np.bool_]:
     """Which values of a column are not null, made without pandas."""
     parts = [_valid(chunk) for chunk in column.chunks]

@@ -60,9 +60,16 @@ FOLDS = pa.schema(
 
 
 def prediction_schema(classes: tuple[str, ...]) -> pa.Schema:
-    """Columns of a prediction table: tile_id, x, y (level-0 px) and one prob_<class> per class."""
+    """Columns of a prediction table.
+
+    tile_id, x, y (level-0 px), one prob_<class> per class, `distance` from the tiles taught on (1:
+    the limit of foreign; NaN: unknown) and `familiarity` (familiar, unusual, foreign, unknown).
+    """
     keys = [("tile_id", pa.int32()), ("x", pa.int32()), ("y", pa.int32())]
-    return pa.schema(keys + [(f"prob_{name}", pa.float32()) for name in classes])
+    probabilities = [(f"prob_{name}", pa.float32()) for name in classes]
+    return pa.schema(
+        [*keys, *probabilities, ("distance", pa.float32()), ("familiarity", pa.string())]
+    )
 
 
 def rehearsal_schema(classes: tuple[str, ...]) -> pa.Schema:

@@ -44,7 +44,8 @@ def test_bfloat16_passes_where_it_changes_little(by_torch: ByTorch, tiles: Tiles
     assert 0 < trial.difference < 0.1  # it was computed in bfloat16, which does differ
     assert (trial.passed, trial.precision, trial.tiles) == (True, "bfloat16", 13)
     assert str(trial) == f"bfloat16, max |dp| {trial.difference:.2g} on 13 tiles (bound 0.1)"
-    np.testing.assert_allclose(np.concatenate(found), softmax(reduced[0](tiles)), atol=1e-6)
+    probabilities = np.concatenate([judged.probabilities for judged in found])
+    np.testing.assert_allclose(probabilities, softmax(reduced[0](tiles)), atol=1e-6)
     stricter, _ = hold_against(full, reduced, [tiles], trial.difference / 2)
     assert stricter.precision == "float32"
 
@@ -76,7 +77,10 @@ def test_what_is_no_number_never_passes(tiles: Tiles) -> None:
         name, device, precision = "torch", "cpu", "float16"
 
         def __call__(self, tiles: Tiles) -> NDArray[np.float32]:
-            return np.full((len(tiles), 2), np.nan, np.float32)
+            return self.outputs(tiles)[0]
+
+        def outputs(self, tiles: Tiles) -> list[NDArray[np.float32]]:
+            return [np.full((len(tiles), 2), np.nan, np.float32)]
 
     batches = [tiles[:3], tiles[3:5]]
     trial, _ = hold_against(full, [Broken()], batches, bound=0.1)

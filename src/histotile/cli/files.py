@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from histotile.errors import HistotileError
+from histotile.tables import read_footer
+from histotile.trust.judging import Familiarity
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -38,3 +40,8 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="", encoding="utf-8") as handle:
         return list(csv.DictReader(handle))
+
+
+def read_familiarity(predictions: Path) -> Familiarity:
+    """Whether a slide is like those taught on, from its prediction table."""
+    return Familiarity(**read_footer(predictions).get("familiarity", {}))

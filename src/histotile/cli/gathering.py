@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histotile import tables
-from histotile.cli.files import read_bytes, read_json, read_rows, read_text
+from histotile.cli.files import (
+    read_bytes,
+    read_familiarity,
+    read_json,
+    read_rows,
+    read_text,
+)
 from histotile.cli.provenance import gather_run, list_versions
 from histotile.cohort import Cohort, CohortSlide
 from histotile.config import Config, Report
@@ -22,7 +28,7 @@ from histotile.reports.facts import (
 from histotile.reports.measures import PICTURES
 from histotile.reports.remarks import list_remarks
 from histotile.reports.speed import STAGES
-from histotile.vocabulary import yes
+from histotile.trust.judging import Familiarity
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,6 +100,7 @@ class Gathered:
             mask_overlay=read_bytes(overlay) if pictured else None,
             thumbnail=thumbnail,
             model_id=self._model_id(slide.slide_id),
+            familiarity=self._familiarity(slide.slide_id),
             settings={name: getattr(self.config, name).model_dump() for name in TILE_SECTIONS},
             versions=self.versions,
             timings=self._timings(slide.slide_id),
@@ -187,6 +194,10 @@ class Gathered:
             return None
         return tables.name_models(tables.read_footer(path)["models"])
 
+    def _familiarity(self, slide_id: str) -> Familiarity | None:
+        path = self.results / "predict" / f"{slide_id}.parquet"
+        return read_familiarity(path) if path.is_file() else None
+
     def _timings(self, slide_id: str) -> dict[str, dict[str, Any]]:
         paths = {name: self.results / name / f"{slide_id}.timing.json" for name in STAGES}
         return {name: read_json(path) for name, path in paths.items() if path.is_file()}
@@ -219,14 +230,12 @@ def read_score(row: Mapping[str, str], classes: Sequence[str]) -> SlideScore:
         return {name: float(text) for name, text in texts.items() if text}
 
     low, high = by_class("low"), by_class("high")
-    flag = row.get("out_of_distribution")
     return SlideScore(
         scores=dict.fromkeys(classes) | by_class("score"),
         pred=row["pred"] or None,
         fold=row["fold"] or None,
         intervals={name: (low[name], high[name]) for name in low if name in high},
         calibrated=by_class("calibrated"),
-        out_of_distribution=yes(flag) if flag else None,
     )
 
 

@@ -24,6 +24,7 @@ from histotile.writing import write_json
 
 if TYPE_CHECKING:
     from histotile.models.members import Ensemble
+    from histotile.models.prediction import Prediction
 
 TILES = click.argument("tiles", type=FILE, nargs=-1, required=True)
 BATCH = click.option(
@@ -103,7 +104,7 @@ def embed(
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
 @TILES
 @click.option("--folds", type=FILE, help="Fold table: only folds that tested the slide predict it.")
-@output_option("Parquet: tile_id, x, y (level-0 px), one prob_<class> per class; or a folder.")
+@output_option("Parquet: tile_id, x, y (level-0 px), prob_<class>, distance; or a folder.")
 @TIMING
 @engine_option
 @BATCH
@@ -179,6 +180,20 @@ def predict_to(
         if table in timings:
             write_json(timings[table], found.timing())
         click.echo(f"{found.facts['slide_id']}: {found.pace.line()}; {engine_words(found.facts)}")
+        _announce(found)
+
+
+def _announce(prediction: "Prediction") -> None:
+    """Say of a slide that its score may mean nothing, if so."""
+    from histotile.trust.judging import Familiarity
+    from histotile.trust.sentences import tell, tell_rate
+
+    found = Familiarity(**prediction.facts["familiarity"])
+    if found.flag == "familiar" or not len(prediction.columns["tile_id"]):
+        return
+    rate = tell_rate(found)
+    told = f"{tell(found)} ({rate})" if rate else tell(found)
+    click.echo(f"Attention: {prediction.facts['slide_id']} is {told}", err=True)
 
 
 def _place(output: Path, tables: Sequence[Path], table: Path, suffix: str) -> Path:

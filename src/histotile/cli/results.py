@@ -139,12 +139,15 @@ def _members(folds: Path | None, cohort: Path | None) -> "list[FoldSlide]":
 def _probabilities(folder: Path, slide_id: str, classes: Sequence[str]) -> "PredictedTiles":
     import numpy as np
 
+    from histotile.cli.files import read_familiarity
     from histotile.results.aggregation import PredictedTiles
     from histotile.tables import read_table
 
-    table = read_table(folder / f"{slide_id}.parquet")
+    path = folder / f"{slide_id}.parquet"
+    table, known = read_table(path), read_familiarity(path)
     probabilities = np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
-    return PredictedTiles(table["x"].to_numpy(), table["y"].to_numpy(), probabilities)
+    x, y = table["x"].to_numpy(), table["y"].to_numpy()
+    return PredictedTiles(x, y, probabilities, known.distance, known.flag)
 
 
 def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:

@@ -22,3 +22,6 @@ class Engine(Protocol):
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, C) of tiles, uint8 RGB (N, height, width, 3), N at least 1."""
+
+    def outputs(self, tiles: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """All that the network gives: first what `__call__` gives, then e.g. features (N, D)."""

@@ -16,7 +16,7 @@ class OnnxRuntimeEngine:
         precision: "float32".
 
     Args:
-        file: ONNX; input `tiles`, float32 RGB (N, 3, height, width) in 0-1, and one output (N, C).
+        file: ONNX; input `tiles`, float32 RGB (N, 3, height, width) in 0-1; first output (N, C).
         threads: Of the processor; None: all cores.
 
     Raises:
@@ -46,7 +46,11 @@ class OnnxRuntimeEngine:
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, C) of tiles, uint8 RGB (N, height, width, 3)."""
+        return self.outputs(tiles)[0]
+
+    def outputs(self, tiles: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """All outputs of the network."""
         batch = np.ascontiguousarray(tiles.transpose(0, 3, 1, 2), np.float32)
         batch /= 255
-        result: NDArray[np.float32] = self._session.run(None, {"tiles": batch})[0]
-        return result
+        found: list[NDArray[np.float32]] = self._session.run(None, {"tiles": batch})
+        return found

@@ -22,7 +22,7 @@ class OpenVinoEngine:
         precision: What it really computes in; see `computes_in_bf16`.
 
     Args:
-        file: ONNX; input `tiles`, float32 RGB (N, 3, height, width) in 0-1, and one output (N, C).
+        file: ONNX; input `tiles`, float32 RGB (N, 3, height, width) in 0-1; first output (N, C).
         threads: Of the processor; None: all cores.
         precision: "float32" or "bfloat16".
 
@@ -49,9 +49,12 @@ class OpenVinoEngine:
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, C) of tiles, uint8 RGB (N, height, width, 3)."""
+        return self.outputs(tiles)[0]
+
+    def outputs(self, tiles: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """All outputs of the network."""
         self._request.infer([np.ascontiguousarray(tiles)], share_inputs=True)
-        result: NDArray[np.float32] = self._request.get_output_tensor().data.copy()
-        return result
+        return [tensor.data.copy() for tensor in self._request.output_tensors]
 
 
 def import_openvino() -> Any:

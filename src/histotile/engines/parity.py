@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.engines.engine import Engine
-from histotile.engines.probabilities import mean_probabilities
+from histotile.engines.probabilities import Judgement, judge, mean_probabilities
 
 TRIAL_TILES = 64
 
@@ -44,8 +44,8 @@ def hold_against(
     reduced: Sequence[Engine],
     batches: Sequence[NDArray[np.uint8]],
     bound: float,
-) -> tuple[Trial, list[NDArray[np.float32]]]:
-    """How far networks in two precisions lie apart, and the reduced ones' probabilities.
+) -> tuple[Trial, list[Judgement]]:
+    """How far networks in two precisions lie apart, and what the reduced ones say.
 
     Compared are mean probabilities of the first `TRIAL_TILES` tiles.
 
@@ -55,15 +55,15 @@ def hold_against(
         batches: Tiles, uint8 (N, height, width, 3); at least one.
         bound: Largest difference that is let through.
     """
-    found: list[NDArray[np.float32]] = []
+    found: list[Judgement] = []
     differences: list[float] = []
     tried = 0
     for tiles in batches:
-        found.append(mean_probabilities(reduced, tiles))
+        found.append(judge(reduced, tiles))
         some = tiles[: TRIAL_TILES - tried]
         if len(some):
             wanted = mean_probabilities(full, some)
-            differences.append(float(np.abs(wanted - found[-1][: len(some)]).max()))
+            differences.append(float(np.abs(wanted - found[-1].probabilities[: len(some)]).max()))
             tried += len(some)
     largest = float(np.max(differences))  # which keeps NaN, and NaN never passes
     return Trial(reduced[0].precision, largest, tried, bound), found

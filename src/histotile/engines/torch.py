@@ -26,7 +26,7 @@ class TorchEngine:
         precision: What it computes in.
 
     Args:
-        network: Takes normalised float NCHW, gives (N, C).
+        network: Takes normalised float NCHW, gives (N, C), or a tuple of it and more.
         mean: Of the three channels, in units of 0-1.
         std: Of the three channels, in units of 0-1.
         device: "cpu", "cuda", "cuda:1", or "auto": a GPU where there is one.
@@ -63,13 +63,17 @@ class TorchEngine:
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, C) of tiles, uint8 RGB (N, height, width, 3)."""
+        return self.outputs(tiles)[0]
+
+    def outputs(self, tiles: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """All outputs of the network."""
         batch = torch.from_numpy(np.require(tiles, requirements=["C", "W"]))
         with torch.inference_mode(), self._numbers():
             # A permuted NHWC array is channels-last already: no copy before the device.
             pixels = self._moved(batch).permute(0, 3, 1, 2).float()
             found = self._network((pixels - self._shift) / self._scale)
-        result: NDArray[np.float32] = found.float().cpu().numpy()
-        return result
+        tensors = found if isinstance(found, tuple) else (found,)
+        return [tensor.float().cpu().numpy() for tensor in tensors]
 
     def _moved(self, batch: Tensor) -> Tensor:
         """The tiles on the device; to a GPU by way of page-locked memory, which it fetches."""
@@ -110,14 +114,15 @@ class _OfOneSize(nn.Module):
         self._run: Any = torch.compile(network)
         self._size = 0
 
-    def forward(self, batch: Tensor) -> Tensor:
+    def forward(self, batch: Tensor) -> Tensor | tuple[Tensor, ...]:
         self._size = max(self._size, len(batch))
         lacking = self._size - len(batch)
         if lacking:
             filled = torch.cat([batch, batch.new_zeros(lacking, *batch.shape[1:])])
             batch = filled.contiguous(memory_format=torch.channels_last)
-        found: Tensor = self._run(batch)
-        return found[: self._size - lacking]
+        found: Tensor | tuple[Tensor, ...] = self._run(batch)
+        kept = self._size - lacking
+        return tuple(f[:kept] for f in found) if isinstance(found, tuple) else found[:kept]
 
 
 def faster_precision() -> str | None:

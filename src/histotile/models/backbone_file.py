@@ -37,7 +37,7 @@ def write_backbone(path: Path, backbone: Backbone, tile_px: int) -> str:
         "stages": [vars(stage) for stage in staged.stages],
         "architecture": asdict(architecture),
     }
-    return keep_onnx(path, Graph(staged, architecture, tile_px, "features", widths), facts)
+    return keep_onnx(path, Graph(staged, architecture, tile_px, ("features",), widths), facts)
 
 
 def read_backbone(path: Path, backbone: Backbone, tile_px: int) -> dict[str, Any]:

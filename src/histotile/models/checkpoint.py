@@ -14,8 +14,17 @@ from torch import nn
 from histotile import __version__
 from histotile.errors import HistotileError
 from histotile.models.backbones import Architecture, digest_of, rebuild
-from histotile.models.facts import CHECKPOINT, TRAIN, check_agreement, find_models, read_facts
+from histotile.models.facts import (
+    CHECKPOINT,
+    TRAIN,
+    check_agreement,
+    find_models,
+    parse_taught,
+    read_facts,
+)
 from histotile.models.onnx_writer import Graph
+from histotile.models.stages import WithFeatures
+from histotile.trust.taught import Taught
 from histotile.writing import replacing
 
 
@@ -25,7 +34,7 @@ class TrainedModel:
 
     `classes` are in the order of the logits; tiles measure `tile_px` pixels at `tile_mpp` um/px.
     `backbone` and `settings` are the configuration sections it was made by, `strategy` how.
-    `model_id` names the weights.
+    `taught` is what recognises slides unlike those trained on. `model_id` names the weights.
     """
 
     network: nn.Module
@@ -36,6 +45,7 @@ class TrainedModel:
     strategy: str
     backbone: Mapping[str, Any]
     settings: Mapping[str, Any]
+    taught: Taught | None = None
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -64,11 +74,13 @@ class TrainedModel:
             "architecture": asdict(self.architecture),
             "backbone": dict(self.backbone),
             "settings": dict(self.settings),
+            "taught": self.taught.to_json() if self.taught else None,
         }
 
     def graph(self) -> Graph:
         """What is to be written as ONNX."""
-        return Graph(self.network, self.architecture, self.tile_px)
+        outputs = ("logits", "features")
+        return Graph(WithFeatures(self.network), self.architecture, self.tile_px, outputs)
 
     def save(self, path: Path) -> None:
         """Write facts and weights into one file; it holds no pickled code."""
@@ -152,4 +164,5 @@ def _model(network: nn.Module, facts: Mapping[str, Any]) -> TrainedModel:
         strategy=str(facts["strategy"]),
         backbone=facts["backbone"],
         settings=facts["settings"],
+        taught=parse_taught(facts),
     )

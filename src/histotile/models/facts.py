@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from histotile.errors import HistotileError
 from histotile.models.onnx_file import read_onnx_facts
+from histotile.trust.taught import Taught
 
 CHECKPOINT = "model.ckpt"
 ONNX = "model.onnx"
@@ -24,7 +25,8 @@ class ModelFacts:
     """The classes of a model in the order of its logits, and the tiles it was trained on.
 
     Tiles measure `tile_px` pixels at `tile_mpp` um/px; `model_id` names the weights, `strategy`
-    how they were trained.
+    how they were trained. `taught` recognises slides unlike those trained on; None in models of
+    older make.
     """
 
     classes: tuple[str, ...]
@@ -32,6 +34,7 @@ class ModelFacts:
     tile_px: int
     model_id: str
     strategy: str
+    taught: Taught | None = None
 
 
 class _Judge(Protocol):
@@ -65,7 +68,14 @@ def parse_facts(entry: Mapping[str, Any]) -> ModelFacts:
         tile_px=int(entry["tile_px"]),
         model_id=str(entry["model_id"]),
         strategy=str(entry["strategy"]),
+        taught=parse_taught(entry),
     )
+
+
+def parse_taught(entry: Mapping[str, Any]) -> Taught | None:
+    """What recognises slides unlike those trained on; None where the facts are of older make."""
+    found = entry.get("taught")
+    return Taught.from_json(found) if found else None
 
 
 def read_facts(model: Path) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class FittedHead:
                 "learning_rates": [],
                 "planned_epochs": None,
             },
+            cached=True,
         )
 
 

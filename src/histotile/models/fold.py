@@ -119,7 +119,8 @@ class Outcome:
 
     The curve runs over epochs, or else over L2 strengths. `stage` counts from 1, shallow to deep;
     `dropped_weights` are those of the backbone behind it, where they are left out. `primary` is
-    false in all but one of the processes of a training on several devices.
+    false in all but one of the processes of a training on several devices. `cached`: whether the
+    head learnt from cached features of its stage, and the layers below it not at all.
     """
 
     network: nn.Module
@@ -132,6 +133,7 @@ class Outcome:
     dropped_weights: int
     facts: dict[str, Any]
     primary: bool = True
+    cached: bool = False
 
 
 def gather_tiles(

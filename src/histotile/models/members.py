@@ -165,8 +165,10 @@ def member_of(
 ) -> Member:
     """A trained model by PyTorch."""
     from histotile.engines.torch import TorchEngine, compiled, faster_precision
+    from histotile.models.stages import WithFeatures
 
-    network = compiled(model.network) if settings.compile else model.network
+    both = WithFeatures(model.network)
+    network = compiled(both) if settings.compile else both
 
     @cache
     def make(precision: str) -> Engine:

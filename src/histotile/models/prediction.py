@@ -9,18 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histotile.columns import floats
 from histotile.engines.engine import Engine
 from histotile.engines.parity import TRIAL_TILES, Trial, hold_against
-from histotile.engines.probabilities import mean_probabilities
+from histotile.engines.probabilities import Judgement, judge
 from histotile.errors import HistotileError
 from histotile.models.facts import ModelFacts
 from histotile.models.members import Ensemble, batch_for, readers_for
-from histotile.tables import read_footer
+from histotile.tables import read_footer, read_table
 from histotile.tiles.pace import Pace
 from histotile.tiles.read_ahead import Batch, ReadAhead
+from histotile.trust.judging import Watch
+from histotile.trust.looks import COLUMNS, tile_looks
 
 Progress = Callable[[int, int], None]
-Judged = tuple[NDArray[np.int32], NDArray[np.float32]]
+Judged = tuple[NDArray[np.int32], Judgement]
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,9 @@ class Prediction:
 
     `columns` are those of `tables.prediction_schema(classes)`: a row per tile that could be read,
     by tile_id; excluded tiles are not predicted. `facts` go into the footer of the table: slide,
-    models, engine and numbers, and tiles found damaged. `pace` tells where the time went, which
-    differs from run to run.
+    models, engine and numbers, tiles found damaged, and `familiarity`: whether the slide is like
+    those that the models were taught on (`trust.judging.Familiarity`). `pace` tells where the
+    time went, which differs from run to run.
     """
 
     classes: tuple[str, ...]
@@ -90,41 +94,65 @@ def _predict(reader: ReadAhead, ensemble: Ensemble, progress: Progress | None) -
     batches, full = iter(reader), ensemble.engines()
     trial, first = _first_tiles(ensemble, full, batches, reader.pace)
     engines = ensemble.engines(trial.precision) if trial else full
-    classes = ensemble.facts.classes
+    classes, watch = ensemble.facts.classes, _watch(ensemble, reader)
     ids: list[NDArray[np.int32]] = [np.zeros(0, np.int32)]
     shares: list[NDArray[np.float32]] = [np.zeros((0, len(classes)), np.float32)]
-    for tile_ids, probabilities in chain(first, _judged(engines, batches, reader.pace)):
+    distances: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
+    for tile_ids, judged in chain(first, _judged(engines, batches, reader.pace)):
         ids.append(tile_ids)
-        shares.append(probabilities)
+        shares.append(judged.probabilities)
+        with reader.pace.computing():
+            distances.append(watch.see(tile_ids, judged.features))
         if progress is not None:
             progress(sum(map(len, ids)), len(reader))
-    tile_ids, probabilities = np.concatenate(ids), np.concatenate(shares)
-    kept = np.isin(reader.tile_ids, tile_ids)
-    columns: dict[str, NDArray[Any]] = {
-        "tile_id": tile_ids,
-        "x": reader.x[kept],
-        "y": reader.y[kept],
-    }
-    columns |= {f"prob_{name}": probabilities[:, i] for i, name in enumerate(classes)}
-    order, footer = np.argsort(tile_ids), read_footer(reader.table)
+    found = (np.concatenate(ids), np.concatenate(shares), np.concatenate(distances))
+    columns = _columns(reader, classes, *found)
+    columns["familiarity"] = np.array(watch.flags(columns["distance"]), object)
+    footer = read_footer(reader.table)
+    familiarity = watch.slide(footer["mpp"], columns["familiarity"].tolist())
     facts = {
         "slide_id": footer["slide_id"],
         "identity": footer.get("identity"),
         "models": ensemble.model_ids,
         "classes": list(classes),
         "unreadable": sorted(reader.unreadable),
+        "familiarity": familiarity.to_json(),
         **describe(engines[0]),
         "precision": str(trial) if trial else engines[0].precision,
     }
-    columns = {name: values[order] for name, values in columns.items()}
     return Prediction(classes, columns, facts, reader.pace, engines[0])
+
+
+def _columns(
+    reader: ReadAhead,
+    classes: Sequence[str],
+    tile_ids: NDArray[np.int32],
+    probabilities: NDArray[np.float32],
+    distances: NDArray[np.float32],
+) -> dict[str, NDArray[Any]]:
+    """By tile_id."""
+    kept = np.isin(reader.tile_ids, tile_ids)
+    columns: dict[str, NDArray[Any]] = {"tile_id": tile_ids}
+    columns |= {"x": reader.x[kept], "y": reader.y[kept]}
+    columns |= {f"prob_{name}": probabilities[:, i] for i, name in enumerate(classes)}
+    columns["distance"] = distances
+    order = np.argsort(tile_ids)
+    return {name: values[order] for name, values in columns.items()}
 
 
 def _judged(engines: Sequence[Engine], batches: Iterator[Batch], pace: Pace) -> Iterator[Judged]:
     for tile_ids, pixels in batches:
         with pace.computing():
-            found = mean_probabilities(engines, pixels)
+            found = judge(engines, pixels)
         yield tile_ids, found
+
+
+def _watch(ensemble: Ensemble, reader: ReadAhead) -> Watch:
+    """Who tells how far the tiles lie from those the models were taught on."""
+    table = read_table(reader.table, list(COLUMNS))
+    looks = tile_looks({name: floats(table[name]) for name in COLUMNS})
+    taught = [member.facts.taught for member in ensemble.members]
+    return Watch(taught, reader.tile_ids, looks[reader.tile_ids])
 
 
 def _first_tiles(
@@ -146,7 +174,7 @@ def _first_tiles(
         reduced = ensemble.engines(ensemble.reduced)
         trial, found = hold_against(full, reduced, pixels, ensemble.max_difference)
         if not trial.passed:
-            found = [mean_probabilities(full, tiles) for tiles in pixels]
+            found = [judge(full, tiles) for tiles in pixels]
     return trial, [(ids, shares) for (ids, _), shares in zip(held, found, strict=True)]
 
 

@@ -69,14 +69,35 @@ class Truncated(nn.Module):
         """Features (N, width) of normalised NCHW tiles."""
         return _mean_and_deviation(stage_map(self.body, tiles, self._index))
 
+    def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
+        """Logits (N, classes) of these features, or with `pre_logits` the features, as in timm."""
+        return features if pre_logits else self.head(features)
+
     def forward(self, tiles: Tensor) -> Tensor:
         """Logits (N, classes) of normalised NCHW tiles."""
-        logits: Tensor = self.head(self.forward_features(tiles))
-        return logits
+        return self.forward_head(self.forward_features(tiles))
 
     def get_classifier(self) -> nn.Module:
         """The linear head."""
         return self.head
+
+
+class WithFeatures(nn.Module):
+    """A network that gives logits (N, classes), and the features (N, D) that its head sees.
+
+    Args:
+        network: Of timm, or `Truncated`; it stays as it is.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network: Any = network
+
+    def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """Both, of normalised NCHW tiles."""
+        maps = self.network.forward_features(tiles)
+        seen = self.network.forward_head(maps, pre_logits=True)
+        return self.network.forward_head(maps), _clipped(seen.flatten(1))
 
 
 def stages_of(network: nn.Module) -> tuple[Stage, ...]:

@@ -23,6 +23,8 @@ from histotile.models.fold import (
     gather_tiles,
 )
 from histotile.models.onnx_writer import keep_onnx
+from histotile.models.remembering import remember
+from histotile.trust.taught import Taught
 from histotile.writing import write_json
 
 
@@ -52,8 +54,9 @@ def train_fold(
         machine: Devices, threads and the like; None is one device.
         decided: Strategy and stage that `decide` found for this fold; `auto` takes both,
             `early_fixed` the stage.
-        portable: Whether to write the network as model.onnx, too, which needs no PyTorch to
-            predict; the summary's `torch_only` says why, if that cannot be.
+        portable: Whether the model is to be used elsewhere: it is written as model.onnx, too, which
+            needs no PyTorch to predict (the summary's `torch_only` says why, if that cannot be),
+            and carries what recognises slides unlike those it was taught on.
 
     Raises:
         HistotileError: Too few labelled tiles, a class without any, unfitting features, or no
@@ -65,20 +68,15 @@ def train_fold(
         torch.set_num_threads(machine.threads)
     strategy, stage = _chosen(settings, decided)
     fold = gather_tiles(slides, classes, settings.max_tiles_per_slide, settings.seed)
-    outcome = _train(Job(folder, fold, backbone, settings, machine, strategy, stage))
-    model = TrainedModel(
-        network=outcome.network,
-        architecture=outcome.architecture,
-        classes=tuple(classes),
-        tile_mpp=fold.train.tile_mpp,
-        tile_px=fold.train.tile_px,
-        strategy=strategy,
-        backbone=backbone.model_dump(mode="json"),
-        settings=settings.model_dump(mode="json"),
-    )
+    job = Job(folder, fold, backbone, settings, machine, strategy, stage)
+    outcome = _train(job)
+    kept = outcome.primary and portable
+    taught, forgotten = remember(job, outcome) if kept else (None, "it was not asked for")
+    model = _model(job, outcome, taught)
     diagnosis = diagnose(outcome.curve, outcome.best, len(classes), strategy, outcome.over_epochs)
     summary = _summary(model, fold, outcome, diagnosis) | {"seconds": time.monotonic() - start}
-    if outcome.primary and portable:
+    summary["taught"] = taught.summary() if taught else forgotten
+    if kept:
         summary["torch_only"] = keep_onnx(folder / ONNX, model.graph(), model.facts())
     if outcome.primary:
         _write(folder, model, outcome, summary)
@@ -96,6 +94,20 @@ def _chosen(settings: Train, decided: tuple[Strategy, int] | None) -> tuple[Stra
         assert decided is not None
         strategy = decided[0]
     return strategy, decided[1] if decided and strategy == "early_fixed" else None
+
+
+def _model(job: Job, outcome: Outcome, taught: Taught | None) -> TrainedModel:
+    return TrainedModel(
+        network=outcome.network,
+        architecture=outcome.architecture,
+        classes=job.fold.train.classes,
+        tile_mpp=job.fold.train.tile_mpp,
+        tile_px=job.fold.train.tile_px,
+        strategy=job.strategy,
+        backbone=job.backbone.model_dump(mode="json"),
+        settings=job.settings.model_dump(mode="json"),
+        taught=taught,
+    )
 
 
 def _train(job: Job) -> Outcome:

@@ -53,6 +53,11 @@ def render_cohort_page(facts: CohortFacts) -> str:
         tally=tally(facts),
         quarantined=list_quarantined(facts),
         totals=totals,
+        foreign=[
+            slide
+            for slide in facts.slides
+            if slide.familiarity and slide.familiarity.flag == "foreign"
+        ],
         fates=list_fates(totals),
         set_aside=list_lines(aside, is_cohort=True),
         names_to_add=names_to_add(aside),

@@ -14,6 +14,8 @@ from histotile.reports.images import Picture, TopTile, thumbnail
 from histotile.reports.run_facts import RunFacts
 from histotile.reports.scene import Scene
 from histotile.reports.set_aside import SetAside
+from histotile.reports.wording import used_tiles
+from histotile.trust.judging import Familiarity
 
 if TYPE_CHECKING:
     from histotile.results.regions import Region
@@ -32,8 +34,7 @@ class SlideScore:
             the ensemble ("holdout": slide of the fixed test set; "new": none of the cohort).
         intervals: Class -> range of the score over resampled blocks of the slide's tissue; only
             classes that have one.
-        calibrated: Class -> calibrated probability of the slide; empty before calibration.
-        out_of_distribution: Whether the slide is unlike those trained on; None: not asked.
+        calibrated: Class -> calibrated probability; empty before calibration.
     """
 
     scores: Mapping[str, float | None]
@@ -41,7 +42,6 @@ class SlideScore:
     fold: str | None = None
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     calibrated: Mapping[str, float] = field(default_factory=dict)
-    out_of_distribution: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class SlideFacts:
         score: None where nothing was predicted.
         shown_class: Class of the heatmap and of the top tiles.
         threshold: Probability at which the heatmap's contour is drawn.
-        heatmap: Heatmap over the overview of the slide; for print, and where scripts are off.
+        heatmap: Over the overview of the slide; for print, and where scripts are off.
         mask_overlay: Outline of the tissue mask on the overview of the slide.
         thumbnail: A small JPEG made with the page of the slide, so that the cohort page need not
             decode thousands of heatmaps; None: made from the heatmap.
@@ -63,13 +63,11 @@ class SlideFacts:
         uncertain_tiles: Tiles whose two most probable classes are closest, first the closest.
         regions: Areas of the shown class at the threshold, first the largest.
         scene: What the viewer lays over the slide; None: no viewer.
-        picture: What the viewer shows: RGB of the whole slide, or its pyramid in a folder beside
-            the page.
+        picture: What the viewer shows: RGB of all, or a pyramid in a folder beside the page.
         model_id: Name of the model, or of the ensemble.
-        settings: Section name -> settings, for the provenance.
-        versions: Library -> version.
-        timings: Stage (embed, predict) -> where its time went, as `Pace.facts` has it, with the
-            engine.
+        familiarity: Whether it is like those the model was taught on; None: not predicted.
+        settings: Section name -> settings; and `versions`: library -> version.
+        timings: Stage (embed, predict) -> `Pace.facts` and the engine.
         has_patients: Whether folds were disjoint by patient; None where nothing was split.
         cohort_page: Link to the cohort page; None if there is none.
     """
@@ -92,6 +90,7 @@ class SlideFacts:
     scene: Scene | None = None
     picture: NDArray[np.uint8] | Pyramid | None = None
     model_id: str | None = None
+    familiarity: Familiarity | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     timings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -135,6 +134,7 @@ class SlideSummary:
     path: str | None = None
     timings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     set_aside: SetAside = field(default_factory=SetAside)
+    familiarity: Familiarity | None = None
 
     @property
     def is_wrong(self) -> bool:
@@ -170,6 +170,7 @@ def summarise_slide(facts: SlideFacts) -> SlideSummary:
         path=inspection.get("path"),
         timings=facts.timings,
         set_aside=SetAside.of(facts.tiles),
+        familiarity=facts.familiarity if used_tiles(facts.counts) else None,
     )
 
 

@@ -13,7 +13,10 @@ from histotile.reports.rendering import list_banners, render
 from histotile.reports.scene import scene_json
 from histotile.reports.set_aside import SetAside, list_lines, names_to_add
 from histotile.reports.speed import engine_words, number, reader_words
+from histotile.reports.wording import known
 from histotile.results.aggregation import HOLDOUT
+from histotile.trust.judging import Familiarity
+from histotile.trust.sentences import MEANING, tell, tell_rate
 
 if TYPE_CHECKING:
     from histotile.results.regions import Region
@@ -85,6 +88,10 @@ def _fill(facts: SlideFacts, scene: Markup | None) -> str:
         fates=list_fates(facts.counts),
         set_aside=list_lines([aside], is_cohort=False),
         names_to_add=names_to_add([aside]),
+        familiarity=_told(facts),
+        tell=tell,
+        tell_rate=tell_rate,
+        meaning=MEANING,
         area_mm2=covered_mm2(tiles),
         banners=list_banners(
             facts.has_patients,
@@ -98,6 +105,12 @@ def _fill(facts: SlideFacts, scene: Markup | None) -> str:
         reader_words=reader_words,
         number=number,
     )
+
+
+def _told(facts: SlideFacts) -> Familiarity | None:
+    """The familiarity of a slide that has a score to be trusted or not."""
+    scores = facts.score.scores.values() if facts.score else ()
+    return facts.familiarity if any(map(known, scores)) else None
 
 
 def _predictor(facts: SlideFacts) -> tuple[str, str | None]:

@@ -17,6 +17,7 @@ from histotile.reports.wording import (
     terminal_safe,
     used_tiles,
 )
+from histotile.trust.sentences import tell
 
 
 def summary_lines(facts: CohortFacts, page: Path | None = None) -> list[str]:
@@ -28,7 +29,7 @@ def summary_lines(facts: CohortFacts, page: Path | None = None) -> list[str]:
         facts: As for the cohort page.
         page: Where the cohort page lies.
     """
-    lines = [*_slide_lines(facts), *_tile_lines(facts)]
+    lines = [*_slide_lines(facts), *_tile_lines(facts), *_familiarity_lines(facts)]
     lines += [*_decision_lines(facts), *_measure_lines(facts)]
     lines += [f"Attention: {warning}" for warning in other_warnings(facts)]
     if facts.has_patients is False:
@@ -60,6 +61,24 @@ def _slide_lines(facts: CohortFacts) -> list[str]:
     empty = [s for s in facts.slides if s.verdict != "quarantined" and used_tiles(s.counts) == 0]
     because = ((s, f": {s.set_aside.reason}" if s.set_aside.reason else "") for s in empty)
     return lines + [f"  {slide.slide_id}: no tiles{why}" for slide, why in because]
+
+
+def _familiarity_lines(facts: CohortFacts) -> list[str]:
+    """Slides whose scores may mean nothing, or less; and whether none can be told."""
+    told = [(slide.slide_id, slide.familiarity) for slide in facts.slides if slide.familiarity]
+    lines = [
+        f"Attention: {slide_id} is {tell(found)}"
+        for flag in ("foreign", "unusual")
+        for slide_id, found in told
+        if found.flag == flag
+    ]
+    unknown = sum(found.flag == "unknown" for _, found in told)
+    if unknown:
+        lines.append(
+            f"Attention: of {count(unknown)} {facts.unit}s it is unknown whether they are like "
+            "those taught on: the model carries nothing to tell by; train it again"
+        )
+    return lines
 
 
 def _decision_lines(facts: CohortFacts) -> list[str]:

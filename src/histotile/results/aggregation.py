@@ -42,11 +42,15 @@ class PredictedTiles:
         x: (N,) left edges, level-0 px; 0 for ready-made tiles, whose place is unknown.
         y: (N,) top edges.
         probabilities: (N, C); a row that holds a NaN has no prediction.
+        distance: Of the slide from those taught on, 1 being the limit of foreign; None: unknown.
+        familiarity: familiar, unusual, foreign or unknown.
     """
 
     x: NDArray[np.integer[Any]]
     y: NDArray[np.integer[Any]]
     probabilities: Floats
+    distance: float | None = None
+    familiarity: str = "unknown"
 
 
 def fold_slides(folds: Mapping[str, Sequence[Any]]) -> list[FoldSlide]:
@@ -158,7 +162,8 @@ def aggregate_cohort(
 
     A slide without tiles keeps its row: `n_tiles` 0, scores and `pred` None. Columns: slide_id,
     patient_id, label, site, fold, n_tiles, score_<class>..., low_<class>..., high_<class>...
-    (`tissue_blocks.score_interval`; None where there is none), pred; and patient_id, label, site,
+    (`tissue_blocks.score_interval`; None where there is none), pred, distance and familiarity (of
+    the slide from those taught on; None without tiles); and patient_id, label, site,
     fold, n_slides, n_slides_without_tiles, n_tiles, score_<class>..., pred.
 
     Args:
@@ -172,8 +177,12 @@ def aggregate_cohort(
     bounds = np.full((2, len(facts), len(classes)), np.nan)
     n_tiles = np.zeros(len(facts), dtype=np.int64)
     rows = {slide.slide_id: row for row, slide in enumerate(facts)}
+    distances: list[float | None] = [None] * len(facts)
+    flags: list[str | None] = [None] * len(facts)
     for slide_id, tiles in predictions:
         row = rows[slide_id]
+        if len(tiles.probabilities):
+            distances[row], flags[row] = tiles.distance, tiles.familiarity
         scores[row] = aggregate_slide(tiles.probabilities, settings)
         bounds[:, row] = score_interval(tiles.x, tiles.y, tiles.probabilities, settings)
         n_tiles[row] = int((~np.isnan(tiles.probabilities).any(axis=1)).sum())
@@ -184,7 +193,7 @@ def aggregate_cohort(
     slides |= {"n_tiles": n_tiles.tolist(), **_score_columns("score", scores, classes)}
     for name, values in zip(("low", "high"), bounds, strict=True):
         slides |= _score_columns(name, values, classes)
-    slides["pred"] = _preds(scores, classes)
+    slides |= {"pred": _preds(scores, classes), "distance": distances, "familiarity": flags}
     return slides, _patient_columns(facts, scores, n_tiles, classes, settings)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from histotile.columns import known
 from histotile.errors import HistotileError
 from histotile.slides.slide import UnreadableTile
 from histotile.tables import read_footer, read_table
@@ -27,7 +28,7 @@ def sample_tiles(tables: Sequence[Path], count: int) -> NDArray[np.uint8]:
         tables: Tile tables; each says where its pixels are.
         count: Number of tiles wanted.
     """
-    with_tiles = [table for table in tables if _used(table)]
+    with_tiles = [table for table in tables if len(used_rows(table))]
     if not with_tiles:
         return np.zeros((0, 1, 1, 3), np.uint8)
     shares = [len(part) for part in np.array_split(np.arange(count), len(with_tiles))]
@@ -35,26 +36,29 @@ def sample_tiles(tables: Sequence[Path], count: int) -> NDArray[np.uint8]:
     return np.stack([tile for some in found for tile in some])
 
 
-def _used(tiles: Path) -> list[tuple[int, int, str | None, str | None]]:
-    table = read_table(tiles, ["x", "y", "file", "checksum", "excluded"]).to_pylist()
-    return [
-        (row["x"], row["y"], row["file"], row["checksum"])
-        for row in table
-        if row["excluded"] is None
-    ]
-
-
 def _sample(tiles: Path, count: int) -> list[NDArray[np.uint8]]:
-    places = _used(tiles)
-    footer = read_footer(tiles)
-    chosen = np.linspace(0, len(places) - 1, min(count, len(places))).round().astype(int)
-    found = []
-    with open_source(footer) as source:
-        for place in (places[k] for k in chosen):
-            # A tile damaged since it was tabulated is one tile less to compare on.
+    used = used_rows(tiles)
+    chosen = np.linspace(0, len(used) - 1, min(count, len(used))).round().astype(int)
+    return read_rows(tiles, used[chosen])[1]
+
+
+def read_rows(tiles: Path, rows: NDArray[np.int64]) -> tuple[list[int], list[NDArray[np.uint8]]]:
+    """These rows of a tile table, less those that are damaged since it was made; their pixels."""
+    names = ["x", "y", "file", "checksum"]
+    table = read_table(tiles, names)
+    places = [table[name].to_pylist() for name in names]
+    readable, found = [], []
+    with open_source(read_footer(tiles)) as source:
+        for row in rows.tolist():
             with suppress(UnreadableTile):
-                found.append(source.read(*place))
-    return found
+                found.append(source.read(*(values[row] for values in places)))
+                readable.append(row)
+    return readable, found
+
+
+def used_rows(tiles: Path) -> NDArray[np.int64]:
+    """The rows of a tile table that are not excluded."""
+    return np.flatnonzero(~known(read_table(tiles, ["excluded"])["excluded"]))
 
 
 def sample_labelled(
