@@ -29,8 +29,9 @@ LEAVES = {
     "ledger",
 }
 ALLOWED = {
-    "config": {"errors"},
-    "configfile": {"config", "errors", "names", "writing"},
+    "config": {"errors", "names"},
+    "config_messages": {"names"},
+    "configfile": {"config", "config_messages", "errors", "names", "writing"},
     "cohort": {"errors", "findings", "names"},
     "names": set(),
     "findings": {"errors"},
@@ -50,6 +51,7 @@ ALLOWED = {
     "models": LEAVES | {"tiles", "engines"},
     "results": LEAVES,
     "reports": LEAVES | {"results", "models", "decision"},
+    "checks": LEAVES | {"config_messages", "configfile", "slides", "tiles", "models", "engines"},
     "exports": LEAVES | {"results", "models", "engines"},
 }
 OPENSLIDE_ROOMS = {"slides"}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from histotile.errors import HistotileError
+from histotile.names import nearest
 
 REQUIRED = ("slide_id", "path")
 OPTIONAL = ("patient_id", "label", "annotation", "site", "mpp", "split", "labels", "coordinates")
@@ -110,7 +111,8 @@ def read_cohort(path: Path) -> Cohort:
     if not rows:
         problems.append("it lists no slide")
     if problems:
-        raise HistotileError(path, "; ".join(problems), "mend these rows of the cohort file")
+        remedy = "mend these rows of the cohort file"
+        raise HistotileError(path, "; ".join(problems), remedy, problems)
     return Cohort(tuple(_slide(row) for row in rows), has_patients)
 
 
@@ -135,14 +137,16 @@ def is_file_name(name: str) -> bool:
 def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
     missing = [c for c in REQUIRED if c not in columns]
     unknown = [c for c in columns if c not in REQUIRED + OPTIONAL]
-    if missing or unknown:
-        fact = "; ".join(
-            f"{word} column(s) {', '.join(map(repr, names))}"
-            for word, names in (("missing", missing), ("unknown", unknown))
-            if names
-        )
+    free = [c for c in REQUIRED + OPTIONAL if c not in columns]
+    meant = {c: nearest(c, free) for c in unknown}
+    parts = [
+        f"unknown column {name!r}" + (f"; did you mean {near!r}?" if near else "")
+        for name, near in meant.items()
+    ]
+    parts += [f"missing column {name!r}" for name in missing if name not in meant.values()]
+    if parts:
         remedy = f"use the columns {', '.join(REQUIRED)} and, optionally, {', '.join(OPTIONAL)}"
-        raise HistotileError(path, fact, remedy)
+        raise HistotileError(path, "; ".join(parts), remedy, parts)
 
 
 def _row_problems(number: int, row: dict[str, str]) -> list[str]:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from histotile.config import Config, Section
+from histotile.config_messages import explain
 from histotile.errors import HistotileError
 from histotile.writing import write_text
 
@@ -26,11 +27,9 @@ def validate(section: type[S], data: object, where: str) -> S:
     try:
         return section.model_validate(data)
     except ValidationError as error:
-        facts = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or section.__name__.lower()}: {e['msg']}"
-            for e in error.errors()
-        )
-        raise HistotileError(where, facts, "see the comments in config/config.yaml") from error
+        facts = [sentence for _, sentence in explain(section, error)]
+        remedy = "see the comments in config/config.yaml"
+        raise HistotileError(where, "; ".join(facts), remedy, facts) from error
 
 
 def read_config(path: Path, overlay: Path | None = None) -> Config:
@@ -55,6 +54,15 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise HistotileError(path, "holds no settings", "start from config/config.yaml")
     return data
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file as they stand there.
+
+    Raises:
+        HistotileError: No such file, or no YAML.
+    """
+    return _read_yaml(path)
 
 
 def _merge(data: dict[str, Any], changes: dict[str, Any]) -> None:
