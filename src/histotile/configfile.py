@@ -2,7 +2,8 @@
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -63,6 +64,18 @@ def read_settings(path: Path) -> dict[str, Any]:
         HistotileError: No such file, or no YAML.
     """
     return _read_yaml(path)
+
+
+def merged_settings(files: Sequence[Path]) -> dict[str, Any]:
+    """The keys and values of YAML files, the later ones winning; files that are none are left out.
+
+    Nothing is checked: what comes out serves to name all mistakes at once.
+    """
+    data: dict[str, Any] = {}
+    for file in files:
+        with suppress(HistotileError):
+            _merge(data, _read_yaml(file))
+    return data
 
 
 def _merge(data: dict[str, Any], changes: dict[str, Any]) -> None:

@@ -15,9 +15,7 @@ class HistotileError(Exception):
         parts: The single mistakes, where `fact` tells of several: lists show one entry for each.
     """
 
-    def __init__(
-        self, subject: object, fact: str, remedy: str, parts: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, subject: object, fact: str, remedy: str, parts: Sequence[str] = ()) -> None:
         self.subject = str(subject)
         self.fact = fact
         self.remedy = remedy

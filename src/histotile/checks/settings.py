@@ -19,7 +19,6 @@ _REMEDY = "see the comments in config/config.yaml"
 _ROUNDS = 4  # mending one mistake can bring another to light
 
 
-
 @dataclass(frozen=True)
 class Settings:
     """Settings to look further with.

@@ -72,9 +72,10 @@ def _of_images(data: Mapping[str, Any]) -> dict[str, Any]:
     """The settings; images have no outlines, whose names would have to be classes."""
     found = dict(data)
     tile = found.get("tile")
-    labels = tile.get("labels") if isinstance(tile, dict) else None
-    if isinstance(labels, dict) and holds_images(Path(str(found.get("cohort")))):
-        found["tile"] = {**tile, "labels": {**labels, "names": {}, "outside": None}}
+    if not isinstance(tile, dict) or not isinstance(tile.get("labels"), dict):
+        return found
+    if holds_images(Path(str(found.get("cohort")))):
+        found["tile"] = {**tile, "labels": {**tile["labels"], "names": {}, "outside": None}}
     return found
 
 
