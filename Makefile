@@ -5,7 +5,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 SNAKEMAKE := snakemake --configfile config/demo.yaml
 
-.PHONY: setup demo test test-slow lint bench config clean-demo
+.PHONY: setup demo test test-fresh test-slow lint bench config clean-demo
 
 setup: .venv/done
 
@@ -27,6 +27,12 @@ demo/slides.csv: config/demo.yaml | .venv/done
 
 test: .venv/done
 	OMP_NUM_THREADS=1 pytest -m "not slow" -n 2 --dist loadfile
+
+FRESH ?= 20
+test-fresh: .venv/done  ## properties with examples of their own each time; a find becomes an @example
+	for round in $$(seq $(FRESH)); do \
+	  HYPOTHESIS_PROFILE=fresh OMP_NUM_THREADS=1 \
+	  pytest -m "hypothesis and not slow" -n 2 --dist loadfile --quiet || exit 1; done
 
 test-slow: .venv/done
 	tests/install_debian.sh

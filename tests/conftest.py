@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import settings
 from numpy.typing import NDArray
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+# Properties are tried with the same examples each time, so that a suite is never red by luck, and
+# with fresh ones by `make test-fresh`, whose finds become examples.
+settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("fresh", derandomize=False, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 Rgb = NDArray[np.uint8]
 Box = tuple[float, float, float, float]  # left, top, right, bottom; level-0 px of the slide

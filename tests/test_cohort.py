@@ -37,7 +37,10 @@ def test_slides_stand_in_for_unknown_patients(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "facts"),
     [
-        (["slide_id,paht", "a,a.svs"], ["missing column(s) 'path'", "unknown column(s) 'paht'"]),
+        (
+            ["slide_id,paht", "a,a.svs"],
+            ["missing column(s) 'path'", "unknown column 'paht': did you mean 'path'?"],
+        ),
         (["slide_id,path", "a,x.svs", "a,y.svs"], ["slide_id 'a' is listed 2 times"]),
         (["slide_id,path", "a,x.svs", "b,x.svs"], ["path 'x.svs' is listed 2 times"]),
         (["slide_id,path", "../a,x.svs"], ["row 2", "cannot name a file"]),

@@ -3,19 +3,19 @@
 import csv
 import io
 import json
-import math
+import os
 import re
-from collections import Counter
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from histotile.csv_file import CsvFile, check_columns, decimal, read_csv_file, some
 from histotile.errors import HistotileError
-from histotile.names import nearest
+from histotile.vocabulary import COLUMNS, NO_SIDE, TEST, side
 
 REQUIRED = ("slide_id", "path")
 OPTIONAL = ("patient_id", "label", "annotation", "site", "mpp", "split", "labels", "coordinates")
 SEPARATOR = ";"  # between several annotation files of a slide
-TEST = "test"  # the split that no fold is trained on
 _ID = re.compile(r"^[^/\\\x00-\x1f]+$")
 _PARTS = (".map", ".colour")  # between the id of a slide and the suffix of some of its files
 MOST_BYTES = 200  # of a slide_id: file systems hold names of 255 bytes, and suffixes need room
@@ -29,7 +29,7 @@ class CohortSlide:
     `site`, `mpp` (micrometres per pixel at level 0) and `coordinates` (tiles of another program)
     are None where the cell is empty. The cell `annotation` may name several files, `a;b`: the
     later ones are `corrections` and win where they overlap earlier ones. `split` is `test` for
-    slides that no fold may be trained on.
+    slides that no fold may be trained on, else None. `row` is its line in the file, if it has one.
 
     In a cohort of ready-made tiles, a group of images stands where a slide stands: `labels` are
     the classes its tiles have, `label` is set if that is one, and `path` is the first image.
@@ -46,6 +46,7 @@ class CohortSlide:
     labels: tuple[str, ...] = ()
     corrections: tuple[Path, ...] = ()
     coordinates: Path | None = None
+    row: int | None = field(default=None, compare=False)
 
     @property
     def annotations(self) -> tuple[Path, ...]:
@@ -84,36 +85,37 @@ class Cohort:
 def read_cohort(path: Path) -> Cohort:
     """The cohort in a CSV file; relative paths in it count from the working directory.
 
+    Whether its names are spelt in one way each is for `cohort_checks` to say.
+
     Raises:
-        HistotileError: No such file, a missing or unknown column, an empty or repeated slide_id,
-            a slide path listed twice, slides whose files would have the same names, patient_id
-            given for some slides only, or an mpp that is not a positive number; all wrong rows are
-            named at once.
+        HistotileError: No such file, or what `read_csv_file` refuses; a missing or unknown column,
+            an empty or repeated slide_id, a slide path listed twice, slides whose files would have
+            the same names, patient_id given for some slides only, an mpp that is not a positive
+            number, a word in `split` that is no side, or a path of Windows on another system; all
+            wrong rows are named at once.
     """
     if not path.is_file():
         raise HistotileError(
             path, "there is no cohort file here", f"write a CSV with {', '.join(REQUIRED)}"
         )
-    with path.open(newline="", encoding="utf-8-sig") as handle:
-        reader = csv.DictReader(handle)
-        columns = tuple(reader.fieldnames or ())
-        _check_columns(path, columns)
-        rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
-    problems = [p for number, row in enumerate(rows, 2) for p in _row_problems(number, row)]
-    problems += _repeats(rows, "slide_id") + _repeats(rows, "path") + _shared_files(rows)
-    has_patients = any(row.get("patient_id") for row in rows)
+    found = read_csv_file(path, COLUMNS)
+    check_columns(found, REQUIRED, OPTIONAL, COLUMNS)
+    problems = [p for number, row in found for p in _row_problems(number, row)]
+    problems += _repeats(found, "slide_id") + _repeats(found, "path")
+    problems += _shared_files(found.rows)
+    has_patients = any(row.get("patient_id") for row in found.rows)
     if has_patients:
         problems += [
-            f"row {n}: patient_id is empty (slide {row.get('slide_id')!r})"
-            for n, row in enumerate(rows, 2)
-            if not row.get("patient_id")
+            f"row {number}: patient_id is empty (slide {row['slide_id']!r})"
+            for number, row in found
+            if not row["patient_id"]
         ]
-    if not rows:
+    if not found.rows:
         problems.append("it lists no slide")
     if problems:
         remedy = "mend these rows of the cohort file"
-        raise HistotileError(path, "; ".join(problems), remedy, problems)
-    return Cohort(tuple(_slide(row) for row in rows), has_patients)
+        raise HistotileError(path, some(problems), remedy, problems)
+    return Cohort(tuple(_slide(number, row) for number, row in found), has_patients)
 
 
 def cohort_csv(cohort: Cohort) -> str:
@@ -134,42 +136,55 @@ def is_file_name(name: str) -> bool:
     return len(name.encode()) <= MOST_BYTES and bool(_ID.match(name)) and name not in {".", ".."}
 
 
-def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
-    missing = [c for c in REQUIRED if c not in columns]
-    unknown = [c for c in columns if c not in REQUIRED + OPTIONAL]
-    free = [c for c in REQUIRED + OPTIONAL if c not in columns]
-    meant = {c: nearest(c, free) for c in unknown}
-    parts = [
-        f"unknown column {name!r}" + (f"; did you mean {near!r}?" if near else "")
-        for name, near in meant.items()
-    ]
-    parts += [f"missing column {name!r}" for name in missing if name not in meant.values()]
-    if parts:
-        remedy = f"use the columns {', '.join(REQUIRED)} and, optionally, {', '.join(OPTIONAL)}"
-        raise HistotileError(path, "; ".join(parts), remedy, parts)
-
-
 def _row_problems(number: int, row: dict[str, str]) -> list[str]:
     problems = []
     if not is_file_name(row["slide_id"]):
-        problems.append(f"row {number}: slide_id {row['slide_id']!r} cannot name a file")
+        problems.append(f"slide_id {row['slide_id']!r} cannot name a file")
     if not row["path"]:
-        problems.append(f"row {number}: path is empty")
-    if row.get("labels") and not row["labels"].startswith("["):
-        problems.append(f"row {number}: labels is no JSON list: leave it to `histotile collect`")
-    if row.get("mpp"):
-        try:
-            mpp = float(row["mpp"])
-        except ValueError:
-            mpp = math.nan
-        if not (math.isfinite(mpp) and mpp > 0):
-            problems.append(f"row {number}: mpp {row['mpp']!r} is not a positive number")
-    return problems
+        problems.append("path is empty")
+    if _labels(row) is None:
+        problems.append("labels is no JSON list: leave it to `histotile collect`")
+    if row.get("mpp") and not 0 < (decimal(row["mpp"]) or 0) < float("inf"):
+        problems.append(f"mpp {row['mpp']!r} is not a positive number (um per px, e.g. 0.25)")
+    if side(row.get("split", "")) is None:
+        problems.append(f"split {row['split']!r} is no side: {NO_SIDE}")
+    problems += [
+        f"{column} {row[column]!r} is a path of Windows: write it as this system does, with /"
+        for column in ("path", "annotation", "coordinates")
+        if _is_foreign(row.get(column, ""))
+    ]
+    return [f"row {number}: {problem}" for problem in problems]
 
 
-def _repeats(rows: list[dict[str, str]], column: str) -> list[str]:
-    counts = Counter(row[column] for row in rows if row[column])
-    return [f"{column} {value!r} is listed {n} times" for value, n in counts.items() if n > 1]
+def _labels(row: dict[str, str]) -> tuple[str, ...] | None:
+    """The classes of a group of tiles; None where the cell holds no list of them."""
+    try:
+        found = json.loads(row.get("labels") or "[]")
+    except ValueError:
+        return None
+    return tuple(found) if isinstance(found, list) else None
+
+
+def _is_foreign(cell: str) -> bool:
+    """Whether a path is one of Windows on a system that has none such."""
+    if os.name == "nt" or not ("\\" in cell or cell[1:2] == ":"):
+        return False
+    return bool(re.match(r"[A-Za-z]:[\\/]|\\\\", cell)) or not Path(cell).exists()
+
+
+def _path(cell: str) -> Path:
+    return Path(os.path.expanduser(cell.strip()))  # noqa: PTH111 - where there is no home, as it is
+
+
+def _repeats(found: CsvFile, column: str) -> list[str]:
+    rows: dict[str, list[int]] = defaultdict(list)
+    for number, row in found:
+        rows[row[column]].append(number)
+    return [
+        f"{column} {value!r} is listed {len(numbers)} times (rows {some(map(str, numbers), ', ')})"
+        for value, numbers in rows.items()
+        if value and len(numbers) > 1
+    ]
 
 
 def _shared_files(rows: list[dict[str, str]]) -> list[str]:
@@ -183,18 +198,19 @@ def _shared_files(rows: list[dict[str, str]]) -> list[str]:
     ]
 
 
-def _slide(row: dict[str, str]) -> CohortSlide:
-    files = [Path(f.strip()) for f in row.get("annotation", "").split(SEPARATOR) if f.strip()]
+def _slide(number: int, row: dict[str, str]) -> CohortSlide:
+    files = [_path(f) for f in row.get("annotation", "").split(SEPARATOR) if f.strip()]
     return CohortSlide(
         slide_id=row["slide_id"],
         patient_id=row.get("patient_id") or row["slide_id"],
-        path=Path(row["path"]),
+        path=_path(row["path"]),
         label=row.get("label") or None,
         annotation=files[0] if files else None,
         site=row.get("site") or None,
-        mpp=float(row["mpp"]) if row.get("mpp") else None,
-        split=(row.get("split") or "").casefold() or None,
-        labels=tuple(json.loads(row.get("labels") or "[]")),
+        mpp=decimal(row["mpp"]) if row.get("mpp") else None,
+        split=TEST if side(row.get("split", "")) == TEST else None,
+        labels=_labels(row) or (),
         corrections=tuple(files[1:]),
-        coordinates=Path(row["coordinates"]) if row.get("coordinates") else None,
+        coordinates=_path(row["coordinates"]) if row.get("coordinates") else None,
+        row=number,
     )

@@ -5,39 +5,72 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
-_WHOLE = re.compile(r"^([+-]?\d+)[.,]0+$")  # 12.0, as spreadsheets write 12
-_INVISIBLE = {"Cf", "Cc", "Mn"}  # zero-width marks, control characters, loose accents
+_INVISIBLE = {"Cf", "Cc", "Cs"}  # zero-width marks, soft hyphens, control characters
+_ACCENTS = {*range(0x0300, 0x0370), *range(0xFE00, 0xFE10)}  # marks of other scripts are letters
+# Small letters that look like a Latin one, or whose capitals do, and Latin ones with a stroke.
 _SAME_LOOK = str.maketrans(
-    "АВЕКМНОРСТУХаеорсухіАΑΒΕΖΗΙΚΜΝΟΡΤΥΧο‐‑‒–—−_", "ABEKMHOPCTYXaeopcyxiAABEZHIKMNOPTYXo-------"
+    "авекмнорстухіјѕԁһӏαβεζηικμνορτυχıøłđħŧ", "abekmhopctyxijsdhlabezhikmnoptyxioldht"
 )
+_MARKS = str.maketrans({**dict.fromkeys("‐‑‒–—―−", "-"), **dict.fromkeys("’‘ʼ´`", "'"), "_": " "})
+_APART = re.compile(r"(?<=[^\W_])[\s-]+(?=[^\W_])")
+_DOT = re.compile(r"(?<!\d)\.(?!\d)|(?<=\d)\.(?!\d)|(?<=\D)\.(?=\d)")
+_WHOLE = re.compile(r"\+?(-?\d+)(?:[.,](?:0{1,2}|0{4,}))?")
+_GROUPED = re.compile(r"\+?-?[1-9]\d{0,2}([.,'])\d{3}(?:\1\d{3})*")
+_POWER = re.compile(r"([1-9])(?:[.,](\d+))?e\+?0*(\d{1,2})")
+_DIGIT_LIKE = re.compile(r"(?<=\d)[oOlI]+|[oOlI]+(?=\d)")
+_AS_DIGITS = str.maketrans("oOlI", "0011")
 
 
 def fold(name: str) -> str:
     """What all spellings of a name share that look the same to a person.
 
-    Case, width, spaces, kinds of dashes, invisible characters, letters of other alphabets that
-    look alike, and the `.0` of spreadsheets are gone; leading zeros stay, as ids differ in them.
+    Gone are case, width, accents, invisible characters, kinds of dashes and apostrophes, and
+    letters of other alphabets that look alike. Spaces, dashes, underscores and dots count only
+    between digits, where they tell numbers apart, and at the ends (`ER-` is not `ER`). A whole
+    number is what it is however a spreadsheet writes it. Leading zeros stay: ids differ in them.
 
-    >>> fold("12.0") == fold("12"), fold("P01") == fold("p 01"), fold("001") == fold("1")
-    (True, True, False)
+    >>> fold("12.0") == fold("12") == fold("1.2E+01"), fold("P-01") == fold("p 01") == fold("P01")
+    (True, True)
+    >>> fold("Müller") == fold("MULLER"), fold("1,200") == fold("1200")
+    (True, True)
+    >>> fold("001") == fold("1"), fold("1-2") == fold("12"), fold("P1") == fold("P01")
+    (False, False, False)
     """
-    text = unicodedata.normalize("NFKC", name).translate(_SAME_LOOK)
-    text = "".join(c for c in text if unicodedata.category(c) not in _INVISIBLE or c.isspace())
-    text = "".join(text.casefold().split())
-    whole = _WHOLE.match(text)
-    return whole[1] if whole else text
+    simple = name.isascii() and name.isprintable()
+    text = name.casefold() if simple else _plain(name)
+    if text.isalpha():
+        return text
+    text = text.translate(_MARKS).strip()
+    if text[:1] in "+-0123456789" and (number := _whole_number(text)):
+        return number
+    text = _APART.sub(_between, text)
+    text = _DOT.sub("", "".join(text.split()))
+    return re.sub(r"(?<=\d),(?=\d)", ".", text)
 
 
 def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
     """Groups of names that differ as text and look the same to a person, in order of appearance.
 
-    >>> alike(["12", "7", "12.0", "007"])
-    [('12', '12.0')]
+    Such share their `fold`, or do once O, l and I beside a digit are read as 0 and 1.
+
+    >>> alike(["12", "7", "12.0", "007", "P1O", "P10"])
+    [('12', '12.0'), ('P1O', 'P10')]
     """
-    groups: dict[str, dict[str, None]] = {}
-    for name in names:
-        groups.setdefault(fold(name), {})[name] = None
-    return [tuple(group) for group in groups.values() if len(group) > 1]
+    first: dict[str, str] = {}  # key -> the first name that has it
+    group: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        digits = _DIGIT_LIKE.sub(lambda found: found[0].translate(_AS_DIGITS), name)
+        key = fold(name)
+        keys = (key, f"digits {key if digits == name else fold(digits)}")
+        members = [name]
+        for other in dict.fromkeys(first[key] for key in keys if key in first):
+            if group[other] is not members:
+                members = [*group[other], *members]
+        group.update(dict.fromkeys(members, members))
+        for key in keys:
+            first.setdefault(key, name)
+    found = {id(members): tuple(members) for members in group.values()}
+    return [members for members in found.values() if len(members) > 1]
 
 
 def choose(word: str, vocabulary: Mapping[str, Sequence[str]]) -> str | None:
@@ -46,6 +79,9 @@ def choose(word: str, vocabulary: Mapping[str, Sequence[str]]) -> str | None:
     Args:
         word: As somebody wrote it.
         vocabulary: Entry -> its other known spellings.
+
+    >>> choose("Hold-Out", {"test": ("holdout", "test set"), "train": ("training",)})
+    'test'
     """
     wanted = fold(word)
     for entry, spellings in vocabulary.items():
@@ -55,7 +91,51 @@ def choose(word: str, vocabulary: Mapping[str, Sequence[str]]) -> str | None:
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
-    """The allowed word that a mistyped one most likely stands for; None if none is near."""
+    """The allowed word that a mistyped one most likely stands for; None if none is near.
+
+    >>> nearest("tumor", ["healthy", "tumour"]), nearest("x", ["healthy", "tumour"])
+    ('tumour', None)
+    """
     by_fold = {fold(name): name for name in allowed}
     found = difflib.get_close_matches(fold(word), by_fold, n=1, cutoff=0.6)
     return by_fold[found[0]] if found else None
+
+
+def show(names: Iterable[str]) -> list[str]:
+    """The names in quotes, those with letters beyond ASCII also by the characters they are made of.
+
+    >>> show(["P 1", "P_1"])
+    ["'P 1'", "'P_1'"]
+    """
+    return [repr(n) if n.isascii() else f"{n!r} (written {n!a})" for n in names]
+
+
+def _plain(name: str) -> str:
+    """Small Latin letters without accents; other scripts as they are."""
+    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name).casefold())
+    kept = [
+        character
+        for character in text
+        if ord(character) not in _ACCENTS
+        and (character.isspace() or unicodedata.category(character) not in _INVISIBLE)
+    ]
+    return unicodedata.normalize("NFKC", "".join(kept).translate(_SAME_LOOK))
+
+
+def _whole_number(text: str) -> str | None:
+    """Digits (and sign) of a text that is a whole number in the way of some spreadsheet."""
+    if found := _WHOLE.fullmatch(text):
+        return found[1]
+    if _GROUPED.fullmatch(text):
+        return re.sub(r"[+.,']", "", text)
+    if found := _POWER.fullmatch(text):
+        fraction, power = (found[2] or "").rstrip("0"), int(found[3])
+        if len(fraction) <= power:
+            return found[1] + fraction + "0" * (power - len(fraction))
+    return None
+
+
+def _between(found: re.Match[str]) -> str:
+    """What is kept of spaces and dashes between two letters or digits: one dash between digits."""
+    before, after = found.string[found.start() - 1], found.string[found.end()]
+    return "-" if before.isdigit() and after.isdigit() else ""

@@ -91,6 +91,23 @@ def test_model_outputs_of_wsinfer_are_taken(tmp_path: Path) -> None:
     assert places(found) == sorted(CORNERS, key=lambda c: c[::-1])
 
 
+@pytest.mark.parametrize(
+    ("separator", "encoding", "end"), [(";", "utf-8-sig", "\r\n"), ("\t", "utf-16", "\r")]
+)
+def test_tables_saved_again_by_a_spreadsheet_are_taken(
+    tmp_path: Path, separator: str, encoding: str, end: str
+) -> None:
+    rows = (
+        ["minx,miny,width,height,prob"] + [f"{x}.5,{y},350,350,0.25" for x, y in CORNERS] + [",,,,"]
+    )
+    table = [row.replace(",", separator).replace(".", ",") for row in rows]
+    path = tmp_path / "s.csv"
+    path.write_bytes(end.join(table).encode(encoding))
+    found = read_coordinates(path)
+    assert (found.listed, found.side) == (4, 350)
+    assert {x for x, _ in places(found)} == {round(x + 0.5) for x, _ in CORNERS}
+
+
 def test_no_tiles_are_no_mistake_and_places_count_once(tmp_path: Path) -> None:
     none = read_coordinates(trident(tmp_path / "a.h5", []))
     assert (len(none.x), none.side, none.listed) == (0, 512, 0)
@@ -137,9 +154,13 @@ def write_csv(path: Path, text: str) -> Path:
         (lambda p: trident(p / "a.h5", overlap=256), "cannot overlap"),
         (lambda p: write_csv(p / "a.h5", "no HDF5"), "not a readable HDF5"),
         (lambda p: write_csv(p / "a.csv", "minx,miny\n1,2\n"), "width, height"),
-        (lambda p: write_csv(p / "a.csv", ""), "not a readable CSV"),
+        (lambda p: write_csv(p / "a.csv", ""), "it is empty"),
         (lambda p: write_csv(p / "a.csv", "minx,miny,width,height\n"), "lists no tile"),
-        (lambda p: write_csv(p / "a.csv", "minx,miny,width,height\na,b,c,d\n"), "readable CSV"),
+        (lambda p: write_csv(p / "a.csv", "minx,miny,width,height\na,b,c,d\n"), "no number.*2"),
+        (
+            lambda p: write_csv(p / "a.csv", "minx,miny,width,height\n1,5,0,9,9\n"),
+            "row 2 has 5 cells",
+        ),
         (lambda p: write_csv(p / "a.csv", "minx,miny,width,height\n0,0,9,8\n"), "row 2.*square"),
         (lambda p: write_csv(p / "a.csv", "minx,miny,width,height\n0,0,9,9\n9,0,8,8\n"), "sizes"),
         (lambda p: write_csv(p / "a.json", "{}"), r"\.json are not taken"),

@@ -72,7 +72,7 @@ def test_folders_named_as_splits_are_splits(tmp_path: Path) -> None:
     assert not found.has_patients
     assert {(s.slide_id[:4], s.split) for s in found.slides} == {
         ("test", "test"),
-        ("trai", "train"),
+        ("tile", None),
     }
     assert all(s.labels == CLASSES for s in found.slides)
 

@@ -3,15 +3,18 @@
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from histotile.checks.problem import Problem, attempt
 from histotile.checks.rows import likely_slides
-from histotile.cohort import TEST, Cohort, CohortSlide, read_cohort
+from histotile.cohort import Cohort, CohortSlide, read_cohort
+from histotile.cohort_checks import find_spellings, strange_labels, torn_patients
 from histotile.config import Config
 from histotile.errors import HistotileError
+from histotile.findings import Finding, accept
 from histotile.names import nearest
+from histotile.vocabulary import TEST
 
 _NAMED = 20
 _SINGLE = 5  # missing files that have an entry each; of more, one names them all
@@ -44,6 +47,7 @@ def check_cohort(
     """
     problems: list[Problem] = []
     attempt(problems, nameable, cohort)
+    problems += _names(cohort, config.accept, source)
     if "classes" not in wrong and not cohort.of_images:
         problems += _labels(cohort.slides, config, source)
     if not {"classes", "split"} & wrong:
@@ -112,18 +116,12 @@ def _near_file(path: Path) -> Path | None:
 
 
 def _labels(slides: Sequence[CohortSlide], config: Config, source: str) -> list[Problem]:
-    classes, held_out = config.classes, set(config.split.test_patients)
-    problems = []
-    wrong = defaultdict(list)
-    for slide in slides:
-        if slide.label is not None and slide.label not in classes:
-            wrong[slide.label].append(slide.slide_id)
-    for label, names in wrong.items():
-        near = nearest(label, classes)
-        fact = f"label {label!r} ({_some(names)}) is none of `classes` ({', '.join(classes)})"
-        fact += f"; did you mean {near!r}?" if near else ""
-        remedy = "mend the column `label`, or `classes` in config.yaml"
-        problems.append(Problem("error", source, fact, remedy, "split"))
+    held_out = set(config.split.test_patients)
+    remedy = "mend the column `label`, or `classes` in config.yaml"
+    problems = [
+        Problem("error", source, fact, remedy, "split")
+        for fact in strange_labels(slides, config.classes)
+    ]
     bare = [
         slide.slide_id
         for slide in slides
@@ -131,10 +129,29 @@ def _labels(slides: Sequence[CohortSlide], config: Config, source: str) -> list[
     ]
     if bare:
         every = "no slide has a label" if len(bare) == len(slides) else f"no label: {_some(bare)}"
-        fact = f"{every}; labels are {', '.join(classes)}"
+        fact = f"{every}; labels are {', '.join(config.classes)}"
         remedy = "fill the column `label`: folds are balanced by it, and scores held against it"
         problems.append(Problem("error", source, fact, remedy, "split"))
     return problems
+
+
+def _names(cohort: Cohort, accepted: Mapping[str, str], source: str) -> list[Problem]:
+    """Names that look the same and are not, and patients on both sides of the split."""
+    standing, taken = accept(find_spellings(cohort), accepted)
+    problems = [Problem("error", f"{source}, {f.subject}", _with_id(f), f.remedy) for f in standing]
+    problems += [
+        Problem("warning", f"{source}, {f.subject}", f"{_with_id(f)}: accepted: {accepted[f.id]}")
+        for f in taken
+    ]
+    remedy = "put all slides of a patient on one side, or none"
+    return problems + [
+        Problem("error", source, f"patient on both sides of the split: {fact}", remedy)
+        for fact in torn_patients(cohort.slides)
+    ]
+
+
+def _with_id(finding: Finding) -> str:
+    return f"[{finding.id}] {finding.fact}"
 
 
 def _patients(cohort: Cohort, config: Config) -> list[Problem]:

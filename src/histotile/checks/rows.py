@@ -4,10 +4,11 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from histotile.cohort import OPTIONAL, REQUIRED, SEPARATOR, TEST, Cohort, CohortSlide
+from histotile.cohort import OPTIONAL, REQUIRED, SEPARATOR, Cohort, CohortSlide
+from histotile.errors import HistotileError
 from histotile.names import choose, nearest
-
-_ENCODINGS = ("utf-8-sig", "utf-16", "cp1252", "latin-1")
+from histotile.text_file import read_text
+from histotile.vocabulary import COLUMNS, TEST, side
 
 
 def likely_slides(path: Path) -> Cohort | None:
@@ -16,7 +17,10 @@ def likely_slides(path: Path) -> Cohort | None:
     Columns count by the name that is most like theirs. Nothing is trained on what comes out: it
     serves to name the other mistakes too.
     """
-    lines = _text(path).splitlines()
+    try:
+        lines = read_text(path).splitlines()
+    except HistotileError:  # told already, by what refused the file
+        return None
     if not lines:
         return None
     separator = max(",;\t", key=lines[0].count)
@@ -32,24 +36,14 @@ def likely_slides(path: Path) -> Cohort | None:
     return Cohort(tuple(slides), has_patients="patient_id" in columns.values())
 
 
-def _text(path: Path) -> str:
-    data = path.read_bytes()
-    for encoding in _ENCODINGS:
-        if encoding == "utf-16" and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            continue
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return ""
-
-
 def _columns(header: Sequence[str]) -> dict[int, str]:
     """Position -> column; each column once, those spelt right first."""
     known = [*REQUIRED, *OPTIONAL]
     found = {at: name.strip() for at, name in enumerate(header) if name.strip() in known}
     for at, name in enumerate(header):
-        near = nearest(name, [column for column in known if column not in found.values()])
+        free = [column for column in known if column not in found.values()]
+        near = choose(name, {column: COLUMNS.get(column, ()) for column in free})
+        near = near or nearest(name, free)
         if at not in found and near:
             found[at] = near
     return found
@@ -65,7 +59,8 @@ def _slide(row: dict[str, str], number: int) -> CohortSlide:
         label=row.get("label") or None,
         annotation=files[0] if files else None,
         site=row.get("site") or None,
-        split=choose(row.get("split", ""), {TEST: ()}),
+        split=TEST if side(row.get("split", "")) == TEST else None,
         corrections=tuple(files[1:]),
         coordinates=Path(row["coordinates"]) if row.get("coordinates") else None,
+        row=number,
     )

@@ -52,7 +52,7 @@ def look(data: Mapping[str, Any], files: Sequence[Path] = ()) -> Start:
     listing, cohort = None, None
     path = Path(config.cohort)
     if "cohort" not in wrong:
-        if holds_images(path):
+        if attempt([], holds_images, path):
             if "classes" not in wrong:
                 listing = attempt(problems, list_images, path, config.classes)
                 cohort = listing.cohort if listing else None
@@ -74,7 +74,7 @@ def _of_images(data: Mapping[str, Any]) -> dict[str, Any]:
     tile = found.get("tile")
     if not isinstance(tile, dict) or not isinstance(tile.get("labels"), dict):
         return found
-    if holds_images(Path(str(found.get("cohort")))):
+    if attempt([], holds_images, Path(str(found.get("cohort")))):
         found["tile"] = {**tile, "labels": {**tile["labels"], "names": {}, "outside": None}}
     return found
 

@@ -22,6 +22,7 @@ from histotile.reports.facts import (
 from histotile.reports.measures import PICTURES
 from histotile.reports.remarks import list_remarks
 from histotile.reports.speed import STAGES
+from histotile.vocabulary import yes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,7 +34,6 @@ LIBRARIES = (
 MARKS = ("blur", "pen", "fold")
 TILE_SECTIONS = ("inspect", "mask", "tile", "aggregate", "heatmap")
 _PLACES = ("x", "y", *MARKS, "excluded")
-_YES = {"true", "yes", "1"}
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ def read_score(row: Mapping[str, str], classes: Sequence[str]) -> SlideScore:
         fold=row["fold"] or None,
         intervals={name: (low[name], high[name]) for name in low if name in high},
         calibrated=by_class("calibrated"),
-        out_of_distribution=flag.casefold() in _YES if flag else None,
+        out_of_distribution=yes(flag) if flag else None,
     )
 
 

@@ -13,6 +13,7 @@ from histotile.cli.options import (
     FOLDER,
     PATH,
     Progress,
+    accept_option,
     backbone_option,
     classes_option,
     output_option,
@@ -30,26 +31,53 @@ if TYPE_CHECKING:
 @click.argument("cohort", type=FILE)
 @click.option("--triage", type=FILE, help="Ledger; its quarantined slides are left out.")
 @output_option("CSV of folds: the role of each slide in each fold.")
+@accept_option
 @classes_option
 def split(
-    cohort: Path, triage: Path | None, output: Path, classes: tuple[str, ...], settings: Split
+    cohort: Path,
+    triage: Path | None,
+    output: Path,
+    accept: dict[str, str],
+    classes: tuple[str, ...],
+    settings: Split,
 ) -> None:
     """Divide the patients of COHORT into folds; no patient stands in two."""
-    import csv
-
+    from histotile.cohort_checks import accepted_lines, check_cohort
     from histotile.tiles.folds import write_folds
     from histotile.tiles.splits import make_folds
 
     found = cohorts.read_cohort(cohort)
-    unusable = set()
-    if triage:
-        with triage.open(newline="", encoding="utf-8") as handle:
-            rows = list(csv.DictReader(handle))
-        unusable = {row["slide_id"] for row in rows if row["verdict"] != "ok"}
-    slides = [s for s in found.slides if s.slide_id not in unusable]
+    check_cohort(found, accept, cohort)
+    usable = _usable(triage, found) if triage else {s.slide_id for s in found.slides}
+    slides = [s for s in found.slides if s.slide_id in usable]
     write_folds(output, make_folds(slides, settings, classes, found.has_patients))
+    for line in accepted_lines(found, accept):
+        click.echo(line)
     if not found.has_patients:
         click.echo("Attention: no patient_id given; patient leakage cannot be excluded")
+
+
+def _usable(ledger: Path, cohort: cohorts.Cohort) -> set[str]:
+    """The slides that the ledger finds in order; it must judge every slide of the cohort."""
+    from histotile.csv_file import read_csv_file, some
+    from histotile.names import choose
+    from histotile.vocabulary import VERDICTS
+
+    found = read_csv_file(ledger, {"slide_id": (), "verdict": ()}, long_cells=True)
+    if not {"slide_id", "verdict"} <= set(found.columns):
+        raise HistotileError(ledger, "it lacks slide_id or verdict", "run `histotile triage` again")
+    verdicts = {row["slide_id"]: choose(row["verdict"], VERDICTS) for row in found.rows}
+    wrong = [
+        f"row {number}: verdict {row['verdict']!r} is none of {', '.join(VERDICTS)}"
+        for number, row in found
+        if verdicts[row["slide_id"]] is None
+    ]
+    unjudged = [s.slide_id for s in cohort.slides if s.slide_id not in verdicts]
+    if unjudged:
+        wrong.append(f"it does not judge slides {some(unjudged, ', ')}")
+    if wrong:
+        raise HistotileError(ledger, some(wrong), "run `histotile triage` again")
+    return {name for name, verdict in verdicts.items() if verdict == "ok"}
 
 
 @verb("train")

@@ -124,25 +124,23 @@ def _number(path: Path, facts: Mapping[str, Any], name: str) -> float:
 
 
 def _from_csv(path: Path) -> _Found:
-    import pyarrow as pa
-    import pyarrow.csv
+    from histotile.csv_file import decimal, read_csv_file
 
-    try:
-        table = pyarrow.csv.read_csv(path)
-        missing = [name for name in (*_CORNERS, *_SIDES) if name not in table.column_names]
-        if missing:
-            raise HistotileError(path, f"it lacks the columns {', '.join(missing)}", _AGAIN)
-        wanted = table.select([*_CORNERS, *_SIDES]).cast(
-            pa.schema([(name, pa.float64()) for name in (*_CORNERS, *_SIDES)])
-        )
-    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise HistotileError(path, f"not a readable CSV of tiles ({error})", _AGAIN) from error
-    if not len(wanted):
+    names = (*_CORNERS, *_SIDES)
+    table = read_csv_file(path, {name: () for name in names})
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise HistotileError(path, f"it lacks the columns {', '.join(missing)}", _AGAIN)
+    if not table.rows:
         raise HistotileError(path, "it lists no tile, so their size is unknown", _AGAIN)
-    x, y, width, height = (column.to_numpy() for column in wanted.columns)
+    cells = [[decimal(row[name]) for name in names] for row in table.rows]
+    wrong = [str(n) for n, row in zip(table.numbers, cells, strict=True) if None in row]
+    if wrong:
+        raise HistotileError(path, f"no number in row(s) {', '.join(wrong[:20])}", _AGAIN)
+    x, y, width, height = np.array(cells, np.float64).T
     if not np.array_equal(width, height):
         row = int(np.flatnonzero(width != height)[0])
-        fact = f"row {row + 2}: {width[row]:g} x {height[row]:g} px is not square"
+        fact = f"row {table.numbers[row]}: {width[row]:g} x {height[row]:g} px is not square"
         raise HistotileError(path, fact, "give square tiles")
     if np.ptp(width):
         fact = f"tiles of several sizes: {width.min():g} to {width.max():g} level-0 px"

@@ -3,19 +3,21 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
-from histotile.cohort import TEST
+from histotile.names import choose
+from histotile.vocabulary import ROLES, TEST
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 Entry = tuple[tuple[str, ...], "os.DirEntry[str]"]  # names of folders, file
 
 
 class TileImage(NamedTuple):
     """One ready-made tile: its file, class, and what is known of where it comes from.
 
-    `group` is empty where unknown; `stamp` changes with the file (its size and time).
+    `group` is empty where unknown; `split` is `test` or None; `stamp` changes with the file (its
+    size and time).
     """
 
     file: str
@@ -28,11 +30,11 @@ class TileImage(NamedTuple):
 
 def place(entries: Sequence[Entry], classes: Sequence[str]) -> tuple[list[TileImage], Counter[str]]:
     """The images whose folders name a class, and how many are in other folders."""
-    tops = {parts[0] for parts, _ in entries if parts}
-    has_splits = bool(tops) and {top.casefold() for top in tops} <= set(SPLITS) - set(classes)
+    roles = split_folders(entries, classes)
     found, strange = [], Counter[str]()
     for parts, entry in entries:
-        split, rest = (parts[0], parts[1:]) if has_splits else (None, parts)
+        rest = parts[1:] if roles else parts
+        split = TEST if parts and roles.get(parts[0]) == TEST else None
         if rest and rest[0] in classes:
             label, group = rest[0], rest[1] if len(rest) > 1 else ""
         elif len(rest) > 1 and rest[1] in classes:
@@ -40,8 +42,15 @@ def place(entries: Sequence[Entry], classes: Sequence[str]) -> tuple[list[TileIm
         else:
             strange["/".join(rest[:2]) or "(the folder itself)"] += 1
             continue
-        found.append(TileImage(entry.path, label, group, None, side(split), stamp(entry.stat())))
+        found.append(TileImage(entry.path, label, group, None, split, stamp(entry.stat())))
     return found, strange
+
+
+def split_folders(entries: Sequence[Entry], classes: Sequence[str]) -> dict[str, str]:
+    """The uppermost folders and their roles (train, val, test), if all are named as such."""
+    roles = {parts[0]: role_of(parts[0]) for parts, _ in entries if parts}
+    named = {folder: role for folder, role in roles.items() if role and folder not in classes}
+    return named if len(named) == len(roles) else {}
 
 
 def walk(
@@ -58,17 +67,17 @@ def walk(
                 continue
             if entry.is_dir():
                 below = (*parts, entry.name)
-                is_above = entry.name in classes or entry.name.casefold() in SPLITS
+                is_above = entry.name in classes or role_of(entry.name) is not None
                 if not group or group in below or is_above:
                     yield from walk(entry.path, below, group, classes)
             elif entry.name.lower().endswith(SUFFIXES):
                 yield parts, entry
 
 
-def side(name: str | None) -> str | None:
-    """The side a source has put an image on; all names of the test set become one."""
-    name = (name or "").casefold()
-    return TEST if name.startswith(TEST) else name or None
+@cache
+def role_of(name: str) -> str | None:
+    """The role (train, val, test) that a folder is named as; None if it is none."""
+    return choose(name, ROLES)
 
 
 def stamp(facts: os.stat_result) -> tuple[int, int]:

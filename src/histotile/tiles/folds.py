@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from histotile import tables
+from histotile.csv_file import read_csv_file
 from histotile.errors import HistotileError
+from histotile.names import choose
+from histotile.vocabulary import ROLES, TEST
 from histotile.writing import write_text
-
-ROLES = ("train", "val", "test")
 
 
 def write_folds(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
@@ -29,22 +30,23 @@ def read_folds(path: Path) -> dict[str, list[Any]]:
     """The columns of a fold table, checked: it may have been edited by hand.
 
     Raises:
-        HistotileError: No such file, wrong columns, a fold that is no number, or what
-            `check_folds` finds.
+        HistotileError: No such file, or what `read_csv_file` refuses; wrong columns, a fold that
+            is no number, or what `check_folds` finds.
     """
     if not path.is_file():
         raise HistotileError(path, "no such file", "make it with `histotile split`")
-    with path.open(newline="", encoding="utf-8-sig") as handle:
-        reader = csv.DictReader(handle)
-        if list(reader.fieldnames or ()) != tables.FOLDS.names:
-            fact = f"its columns are {reader.fieldnames}, not {tables.FOLDS.names}"
-            raise HistotileError(path, fact, "make it again with `histotile split`")
-        rows = list(reader)
-    wrong = [str(n) for n, row in enumerate(rows, 2) if not (row["fold"] or "").isdecimal()]
+    found = read_csv_file(path, {name: () for name in tables.FOLDS.names})
+    if list(found.columns) != tables.FOLDS.names:
+        fact = f"its columns are {list(found.columns)}, not {tables.FOLDS.names}"
+        raise HistotileError(path, fact, "make it again with `histotile split`")
+    wrong = [str(n) for n, row in found if not row["fold"].isdecimal()]
     if wrong:
         raise HistotileError(path, f"fold is no number in lines {', '.join(wrong)}", "mend them")
-    columns = {name: [row[name] or None for row in rows] for name in tables.FOLDS.names}
-    columns["fold"] = [int(row["fold"]) for row in rows]
+    columns = {name: [row[name] or None for row in found.rows] for name in tables.FOLDS.names}
+    columns["fold"] = [int(row["fold"]) for row in found.rows]
+    words = {row["role"] for row in found.rows}
+    meant = {word: choose(word, ROLES) or word for word in words}
+    columns["role"] = [meant[row["role"]] for row in found.rows]
     check_folds(columns, path)
     return columns
 
@@ -81,7 +83,7 @@ def check_folds(columns: Mapping[str, Sequence[Any]], subject: object = "folds")
         ]
         problems += [f"fold {fold}: slide {s} is missing" for s in sorted(everyone - counts.keys())]
         present = {r for (f, _), seen in roles.items() if f == fold for r in seen}
-        problems += [f"fold {fold}: no {r} slide" for r in ROLES[:2] if r not in present]
+        problems += [f"fold {fold}: no {r} slide" for r in ROLES if r not in present | {TEST}]
     if problems or not listed:
         fact = "; ".join(problems) or "it lists no slide"
         raise HistotileError(subject, fact, "mend it, or make it again with `histotile split`")

@@ -1,30 +1,36 @@
 """Which images a cohort of ready-made tiles holds: a folder per class, or a CSV."""
 
-import csv
 import hashlib
+import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
-from histotile.cohort import TEST, Cohort, CohortSlide, is_file_name
+from histotile.cohort import Cohort, CohortSlide, is_file_name
+from histotile.csv_file import CsvFile, check_columns, read_csv_file, read_header, some
 from histotile.errors import HistotileError
+from histotile.names import choose, nearest
 from histotile.tiles.dealing import deal
-from histotile.tiles.folders import SUFFIXES, TileImage, place, side, stamp, walk
+from histotile.tiles.folders import SUFFIXES, TileImage, place, split_folders, stamp, walk
+from histotile.vocabulary import COLUMNS, NO_SIDE, TEST, TILE_COLUMNS, TRAIN, side
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("group", "site", "split")
-_NAMED = 20
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a cohort, sorted by group and file, and the cohort of their groups."""
+    """The images of a cohort, sorted by group and file, and the cohort of their groups.
+
+    `remarks` say what was understood otherwise than people may expect.
+    """
 
     images: tuple[TileImage, ...]
     cohort: Cohort
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -46,9 +52,10 @@ def holds_images(path: Path) -> bool:
         return True
     if not path.is_file():
         return False
-    with path.open(newline="", encoding="utf-8-sig") as handle:
-        columns = next(csv.reader(handle), [])
-    return "slide_id" not in columns and set(REQUIRED) <= set(columns)
+    header = read_header(path, TILE_COLUMNS)
+    slide_id = {"slide_id": COLUMNS["slide_id"][:2]}
+    is_of_slides = any(choose(name, slide_id) for name in header)
+    return not is_of_slides and set(REQUIRED) <= {choose(name, TILE_COLUMNS) for name in header}
 
 
 def list_images(path: Path, classes: Sequence[str]) -> Listing:
@@ -60,14 +67,15 @@ def list_images(path: Path, classes: Sequence[str]) -> Listing:
 
     Args:
         path: A folder, or a CSV with `path`, `label` and optionally `group` (the patient), `site`,
-            `split` (`test`: fixed test set); relative paths count from the working directory.
+            `split` (`test`: fixed test set); relative paths count from the working directory. How
+            groups and sites are spelt is for `cohort_checks` to say.
         classes: Names that labels must be among.
 
     Raises:
         HistotileError: No image, images outside the classes, a class without images, groups for
             some images only, a group at two sites or on both sides of the test set, missing files.
     """
-    found = _of_folder(path, classes) if path.is_dir() else _of_table(path, classes)
+    found, remarks = _of_folder(path, classes) if path.is_dir() else (_of_table(path, classes), ())
     _check(path, found, classes)
     has_patients = any(image.group for image in found)
     if not has_patients:
@@ -76,7 +84,7 @@ def list_images(path: Path, classes: Sequence[str]) -> Listing:
     images = tuple(sorted(found, key=lambda image: (image.group, image.file)))
     groups_of = groupby(images, key=lambda image: image.group)
     slides = [_slide(path, group, list(members), classes) for group, members in groups_of]
-    return Listing(images, Cohort(tuple(slides), has_patients))
+    return Listing(images, Cohort(tuple(slides), has_patients), remarks)
 
 
 def list_group(path: Path, classes: Sequence[str], group: str) -> list[TileImage]:
@@ -88,58 +96,77 @@ def list_group(path: Path, classes: Sequence[str], group: str) -> list[TileImage
         entries = list(walk(str(path), (), group, classes))
         found, _ = place(entries, classes)
     else:
-        found = [_of_row(row, (0, 0)) for row in _rows(path) if row.get("group") == group]
+        found = [_of_row(row, (0, 0)) for row in _rows(path).rows if row.get("group") == group]
     own = sorted(image for image in found if image.group == group)
     return own or [i for i in list_images(path, classes).images if i.group == group]
 
 
-def _of_folder(path: Path, classes: Sequence[str]) -> list[TileImage]:
-    found, strange = place(list(walk(str(path), ())), classes)
+def _of_folder(path: Path, classes: Sequence[str]) -> tuple[list[TileImage], tuple[str, ...]]:
+    entries = list(walk(str(path), ()))
+    found, strange = place(entries, classes)
     if strange or not found:
-        seen = ", ".join(f"{name} ({n})" for name, n in strange.most_common(_NAMED))
+        seen = some((f"{name} ({n})" for name, n in strange.most_common()), ", ")
+        parts = [part for name in strange for part in name.split("/")]
+        meant = {part: nearest(part, classes) for part in parts}
+        hints = [
+            f"; did you mean class {word!r} by {part!r}?" for part, word in meant.items() if word
+        ]
         raise HistotileError(
             path,
             f"images in folders that are no class: {seen}; classes are {list(classes)}"
+            + "".join(hints[:3])
             if strange
             else f"no image below it; known are {', '.join(SUFFIXES)}",
             "name the folders of classes in `classes`, or list the images in a CSV of path, label",
         )
+    roles = split_folders(entries, classes)
+    remarks = [
+        f"the images in folder {name!r} are trained on: parts for validation are drawn anew in "
+        "every fold (split.val_fraction)"
+        for name, role in sorted(roles.items())
+        if role == "val"
+    ]
+    return found, tuple(remarks)
+
+
+def _rows(path: Path) -> CsvFile:
+    found = read_csv_file(path, TILE_COLUMNS)
+    check_columns(found, REQUIRED, OPTIONAL, TILE_COLUMNS)
+    for row in found.rows:
+        row["path"] = os.path.expanduser(row["path"])  # noqa: PTH111 - without a home, as it is
     return found
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as handle:
-        reader = csv.DictReader(handle)
-        unknown = [c for c in reader.fieldnames or () if c not in REQUIRED + OPTIONAL]
-        if unknown:
-            remedy = f"use {', '.join(REQUIRED)} and, optionally, {', '.join(OPTIONAL)}"
-            raise HistotileError(path, f"unknown column(s) {', '.join(unknown)}", remedy)
-        return [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
-
-
 def _of_table(path: Path, classes: Sequence[str]) -> list[TileImage]:
-    rows = _rows(path)
-    problems = [f"row {n}: path is empty" for n, row in enumerate(rows, 2) if not row["path"]]
+    found = _rows(path)
+    rows = found.rows
+    problems = [f"row {n}: path is empty" for n, row in found if not row["path"]]
+    problems += [
+        f"row {n}: split {row['split']!r} is no side: {NO_SIDE}"
+        for n, row in found
+        if side(row.get("split", "")) is None
+    ]
     counts = Counter(row["path"] for row in rows)
     problems += [f"{file!r} is listed {n} times" for file, n in counts.items() if file and n > 1]
     strange = Counter(row["label"] for row in rows if row["label"] not in classes)
     problems += [
         f"{n} images labelled {label!r}, which is none of classes {list(classes)}"
+        + (f": did you mean {meant!r}?" if (meant := nearest(label, classes)) else "")
         for label, n in strange.items()
     ]
     stamps = {row["path"]: _stamp_of(row["path"]) for row in rows if row["path"]}
     missing = [file for file, stamp in stamps.items() if stamp is None]
     if missing:
-        problems.append(f"{len(missing)} files do not exist: {_some(missing)}")
+        problems.append(f"{len(missing)} files do not exist: {some(missing, ', ')}")
     if problems or not rows:
         remedy = f"mend these rows; relative paths count from {Path.cwd()}"
-        fact = _some(problems, "; ") or "it lists no image"
-        raise HistotileError(path, fact, remedy, problems)
+        raise HistotileError(path, some(problems) or "it lists no image", remedy, problems)
     return [_of_row(row, stamps[row["path"]] or (0, 0)) for row in rows]
 
 
 def _of_row(row: Mapping[str, str], stamp: tuple[int, int]) -> TileImage:
-    site, split = row.get("site") or None, side(row.get("split"))
+    split = TEST if side(row.get("split", "")) == TEST else None
+    site = row.get("site") or None
     return TileImage(row["path"], row["label"], row.get("group") or "", site, split, stamp)
 
 
@@ -153,7 +180,7 @@ def _check(path: Path, images: Sequence[TileImage], classes: Sequence[str]) -> N
     problems += [f"group {g!r} cannot name a file" for g in sorted(groups) if not is_file_name(g)]
     if problems:
         found = ", ".join(f"{label} ({n})" for label, n in sorted(counts.items()))
-        fact = f"{_some(problems, '; ')}; found: {found}"
+        fact = f"{some(problems)}; found: {found}"
         raise HistotileError(path, fact, "mend `classes`, the folders, or the CSV")
 
 
@@ -162,9 +189,9 @@ def _slide(
 ) -> CohortSlide:
     labels = tuple(name for name in classes if any(i.label == name for i in images))
     sites, splits = {i.site for i in images}, {i.split for i in images}
-    if len(sites) > 1 or (TEST in splits and len(splits) > 1):
+    if len(sites) > 1 or len(splits) > 1:
         what = "sites" if len(sites) > 1 else "splits"
-        seen = ", ".join(sorted(str(v) for v in (sites if len(sites) > 1 else splits)))
+        seen = ", ".join(sorted(str(v) for v in (sites if len(sites) > 1 else (TEST, TRAIN))))
         remedy = "give each group (patient) one site and one side of the test set"
         raise HistotileError(path, f"group {group!r} stands in several {what}: {seen}", remedy)
     return CohortSlide(
@@ -174,7 +201,7 @@ def _slide(
         label=labels[0] if len(labels) == 1 else None,
         site=images[0].site,
         labels=labels,
-        split=min((s for s in splits if s), default=None),
+        split=images[0].split,
     )
 
 
@@ -187,9 +214,3 @@ def _stamp_of(file: str) -> tuple[int, int] | None:
         return stamp(Path(file).stat())
     except OSError:
         return None
-
-
-def _some(words: Iterable[str], between: str = ", ") -> str:
-    listed = list(words)
-    more = f"{between}and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
-    return between.join(listed[:_NAMED]) + more
