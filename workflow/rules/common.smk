@@ -1,5 +1,6 @@
 """Checks settings and cohort before the first job, and answers the rules' questions. No rules."""
 
+import csv
 import json
 from functools import cache
 from pathlib import Path
@@ -51,7 +52,15 @@ SLIDE_IDS = nameable(COHORT)
 PICTURED = [] if LISTING else SLIDE_IDS  # slides with mask and heatmap
 FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
 CLASSES = json.dumps(CONFIG.classes, ensure_ascii=False)
-SHOWN_ON_SLIDES = {"classes", "inspect", "mask", "tile", "aggregate", "heatmap"}
+SHOWN_ON_SLIDES = {
+    "classes",
+    "accept",
+    "inspect",
+    "mask",
+    "tile",
+    "aggregate",
+    "heatmap",
+}
 BACKBONE = CONFIG.backbone.model_dump_json()
 ENGINE = CONFIG.engine.model_dump_json()
 # Features are made in 32 bit by a network that is not compiled, whatever predictions are made by.
@@ -169,6 +178,12 @@ def new_cohort():
 
 def new_ids():
     return checked(nameable, new_cohort())
+
+
+def left_out(scores):
+    """Whether a slide of this table of scores has no tile that was used."""
+    with Path(scores).open(newline="", encoding="utf-8") as handle:
+        return any(row["n_tiles"] == "0" for row in csv.DictReader(handle))
 
 
 @cache

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from histotile.checks.outlines import check_owners
 from histotile.checks.problem import Problem, attempt
 from histotile.checks.rows import likely_slides
 from histotile.cohort import Cohort, CohortSlide, read_cohort
@@ -48,6 +49,7 @@ def check_cohort(
     problems: list[Problem] = []
     attempt(problems, nameable, cohort)
     problems += _names(cohort, config.accept, source)
+    problems += check_owners(cohort.slides, config.accept, source)
     if "classes" not in wrong and not cohort.of_images:
         problems += _labels(cohort.slides, config, source)
     if not {"classes", "split"} & wrong:

@@ -10,7 +10,6 @@ from histotile.checks.folds import check_folds
 from histotile.checks.forecast import Forecast, forecast
 from histotile.checks.machine import check_machine, check_room
 from histotile.checks.network import check_network
-from histotile.checks.outlines import check_owners
 from histotile.checks.problem import Level, Problem, attempt, errors
 from histotile.checks.sample import Seen, choose, look_at_slides
 from histotile.checks.start import Start
@@ -57,7 +56,6 @@ def examine(start: Start, measured: bool, progress: Progress) -> Report:
         problems += check_folds(cohort, config)
     cores, seen = os.cpu_count() or 1, list[Seen]()
     if start.listing is None:
-        problems += check_owners(cohort.slides, config.accept, config.cohort)
         seen = _look(cohort, config, cores, progress)
         problems += _of_slides(seen, config)
     found = None

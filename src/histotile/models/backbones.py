@@ -15,6 +15,7 @@ from histotile.config import Backbone
 from histotile.errors import HistotileError
 from histotile.models.stages import truncate
 from histotile.models.weights import load_weights
+from histotile.names import nearest
 
 SHIPPED = Path(__file__).parent / "backbones_shipped"
 
@@ -146,8 +147,11 @@ def _config(source: str, backbone: Backbone, folder: Path | None) -> dict[str, A
         except RuntimeError:
             known = None
         if known is None:
+            near = nearest(backbone.name, timm.list_models())
+            fact = f"timm knows no {backbone.name!r}"
+            fact += f"; did you mean `{near}`?" if near else ""
             remedy = "see timm.list_models() for the names"
-            raise HistotileError("backbone.name", f"timm knows no {backbone.name!r}", remedy)
+            raise HistotileError("backbone.name", fact, remedy)
         return dict(known.to_dict())
     _check_name(backbone, str(data.get("architecture")))
     return {**data.get("pretrained_cfg", data), "model_args": data.get("model_args")}

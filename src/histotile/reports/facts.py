@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from histotile.decision.record import Decision
 from histotile.decision.verification import Verification
+from histotile.reports.accepted import Accepted
 from histotile.reports.deepzoom import Pyramid
 from histotile.reports.images import thumbnail
 from histotile.reports.run_facts import RunFacts
@@ -76,21 +77,19 @@ class SlideFacts:
         threshold: Probability at which the heatmap's contour is drawn.
         heatmap: Heatmap over the overview of the slide; for print, and where scripts are off.
         mask_overlay: Outline of the tissue mask on the overview of the slide.
-        thumbnail: A small JPEG made with the page of the slide, so that the cohort page need not
-            decode thousands of heatmaps; None: made from the heatmap.
+        thumbnail: A small JPEG made with the page of the slide; None: made from the heatmap.
         top_tiles: Most probable tiles of the shown class, first the most probable.
         uncertain_tiles: Tiles whose two most probable classes are closest, first the closest.
         regions: Areas of the shown class at the threshold, first the largest.
         scene: What the viewer lays over the slide; None: no viewer.
-        picture: What the viewer shows: RGB of the whole slide, or its pyramid in a folder beside
-            the page.
+        picture: RGB of the whole slide, or its pyramid in a folder beside the page.
         model_id: Name of the model, or of the ensemble.
         settings: Section name -> settings, for the provenance.
         versions: Library -> version.
-        timings: Stage (embed, predict) -> where its time went, as `Pace.facts` has it, with the
-            engine.
+        timings: Stage (embed, predict) -> where its time went, as `Pace.facts` has it.
         has_patients: Whether folds were disjoint by patient; None where nothing was split.
         cohort_page: Link to the cohort page; None if there is none.
+        accepted: Findings about this slide that the user accepts.
     """
 
     inspection: Mapping[str, Any]
@@ -116,6 +115,7 @@ class SlideFacts:
     timings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     has_patients: bool | None = None
     cohort_page: str | None = "../index.html"
+    accepted: Sequence[Accepted] = ()
 
     @property
     def slide_id(self) -> str:
@@ -214,11 +214,11 @@ class CohortFacts:
         config_yaml: The configuration as it was read.
         versions: Library -> version.
         has_patients: Whether folds were disjoint by patient; None where nothing was split.
-        labels_source: "annotation" or "slide" for tile labels; None where there are none. "image":
-            the tiles are labelled images, and groups of them stand where slides stand.
+        labels_source: "annotation", "slide" or, of ready-made tiles in groups, "image"; or None.
         decision: Which strategy of transfer learning was chosen, and why.
         verification: What the other cells of the table achieve.
         run: Settings, models, folds and code of the run.
+        accepted: Findings that the user accepts.
     """
 
     title: str
@@ -242,6 +242,7 @@ class CohortFacts:
     decision: Decision | None = None
     verification: Verification | None = None
     run: RunFacts = field(default_factory=RunFacts)
+    accepted: Sequence[Accepted] = ()
 
     @property
     def unit(self) -> str:

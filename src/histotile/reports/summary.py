@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from histotile.reports.accepted import tell_accepted
 from histotile.reports.cohort_page import list_quarantined, other_warnings, tally
 from histotile.reports.facts import CohortFacts
 from histotile.reports.fates import add_counts
@@ -35,6 +36,7 @@ def summary_lines(facts: CohortFacts, page: Path | None = None) -> list[str]:
         lines.append(f"Attention: no {what} given; patient leakage cannot be excluded")
     if facts.labels_source == "slide":
         lines.append("Attention: tile labels are inherited from slides")
+    lines += [f"Attention: {line}" for line in tell_accepted(facts.accepted)]
     if page is not None:
         lines.append(f"Page to open: {page}")
     return [_safe(line) for line in lines]
