@@ -1,7 +1,8 @@
 """histotile: slides in; tile classifiers, heatmaps and models out. Research use only.
 
 snakemake --cores all            everything up to the cohort page
-snakemake --cores all apply      new slides with a trained model, no training
+snakemake --cores all apply      new slides with a trained model, no training; ends with their
+                                 summary and page, and with status 3 where any was left out
 snakemake --report report.html   provenance page of a finished run
 """
 

@@ -33,8 +33,9 @@ LEAVES = {
     "identity",
 }
 ALLOWED = {
-    "config": {"errors"},
-    "configfile": {"config", "errors", "names", "text_file", "writing"},
+    "config": {"errors", "names"},
+    "config_messages": {"names"},
+    "configfile": {"config", "config_messages", "errors", "names", "text_file", "writing"},
     "cohort": {"csv_file", "errors", "findings", "names", "vocabulary"},
     "cohort_checks": {"cohort", "csv_file", "errors", "findings", "names", "vocabulary"},
     "csv_file": {"errors", "names", "text_file"},
@@ -63,6 +64,8 @@ ALLOWED = {
     "models": LEAVES | {"tiles", "engines", "trust"},
     "results": LEAVES,
     "reports": LEAVES | {"results", "models", "decision", "trust"},
+    "checks": LEAVES
+    | {"config_messages", "configfile", "cohort_checks", "slides", "tiles", "models", "engines"},
     "exports": LEAVES | {"results", "models", "engines"},
 }
 OPENSLIDE_ROOMS = {"slides"}

@@ -113,7 +113,8 @@ def read_cohort(path: Path) -> Cohort:
     if not found.rows:
         problems.append("it lists no slide")
     if problems:
-        raise HistotileError(path, some(problems), "mend these rows of the cohort file")
+        remedy = "mend these rows of the cohort file"
+        raise HistotileError(path, some(problems), remedy, problems)
     return Cohort(tuple(_slide(number, row) for number, row in found), has_patients)
 
 

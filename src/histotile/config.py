@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from histotile.names import nearest
+
 Strength = Literal["off", "light", "medium", "heavy"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -671,13 +673,17 @@ class Config(Section):
     @model_validator(mode="after")
     def _classes_agree(self) -> "Config":
         if len(set(self.classes)) < len(self.classes):
-            raise ValueError(f"classes: {list(self.classes)} names a class twice")
-        used: set[str | None] = {
-            *self.tile.labels.names.values(),
-            self.tile.labels.outside,
-            self.heatmap.class_name,
-        }
-        unknown = sorted(name for name in used if name is not None and name not in self.classes)
-        if unknown:
-            raise ValueError(f"{unknown} are not among classes {list(self.classes)}")
+            raise ValueError(f"`classes`: {', '.join(self.classes)} names a class twice")
+        labels = self.tile.labels
+        used = [(f"tile.labels.names.{name}", to) for name, to in labels.names.items()]
+        used += [("tile.labels.outside", labels.outside)]
+        used += [("heatmap.class_name", self.heatmap.class_name)]
+        wrong = [
+            f"`{key}`: {name!r} is none of `classes` ({', '.join(self.classes)})"
+            + (f"; did you mean {near!r}?" if (near := nearest(name, self.classes)) else "")
+            for key, name in used
+            if name is not None and name not in self.classes
+        ]
+        if wrong:
+            raise ValueError("\n".join(wrong))
         return self

@@ -2,7 +2,8 @@
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -10,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from histotile.config import Config, Section
+from histotile.config_messages import explain
 from histotile.errors import HistotileError
 from histotile.writing import write_text
 
@@ -26,11 +28,9 @@ def validate(section: type[S], data: object, where: str) -> S:
     try:
         return section.model_validate(data)
     except ValidationError as error:
-        facts = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or section.__name__.lower()}: {e['msg']}"
-            for e in error.errors()
-        )
-        raise HistotileError(where, facts, "see the comments in config/config.yaml") from error
+        facts = [sentence for _, sentence in explain(section, error)]
+        remedy = "see the comments in config/config.yaml"
+        raise HistotileError(where, "; ".join(facts), remedy, facts) from error
 
 
 def read_config(path: Path, overlay: Path | None = None) -> Config:
@@ -54,6 +54,27 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise HistotileError(path, f"not YAML: {error}", "mend the line named") from error
     if not isinstance(data, dict):
         raise HistotileError(path, "holds no settings", "start from config/config.yaml")
+    return data
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file as they stand there.
+
+    Raises:
+        HistotileError: No such file, or no YAML.
+    """
+    return _read_yaml(path)
+
+
+def merged_settings(files: Sequence[Path]) -> dict[str, Any]:
+    """The keys and values of YAML files, the later ones winning; files that are none are left out.
+
+    Nothing is checked: what comes out serves to name all mistakes at once.
+    """
+    data: dict[str, Any] = {}
+    for file in files:
+        with suppress(HistotileError):
+            _merge(data, _read_yaml(file))
     return data
 
 

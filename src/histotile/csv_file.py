@@ -78,7 +78,7 @@ def read_csv_file(
             'quotes ("a,b"), write decimals with a point (1.05), close every quote, and give '
             "every row a cell for each column"
         )
-        raise HistotileError(path, some(problems), remedy)
+        raise HistotileError(path, some(problems), remedy, problems)
     return found
 
 
@@ -109,13 +109,14 @@ def check_columns(
         meant = [
             (n, choose(n, {f: known.get(f, ()) for f in free}) or nearest(n, free)) for n in unknown
         ]
+        missing = [name for name in missing if name not in {word for _, word in meant}]
         facts = [f"missing column(s) {', '.join(map(repr, missing))}"] if missing else []
         facts += [
             f"unknown column {name!r}" + (f": did you mean {word!r}?" if word else "")
             for name, word in meant
         ]
         remedy = f"use the columns {', '.join(required)} and, optionally, {', '.join(optional)}"
-        raise HistotileError(found.path, "; ".join(facts), remedy)
+        raise HistotileError(found.path, "; ".join(facts), remedy, facts)
 
 
 def decimal(text: str) -> float | None:

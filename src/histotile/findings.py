@@ -62,10 +62,12 @@ def stop(subject: object, findings: Iterable[Finding]) -> None:
     """
     every = list(findings)
     if every:
-        facts = "\n".join(f"  {finding}\n    {finding.remedy}" for finding in every)
+        parts = [f"{finding}\n    {finding.remedy}" for finding in every]
+        facts = "\n".join(f"  {part}" for part in parts)
         raise HistotileError(
             subject,
             f"{len(every)} finding{'s' if len(every) > 1 else ''}\n{facts}",
             "mend them; what is right as it stands can be accepted: `accept: {id: reason}` in "
             "config.yaml",
+            parts,
         )

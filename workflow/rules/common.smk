@@ -1,28 +1,17 @@
 """Checks settings and cohort before the first job, and answers the rules' questions. No rules."""
 
+import csv
 import json
-import re
 from functools import cache
 from pathlib import Path
 
+from histotile.checks.cohort import nameable
+from histotile.checks.problem import errors, tell
+from histotile.checks.start import look
 from histotile.cohort import read_cohort
-from histotile.config import Config
-from histotile.configfile import validate
 from histotile.errors import HistotileError
 from histotile.digests import digest, digest_files, digest_weights
-from histotile.tiles.listing import holds_images, list_images
-
-
-def nameable(cohort):
-    """The ids of the slides, none of which Snakemake takes for a pattern of file names."""
-    ids = [slide.slide_id for slide in cohort.slides]
-    odd = [name for name in ids if re.search(r"<.*>|{.*}", name)]
-    if odd:
-        fact = f"Snakemake cannot name files after {', '.join(odd[:20])}"
-        raise HistotileError(
-            "slide_id", fact, "rename these slides without <...> and {...}"
-        )
-    return ids
+from histotile.tiles.listing import holds_images
 
 
 def checked(function, *arguments):
@@ -33,20 +22,45 @@ def checked(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
-# Images have no outlines, whose names would have to be classes.
-if holds_images(Path(str(config["cohort"]))):
-    config["tile"]["labels"] |= {"names": {}, "outside": None}
-CONFIG = checked(validate, Config, dict(config), "config")
-LISTING = None  # of ready-made tiles: groups of images stand where slides stand
-if holds_images(Path(CONFIG.cohort)):
-    LISTING = checked(list_images, Path(CONFIG.cohort), CONFIG.classes)
-COHORT = LISTING.cohort if LISTING else checked(read_cohort, Path(CONFIG.cohort))
+def stop_at(problems):
+    """Nothing, or an end with all of them; Snakemake would tell errors with a traceback."""
+    if problems:
+        raise SystemExit("\n".join(["", *tell(problems)]))
+
+
+def started():
+    """Settings and cohort; all that is wrong with them is told at once, by the main process."""
+    is_main, named = workflow.is_main_process, workflow.config_settings.configfiles
+    files = [file for file in workflow.configfiles if file not in named] + list(named)
+    found = look(config, [Path(file) for file in files if is_main])
+    wrong = errors(found.problems)
+    stop_at(wrong if any(not problem.stage for problem in wrong) else [])
+    doubtful = [problem for problem in found.problems if problem.level != "error"]
+    if is_main and doubtful:
+        logger.warning("\n".join(tell(doubtful)))
+    return found
+
+
+START = started()
+CONFIG = START.config
+LISTING = (
+    START.listing
+)  # of ready-made tiles: groups of images stand where slides stand
+COHORT = START.cohort
 COHORT_FILE = "<results>/collect/slides.csv" if LISTING else CONFIG.cohort
-SLIDE_IDS = checked(nameable, COHORT)
+SLIDE_IDS = nameable(COHORT)
 PICTURED = [] if LISTING else SLIDE_IDS  # slides with mask and heatmap
 FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
 CLASSES = json.dumps(CONFIG.classes, ensure_ascii=False)
-SHOWN_ON_SLIDES = {"classes", "inspect", "mask", "tile", "aggregate", "heatmap"}
+SHOWN_ON_SLIDES = {
+    "classes",
+    "accept",
+    "inspect",
+    "mask",
+    "tile",
+    "aggregate",
+    "heatmap",
+}
 APPLIED = SHOWN_ON_SLIDES | {"engine", "report"}
 # The title stands on the page of the cohort alone.
 UNTITLED = CONFIG.report.model_copy(update={"title": ""})
@@ -77,23 +91,20 @@ pathvars:
     benchmarks=f"{CONFIG.results}/benchmarks",
 
 
-missing = [str(s.path) for s in COHORT.slides if not s.path.exists()]
-missing += [
-    str(path)
-    for s in COHORT.slides
-    for path in (*s.annotations, *([s.coordinates] if s.coordinates else []))
-    if not path.exists()
-]
-if missing:
-    raise WorkflowError(
-        f"{CONFIG.cohort}: {len(missing)} files do not exist: {', '.join(missing[:20])}\n"
-        f"  Remedy: mend the column path, annotation or coordinates; relative paths count from {Path.cwd()}"
-    )
-
-
 wildcard_constraints:
     fold="fold[0-9]+",
     cell="fixed|early_fixed|finetune|init|colour",
+
+
+def unless_doomed(stage):
+    """An input: no file, but an end before the first job where the stage cannot succeed."""
+
+    def given(wildcards):
+        if not workflow.dag_settings.until:
+            stop_at([p for p in errors(START.problems) if p.stage == stage])
+        return []
+
+    return given
 
 
 def settings(section):
@@ -178,6 +189,12 @@ def new_cohort():
 
 def new_ids():
     return checked(nameable, new_cohort())
+
+
+def left_out(scores):
+    """Whether a slide of this table of scores has no tile that was used."""
+    with Path(scores).open(newline="", encoding="utf-8") as handle:
+        return any(row["n_tiles"] == "0" for row in csv.DictReader(handle))
 
 
 @cache

@@ -19,6 +19,7 @@ rule split:
     input:
         cohort=COHORT_FILE,
         triage="<results>/triage/slides.csv",
+        none=unless_doomed("split"),
     output:
         "<results>/split/folds.csv",
     log:

@@ -221,9 +221,13 @@ rule report:
 
 
 onsuccess:
-    summary = Path(CONFIG.results) / "report" / "summary.txt"
+    is_apply = "apply" in workflow.dag_settings.targets
+    folder = Path(CONFIG.results) / ("apply" if is_apply else "")
+    summary = folder / "report" / "summary.txt"
     if summary.is_file():
-        print(f"\n{summary.read_text(encoding='utf-8')}")
+        print(f"\n{summary.read_text(encoding='utf-8')}", flush=True)
+    if is_apply and left_out(folder / "aggregate" / "slides.csv"):
+        raise SystemExit(3)  # as `histotile apply` ends for a slide without a score
 
 
 rule apply_slide:

@@ -12,6 +12,7 @@ import click
 from histotile import __version__
 from histotile.cli import (
     apply,
+    checking,
     decisions,
     images,
     models,
@@ -51,6 +52,7 @@ def cli(context: click.Context, config: Path | None) -> None:
 
 
 for _verb in (
+    *checking.VERBS,
     *slides.VERBS,
     *images.VERBS,
     *models.BEFORE_DECIDING,

@@ -1,5 +1,6 @@
 """The verb for new slides: a trained model, a slide, and everything up to its page."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,11 @@ def apply(
 
     Scale and size of the tiles come from the model; nothing is trained. The folder is laid out as
     results of the workflow are, so slides add up in it.
+
+    Exit status: 0, the slide has a score; 3, it was left out (it cannot be used, or has no tile to
+    use), and its page says why; 2, a mistake, e.g. no such model.
     """
+    from histotile import tables
     from histotile.cli.inference import predict_to
     from histotile.cli.painting import paint
     from histotile.models.members import load_members
@@ -66,7 +71,30 @@ def apply(
     predict_to({tiles: predictions}, {tiles: timing}, ensemble, start_s, batch_size)
     picture = output / "heatmap" / f"{name}.png"
     paint(tiles, predictions, picture, config.heatmap)
-    click.echo(_write_page(slide, name, output, config, of_cohort))
+    page, score = _write_page(slide, name, output, config, of_cohort)
+    left_out = _tell(tables.read_footer(tiles), score, page)
+    if left_out and not of_cohort:  # in a cohort the other slides go on, and `report` names it
+        sys.exit(LEFT_OUT)
+
+
+LEFT_OUT = 3  # exit status
+
+
+def _tell(footer: dict[str, Any], score: "SlideScore", page: Path) -> bool:
+    """Says what became of the slide and where its page is; whether it was left out."""
+    from histotile.reports.wording import excluded_tiles, terminal_safe, used_tiles
+
+    name, counts = footer["slide_id"], footer["counts"]
+    used, why = used_tiles(counts), footer["reason"] or "no tile is left to use"
+    if used:
+        told = ", ".join(f"{c} {p:.3f}" for c, p in score.scores.items() if p is not None)
+        rest = f", {excluded_tiles(counts)} excluded" if excluded_tiles(counts) else ""
+        click.echo(terminal_safe(f"{name}: {told}; {used} tiles used{rest}"))
+    else:
+        kind = "no tiles" if footer["verdict"] == "ok" else footer["verdict"]
+        click.echo(terminal_safe(f"Left out: {name}: {kind}: {why}"))
+    click.echo(terminal_safe(f"Page to open: {page}"))
+    return not used
 
 
 def _fit(config: Config, model: "ModelFacts") -> Config:
@@ -112,13 +140,16 @@ def _tile(
     click.echo("\n".join([f"{name}: {footer['counts']}", *tell_ledger(footer)]))
 
 
-def _write_page(slide: Path, name: str, output: Path, config: Config, of_cohort: bool) -> Path:
+def _write_page(
+    slide: Path, name: str, output: Path, config: Config, of_cohort: bool
+) -> tuple[Path, "SlideScore"]:
     from histotile.cli.gathering import Gathered
     from histotile.cli.pages import write_slide_page
 
     cohort = Cohort((CohortSlide(name, name, slide),), has_patients=False)
     gathered = Gathered(output, cohort, config, config.report)
-    return write_slide_page(gathered, cohort[name], _score(gathered, name), of_cohort)
+    score = _score(gathered, name)
+    return write_slide_page(gathered, cohort[name], score, of_cohort), score
 
 
 def _score(gathered: "Gathered", name: str) -> "SlideScore":

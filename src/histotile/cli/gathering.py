@@ -1,12 +1,13 @@
 """What the pages need, gathered from a folder of results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histotile import tables
+from histotile.cli.accepted import find_accepted
 from histotile.cli.files import (
     read_bytes,
     read_familiarity,
@@ -19,6 +20,7 @@ from histotile.cohort import Cohort, CohortSlide
 from histotile.config import Config, Report
 from histotile.decision.record import Decision, read_decision
 from histotile.decision.verification import Verification
+from histotile.reports.accepted import Accepted
 from histotile.reports.facts import (
     CohortFacts,
     SlideFacts,
@@ -105,6 +107,7 @@ class Gathered:
             versions=self.versions,
             timings=self._timings(slide.slide_id),
             has_patients=self._has_patients(),
+            accepted=[] if not pictured else self._accepted([slide.slide_id], slide.slide_id),
         )
 
     def tiles(self, slide_id: str) -> SlideTiles | None:
@@ -150,6 +153,7 @@ class Gathered:
             decision=self._decision,
             verification=self._verification,
             run=gather_run(self.results, self.config),
+            accepted=self._accepted(slide.slide_id for slide in self.cohort.slides),
         )
 
     @cached_property
@@ -201,6 +205,11 @@ class Gathered:
     def _timings(self, slide_id: str) -> dict[str, dict[str, Any]]:
         paths = {name: self.results / name / f"{slide_id}.timing.json" for name in STAGES}
         return {name: read_json(path) for name, path in paths.items() if path.is_file()}
+
+    def _accepted(self, slide_ids: Iterable[str], about: str | None = None) -> list[Accepted]:
+        """What the user accepts; of one slide, only what is about it."""
+        found = find_accepted(self.results, self.cohort, self.config.accept, slide_ids)
+        return [one for one in found if about is None or about in one.slides]
 
     def _has_patients(self) -> bool | None:
         return self.cohort.has_patients if self._is_split else None

@@ -14,6 +14,7 @@ import yaml
 from histotile.config import Config, Section
 from histotile.configfile import read_config, standard_config, validate
 from histotile.errors import HistotileError
+from histotile.names import nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -131,11 +132,24 @@ def _change(data: dict[str, Any], change: str) -> None:
     if not equals:
         raise HistotileError(f"--set {change}", "no `=` in it", "write --set key=value")
     *parents, leaf = key.split(".")
+    place = data
     for parent in parents:
-        data = data.get(parent, {})
-    if leaf not in data:
-        raise HistotileError(f"--set {change}", f"no setting {key!r}", "see --help for their names")
+        place = place.get(parent, {}) if isinstance(place.get(parent), dict) else {}
+    if leaf not in place:
+        near = nearest(key, _names(data))
+        hint = f"; did you mean `{near}`?" if near else ""
+        raise HistotileError(
+            f"--set {change}", f"no setting {key!r}{hint}", "see --help for their names"
+        )
+    data = place
     data[leaf] = yaml.safe_load(value)
+
+
+def _names(data: dict[str, Any], above: str = "") -> list[str]:
+    names = [f"{above}{name}" for name in data]
+    for name, part in data.items():
+        names += _names(part, f"{above}{name}.") if isinstance(part, dict) else []
+    return names
 
 
 def classes_option(function: F) -> F:

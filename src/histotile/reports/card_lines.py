@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from histotile.reports.accepted import tell_accepted
 from histotile.reports.cohort_page import tally
 from histotile.reports.facts import CohortFacts
 from histotile.reports.fates import add_counts
@@ -82,6 +83,7 @@ def describe_data(facts: CohortFacts) -> list[Line]:
         ("Sites", shares(slide.site or "unknown" for slide in ok), f"{facts.unit}s"),
         ("Formats and scanners", shares(slide.scanner or "unknown" for slide in ok), None),
         ("mpp", shares(mpp(slide.mpp) for slide in ok), f"from {shares(sources.elements())}"),
+        *(("Finding", line, None) for line in tell_accepted(facts.accepted)),
         ("Digest of the files", digest_cohort(facts) or "unknown", "over their SHA-256"),
         ("Organ, stain, preparation", None, None),
         ("Who the patients are, and how they were chosen", None, None),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from histotile.decision.record import Decision
 from histotile.decision.verification import Verification
+from histotile.reports.accepted import Accepted
 from histotile.reports.deepzoom import Pyramid
 from histotile.reports.images import Picture, TopTile, thumbnail
 from histotile.reports.run_facts import RunFacts
@@ -57,8 +58,7 @@ class SlideFacts:
         threshold: Probability at which the heatmap's contour is drawn.
         heatmap: Over the overview of the slide; for print, and where scripts are off.
         mask_overlay: Outline of the tissue mask on the overview of the slide.
-        thumbnail: A small JPEG made with the page of the slide, so that the cohort page need not
-            decode thousands of heatmaps; None: made from the heatmap.
+        thumbnail: A small JPEG made with the page of the slide; None: made from the heatmap.
         top_tiles: Most probable tiles of the shown class, first the most probable.
         uncertain_tiles: Tiles whose two most probable classes are closest, first the closest.
         regions: Areas of the shown class at the threshold, first the largest.
@@ -70,6 +70,7 @@ class SlideFacts:
         timings: Stage (embed, predict) -> `Pace.facts` and the engine.
         has_patients: Whether folds were disjoint by patient; None where nothing was split.
         cohort_page: Link to the cohort page; None if there is none.
+        accepted: Findings about this slide that the user accepts.
     """
 
     inspection: Mapping[str, Any]
@@ -96,6 +97,7 @@ class SlideFacts:
     timings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     has_patients: bool | None = None
     cohort_page: str | None = "../index.html"
+    accepted: Sequence[Accepted] = ()
 
     @property
     def slide_id(self) -> str:
@@ -198,11 +200,11 @@ class CohortFacts:
         config_yaml: The configuration as it was read.
         versions: Library -> version.
         has_patients: Whether folds were disjoint by patient; None where nothing was split.
-        labels_source: "annotation" or "slide" for tile labels; None where there are none. "image":
-            the tiles are labelled images, and groups of them stand where slides stand.
+        labels_source: "annotation", "slide" or, of ready-made tiles in groups, "image"; or None.
         decision: Which strategy of transfer learning was chosen, and why.
         verification: What the other cells of the table achieve.
         run: Settings, models, folds and code of the run.
+        accepted: Findings that the user accepts.
     """
 
     title: str
@@ -226,6 +228,7 @@ class CohortFacts:
     decision: Decision | None = None
     verification: Verification | None = None
     run: RunFacts = field(default_factory=RunFacts)
+    accepted: Sequence[Accepted] = ()
 
     @property
     def unit(self) -> str:

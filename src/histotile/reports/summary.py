@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from histotile.reports.accepted import tell_accepted
 from histotile.reports.cohort_page import list_quarantined, other_warnings, tally
 from histotile.reports.facts import CohortFacts
 from histotile.reports.fates import add_counts
@@ -39,6 +40,7 @@ def summary_lines(facts: CohortFacts, page: Path | None = None) -> list[str]:
         lines.append("Attention: tile labels are inherited from slides")
     if names := names_to_add(slide.set_aside for slide in facts.slides):
         lines.append(f"Attention: outlines of other names give no label; to give one, add {names}")
+    lines += [f"Attention: {line}" for line in tell_accepted(facts.accepted)]
     if page is not None:
         lines.append(f"Page to open: {page}")
     return [_safe(line) for line in lines]

@@ -160,7 +160,7 @@ def _of_table(path: Path, classes: Sequence[str]) -> list[TileImage]:
         problems.append(f"{len(missing)} files do not exist: {some(missing, ', ')}")
     if problems or not rows:
         remedy = f"mend these rows; relative paths count from {Path.cwd()}"
-        raise HistotileError(path, some(problems) or "it lists no image", remedy)
+        raise HistotileError(path, some(problems) or "it lists no image", remedy, problems)
     return [_of_row(row, stamps[row["path"]] or (0, 0)) for row in rows]
 
 

@@ -1,0 +1,97 @@
+"""The cheap half: settings, cohort file, names and paths. No slide is opened."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from histotile.checks.cohort import check_cohort, check_cohort_file
+from histotile.checks.problem import Problem, attempt
+from histotile.checks.settings import check_settings
+from histotile.cohort import Cohort
+from histotile.config import Config
+from histotile.digests import digest_weights
+from histotile.errors import HistotileError
+from histotile.names import nearest
+from histotile.tiles.listing import Listing, holds_images, list_images
+
+_SHIPPED = ("shipped:natural", "shipped:histology")
+_WORDS = ("imagenet", "none", *_SHIPPED)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run sets out from.
+
+    Attributes:
+        problems: All that is wrong or doubtful.
+        config: The settings; where some are wrong, with the standard ones in their place.
+        cohort: The slides, or the groups of images that stand in for them; where the file is
+            refused, what can be read of it.
+        listing: The images of a cohort of ready-made tiles.
+    """
+
+    problems: tuple[Problem, ...]
+    config: Config | None
+    cohort: Cohort | None
+    listing: Listing | None = None
+
+
+def look(data: Mapping[str, Any], files: Sequence[Path] = ()) -> Start:
+    """Everything wrong that can be seen without opening a slide.
+
+    Args:
+        data: The settings, merged from all files and options.
+        files: The YAML files among these, the later ones winning.
+    """
+    problems: list[Problem] = []
+    settings = check_settings(_of_images(data), files, problems)
+    config, wrong = settings.config, settings.wrong
+    if config is None:
+        return Start(tuple(problems), None, None)
+    listing, cohort = None, None
+    path = Path(config.cohort)
+    if "cohort" not in wrong:
+        if attempt([], holds_images, path):
+            if "classes" not in wrong:
+                listing = attempt(problems, list_images, path, config.classes)
+                cohort = listing.cohort if listing else None
+        else:
+            cohort = check_cohort_file(path, problems)[1]
+    if cohort is not None:
+        problems += check_cohort(cohort, config, wrong, config.cohort)
+    if "backbone" not in wrong:
+        problems += _weights(config)
+    if config.control.ruler and not Path(config.control.ruler).is_file():
+        fact = f"there is no file {config.control.ruler}"
+        problems.append(Problem("error", "control.ruler", fact, "write it with `histotile ruler`"))
+    return Start(tuple(problems), config, cohort, listing)
+
+
+def _of_images(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings; images have no outlines, whose names would have to be classes."""
+    found = dict(data)
+    tile = found.get("tile")
+    if not isinstance(tile, dict) or not isinstance(tile.get("labels"), dict):
+        return found
+    if attempt([], holds_images, Path(str(found.get("cohort")))):
+        found["tile"] = {**tile, "labels": {**tile["labels"], "names": {}, "outside": None}}
+    return found
+
+
+def _weights(config: Config) -> list[Problem]:
+    """Weights that name no file, folder or source."""
+    weights = config.backbone.weights
+    try:
+        digest_weights(weights)
+    except HistotileError:
+        near = nearest(weights, _WORDS)
+        hint = f"; did you mean `{near}`?" if near else ""
+        fact = f"{weights!r} is neither a file nor a known source{hint}"
+        remedy = f"give {', '.join(_WORDS)}, hf-hub:org/name, local-dir:/folder or a file"
+        return [Problem("error", "backbone.weights", fact, remedy)]
+    if config.backbone.name == "auto" and weights in {"imagenet", "none"}:
+        fact = f"`auto` needs weights that bring their own network, not {weights}"
+        remedy = "name a timm model, e.g. resnet18"
+        return [Problem("error", "backbone.name", fact, remedy)]
+    return []

@@ -1,0 +1,227 @@
+"""Every stage on a few tiles of this cohort, in a folder that is thrown away, and what it took."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from histotile.checks.cost import Cost, measure, size_of
+from histotile.checks.made_up import (
+    deal_tables,
+    join_tables,
+    pseudo_cohort,
+    repeat_tiles,
+    some_tissue,
+    spread_table,
+    write_guesses,
+)
+from histotile.checks.sample import Seen
+from histotile.config import Config
+from histotile.tables import read_table
+
+MEASURED = 3  # slides on which stages of slides are tried
+TIMES = 8  # how often tiles are repeated to see how training grows with them
+TILES = 256  # most tiles of each that are read
+Points = dict[str, list[tuple[float, Cost]]]
+
+
+class Trial:
+    """Stages tried on a few slides.
+
+    Args:
+        folder: An empty folder; results are laid out in it as the workflow lays them out.
+        config: The settings.
+        seen: The slides tried; each has tiles.
+        cores: Jobs run side by side, as in the workflow.
+    """
+
+    def __init__(self, folder: Path, config: Config, seen: Sequence[Seen], cores: int) -> None:
+        self.folder, self.config, self.seen, self.cores = folder, config, seen, cores
+        self.points: Points = defaultdict(list)
+        self.names = [f"m{number}" for number in range(len(seen))]
+        self.classes = ("--classes", json.dumps(config.classes))
+        self.backbone = ("--backbone", config.backbone.model_dump_json())
+
+    def run(self) -> Points:
+        """Stage -> what it took: (number of tiles or slides, cost) from few to many.
+
+        Raises:
+            HistotileError: A stage fails.
+        """
+        with ThreadPoolExecutor(self.cores) as pool:
+            network = pool.submit(self._network)
+            list(pool.map(self._cut, self.names, self.seen))
+            network.result()
+            self._pretend()
+            list(pool.map(lambda step: step(), (self._features, self._control_few)))
+            self._decide()
+            list(pool.map(lambda step: step(), (self._train, self._train_many, self._rehearse)))
+            self._predict()
+            list(pool.map(lambda step: step(), (self._export, self._evaluate)))
+            list(pool.map(self._paint, self.names, self.seen))
+            self._report()
+        return self.points
+
+    def _do(self, verb: str, number: float, *words: object, wrote: Sequence[str] = ()) -> None:
+        """Runs a verb and notes its cost at this number; `wrote` are its files or folders."""
+        before = size_of(*(self.folder / name for name in wrote))
+        cost = measure(verb, *words, folder=self.folder)
+        after = size_of(*(self.folder / name for name in wrote))
+        self.points[verb].append((number, replace(cost, disk=after - before)))
+
+    def _sized(self, verb: str, folder: str) -> tuple[float, Cost]:
+        """What a verb took last, with all that lies in its folder."""
+        number, cost = self.points[verb][-1]
+        return number, replace(cost, disk=size_of(self.folder / folder))
+
+    def _settings(self, section: str, **changes: object) -> tuple[str, str]:
+        found = getattr(self.config, section).model_copy(update=changes)
+        return "--settings", found.model_dump_json()
+
+    def _network(self) -> None:
+        size = ("--tile-px", self.config.tile.tile_px, *self.backbone)
+        self._do("backbone", 0, *size, "-o", "backbone.onnx", wrote=["backbone.onnx"])
+
+    def _cut(self, name: str, seen: Seen) -> None:
+        """The slide inspected and masked as a whole; of its tiles at most TILES are read."""
+        path, found, mask = seen.slide.path.absolute(), f"inspect/{name}.json", f"mask/{name}.png"
+        given = ("--mpp", seen.slide.mpp) if seen.slide.mpp else ()
+        to = ("-o", found, "--slide-id", name, *given, *self._settings("inspect"))
+        self._do("inspect", 1, path, *to, wrote=[found])
+        overlay = f"mask/{name}.overlay.jpg"
+        to = ("--inspection", found, "-o", mask, "--overlay", overlay, *self._settings("mask"))
+        self._do("mask", 1, path, *to, wrote=[mask, overlay])
+        labels = self.config.tile.labels.model_copy(update={"source": "slide"})
+        settings = self._settings("tile", labels=labels)
+        most = min(TILES, seen.tiles)
+        for few in (0, most):
+            part, out = f"{name}.{few}.png", f"tile/{name}.{few}.parquet"
+            some_tissue(self.folder / mask, seen, few, self.folder / found, self.folder / part)
+            to = ("--inspection", found, "--mask", part, "-o", out, *self.classes, *settings)
+            self._do("tile", few, path, *to, "--threads", 1, wrote=[out])
+        full = self.folder / "tile" / f"{name}.parquet"
+        spread_table(self.folder / f"tile/{name}.{most}.parquet", seen, name, full)
+
+    def _pretend(self) -> None:
+        """A cohort of a few patients per class, dealt from the tiles that were read."""
+        parts = sorted(self.folder.glob("tile/m?.[1-9]*.parquet"))
+        self.patients = pseudo_cohort(self.config.classes, self.folder / "cohort.csv")
+        self.tiles = deal_tables(parts, self.patients, self.folder / "few")
+        join_tables(parts, self.folder / "all/all.parquet")
+        split = self._settings("split", folds=2, test_patients=(), preserve_sites=False)
+        words = ("cohort.csv", "-o", "folds.csv", *self.classes, *split)
+        self._do("split", len(self.patients), *words, wrote=["folds.csv"])
+
+    def _features(self) -> None:
+        engine = self.config.engine.model_copy(
+            update={"precision": "float32", "max_difference": 0.005, "compile": False}
+        )
+        with_network = ("--network", "backbone.onnx", *self.backbone, "--threads", 1)
+        given = (*with_network, "--engine", engine.model_dump_json(), *self._settings("embed"))
+        tables = [f"few/{name}.parquet" for name in self.patients]
+        measure("embed", *tables, "-o", "embed", *given, folder=self.folder)
+        for tiles, table in self._one_and_all():
+            self._do("embed", tiles, table, "-o", "one.h5", *given, wrote=["one.h5"])
+            (self.folder / "one.h5").unlink()
+
+    def _one_and_all(self) -> list[tuple[float, str]]:
+        """(Tiles, table) of a made-up slide and of all the tiles."""
+        found = [f"few/{next(iter(self.patients))}.parquet", "all/all.parquet"]
+        return [(read_table(self.folder / name, ["x"]).num_rows, name) for name in found]
+
+    def _control_few(self) -> None:
+        self._control(max(64, self.tiles // 4), "few.h5")
+
+    def _control(self, tiles: int, out: str) -> None:
+        given = ("--tiles", "few", *self.classes, *self.backbone, "--threads", 2)
+        settings = self._settings("control", max_tiles=tiles)
+        self._do("control", tiles, "folds.csv", "-o", out, *given, *settings, wrote=[out])
+
+    def _decide(self) -> None:
+        self._control(self.tiles, "control.h5")
+        alarms = self.config.decide.alarms.model_copy(update={"stop": False})
+        few = max(64, self.tiles // 4)
+        for tiles, control in ((few, "few.h5"), (self.tiles, "control.h5")):
+            words = ("cohort.csv", "--folds", "folds.csv", "--features", "embed", "--tiles", "few")
+            outs = ("-o", "decide/decision.json", "--picture", "decide/decision.svg")
+            page = ("--page", "decide/index.html", "--train", self.config.train.model_dump_json())
+            settings = self._settings("decide", alarms=alarms)
+            given = ("--control", control, *self.classes, *outs, *page, *settings)
+            self._do("decide", tiles, *words, *given, wrote=[])
+        self.points["decide"][-1] = self._sized("decide", "decide")
+
+    def _learn(self, verb: str, tiles: float, *words: object, **changes: object) -> None:
+        """Trains a fold on few tiles, or on the same ones many times over."""
+        many = "many" if tiles > self.tiles else ""
+        given = ("--folds", "folds.csv", "--tiles", many or "few", "--features", many + "embed")
+        settings = self._settings("train", **({"strategy": "fixed"} | changes))
+        out = str(words[-1])
+        more = (*self.classes, *self.backbone, "--threads", 2, *settings, "-o", out)
+        self._do(verb, tiles, *words[:-1], *given, *more, wrote=[out])
+
+    def _train(self) -> None:
+        self._learn("train", self.tiles / 2, "fold0", "train/fold0")
+
+    def _train_many(self) -> None:
+        for name in self.patients:
+            repeat_tiles(self.folder, name, TIMES)
+        most = self.tiles * TIMES
+        self._learn("train", most / 2, "fold0", "manytrain", max_tiles_per_slide=most)
+
+    def _rehearse(self) -> None:
+        decision = ("--decision", "decide/decision.json")
+        out = "rehearse/fold0/fixed.parquet"
+        changes = {"strategy": "auto"}
+        self._learn("rehearse", self.tiles / 2, "fold0", "fixed", *decision, out, **changes)
+
+    def _predict(self) -> None:
+        tables = [f"few/{name}.parquet" for name in self.patients]
+        given = ("--engine", self.config.engine.model_dump_json(), "--threads", 1)
+        measure("predict", "train/fold0", *tables, "-o", "predict", *given, folder=self.folder)
+        for tiles, table in self._one_and_all():
+            words = ("train/fold0", table, "-o", "one.parquet", *given)
+            self._do("predict", tiles, *words, wrote=["one.parquet"])
+            (self.folder / "one.parquet").unlink()
+
+    def _export(self) -> None:
+        to = ("--tiles", "few", "-o", "export/fold0", *self._settings("export"))
+        self._do("export", 1, "train/fold0/model.ckpt", *to, wrote=["export/fold0"])
+
+    def _evaluate(self) -> None:
+        given, slides = ("--folds", "folds.csv", *self.classes), len(self.patients)
+        outs = ("--slides", "aggregate/slides.csv", "--patients", "aggregate/patients.csv")
+        settings = self._settings("aggregate")
+        self._do("aggregate", slides, "predict", *given, *outs, *settings, wrote=["aggregate"])
+        folders = ("--tiles", "few", "--predictions", "predict", "--pictures", "evaluate")
+        files = ("--metrics", "evaluate/metrics.csv", "--evaluation", "evaluate/evaluation.json")
+        more = ("--aggregate", self.config.aggregate.model_dump_json())
+        words = ("cohort.csv", *given, *folders, *files, *more, *self._settings("evaluate"))
+        self._do("evaluate", self.tiles, *words, wrote=["evaluate"])
+
+    def _paint(self, name: str, seen: Seen) -> None:
+        """Pictures and page of a slide with all its tiles, whose probabilities are made up."""
+        tiles, guesses = f"tile/{name}.parquet", f"predict/{name}.parquet"
+        write_guesses(self.folder / tiles, self.config.classes, self.folder / guesses)
+        picture = f"heatmap/{name}.png"
+        self._do("heatmap", 1, tiles, guesses, "-o", picture, *self._settings("heatmap"))
+        drawn = size_of(*self.folder.glob(f"heatmap/{name}.*"))
+        number, cost = self.points["heatmap"].pop()
+        self.points["heatmap"].append((number, replace(cost, disk=drawn)))
+        (self.folder / f"{name}.csv").write_text(
+            f"slide_id,path\n{name},{json.dumps(str(seen.slide.path.absolute()))}\n", "utf-8"
+        )
+        page = ("--cohort", f"{name}.csv", "--configuration", self.config.model_dump_json())
+        words = (".", name, *page, *self._settings("report"))
+        wrote = [f"report/slides/{name}.html", f"report/slides/{name}.jpg"]
+        wrote += [f"report/slides/{name}_files"]
+        self._do("report-slide", 1, *words, wrote=wrote)
+
+    def _report(self) -> None:
+        rows = [p.read_text("utf-8").splitlines()[1] for p in sorted(self.folder.glob("m?.csv"))]
+        text = "\n".join(["slide_id,path", *rows])
+        (self.folder / "all.csv").write_text(text + "\n", "utf-8")
+        words = ("--cohort", "all.csv", "--configuration", self.config.model_dump_json())
+        page = ["report/index.html"]
+        self._do("report", len(rows), ".", *words, *self._settings("report"), wrote=page)
