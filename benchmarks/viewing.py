@@ -37,7 +37,8 @@ from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.support.ui import WebDriverWait
 from shapely.geometry import Point
 
-from histotile.reports.facts import SlideFacts, TopTile
+from histotile.reports.facts import SlideFacts
+from histotile.reports.images import TopTile
 from histotile.reports.scene import Outline, Scene
 from histotile.reports.slide_page import render_slide_page
 from histotile.results.maps import Layout, probability_map

@@ -43,9 +43,7 @@ def started():
 
 START = started()
 CONFIG = START.config
-LISTING = (
-    START.listing
-)  # of ready-made tiles: groups of images stand where slides stand
+LISTING = START.listing  # of ready-made tiles: groups stand where slides stand
 COHORT = START.cohort
 COHORT_FILE = "<results>/collect/slides.csv" if LISTING else CONFIG.cohort
 SLIDE_IDS = nameable(COHORT)

@@ -130,7 +130,7 @@ def _tiles(
     rows, columns = np.nonzero(share >= config.tile.min_tissue_fraction - 1e-6)
     truth = SlideTruth(slide.slide_id, config.classes, slide.label, outlines)
     x, y = grid.columns[columns], grid.rows[rows]
-    labels, _ = label_tiles(x, y, grid.size_level0_px, truth, config.tile.labels)
+    labels = label_tiles(x, y, grid.size_level0_px, truth, config.tile.labels).labels
     remarks = (grid.empty_reason or "no tissue was found on its overview",) if not len(x) else ()
     return (x, y), dict(Counter(name for name in labels if name)), remarks
 

@@ -8,25 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from histotile import tables
 from histotile.cli.accepted import find_accepted
-from histotile.cli.files import (
-    read_bytes,
-    read_familiarity,
-    read_json,
-    read_rows,
-    read_text,
-)
+from histotile.cli.files import read_bytes, read_familiarity, read_json, read_rows, read_text
 from histotile.cli.provenance import gather_run, list_versions
 from histotile.cohort import Cohort, CohortSlide
 from histotile.config import Config, Report
 from histotile.decision.record import Decision, read_decision
 from histotile.decision.verification import Verification
 from histotile.reports.accepted import Accepted
-from histotile.reports.facts import (
-    CohortFacts,
-    SlideFacts,
-    SlideScore,
-    SlideSummary,
-)
+from histotile.reports.facts import CohortFacts, SlideFacts, SlideScore, SlideSummary
 from histotile.reports.measures import PICTURES
 from histotile.reports.remarks import list_remarks
 from histotile.reports.speed import STAGES
