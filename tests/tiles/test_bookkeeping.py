@@ -36,10 +36,14 @@ def tiling() -> Tile:
     return shipped.model_copy(update={**size, "labels": RULE, "quality": quality})
 
 
-def footer_of(path: Path, outlines: Annotations | None, mask: Any = None) -> dict[str, Any]:
+def footer_of(
+    path: Path, outlines: Annotations | None, mask: Any = None, source: str = "annotation"
+) -> dict[str, Any]:
     found = inspect_slide(path, "s", read_config(standard_config()).inspect, 0.5)
     truth = SlideTruth("s", ("healthy", "tumour"), None, outlines)
-    return tabulate(found, mask, truth, tiling(), 1)[1]
+    settings = tiling()
+    labels = settings.labels.model_copy(update={"source": source})
+    return tabulate(found, mask, truth, settings.model_copy(update={"labels": labels}), 1)[1]
 
 
 def test_outlines_and_tiles_are_told_with_numbers_and_areas(make_slide: Any) -> None:
@@ -134,3 +138,9 @@ def test_masks_bring_their_own_entries(
         info.add_itxt("histotile", text)
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "m.png", pnginfo=info)
     assert of_mask(tmp_path / "m.png") == expected
+
+
+def test_outlines_that_are_not_asked_for_are_told(make_slide: Any) -> None:
+    drawn = Annotations([Annotation("Tumor", shapely.box(0, 0, 9, 9))])
+    (told,) = read_ledger(footer_of(make_slide("s"), drawn, source="slide"))
+    assert (told.kind, told.count) == ("outlines", 1)

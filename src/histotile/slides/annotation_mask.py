@@ -47,7 +47,7 @@ def decode(path: Path, size: tuple[int, int]) -> list[Shape]:
         edges, kinds = 0, set[str]()
         for top, band in image.bands:
             labels = _labels(path, band, kinds)
-            for value in np.unique(labels).tolist():
+            for value in _values(labels):
                 edges += _collect(parts[value], labels == value, top) if value else 0
             if len(parts) > _MOST_LABELS or edges > _MOST_EDGES:
                 fact = "it has more values and edges than a mask of labels: a picture, or objects"
@@ -80,6 +80,12 @@ def _labels(path: Path, band: NDArray[Any], kinds: set[str]) -> NDArray[Any]:
         fact = f"a mask holds one whole number per px, not {band.dtype}"
         raise HistotileError(path, fact, REMEDY)
     return band.astype(np.uint8) if band.dtype.kind == "b" else band
+
+
+def _values(labels: NDArray[Any]) -> list[int]:
+    if labels.dtype.kind == "u" and labels.dtype.itemsize <= 2:  # no sorting of millions
+        return np.flatnonzero(np.bincount(labels.ravel())).tolist()
+    return [int(value) for value in np.unique(labels)]
 
 
 def _opaque(path: Path, band: NDArray[Any]) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from histotile.slides.shapes import NO_AREA, OUTSIDE, PARTLY
 from histotile.tiles.labels import SlideTruth, TileLabels
 from histotile.tiles.meanings import NoLabel, suggest
 
+_UNUSED = "not used, as tile.labels.source is `slide`"
 _MOST_NAMES = 20
 _TOLD_SHARE = 0.2  # of the stained area: less is no cause of an empty table
 
@@ -40,6 +41,8 @@ def keep_ledger(
         outlines = _list_outlines(truth, found, settings, float(footer["mpp"]) ** 2)
         meanings = truth.meanings(settings.labels)
         unlisted = [a.name for a, meant in meanings if meant is NoLabel.UNLISTED]
+    elif truth.annotations:
+        outlines = [Entry("outlines", _UNUSED, len(truth.annotations), None, 1.0)]
     tile_um2 = (min(settings.tile_px, settings.stride_px) * settings.mpp) ** 2
     entries = [*outlines, *list_tiles(footer["counts"], tile_um2, found.why_none)]
     return {
