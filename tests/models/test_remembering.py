@@ -1,6 +1,7 @@
 """What training remembers, where it ends up, and what it says of slides seen later."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ from histotile import tables
 from histotile.config import Backbone, Train
 from histotile.config import Engine as EngineSettings
 from histotile.exports import onnx, timm_folder
-from histotile.features import read_features
 from histotile.models.checkpoint import load
-from histotile.models.fold import FoldSlide
+from histotile.models.fixed import train_fixed
+from histotile.models.fold import FoldSlide, Job, Machine, gather_tiles
 from histotile.models.members import Ensemble, load_members
 from histotile.models.prediction import predict_slide
-from histotile.models.remembering import _from_cache, _from_pixels, _looks
+from histotile.models.remembering import remember
 from histotile.models.stages import WithFeatures, stages_of, truncate
 from histotile.models.training import train_fold
 from histotile.trust.judging import FLAGS
@@ -108,20 +109,20 @@ def smooth(tmp_path: Path, make_slide: Callable[..., Path]) -> Path:
     return table
 
 
-def test_cached_features_are_those_of_the_network(
-    folder: Path, fold_files: Sequence[FoldSlide]
+def test_cached_features_and_the_network_itself_are_remembered_alike(
+    tmp_path: Path, fold_files: Sequence[FoldSlide], tiny_backbone: Backbone
 ) -> None:
-    from histotile.engines.torch import TorchEngine
-
-    model, slide = load(folder / "model.ckpt"), fold_files[0]
-    assert slide.features is not None
-    stage = len(read_features(slide.features).stages)
-    engine = TorchEngine(WithFeatures(model.network), model.mean, model.std, device="cpu")
-    cached, _ = _from_cache(slide, np.random.default_rng(3), 8, stage)
-    computed, looks = _from_pixels(slide, np.random.default_rng(3), 8, engine)
-    np.testing.assert_allclose(computed, cached, rtol=0.01, atol=0.01)
-    assert len(looks) == 8
-    assert np.isnan(_looks(slide)).all()  # these tables know no colours
+    settings = _settings()
+    fold = gather_tiles(fold_files, CLASSES, 16, 0)
+    job = Job(tmp_path, fold, tiny_backbone, settings, Machine(), "fixed", None)
+    outcome = train_fixed(job)
+    assert outcome.cached
+    cached, computed = remember(job, outcome)[0], remember(job, replace(outcome, cached=False))[0]
+    assert cached is not None
+    assert computed is not None
+    np.testing.assert_allclose(computed.features.centre, cached.features.centre, atol=0.01)
+    assert computed.slide.features == pytest.approx(cached.slide.features, rel=0.1)
+    assert computed.looks is None  # these tables know no colours
 
 
 def test_a_model_without_memories_says_unknown(
