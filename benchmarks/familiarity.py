@@ -110,7 +110,7 @@ def to_brown(tile: Pixels) -> Pixels:
     pair = [[[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]], [[0.65, 0.70, 0.29], [0.27, 0.57, 0.78]]]
     old, new = (np.array(v) / np.linalg.norm(v, axis=1, keepdims=True) for v in pair)
     amounts = -np.log((tile.astype(float) + 1) / 256) @ np.linalg.pinv(old)
-    return np.clip(256 * np.exp(-amounts @ new) - 1, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(256 * np.exp(-amounts @ new) - 1, 0, 255), np.uint8)
 
 
 def to_fluorescence(tile: Pixels) -> Pixels:
