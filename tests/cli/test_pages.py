@@ -38,14 +38,10 @@ def test_score_is_read_with_what_the_table_has() -> None:
     assert (score.pred, score.fold) == ("b", "1")
     assert not score.intervals
     assert not score.calibrated
-    assert score.out_of_distribution is None
     more = {"low_a": "0.2", "high_a": "0.3", "low_b": "", "high_b": "", "calibrated_b": "0.6"}
-    score = read_score(plain | more | {"out_of_distribution": "False"}, ("a", "b"))
+    score = read_score(plain | more, ("a", "b"))
     assert score.intervals == {"a": (0.2, 0.3)}
     assert score.calibrated == {"b": 0.6}
-    assert score.out_of_distribution is False
-    flagged = read_score(plain | {"out_of_distribution": "true"}, ("a", "b"))
-    assert flagged.out_of_distribution is True
 
 
 def test_slide_without_tiles_has_no_numbers() -> None:

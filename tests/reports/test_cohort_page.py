@@ -12,6 +12,7 @@ from histotile.reports.remarks import list_remarks
 from histotile.reports.run_facts import RunFacts
 from histotile.reports.scripts import read_script
 from histotile.reports.summary import summary_lines
+from histotile.trust.judging import Familiarity
 
 Read = Callable[[str], Any]
 Cohort = Callable[..., CohortFacts]
@@ -239,3 +240,14 @@ def test_card_and_checklist_are_linked_where_a_model_was_trained(
     links = read(render_cohort_page(make_cohort(run=run))).values("href")
     assert {"model_card.html", "reporting_checklist.html"} <= set(links)
     assert "model_card.html" not in read(render_cohort_page(make_cohort())).values("href")
+
+
+def test_a_foreign_slide_is_announced_and_its_score_greyed(make_cohort: Cohort, read: Read) -> None:
+    cohort = make_cohort()
+    first, *rest = cohort.slides
+    foreign = replace(first, familiarity=Familiarity("foreign", 3.1, 0.67))
+    page = render_cohort_page(replace(cohort, slides=[foreign, *rest]))
+    text = read(page).text
+    assert text.index("Foreign slides.") < text.index("Research use only.")
+    assert page.count('class="number meaningless"') == 1
+    assert "Foreign slides." not in read(render_cohort_page(cohort)).text

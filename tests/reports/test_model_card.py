@@ -1,9 +1,11 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from histotile.decision.record import Decision
+from histotile.reports.card_lines import describe_model
 from histotile.reports.facts import CohortFacts
 from histotile.reports.model_card import list_limits, render_model_card
 from histotile.reports.run_facts import RunFacts
@@ -95,3 +97,16 @@ def test_limits_name_missing_tests_elsewhere(facts: CohortFacts) -> None:
 def test_hostile_names_stay_text(facts: CohortFacts) -> None:
     html = render_model_card(facts)
     assert "&lt;b&gt;North" in html and "<b>North" not in html
+
+
+def test_card_says_whether_other_slides_are_recognised(make_cohort: Cohort) -> None:
+    cohort = make_cohort()
+
+    def told(taught: object) -> str:
+        run = replace(cohort.run, models=[{"model_id": "a", "taught": taught}])
+        return str(describe_model(replace(cohort, run=run)))
+
+    assert "carry nothing" in told("its patients are too few")
+    few = {"patients": 11, "false_alarms": None, "margin": 1.5, "mpps": [0.5, 0.5]}
+    assert "11 held-out training patients: too few" in told(few)
+    assert "at most 1 %" in told(few | {"patients": 120, "false_alarms": 0.01})

@@ -18,6 +18,7 @@ from histotile.reports.scene import Scene
 from histotile.reports.slide_page import list_regions, render_slide_page
 from histotile.results.maps import ProbabilityMap
 from histotile.results.regions import Region
+from histotile.trust.judging import Familiarity
 
 Read = Callable[[str], Any]
 Make = Callable[..., SlideFacts]
@@ -123,21 +124,55 @@ def test_score_tells_its_range_and_only_what_the_run_has(make_slide: Make, read:
     plain = read(render_slide_page(make_slide())).text
     assert "range" not in plain
     assert "calibrated" not in plain
-    assert "out of distribution" not in plain
+    assert "Familiar to the model" not in plain
     score = SlideScore(
         {"healthy": 0.1234, "lesion": 0.8766},
         "lesion",
         intervals={"lesion": (0.8111, 0.9222)},
         calibrated={"lesion": 0.7654},
-        out_of_distribution=True,
     )
     text = read(render_slide_page(make_slide(score=score))).text
     assert "lesion 0.877 range 0.811 to 0.922 calibrated probability 0.765" in text
     assert "healthy 0.123 Range:" not in text
     assert "range over resampled blocks of this slide's tissue; not a measure of how often" in text
-    assert "flagged as out of distribution" in text
-    like = read(render_slide_page(make_slide(score=replace(score, out_of_distribution=False)))).text
-    assert "Like the training slides yes" in like
+
+
+FOREIGN = Familiarity(
+    "foreign",
+    4.21,
+    0.67,
+    ["in colour and sharpness"],
+    10,
+    None,
+    {"familiar": 1, "unusual": 2, "foreign": 7},
+)
+
+
+def test_a_foreign_slide_says_so_first_of_all_and_its_score_is_greyed(
+    make_slide: Make, read: Read
+) -> None:
+    page = render_slide_page(make_slide(familiarity=FOREIGN))
+    text = read(page).text
+    assert text.index("Foreign slide.") < text.index("Research use only.")
+    assert "distance 4.21" in text
+    assert "in colour and sharpness" in text
+    assert "too few to say" in text.casefold()
+    assert 'class="scores meaningless"' in page
+
+
+def test_a_familiar_slide_has_no_banner_and_no_grey(make_slide: Make, read: Read) -> None:
+    like = replace(FOREIGN, flag="familiar", distance=0.3, false_alarms=0.01)
+    page = render_slide_page(make_slide(familiarity=like))
+    text = read(page).text
+    assert "Foreign slide." not in text
+    assert 'meaningless"' not in page
+    assert "familiar, distance 0.30" in text
+    assert "at most 1 %" in text
+
+
+def test_what_the_model_cannot_tell_is_unknown(make_slide: Make, read: Read) -> None:
+    text = read(render_slide_page(make_slide(familiarity=Familiarity()))).text
+    assert "Familiar to the model unknown" in text
 
 
 def test_predicted_slide_without_a_row_of_scores_says_so(make_slide: Make, read: Read) -> None:

@@ -1,8 +1,10 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from histotile.reports.facts import CohortFacts, SlideFacts, summarise_slide
 from histotile.reports.summary import summary_lines
+from histotile.trust.judging import Familiarity
 
 
 def test_summary_names_slides_tiles_measures_and_page(
@@ -40,3 +42,20 @@ def test_slide_names_cannot_steer_the_terminal(make_quarantined: Callable[..., S
     slide = summarise_slide(make_quarantined("a\x9b2J\u202eb 😐"))
     text = "\n".join(summary_lines(CohortFacts("Steered", [slide])))
     assert "a 2J b 😐: quarantined" in text
+
+
+def test_foreign_slides_are_named_before_unusual_ones(
+    make_cohort: Callable[..., CohortFacts],
+) -> None:
+    cohort = make_cohort()
+    first, second, *rest = cohort.slides
+    odd = replace(first, familiarity=Familiarity("unusual", 0.8, 0.67))
+    other = replace(second, familiarity=Familiarity("foreign", 3.1, 0.67))
+    lines = [line for line in summary_lines(replace(cohort, slides=[odd, other, *rest]))]
+    told = [line for line in lines if "model" in line]
+    assert [line.split()[1] for line in told] == ["slide_2", "slide_1"]
+    assert "foreign" in told[0]
+    assert "3.10" in told[0]
+    unknown = replace(first, familiarity=Familiarity())
+    text = "\n".join(summary_lines(replace(cohort, slides=[unknown])))
+    assert "of 1 slides it is unknown" in text

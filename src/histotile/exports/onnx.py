@@ -16,7 +16,8 @@ def write(model: TrainedModel, folder: Path) -> None:
 
     Input `tiles`: float32 RGB (N, 3, tile_px, tile_px) in 0-1, any N; the normalisation is part of
     the graph. Output `logits`: (N, C); softmax gives the probabilities of the classes, whose names
-    stand, with tile_mpp and tile_px, in the metadata entry `histotile` (JSON).
+    stand, with tile_mpp and tile_px, in the metadata entry `histotile` (JSON). Output `features`:
+    (N, D), by which `taught` in that entry tells slides unlike those taught on.
     """
     write_onnx(folder / ONNX, model.graph(), model.facts())
 

@@ -21,9 +21,9 @@ FILES = ("model.safetensors", "config.json")
 def write(model: TrainedModel, folder: Path) -> None:
     """The two files. `timm.create_model("local-dir:FOLDER", pretrained=True)` loads them.
 
-    config.json also carries a section `histotile`: classes, tile_mpp, tile_px and settings, so
-    that the folder is enough to predict new slides. timm builds whole networks only: one that ends
-    at an early stage cannot be written here.
+    config.json also carries a section `histotile`: classes, tile_mpp, tile_px, settings and what
+    recognises slides unlike those taught on, so that the folder is enough to predict new slides.
+    timm builds whole networks only: one that ends at an early stage cannot be written here.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as temporary:

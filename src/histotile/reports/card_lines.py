@@ -32,11 +32,27 @@ def describe_model(facts: CohortFacts) -> list[Line]:
         ("Models", ids or "unknown", "one per fold; new slides take the mean of all"),
         ("Classes", ", ".join(map(str, classes)) or "unknown", None),
         ("Output", output, None),
+        ("Slides unlike those taught on", *_recognition(facts)),
         ("Made by", f"histotile {facts.versions.get('histotile', 'unknown')}", _commit(facts)),
         ("Date", facts.run.written or "unknown", "of this card"),
         ("Contact", None, None),
         ("Licence of the model", None, None),
     ]
+
+
+def _recognition(facts: CohortFacts) -> tuple[str, str]:
+    """Whether the models recognise what they were not taught, and how often they err."""
+    taught = [model.get("taught") for model in facts.run.models]
+    known = [entry for entry in taught if isinstance(entry, Mapping)]
+    if not known:
+        return "not recognised", "the models carry nothing to tell by"
+    patients = min(int(entry["patients"]) for entry in known)
+    rates = [entry["false_alarms"] for entry in known]
+    rate = "too few to say how often a slide of the same kind is called foreign"
+    if None not in rates:
+        rate = f"at most {100 * max(rates):g} % of slides of the same kind are called foreign"
+    told = "each slide is called familiar, unusual or foreign, with a distance"
+    return told, f"limits from {count(patients)} held-out training patients: {rate}"
 
 
 def describe_use(facts: CohortFacts) -> list[Line]:

@@ -97,7 +97,9 @@ def fit_cloud(
     within = weights @ (found - means[of]) ** 2
     # A slide's own mean took a degree of freedom.
     within *= len(of) / max(1, len(of) - len(counts))
-    between = _shrunk(means.var(axis=0, ddof=1 if len(counts) > 1 else 0), within, len(counts))
+    spread_of_means = means.var(axis=0, ddof=1 if len(counts) > 1 else 0)
+    noise = within * np.mean(1 / counts)  # of means over few tiles
+    between = _shrunk(np.maximum(spread_of_means - noise, 0.0), within, len(counts))
     between += 1e-6 if units is None else 1.0
     return Cloud(centre, spread, basis, means.mean(axis=0), between, within)
 
