@@ -367,7 +367,7 @@ def _stdout(text: str) -> str:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("mppp=1", ("tile.mppp", "did you mean", "mpp")),
+        ("mppp=1", ("no setting 'mppp'", "did you mean `mpp`")),
         ("mpp=0,5", ("mpp", "'0,5' is no number", "0.5")),
         ("labels.source=slides", ("labels.source", "annotation, slide", "`slide`")),
         ("tilepx=64", ("tilepx", "tile_px")),
