@@ -9,12 +9,13 @@ import numpy as np
 
 from histotile.config import Inspect
 from histotile.errors import HistotileError
+from histotile.slides.dicom import remark
 from histotile.slides.files import checksum, slide_files
 from histotile.slides.identity import identify
 from histotile.slides.ink import lowest_and_highest
 from histotile.slides.opening import inspect_apart
 from histotile.slides.picture import take_picture
-from histotile.slides.refusal import AGAIN, missing_end
+from histotile.slides.refusal import AGAIN, missing_pixels
 from histotile.slides.scale import find_scale, objective_power
 from histotile.slides.slide import Bounds, Slide, UnreadableTile
 
@@ -38,8 +39,8 @@ class Inspection:
         mpp_source: Where the mpp comes from.
         objective_power: Nominal magnification; informative.
         checksum: SHA-256 over the contents of `hashed`, in that order.
-        hashed: Names of the files behind the checksum: the slide file and, for MIRAX and
-            Hamamatsu VMS, its companion files.
+        hashed: Names of the files behind the checksum: the slide file with, for MIRAX and
+            Hamamatsu VMS, its companion files; of DICOM all files of the series.
         bytes: Size of these files together.
         format: Format in words.
         warnings: What a reader should know although the slide is usable.
@@ -114,7 +115,7 @@ def examine(path: Path, slide_id: str, settings: Inspect, mpp: float | None = No
     try:
         with Slide.open(path) as slide:
             facts |= _of(slide)
-            facts["warnings"] = _remarks(slide, _sample_levels(slide))
+            facts["warnings"] = [*remark(path), *_remarks(slide, _sample_levels(slide))]
             facts |= _reader_of(slide)
             facts["picture"] = take_picture(slide)
             scale = find_scale(slide.properties, slide.vendor, settings, mpp)
@@ -196,9 +197,9 @@ def _reader_of(slide: Slide) -> dict[str, str]:
 
 def _sample_levels(slide: Slide) -> float:
     """Share of almost black px in the windows of the coarsest level, after reading all levels."""
-    cut = missing_end(slide.path)
-    if cut:
-        raise HistotileError(slide.path, cut, AGAIN)
+    lacking = missing_pixels(slide.path)
+    if lacking:
+        raise HistotileError(slide.path, lacking, AGAIN)
     dark = 0.0
     for level in range(len(slide.level_sizes)):
         try:
