@@ -267,7 +267,9 @@ def test_triage_names_both_rows_of_one_slide(tmp_path: Path, write_slide: WriteS
     first = write_slide(tmp_path / "first.svs", PICTURE, aperio=True)
     (tmp_path / "second.svs").write_bytes(first.read_bytes())
     both = [examine(tmp_path / f"{n}.svs", n, SETTINGS) for n in ("first", "second")]
-    with pytest.raises(HistotileError, match=r"first = second: equal files: .*first.svs, .*second.svs"):
+    with pytest.raises(
+        HistotileError, match=r"first = second: equal files: .*first.svs, .*second.svs"
+    ):
         triage(both, SETTINGS)
 
 
