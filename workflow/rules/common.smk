@@ -123,6 +123,13 @@ def slide_path(wildcards):
     return [] if LISTING else str(COHORT[wildcards.slide_id].path)
 
 
+def slide_parts(wildcards):
+    """What lies in the folder of a slide that has one (DICOM, MIRAX); none of tiles as images."""
+    path = COHORT[wildcards.slide_id].path
+    folder = path.with_suffix("") if path.suffix.lower() == ".mrxs" else path
+    return [] if LISTING or not folder.is_dir() else sorted(map(str, folder.iterdir()))
+
+
 def annotation_paths(wildcards):
     return [str(path) for path in COHORT[wildcards.slide_id].annotations]
 

@@ -1,5 +1,6 @@
 """Work in a process of its own, which may die without taking the program with it."""
 
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -68,6 +69,7 @@ def _work(
 ) -> None:
     # Libraries start as many threads as there are cores, whose stacks would count as memory.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    faulthandler.disable()  # a copy would report the crash as the program's own
     os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
     _limit()
     try:
