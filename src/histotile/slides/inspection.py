@@ -13,6 +13,7 @@ from histotile.errors import HistotileError
 from histotile.slides.ink import lowest_and_highest
 from histotile.slides.refusal import AGAIN, companions, missing_end
 from histotile.slides.scale import find_scale, objective_power
+from histotile.slides.scanner import name_scanner
 from histotile.slides.slide import Bounds, Slide, UnreadableTile
 
 
@@ -43,6 +44,7 @@ class Inspection:
         reader: Who will read its tiles: "direct" (each compressed tile decoded once, with
             OpenSlide's pixels) or, where that fits no level, "openslide".
         reader_note: What is left to OpenSlide, and why; empty if nothing.
+        scanner: What made the slide; None where the file does not say.
     """
 
     slide_id: str
@@ -65,6 +67,7 @@ class Inspection:
     warnings: list[str]
     reader: str = "openslide"
     reader_note: str = ""
+    scanner: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able facts; `from_json` gives the same inspection back."""
@@ -170,6 +173,7 @@ def _of(slide: Slide) -> dict[str, Any]:
         ],
         "bounds": tuple(slide.bounds),
         "objective_power": objective_power(slide.properties),
+        "scanner": name_scanner(slide.properties, slide.vendor),
     }
 
 
