@@ -97,6 +97,7 @@ class Gathered:
             settings={name: getattr(self.config, name).model_dump() for name in TILE_SECTIONS},
             versions=self.versions,
             timings=self._timings(slide.slide_id),
+            alarms=self._decision.alarms if self._decision else (),
             has_patients=self._has_patients(),
         )
 

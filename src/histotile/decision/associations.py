@@ -24,7 +24,8 @@ class Association:
         p: Share of permutations of the patients with an association as strong, 0-1.
         table: (K, C) patients by trait and label; shares where a patient has several.
         traits: (K,) names of the rows.
-        patients: How many there are.
+        patients: How many there are, of known trait and label.
+        unknown: How many others.
         interval: 95 % interval of Cramer's V, not corrected, from the noncentral chi-squared
             distribution (Smithson 2003); wide where patients are few.
     """
@@ -34,6 +35,7 @@ class Association:
     table: Floats
     traits: tuple[str, ...]
     patients: int
+    unknown: int
     interval: tuple[float, float]
 
     @property
@@ -107,6 +109,7 @@ def associate(
         full,
         kept,
         len(told),
+        int((~known).sum()),
         v_interval(observed, table.shape, len(told)),
     )
 
@@ -129,6 +132,9 @@ def corrected_v(phi2: float, shape: tuple[int, ...], patients: int) -> float:
 def v_interval(phi2: float, shape: tuple[int, ...], patients: int) -> tuple[float, float]:
     """The ends of the 95 % interval of Cramer's V (Smithson 2003, Confidence Intervals, ch. 4).
 
+    A table flatter than chance makes them is taken for one of chance: the upper end would shrink
+    to 0 and claim what no few patients can show.
+
     Args:
         phi2: Chi-squared divided by the number of patients.
         shape: Of the table.
@@ -138,9 +144,8 @@ def v_interval(phi2: float, shape: tuple[int, ...], patients: int) -> tuple[floa
     from scipy.stats import ncx2
 
     free, scale = (shape[0] - 1) * (shape[1] - 1), patients * (min(shape) - 1)
-    chi2 = max(phi2 * patients, 1e-9)
 
-    def end(share: float) -> float:
+    def end(chi2: float, share: float) -> float:
         def miss(shift: float) -> float:
             return float(ncx2.cdf(chi2, free, shift)) - share
 
@@ -149,7 +154,9 @@ def v_interval(phi2: float, shape: tuple[int, ...], patients: int) -> tuple[floa
         top = 4 * (chi2 + free + 10)
         return float(brentq(miss, 1e-9, top))
 
-    low, high = (min(1.0, (end(share) / scale) ** 0.5) for share in (0.975, 0.025))
+    chi2 = phi2 * patients
+    shifts = end(max(chi2, 1e-9), 0.975), end(max(chi2, free), 0.025)
+    low, high = (min(1.0, (shift / scale) ** 0.5) for shift in shifts)
     return low, high
 
 

@@ -73,6 +73,8 @@ class Shortcut:
         the label by itself: then a shortcut cannot be excluded, and no more is said.
         """
         found, kind = self.found, self.kind
+        if found.unknown > found.patients:
+            return None
         if found.tells_all and found.is_shared:
             fact = f"{self._sentence(classes)}: what the network learns may be the {kind.word}"
             remedy = (
@@ -113,7 +115,8 @@ class Shortcut:
             + " or ".join(found.traits[k] for k in np.flatnonzero(found.table[:, c])[:SHOWN])
             for c in np.flatnonzero(found.table.sum(axis=0))[::-1]
         ]
-        return f"{', '.join(parts)}, in all of {found.patients} patients"
+        others = f" ({found.unknown} others: unknown)" if found.unknown else ""
+        return f"{', '.join(parts)}, in all of {found.patients} patients{others}"
 
 
 def find_shortcuts(

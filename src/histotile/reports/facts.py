@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.decision.record import Decision
+from histotile.decision.record import Alarm, Decision
 from histotile.decision.verification import Verification
 from histotile.reports.deepzoom import Pyramid
 from histotile.reports.images import thumbnail
@@ -87,8 +87,8 @@ class SlideFacts:
         model_id: Name of the model, or of the ensemble.
         settings: Section name -> settings, for the provenance.
         versions: Library -> version.
-        timings: Stage (embed, predict) -> where its time went, as `Pace.facts` has it, with the
-            engine.
+        timings: Stage (embed, predict) -> what `Pace.facts` says, with the engine.
+        alarms: Of the decision that its model was trained by.
         has_patients: Whether folds were disjoint by patient; None where nothing was split.
         cohort_page: Link to the cohort page; None if there is none.
     """
@@ -114,6 +114,7 @@ class SlideFacts:
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     timings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    alarms: Sequence[Alarm] = ()
     has_patients: bool | None = None
     cohort_page: str | None = "../index.html"
 
