@@ -3,11 +3,12 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from histotile.cohort import TEST
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".j2k", ".gif")
 SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 Entry = tuple[tuple[str, ...], "os.DirEntry[str]"]  # names of folders, file
 
@@ -56,13 +57,21 @@ def walk(
         for entry in entries:
             if entry.name.startswith((".", "__MACOSX")):
                 continue
-            if entry.is_dir():
+            if entry.is_dir() and not _leads_back(entry, folder):
                 below = (*parts, entry.name)
                 is_above = entry.name in classes or entry.name.casefold() in SPLITS
                 if not group or group in below or is_above:
                     yield from walk(entry.path, below, group, classes)
-            elif entry.name.lower().endswith(SUFFIXES):
+            elif entry.name.lower().endswith(SUFFIXES) and not entry.is_dir():
                 yield parts, entry
+
+
+def _leads_back(entry: "os.DirEntry[str]", folder: str) -> bool:
+    """Whether a folder is a link to one that the walk is in, and would never leave."""
+    if not entry.is_symlink():
+        return False
+    target, here = Path(entry.path).resolve(), Path.cwd() / folder
+    return any(above.resolve() == target for above in (here, *here.parents))
 
 
 def side(name: str | None) -> str | None:
