@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from histotile.reports.facts import SlideScore
 
 
+LOST = 3  # exit status of a slide of which many tiles could not be read
+
+
 @verb()
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
 @click.argument("slide", type=PATH)
@@ -44,11 +47,14 @@ def apply(
     """Predict the new SLIDE with MODEL (all its folds): mask, tiles, heatmap and page in OUTPUT.
 
     Scale and size of the tiles come from the model; nothing is trained. The folder is laid out as
-    results of the workflow are, so slides add up in it.
+    results of the workflow are, so slides add up in it. Where more than 10 % of the tiles could
+    not be read, the page says so and the exit status is 3.
     """
     from histotile.cli.inference import predict_to
     from histotile.cli.painting import paint
+    from histotile.models.facts import MOST_LOST
     from histotile.models.members import load_members
+    from histotile.reports.losses import lost_share
     from histotile.tiles.pace import process_age_s
 
     config = whole_config(configuration)
@@ -67,6 +73,8 @@ def apply(
     picture = output / "heatmap" / f"{name}.png"
     paint(tiles, predictions, picture, config.heatmap)
     click.echo(_write_page(slide, name, output, config, of_cohort))
+    if lost_share(predictions) > MOST_LOST and not of_cohort:
+        raise SystemExit(LOST)
 
 
 def _fit(config: Config, model: "ModelFacts") -> Config:

@@ -114,6 +114,7 @@ class Alarm(Entry):
         "colour",
         "format_label",
         "mpp_label",
+        "lost_tiles",
     ]
     key: str = Field(default="", description="Which slides it is about, where it may be accepted")
     fact: str

@@ -15,6 +15,7 @@ from histotile.models.onnx_file import read_onnx_facts
 CHECKPOINT = "model.ckpt"
 ONNX = "model.onnx"
 TIMM = "config.json"
+MOST_LOST = 0.1  # share of a slide's tiles that may be unreadable before it is flagged
 TRAIN = "train it again with `histotile train`"
 _EXPORT = "export it with `histotile export`"
 
