@@ -114,6 +114,7 @@ def test_damaged_tiles_are_left_out_and_named(
     monkeypatch.setattr(source, "read_tile", damaged)
     found = predict_slide(make_slide("s"), judges(make_model()), batch_size=4)
     assert found.facts["unreadable"] == [10]
+    assert found.facts["lost_share"] == pytest.approx(1 / 32)
     kept = np.arange(32) != 10
     np.testing.assert_allclose(
         probabilities(found.columns), probabilities(whole.columns)[kept], atol=1e-5

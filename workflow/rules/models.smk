@@ -193,13 +193,14 @@ rule train:
         backbone=BACKBONE,
         weights=WEIGHTS,
         classes=CLASSES,
+        accept=accepted("alarm"),
         settings=settings("train"),
         code=digest("histotile.cli.models:train"),
     shell:
         "histotile train {wildcards.fold} --folds {input.folds:q} --decision {input.decision:q}"
         " --tiles {params.tiles:q} --features {params.features:q} {params.packs:q}"
         " --classes {params.classes:q} --backbone {params.backbone:q} --threads {threads}"
-        " --output {params.folder:q}"
+        " --accept {params.accept:q} --output {params.folder:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 

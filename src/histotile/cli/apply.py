@@ -48,12 +48,15 @@ def apply(
     results of the workflow are, so slides add up in it.
 
     Exit status: 0, the slide has a score; 3, it was left out (it cannot be used, or has no tile to
-    use), and its page says why; 2, a mistake, e.g. no such model.
+    use), or more than 10 % of its tiles could not be read, and its page says so; 2, a mistake,
+    e.g. no such model.
     """
     from histotile import tables
     from histotile.cli.inference import predict_to
     from histotile.cli.painting import paint
+    from histotile.models.facts import MOST_LOST
     from histotile.models.members import load_members
+    from histotile.reports.losses import lost_share
     from histotile.tiles.pace import process_age_s
 
     config = whole_config(configuration)
@@ -73,7 +76,9 @@ def apply(
     paint(tiles, predictions, picture, config.heatmap)
     page, score = _write_page(slide, name, output, config, of_cohort)
     left_out = _tell(tables.read_footer(tiles), score, page)
-    if left_out and not of_cohort:  # in a cohort the other slides go on, and `report` names it
+    if (
+        left_out or lost_share(predictions) > MOST_LOST
+    ) and not of_cohort:  # in a cohort the other slides go on, and `report` names it
         sys.exit(LEFT_OUT)
 
 

@@ -12,10 +12,11 @@ from histotile.cli.files import read_bytes, read_familiarity, read_json, read_ro
 from histotile.cli.provenance import gather_run, list_versions
 from histotile.cohort import Cohort, CohortSlide
 from histotile.config import Config, Report
-from histotile.decision.record import Decision, read_decision
+from histotile.decision.record import Alarm, Decision, read_decision
 from histotile.decision.verification import Verification
 from histotile.reports.accepted import Accepted
 from histotile.reports.facts import CohortFacts, SlideFacts, SlideScore, SlideSummary
+from histotile.reports.losses import list_losses, loss_alarm, lost_share
 from histotile.reports.measures import PICTURES
 from histotile.reports.remarks import list_remarks
 from histotile.reports.speed import STAGES
@@ -95,6 +96,7 @@ class Gathered:
             settings={name: getattr(self.config, name).model_dump() for name in TILE_SECTIONS},
             versions=self.versions,
             timings=self._timings(slide.slide_id),
+            alarms=self._alarms(slide.slide_id),
             has_patients=self._has_patients(),
             accepted=[] if not pictured else self._accepted([slide.slide_id], slide.slide_id),
         )
@@ -118,13 +120,14 @@ class Gathered:
         of_images = self.cohort.of_images
         remarks = list_remarks(slides, ledger) if of_images else []
         labels_source = self.config.tile.labels.source if self._is_split else None
+        losses = list_losses(self.results / "predict", [s.slide_id for s in self.cohort.slides])
         return CohortFacts(
             title=self.settings.title,
             slides=slides,
             shown_class=self.shown_class,
             metrics=evaluation.get("metrics", ()),
             metrics_missing=None if evaluation else "these slides were predicted, not evaluated",
-            warnings=[*evaluation.get("warnings", ()), *remarks],
+            warnings=[*losses, *evaluation.get("warnings", ()), *remarks],
             confidence=self.config.evaluate.confidence,
             pictures=self._pictures(),
             curves={
@@ -150,6 +153,10 @@ class Gathered:
         """Library -> version, of what decides pixels and probabilities."""
         found = list_versions()
         return {name: found[name] for name in LIBRARIES.split() if name in found}
+
+    def _alarms(self, slide_id: str) -> list[Alarm]:
+        lost = loss_alarm(lost_share(self.results / "predict" / f"{slide_id}.parquet"))
+        return [*([lost] if lost else []), *(self._decision.alarms if self._decision else [])]
 
     @cached_property
     def _decision(self) -> Decision | None:

@@ -1,5 +1,6 @@
 """Verbs for cohorts of ready-made tiles: collect, tile-images."""
 
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -24,11 +25,16 @@ def collect(cohort: Path, output: Path, classes: tuple[str, ...]) -> None:
     """List the labelled images of COHORT: a folder per class, or a CSV of path and label."""
     from histotile.cohort import cohort_csv
     from histotile.tiles.listing import list_images
+    from histotile.tiles.other_files import count_others_below, say_others
     from histotile.writing import write_text
 
     found = list_images(cohort, classes)
     write_text(output, cohort_csv(found.cohort))
-    click.echo(f"{len(found.images)} images in {len(found.cohort.slides)} groups")
+    suffixes = Counter(Path(image.file).suffix.lower() for image in found.images)
+    kinds = ", ".join(f"{suffix} {count}" for suffix, count in sorted(suffixes.items()))
+    click.echo(f"{len(found.images)} images ({kinds}) in {len(found.cohort.slides)} groups")
+    if others := say_others(count_others_below(str(cohort)) if cohort.is_dir() else {}):
+        click.echo(f"Attention: {others}")
     if not found.cohort.has_patients:
         click.echo("Attention: no group given; leakage between tiles of a patient is possible")
 

@@ -165,6 +165,7 @@ def predict_to(
         start_s: Seconds it took to have the ensemble ready; the first slide's timing counts them.
         batch_size: Tiles at once; None: what suits the engine.
     """
+    from histotile.models.facts import MOST_LOST
     from histotile.models.prediction import predict_slides
     from histotile.reports.speed import engine_words
     from histotile.tables import prediction_schema, write_table
@@ -181,6 +182,10 @@ def predict_to(
             write_json(timings[table], found.timing())
         click.echo(f"{found.facts['slide_id']}: {found.pace.line()}; {engine_words(found.facts)}")
         _announce(found)
+        if found.facts["lost_share"] > MOST_LOST:
+            lost = f"{found.facts['lost_share']:.0%} of the tiles could not be read"
+            fact = f"{lost}: the score stands for the rest alone"
+            click.echo(f"Attention: {found.facts['slide_id']}: {fact}", err=True)
 
 
 def _announce(prediction: "Prediction") -> None:

@@ -22,6 +22,7 @@ from histotile.cli.options import (
 )
 from histotile.config import Backbone, Export, Pretrain, Split, Train
 from histotile.errors import HistotileError
+from histotile.findings import accept as sift
 
 if TYPE_CHECKING:
     from histotile.decision.record import Strategy
@@ -96,6 +97,7 @@ def _usable(ledger: Path, cohort: cohorts.Cohort) -> set[str]:
 @output_option("Folder: model.ckpt, model.onnx, curves.csv, curves.svg, summary.json.")
 @classes_option
 @backbone_option
+@accept_option
 @threads_option
 def train(
     fold: str,
@@ -109,6 +111,7 @@ def train(
     output: Path,
     classes: tuple[str, ...],
     backbone: Backbone,
+    accept: dict[str, str],
     threads: int,
     settings: Train,
 ) -> None:
@@ -118,7 +121,7 @@ def train(
     from histotile.tiles.pace import process_age_s
 
     slides = fold_slides(folds, fold, tiles, features, ("train", "val"))
-    decided = _decided(decision, fold) if decision else None
+    decided = _decided(decision, fold, accept) if decision else None
     machine = Machine(devices, threads, workers, packs, progress=Progress(fold, "steps"))
     machine.pace.start_s += process_age_s()
     try:
@@ -174,15 +177,16 @@ def _say_what_is_kept(fold: str, folder: Path) -> None:
     click.echo(f"{fold}: interrupted; {kept or 'no epoch was done yet, nothing is kept'}", err=True)
 
 
-def _decided(path: Path, fold: str) -> "tuple[Strategy, int]":
-    """Strategy and stage of a fold; no training on a cohort that leaks."""
+def _decided(path: Path, fold: str, accepted: dict[str, str]) -> "tuple[Strategy, int]":
+    """Strategy and stage of a fold; no training on a cohort that leaks, unless that is accepted."""
     from histotile.decision.record import read_decision
 
     decision = read_decision(path.read_text(encoding="utf-8"))
-    errors = [alarm for alarm in decision.alarms if alarm.level == "error"]
-    if errors and decision.stop:
-        facts = "; ".join(alarm.fact for alarm in errors)
-        remedy = f"{errors[0].remedy}; to go on all the same: decide.alarms.stop: false"
+    leaks = [alarm.finding for alarm in decision.alarms if alarm.is_leak]
+    standing, _ = sift(leaks, accepted)
+    if standing and decision.stop:
+        facts = "; ".join(map(str, standing))
+        remedy = f"{standing[0].remedy}; to go on all the same: decide.alarms.stop: false"
         raise HistotileError(path, facts, remedy)
     found = decision.of_fold(fold)
     return found.strategy, found.stage

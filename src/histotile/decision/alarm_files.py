@@ -16,7 +16,7 @@ from histotile.features import Half
 def gather_alarm_files(
     features: Path, inspections: Path | None, folds: Sequence[Mapping[str, Any]]
 ) -> AlarmFiles:
-    """Picture hashes of all tiles, and format and scale of the slide files.
+    """Picture hashes of all tiles, and format, scale and scanner of the slide files.
 
     The fixed test set is looked at too: a tile must not stand on both sides of it.
 
@@ -31,6 +31,7 @@ def gather_alarm_files(
         hashed=[_hashed(features / f"{name}.h5", name, p) for name, p in patients.items()],
         formats={name: describe_format(found) for name, found in facts.items() if found},
         mpp={name: float(found["mpp"]) for name, found in facts.items() if found.get("mpp")},
+        scanners={name: str(f["scanner"]) for name, f in facts.items() if f.get("scanner")},
     )
 
 

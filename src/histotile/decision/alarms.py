@@ -4,25 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from histotile.config import Alarms
-from histotile.decision.associations import (
-    Association,
-    StainShift,
-    associate,
-    bin_scales,
-    compare_stain,
-    patient_labels,
-    patient_traits,
-)
+from histotile.decision.associations import StainShift, bin_scales, compare_stain
 from histotile.decision.duplicates import Duplicates, HashedSlide, find_duplicates
 from histotile.decision.evidence import Evidence
 from histotile.decision.record import Alarm, Control, Estimate, Similarity
+from histotile.decision.shortcuts import find_shortcuts, shown_p
 
-CERTAIN = 0.01  # p below which an association is reported
-MORE_CERTAIN = 0.001  # and a shift of stain, which small differences between patients imitate
+MORE_CERTAIN = 0.001  # p below which a shift of stain is told: patients differ anyway
 COLOUR_SOLVES = 0.9  # AUROC of colour alone that is an alarm whatever the network does
 COLOUR_TELLS = 0.7  # least AUROC of colour alone for the network to be held against it
 SITE_TELLS = 0.7  # AUROC of the site probe from which features know the site
@@ -37,11 +26,18 @@ class AlarmFiles:
         hashed: All tiles of the cohort; empty where feature files hold no hashes.
         formats: File format by slide_id, as `describe_format` names it.
         mpp: Micrometres per level-0 px by slide_id.
+        scanners: What scanned them by slide_id, where the files say.
     """
 
     hashed: Sequence[HashedSlide] = ()
     formats: Mapping[str, str] = field(default_factory=dict)
     mpp: Mapping[str, float] = field(default_factory=dict)
+    scanners: Mapping[str, str] = field(default_factory=dict)
+
+    def traits(self) -> dict[str, Mapping[str, str]]:
+        """Kind of trait -> that of each slide, for `find_shortcuts`."""
+        scales = bin_scales(self.mpp)
+        return {"scanner": self.scanners, "file format": self.formats, "mpp": scales}
 
 
 def describe_format(inspection: Mapping[str, Any]) -> str:
@@ -75,8 +71,10 @@ def find_alarms(
         found = find_duplicates(files.hashed, settings.duplicate_cosine, seed)
         alarms += _near_duplicates(found, settings)
     scores = {control.name: control.score for control in controls}
-    alarms += _sites(evidence, scores.get("site"), settings, seed)
-    alarms += _files(evidence, files, settings, seed)
+    shortcuts = find_shortcuts(evidence, files.traits(), seed)
+    told = [shortcut.alarm(evidence.classes, settings) for shortcut in shortcuts]
+    alarms += [alarm for alarm in told if alarm is not None]
+    alarms += _features(scores.get("site"), alarms)
     shift = compare_stain(
         evidence.colour, evidence.labels, evidence.patients, evidence.counts, seed
     )
@@ -104,70 +102,25 @@ def _near_duplicates(found: Duplicates, settings: Alarms) -> list[Alarm]:
     )
     grave = bool(whole) or found.share > settings.max_near_duplicates
     level = "error" if grave else "warning"
-    return [Alarm(level=level, name="near_duplicates", fact=fact, remedy=remedy)]
+    key = " ".join(sorted(f"{p.first}={p.second}" for p in found.pairs))
+    return [Alarm(level=level, name="near_duplicates", key=key, fact=fact, remedy=remedy)]
 
 
-def _sites(evidence: Evidence, probe: Estimate | None, settings: Alarms, seed: int) -> list[Alarm]:
-    """Sites that go with the label; and features that know them, which alone is no alarm.
+def _features(probe: Estimate | None, shortcuts: Sequence[Alarm]) -> list[Alarm]:
+    """Features that know the site, which alone is no alarm.
 
     Nearly all features tell laboratories apart. That misleads a classifier only where the sites
     also differ in how often they show a label.
     """
-    if evidence.sites is None:
+    goes = any(alarm.name == "site_label" for alarm in shortcuts)
+    if not goes or probe is None or probe.value < SITE_TELLS:
         return []
-    names = _site_names(evidence.facts.get("site_names"), evidence.sites)
-    known = np.where([bool(names[k]) for k in evidence.sites], evidence.sites, -1)
-    traits = patient_traits(evidence.patients, known, (len(evidence.counts), len(names)))
-    association = associate(traits, names, patient_labels(evidence.counts), seed)
-    if association is None or not _tells(association, settings):
-        return []
-    remedy = (
-        "set split.preserve_sites, so that scores come from unseen sites, and look for more "
-        "patients of the missing label at each site"
+    fact = (
+        f"features tell the site of unseen patients (AUROC {probe.value:.2f}), and site goes "
+        "with the label: a head may learn the laboratory instead of the disease"
     )
-    fact = f"site and label go together, {_described(association, evidence.classes)}"
-    alarms = [Alarm(level="warning", name="site_label", fact=fact, remedy=remedy)]
-    if probe is not None and probe.value >= SITE_TELLS:
-        fact = (
-            f"features tell the site of unseen patients (AUROC {probe.value:.2f}), and site goes "
-            "with the label: a head may learn the laboratory instead of the disease"
-        )
-        remedy = "set split.preserve_sites and raise train.augment.stain"
-        alarms.append(Alarm(level="warning", name="site_features", fact=fact, remedy=remedy))
-    return alarms
-
-
-def _files(evidence: Evidence, files: AlarmFiles, settings: Alarms, seed: int) -> list[Alarm]:
-    """File format and scale of the slides that go with the label."""
-    alarms = []
-    remedy = (
-        "scan or export both labels alike, or keep to one {} per decision; compression and optics "
-        "leave marks that networks see"
-    )
-    association = _of_slides(evidence, files.formats, seed)
-    if association is not None and _tells(association, settings):
-        fact = f"file format and label go together, {_described(association, evidence.classes)}"
-        told = remedy.format("format")
-        alarms.append(Alarm(level="warning", name="format_label", fact=fact, remedy=told))
-    association = _of_slides(evidence, bin_scales(files.mpp), seed)
-    if association is not None and _tells(association, settings):
-        fact = f"mpp and label go together, {_described(association, evidence.classes)}"
-        told = remedy.format("mpp")
-        alarms.append(Alarm(level="warning", name="mpp_label", fact=fact, remedy=told))
-    return alarms
-
-
-def _of_slides(evidence: Evidence, traits: Mapping[str, str], seed: int) -> Association | None:
-    """The association of a trait of slides with the label, by patient."""
-    names = sorted(set(traits.values()))
-    slide_ids = evidence.facts.get("slide_ids")
-    if not names or slide_ids is None:
-        return None
-    number = {name: k for k, name in enumerate(names)}
-    by_slide = np.array([number[traits[s]] if s in traits else -1 for s in slide_ids])
-    shape = (len(evidence.counts), len(names))
-    told = patient_traits(evidence.patients, by_slide[evidence.slides], shape)
-    return associate(told, names, patient_labels(evidence.counts), seed)
+    remedy = "set split.preserve_sites and raise train.augment.stain"
+    return [Alarm(level="warning", name="site_features", fact=fact, remedy=remedy)]
 
 
 def _colour(colour: Estimate | None, last: Estimate, shift: StainShift | None) -> list[Alarm]:
@@ -177,7 +130,7 @@ def _colour(colour: Estimate | None, last: Estimate, shift: StainShift | None) -
         facts.append(
             f"background tissue of the {shift.diseased} diseased patients is stained otherwise "
             f"than that of the {shift.healthy} healthy ones: its mean colour tells them apart with "
-            f"AUROC {shift.auroc:.2f} (p {_shown(shift.p)})"
+            f"AUROC {shift.auroc:.2f} (p {shown_p(shift.p)})"
         )
     error = 0.0 if last.low is None or last.high is None else (last.high - last.low) / 3.92
     rival = min(COLOUR_SOLVES, max(COLOUR_TELLS, last.value - error))
@@ -194,29 +147,3 @@ def _colour(colour: Estimate | None, last: Estimate, shift: StainShift | None) -
     if not facts:
         return []
     return [Alarm(level="warning", name="colour", fact="; ".join(facts), remedy=remedy)]
-
-
-def _tells(association: Association, settings: Alarms) -> bool:
-    return association.v > settings.max_association and association.p < CERTAIN
-
-
-def _described(association: Association, classes: Sequence[str]) -> str:
-    """Strength, and the traits that differ most from the whole, in patients by label."""
-    table = association.table
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
-    order = np.argsort(-np.abs(table - expected).sum(axis=1), kind="stable")[:SHOWN]
-    rows = "; ".join(
-        f"{association.traits[k]}: "
-        + ", ".join(f"{n:.3g} {name}" for n, name in zip(table[k], classes, strict=True))
-        for k in order
-    )
-    return f"Cramer's V {association.v:.2f} (p {_shown(association.p)}). Patients: {rows}"
-
-
-def _shown(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
-
-
-def _site_names(names: Sequence[str] | None, sites: NDArray[np.int64]) -> Sequence[str]:
-    """Names behind numbers, made up where the cohort gives none; "" is an unknown site."""
-    return [f"site {k + 1}" for k in range(int(sites.max()) + 1)] if names is None else names

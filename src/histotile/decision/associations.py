@@ -24,12 +24,33 @@ class Association:
         p: Share of permutations of the patients with an association as strong, 0-1.
         table: (K, C) patients by trait and label; shares where a patient has several.
         traits: (K,) names of the rows.
+        patients: How many there are, of known trait and label.
+        unknown: How many others.
+        interval: 95 % interval of Cramer's V, not corrected, from the noncentral chi-squared
+            distribution (Smithson 2003); wide where patients are few.
     """
 
     v: float
     p: float
     table: Floats
     traits: tuple[str, ...]
+    patients: int
+    unknown: int
+    interval: tuple[float, float]
+
+    @property
+    def tells_all(self) -> bool:
+        """Whether each trait goes with one label alone, so that it tells that of every patient."""
+        return bool(((self.table > 0).sum(axis=1) == 1).all())
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether patients share traits: one per label, or no more than half as many as patients.
+
+        Traits of single patients, as sites that sent one each, tell labels by themselves.
+        """
+        labels = int((self.table.sum(axis=0) > 0).sum())
+        return len(self.traits) == labels or 2 * len(self.traits) <= self.patients
 
 
 @dataclass(frozen=True)
@@ -87,6 +108,9 @@ def associate(
         (1 + as_strong) / (1 + PERMUTATIONS),
         full,
         kept,
+        len(told),
+        int((~known).sum()),
+        v_interval(observed, table.shape, len(told)),
     )
 
 
@@ -103,6 +127,37 @@ def corrected_v(phi2: float, shape: tuple[int, ...], patients: int) -> float:
     corrected = max(0.0, phi2 - (rows - 1) * (columns - 1) / free)
     fewer = min(rows - (rows - 1) ** 2 / free, columns - (columns - 1) ** 2 / free) - 1
     return min(1.0, float(np.sqrt(corrected / fewer))) if fewer > 0 else 0.0
+
+
+def v_interval(phi2: float, shape: tuple[int, ...], patients: int) -> tuple[float, float]:
+    """The ends of the 95 % interval of Cramer's V (Smithson 2003, Confidence Intervals, ch. 4).
+
+    A table flatter than chance makes them is taken for one of chance: the upper end would shrink
+    to 0 and claim what no few patients can show.
+
+    Args:
+        phi2: Chi-squared divided by the number of patients.
+        shape: Of the table.
+        patients: Their number.
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import ncx2
+
+    free, scale = (shape[0] - 1) * (shape[1] - 1), patients * (min(shape) - 1)
+
+    def end(chi2: float, share: float) -> float:
+        def miss(shift: float) -> float:
+            return float(ncx2.cdf(chi2, free, shift)) - share
+
+        if miss(1e-9) <= 0:
+            return 0.0
+        top = 4 * (chi2 + free + 10)
+        return float(brentq(miss, 1e-9, top))
+
+    chi2 = phi2 * patients
+    shifts = end(max(chi2, 1e-9), 0.975), end(max(chi2, free), 0.025)
+    low, high = (min(1.0, (shift / scale) ** 0.5) for shift in shifts)
+    return low, high
 
 
 def compare_stain(

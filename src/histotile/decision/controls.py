@@ -16,6 +16,7 @@ from histotile.decision.logistic import Single
 from histotile.decision.probe import components, hold_out
 from histotile.decision.record import Control, Estimate
 from histotile.decision.scores import NEIGHBOURS, neighbours
+from histotile.decision.shortcuts import site_shortcut
 from histotile.decision.verdict import estimate
 
 if TYPE_CHECKING:
@@ -109,9 +110,21 @@ def site_probe(evidence: Evidence, settings: Decide) -> Control | None:
         return None
     meaning = (
         f"The site ({len(kept)} of them) read from the last stage, patients left out: 0.5 is "
-        "none of it. A high value is harmless while sites and classes are unrelated."
+        f"none of it. {_with_label(evidence, settings)}"
     )
     return Control(name="site", score=_estimated(found), meaning=meaning)
+
+
+def _with_label(evidence: Evidence, settings: Decide) -> str:
+    """Whether a high value is of any harm, as far as is known."""
+    shortcut = site_shortcut(evidence, settings.seed)
+    if shortcut is None:
+        return "All patients known have one label: nothing can go with the site."
+    if shortcut.alarm(evidence.classes, settings.alarms) is not None:
+        return "A high value is dangerous here: see the alarm on sites and labels."
+    safe = shortcut.is_harmless(settings.alarms)
+    known = shortcut.note(settings.alarms)
+    return f"{known} A high value is harmless {'then' if safe else 'only if they do not'}."
 
 
 def _robustness(

@@ -15,7 +15,7 @@ from histotile.decision.budget import weigh_cells
 from histotile.decision.cloud import frequencies, place, resample_patients
 from histotile.decision.controls import measure
 from histotile.decision.flips import would_flip
-from histotile.decision.notes import take_notes
+from histotile.decision.notes import shortcut_notes, take_notes
 from histotile.decision.record import (
     Alarm,
     Control,
@@ -86,7 +86,10 @@ def decide(
             for name, patients in folds.items()
         ],
         thresholds=_thresholds(settings),
-        notes=take_notes(evidence, size, similarity, choice, train, settings),
+        notes=[
+            *take_notes(evidence, size, similarity, choice, train, settings),
+            *shortcut_notes(evidence, files.traits() if files else {}, settings),
+        ],
         seconds=round(time.perf_counter() - start, 2),
     )
 

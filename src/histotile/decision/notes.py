@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from histotile.decision.record import Similarity, Size
+from histotile.decision.shortcuts import find_shortcuts
 
 if TYPE_CHECKING:
     from histotile.config import Decide, Train
@@ -97,3 +99,14 @@ def _about_force(choice: Choice, train: Train) -> list[str]:
     if train.strategy in {"auto", choice.strategy}:
         return []
     return [f"train.strategy sets {train.strategy}; the table says {choice.strategy}."]
+
+
+def shortcut_notes(
+    evidence: Evidence, traits: Mapping[str, Mapping[str, str]], settings: Decide
+) -> list[str]:
+    """What is known of traits that may tell the label, where no alarm speaks of them."""
+    return [
+        shortcut.note(settings.alarms)
+        for shortcut in find_shortcuts(evidence, traits, settings.seed)
+        if shortcut.alarm(evidence.classes, settings.alarms) is None
+    ]

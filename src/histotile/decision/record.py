@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from histotile.errors import HistotileError
+from histotile.findings import Finding
 
 Strategy = Literal["fixed", "early_fixed", "finetune", "init"]
 STRATEGIES: tuple[Strategy, ...] = ("fixed", "early_fixed", "finetune", "init")
@@ -102,14 +103,32 @@ class Control(Entry):
 
 
 class Alarm(Entry):
-    """A leak or a shortcut."""
+    """A leak or a shortcut. An error that is a leak stops training; a shortcut is told."""
 
     level: Literal["error", "warning"]
     name: Literal[
-        "near_duplicates", "site_label", "site_features", "colour", "format_label", "mpp_label"
+        "near_duplicates",
+        "site_label",
+        "site_features",
+        "scanner_label",
+        "colour",
+        "format_label",
+        "mpp_label",
+        "lost_tiles",
     ]
+    key: str = Field(default="", description="Which slides it is about, where it may be accepted")
     fact: str
     remedy: str
+
+    @property
+    def is_leak(self) -> bool:
+        """Whether it makes scores wrong by itself, so that nothing is to be trained."""
+        return self.level == "error" and self.name == "near_duplicates"
+
+    @property
+    def finding(self) -> Finding:
+        """By which the user may accept it."""
+        return Finding("alarm", f"{self.name} {self.key}", "decision", self.fact, self.remedy)
 
 
 class Point(Entry):
@@ -159,7 +178,7 @@ class Decision(Entry):
     flips: list[str] = Field(description="What would change the decision")
     controls: list[Control]
     alarms: list[Alarm]
-    stop: bool = Field(description="Whether an alarm that is an error stops training")
+    stop: bool = Field(description="Whether a leak that is an error stops training")
     position: Point
     cloud: list[Point] = Field(description="Positions over resampled patients")
     frequencies: dict[Strategy, float] = Field(description="Share of the cloud per cell")

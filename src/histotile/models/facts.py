@@ -16,6 +16,7 @@ from histotile.trust.taught import Taught
 CHECKPOINT = "model.ckpt"
 ONNX = "model.onnx"
 TIMM = "config.json"
+MOST_LOST = 0.1  # share of a slide's tiles that may be unreadable before it is flagged
 TRAIN = "train it again with `histotile train`"
 _EXPORT = "export it with `histotile export`"
 

@@ -117,10 +117,19 @@ def _predict(reader: ReadAhead, ensemble: Ensemble, progress: Progress | None) -
         "classes": list(classes),
         "unreadable": sorted(reader.unreadable),
         "familiarity": familiarity.to_json(),
+        "lost_share": _lost_share(reader),
         **describe(engines[0]),
         "precision": str(trial) if trial else engines[0].precision,
     }
     return Prediction(classes, columns, facts, reader.pace, engines[0])
+
+
+def _lost_share(reader: ReadAhead) -> float:
+    """Share of the slide's tiles that could not be read, by `tile` or now."""
+    excluded = read_footer(reader.table).get("counts", {}).get("excluded", {})
+    before = int(excluded.get("unreadable", 0))
+    total = len(reader) + before
+    return round((len(reader.unreadable) + before) / total, 6) if total else 0.0
 
 
 def _columns(

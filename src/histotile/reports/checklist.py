@@ -22,6 +22,7 @@ def render_checklist(facts: CohortFacts) -> str:
         evidence=evidence,
         left={guideline.name: count_left(guideline, set(evidence)) for guideline in GUIDELINES},
         banners=list_banners(facts.has_patients, facts.labels_source),
+        alarms=facts.decision.alarms if facts.decision else [],
     )
 
 

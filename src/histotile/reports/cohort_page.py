@@ -81,6 +81,7 @@ def render_cohort_page(facts: CohortFacts) -> str:
         decision_picture=draw_decision(facts.decision) if facts.decision else None,
         decision_words=describe(facts.decision) if facts.decision else None,
         banners=list_banners(facts.has_patients, facts.labels_source),
+        alarms=facts.decision.alarms if facts.decision else [],
     )
 
 

@@ -16,7 +16,8 @@ BASIS = {
 
 def render_decision_page(decision: Decision) -> str:
     """One self-contained HTML page: verdict, picture, both axes, budget, controls, alarms."""
-    banners = [f"{alarm.fact}. {alarm.remedy}." for alarm in decision.alarms]
+    warnings = [alarm for alarm in decision.alarms if alarm.level != "error"]
+    banners = [f"{alarm.fact}. {alarm.remedy}." for alarm in warnings]
     if not decision.has_patients:
         banners.insert(
             0,
@@ -31,4 +32,5 @@ def render_decision_page(decision: Decision) -> str:
         cells=CELLS,
         basis=BASIS[decision.similarity.basis],
         banners=banners,
+        alarms=decision.alarms,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.decision.record import Decision
+from histotile.decision.record import Alarm, Decision
 from histotile.decision.verification import Verification
 from histotile.reports.accepted import Accepted
 from histotile.reports.deepzoom import Pyramid
@@ -68,6 +68,7 @@ class SlideFacts:
         familiarity: Whether it is like those the model was taught on; None: not predicted.
         settings: Section name -> settings; and `versions`: library -> version.
         timings: Stage (embed, predict) -> `Pace.facts` and the engine.
+        alarms: Of the decision that its model was trained by.
         has_patients: Whether folds were disjoint by patient; None where nothing was split.
         cohort_page: Link to the cohort page; None if there is none.
         accepted: Findings about this slide that the user accepts.
@@ -95,6 +96,7 @@ class SlideFacts:
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     timings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    alarms: Sequence[Alarm] = ()
     has_patients: bool | None = None
     cohort_page: str | None = "../index.html"
     accepted: Sequence[Accepted] = ()

@@ -59,6 +59,7 @@ def render_model_card(facts: CohortFacts) -> str:
         site_cells=site_cells,
         limits=list_limits(facts, comparisons),
         banners=list_banners(facts.has_patients, facts.labels_source),
+        alarms=facts.decision.alarms if facts.decision else [],
     )
 
 

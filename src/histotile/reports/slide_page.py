@@ -97,6 +97,7 @@ def _fill(facts: SlideFacts, scene: Markup | None) -> str:
             facts.has_patients,
             tiles.get("labels_source") if facts.label else None,  # without a label, none inherited
         ),
+        alarms=facts.alarms,
         predictor=_predictor(facts),
         quarantined=facts.inspection.get("verdict") == "quarantined",
         regions=list_regions(facts.regions),

@@ -30,4 +30,5 @@ def render_verification_page(verification: Verification) -> str:
         tag=tag,
         verdict=verdict,
         banners=[],
+        alarms=[],
     )

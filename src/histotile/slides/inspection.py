@@ -20,6 +20,7 @@ from histotile.slides.opening import inspect_apart
 from histotile.slides.picture import take_picture
 from histotile.slides.properties import Bounds
 from histotile.slides.scale import objective_power
+from histotile.slides.scanner import name_scanner
 from histotile.slides.slide import Slide
 
 
@@ -55,6 +56,7 @@ class Inspection:
         identity: By which later stages notice that the slide was replaced; see `identity`.
         series: SeriesInstanceUID of a DICOM slide, which all its files share.
         picture: What it shows, small; see `take_picture`.
+        scanner: What made the slide; None where the file does not say.
     """
 
     slide_id: str
@@ -81,6 +83,7 @@ class Inspection:
     identity: dict[str, Any] | None = None
     series: str | None = None
     picture: str | None = None
+    scanner: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able facts; `from_json` gives the same inspection back."""
@@ -203,6 +206,7 @@ def _of(slide: Slide) -> dict[str, Any]:
         "bounds": tuple(slide.bounds),
         "objective_power": objective_power(slide.properties),
         "series": slide.properties.get("dicom.SeriesInstanceUID"),
+        "scanner": name_scanner(slide.properties, slide.vendor),
     }
 
 

@@ -4,12 +4,13 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 from histotile.names import choose
 from histotile.vocabulary import ROLES, TEST
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".j2k", ".gif")
 Entry = tuple[tuple[str, ...], "os.DirEntry[str]"]  # names of folders, file
 
 
@@ -65,12 +66,12 @@ def walk(
         for entry in entries:
             if entry.name.startswith((".", "__MACOSX")):
                 continue
-            if entry.is_dir():
+            if entry.is_dir() and not _leads_back(entry, folder):
                 below = (*parts, entry.name)
                 is_above = entry.name in classes or role_of(entry.name) is not None
                 if not group or group in below or is_above:
                     yield from walk(entry.path, below, group, classes)
-            elif entry.name.lower().endswith(SUFFIXES):
+            elif entry.name.lower().endswith(SUFFIXES) and not entry.is_dir():
                 yield parts, entry
 
 
@@ -78,6 +79,14 @@ def walk(
 def role_of(name: str) -> str | None:
     """The role (train, val, test) that a folder is named as; None if it is none."""
     return choose(name, ROLES)
+
+
+def _leads_back(entry: "os.DirEntry[str]", folder: str) -> bool:
+    """Whether a folder is a link to one that the walk is in, and would never leave."""
+    if not entry.is_symlink():
+        return False
+    target, here = Path(entry.path).resolve(), Path.cwd() / folder
+    return any(above.resolve() == target for above in (here, *here.parents))
 
 
 def stamp(facts: os.stat_result) -> tuple[int, int]:

@@ -108,5 +108,7 @@ def _check(path: Path, image: Image.Image) -> None:
     if image.width * image.height > _MOST_PX:
         size = f"{image.width} x {image.height} px"
         raise UnreadableTile(f"{path}: {_TOO_LARGE} ({size})")
+    if (pictures := getattr(image, "n_frames", 1)) > 1:
+        raise UnreadableTile(f"{path}: holds {pictures} pictures, not one tile")
     if image.mode not in _PLAIN:
         raise UnreadableTile(f"{path}: pixels of mode {image.mode}, not 8 bits per colour")

@@ -21,6 +21,7 @@ from histotile.slides.triage import LEDGER
 from histotile.tiles.bookkeeping import list_tiles, why_unused
 from histotile.tiles.folders import TileImage
 from histotile.tiles.images import checksum, decode, fit, read_bytes
+from histotile.tiles.other_files import count_others, say_others
 from histotile.tiles.source import IMAGES
 from histotile.tiles.tabulate import UNREADABLE, Progress, make_columns, mark_tiles, measure_tiles
 
@@ -76,6 +77,7 @@ def tabulate_images(
     aside = list_tiles(counts, None, {})
     footer = _facts(group, files, classes, settings) | {"counts": counts}
     footer |= {"reason": why_unused(counts, aside), "ledger": [e.to_json() for e in aside]}
+    footer["other_files"] = count_others(str(Path(file).parent) for file in files)
     return columns, footer
 
 
@@ -135,10 +137,13 @@ def triage_images(tile_tables: Mapping[str, Path]) -> list[dict[str, object]]:
     """
     copies: dict[str, list[Copy]] = defaultdict(list)
     damaged: dict[str, list[str]] = {}
+    others: dict[str, list[str]] = {}
     fates: dict[str, Counter[str | None]] = defaultdict(Counter)
     kept = Counter[str]()
     for group, path in tile_tables.items():
         table = tables.read_table(path, ["file", "label", "checksum", "excluded"]).to_pylist()
+        unread = say_others(tables.read_footer(path).get("other_files", {}))
+        others[group] = [unread] if unread else []
         damaged[group] = [row["file"] for row in table if row["excluded"] == UNREADABLE]
         kept[group] = len(table) - len(damaged[group])
         for row in table:
@@ -150,7 +155,12 @@ def triage_images(tile_tables: Mapping[str, Path]) -> list[dict[str, object]]:
     _check(fates, several, classes)
     twins = _twins(several)
     return [
-        _row(group, path, kept[group], [*_unreadable(damaged[group]), *twins.get(group, ())])
+        _row(
+            group,
+            path,
+            kept[group],
+            [*_unreadable(damaged[group]), *others[group], *twins.get(group, ())],
+        )
         for group, path in tile_tables.items()
     ]
 
