@@ -33,13 +33,14 @@ LEAVES = {
 }
 ALLOWED = {
     "config": {"errors"},
-    "configfile": {"config", "errors", "names", "text_file", "writing"},
+    "configfile": {"config", "errors", "names", "text_file", "writing", "yaml_file"},
     "cohort": {"csv_file", "errors", "findings", "names", "vocabulary"},
     "cohort_checks": {"cohort", "csv_file", "errors", "findings", "names", "vocabulary"},
     "csv_file": {"errors", "names", "text_file"},
     "names": set(),
     "text_file": {"errors"},
     "vocabulary": {"errors", "names"},
+    "yaml_file": {"errors", "text_file"},
     "findings": {"errors"},
     "ledger": set(),
     "columns": set(),

@@ -4,19 +4,32 @@ Values stand in config/config.yaml alone: no field of a section has a default he
 named after the rule that uses it; a job receives its whole section as JSON on its command line.
 """
 
+import os
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+def _place(path: str) -> str:
+    """A path with `~` written out; paths of Windows are none on other systems."""
+    if os.name != "nt" and re.match(r"[A-Za-z]:[\\/]|.*\\", path):
+        raise ValueError(f"{path!r} is a path of Windows; write it as this system does, with /")
+    return os.path.expanduser(path)  # noqa: PTH111 - where there is no home, as it is
+
 
 Strength = Literal["off", "light", "medium", "heavy"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Place = Annotated[str, AfterValidator(_place)]
 
 
 class Section(BaseModel):
     """A frozen group of settings that knows no other keys than its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, defer_build=True, coerce_numbers_to_str=True
+    )
 
 
 class Engine(Section):
@@ -523,8 +536,8 @@ class Export(Section):
 class Apply(Section):
     """Predicting new slides with a trained model: `snakemake apply`."""
 
-    slides: str = Field(description="Cohort file of the new slides; needs no labels.")
-    model: str = Field(
+    slides: Place = Field(description="Cohort file of the new slides; needs no labels.")
+    model: Place = Field(
         description="Folder of trained folds, one fold, an exported timm folder, or one `.onnx`."
     )
 
@@ -630,12 +643,12 @@ class Pretrain(Section):
 class Config(Section):
     """The whole of config.yaml."""
 
-    cohort: str = Field(
+    cohort: Place = Field(
         description="The cohort file. Or ready-made tiles: a folder with one sub-folder per class "
         "(groups, i.e. patients, above or below), or a CSV of path, label and optionally group, "
         "site, split. Relative paths count from where you start."
     )
-    results: str = Field(description="Folder of all results.")
+    results: Place = Field(description="Folder of all results.")
     classes: tuple[str, ...] = Field(
         min_length=2,
         description="Class names in order. The first is the background (healthy), the last the one "
@@ -671,12 +684,16 @@ class Config(Section):
     def _classes_agree(self) -> "Config":
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"classes: {list(self.classes)} names a class twice")
-        used: set[str | None] = {
-            *self.tile.labels.names.values(),
-            self.tile.labels.outside,
-            self.heatmap.class_name,
+        used = {
+            **{f"tile.labels.names.{name}": c for name, c in self.tile.labels.names.items()},
+            "tile.labels.outside": self.tile.labels.outside,
+            "heatmap.class_name": self.heatmap.class_name,
         }
-        unknown = sorted(name for name in used if name is not None and name not in self.classes)
+        unknown = [
+            f"{key}: {name!r} is not among classes {list(self.classes)}"
+            for key, name in used.items()
+            if name is not None and name not in self.classes
+        ]
         if unknown:
-            raise ValueError(f"{unknown} are not among classes {list(self.classes)}")
+            raise ValueError("; ".join(unknown))
         return self

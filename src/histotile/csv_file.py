@@ -64,12 +64,9 @@ def read_csv_file(
     wanted, problems = range(len(columns)), []
     found = CsvFile(path, tuple(name for name in columns if name), [], [])
     for number, cells in zip(numbers[1:], rows[1:], strict=True):
-        if len(cells) < len(columns) or any(cells[len(columns) :]):
-            problems.append(f"row {number} has {len(cells)} cells, the header {len(columns)}")
-        elif any(cells[place] for place in wanted if not columns[place]):
-            problems.append(f"row {number} has a cell under a column without a name")
-        elif not long_cells and any("\n" in cell or "\r" in cell for cell in cells):
-            problems.append(f"row {number} has a cell over several lines")
+        if problem := _misfit(cells, columns, long_cells):
+            problems.append(f"row {number} has {problem}")
+            continue
         found.numbers.append(number)
         found.rows.append({columns[place]: cells[place] for place in wanted if columns[place]})
     if problems:
@@ -174,6 +171,17 @@ def _header(path: Path, cells: list[str]) -> list[str]:
     while not cells[-1]:
         cells = cells[:-1]
     return cells
+
+
+def _misfit(cells: list[str], columns: list[str], long_cells: bool) -> str | None:
+    """How a row does not fit its header."""
+    if len(cells) < len(columns) or any(cells[len(columns) :]):
+        return f"{len(cells)} cells, the header {len(columns)}"
+    if any(cell and not name for cell, name in zip(cells, columns, strict=False)):
+        return "a cell under a column without a name"
+    if not long_cells and any("\n" in cell or "\r" in cell for cell in cells):
+        return "a cell over several lines"
+    return None
 
 
 def _clean(cell: str) -> str:

@@ -1,13 +1,15 @@
 """Checks settings and cohort before the first job, and answers the rules' questions. No rules."""
 
+import hashlib
 import json
 import re
 from functools import cache
 from pathlib import Path
 
 from histotile.cohort import read_cohort
+from histotile.cohort_checks import check_classes, check_cohort, check_labels
 from histotile.config import Config
-from histotile.configfile import validate
+from histotile.configfile import as_written, validate
 from histotile.errors import HistotileError
 from histotile.digests import digest, digest_files, digest_weights
 from histotile.tiles.listing import holds_images, list_images
@@ -25,22 +27,21 @@ def nameable(cohort):
     return ids
 
 
-def checked(function, *arguments):
-    """The function's result, or a stop with its error and no traceback."""
-    try:
-        return function(*arguments)
-    except HistotileError as error:
-        raise WorkflowError(str(error)) from None
-
-
+config = checked(as_written, config, SETTINGS_FILES)
 # Images have no outlines, whose names would have to be classes.
-if holds_images(Path(str(config["cohort"]))):
+if checked(holds_images, Path(str(config["cohort"])).expanduser()):
     config["tile"]["labels"] |= {"names": {}, "outside": None}
 CONFIG = checked(validate, Config, dict(config), "config")
 LISTING = None  # of ready-made tiles: groups of images stand where slides stand
 if holds_images(Path(CONFIG.cohort)):
     LISTING = checked(list_images, Path(CONFIG.cohort), CONFIG.classes)
 COHORT = LISTING.cohort if LISTING else checked(read_cohort, Path(CONFIG.cohort))
+if workflow.is_main_process:
+    checked(check_classes, CONFIG.classes, CONFIG.accept)
+    checked(check_cohort, COHORT, CONFIG.accept, CONFIG.cohort)
+    checked(check_labels, COHORT, CONFIG.classes, CONFIG.cohort)
+    for remark in LISTING.remarks if LISTING else ():
+        logger.warning(f"{CONFIG.cohort}: {remark}")
 COHORT_FILE = "<results>/collect/slides.csv" if LISTING else CONFIG.cohort
 SLIDE_IDS = checked(nameable, COHORT)
 PICTURED = [] if LISTING else SLIDE_IDS  # slides with mask and heatmap
@@ -98,8 +99,24 @@ def settings(section):
 
 def accepted(*kinds):
     """The findings of these kinds that the user accepts, as JSON for `--accept`."""
-    found = {i: why for i, why in CONFIG.accept.items() if i.rpartition("-")[0] in kinds}
+    found = {
+        i: why for i, why in CONFIG.accept.items() if i.rpartition("-")[0] in kinds
+    }
     return json.dumps(found, ensure_ascii=False)
+
+
+def names_digest():
+    """Changes with the patients, labels, sites and sides of the cohort as they are understood.
+
+    The file may stay as it is while the words that name its test set come to mean more.
+    """
+    names = [
+        (s.slide_id, s.patient_id, s.label, s.labels, s.site, s.split)
+        for s in COHORT.slides
+    ]
+    return hashlib.sha256(repr(names).encode("utf-8", "surrogateescape")).hexdigest()[
+        :12
+    ]
 
 
 def slide_path(wildcards):
@@ -149,12 +166,14 @@ def label_option(wildcards):
 @cache
 def new_cohort():
     """The cohort of `snakemake apply`, read only when that target is asked for."""
-    if holds_images(Path(CONFIG.apply.slides)):
+    if checked(holds_images, Path(CONFIG.apply.slides)):
         raise WorkflowError(
             f"{CONFIG.apply.slides}: `apply` takes slides, these are images\n"
             "  Remedy: use `histotile collect`, `tile-images` and `predict`, group by group"
         )
     cohort = checked(read_cohort, Path(CONFIG.apply.slides))
+    if workflow.is_main_process:
+        checked(check_cohort, cohort, CONFIG.accept, CONFIG.apply.slides)
     if any(slide.coordinates for slide in cohort.slides):
         raise WorkflowError(
             f"{CONFIG.apply.slides}: `apply` lays its own grid; it takes no `coordinates`\n"

@@ -7,6 +7,7 @@ import click
 from histotile.cli.options import (
     PATH,
     Progress,
+    accept_option,
     classes_option,
     output_option,
     threads_option,
@@ -19,16 +20,21 @@ from histotile.errors import HistotileError
 @verb()
 @click.argument("cohort", type=PATH)
 @output_option("Cohort file: one row per group of images.")
+@accept_option
 @classes_option
-def collect(cohort: Path, output: Path, classes: tuple[str, ...]) -> None:
+def collect(cohort: Path, output: Path, accept: dict[str, str], classes: tuple[str, ...]) -> None:
     """List the labelled images of COHORT: a folder per class, or a CSV of path and label."""
     from histotile.cohort import cohort_csv
+    from histotile.cohort_checks import accepted_lines, check_cohort
     from histotile.tiles.listing import list_images
     from histotile.writing import write_text
 
     found = list_images(cohort, classes)
+    check_cohort(found.cohort, accept, cohort)
     write_text(output, cohort_csv(found.cohort))
     click.echo(f"{len(found.images)} images in {len(found.cohort.slides)} groups")
+    for line in (*accepted_lines(found.cohort, accept), *found.remarks):
+        click.echo(f"Attention: {line}")
     if not found.cohort.has_patients:
         click.echo("Attention: no group given; leakage between tiles of a patient is possible")
 

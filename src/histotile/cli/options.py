@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import yaml
 
 from histotile.config import Config, Section
 from histotile.configfile import read_config, standard_config, validate
 from histotile.errors import HistotileError
+from histotile.yaml_file import read_value, type_of_key
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -107,20 +107,20 @@ def section_settings(section: str, given: str | None, changes: tuple[str, ...] =
         except json.JSONDecodeError as error:
             raise HistotileError("--settings", f"not JSON ({error})", "quote it well") from error
     for change in changes:
-        _change(data, change)
+        _change(data, change, model)
     return validate(model, data, f"settings of {section}")
 
 
-def _change(data: dict[str, Any], change: str) -> None:
+def _change(data: dict[str, Any], change: str, wanted: Any) -> None:
     key, equals, value = change.partition("=")
     if not equals:
         raise HistotileError(f"--set {change}", "no `=` in it", "write --set key=value")
     *parents, leaf = key.split(".")
     for parent in parents:
-        data = data.get(parent, {})
+        data, wanted = data.get(parent, {}), type_of_key(wanted, parent)
     if leaf not in data:
         raise HistotileError(f"--set {change}", f"no setting {key!r}", "see --help for their names")
-    data[leaf] = yaml.safe_load(value)
+    data[leaf] = read_value(f"--set {change}", value, type_of_key(wanted, leaf))
 
 
 def classes_option(function: F) -> F:
