@@ -68,6 +68,15 @@ def test_a_patient_spelt_twice_stops_until_accepted(split: Split, tmp_path: Path
     assert finding.id in done.output
 
 
+def test_spaces_behind_the_commas_of_classes_are_none_of_theirs(
+    split: Split, tmp_path: Path
+) -> None:
+    split(patients(), classes="healthy , tumour")
+    first = roles(tmp_path / "f.csv")
+    split(patients(), classes='["healthy", "tumour"]')
+    assert roles(tmp_path / "f.csv") == first
+
+
 def test_classes_spelt_twice_stop(split: Split) -> None:
     with pytest.raises(HistotileError, match="'tumour' and 'Tumour'"):
         split(patients(), classes="healthy,tumour,Tumour")

@@ -129,7 +129,9 @@ def classes_option(function: F) -> F:
     def parse(_: click.Context, __: click.Parameter, given: str | None) -> tuple[str, ...]:
         if given is None:
             return config_in_force().classes
-        return tuple(json.loads(given)) if given.startswith("[") else tuple(given.split(","))
+        if given.startswith("["):
+            return tuple(map(str, json.loads(given)))
+        return tuple(name.strip() for name in given.split(","))
 
     return click.option(
         "--classes",
