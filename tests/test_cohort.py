@@ -43,6 +43,10 @@ def test_slides_stand_in_for_unknown_patients(tmp_path: Path) -> None:
         ),
         (["slide_id,path", "a,x.svs", "a,y.svs"], ["slide_id 'a' is listed 2 times"]),
         (["slide_id,path", "a,x.svs", "b,x.svs"], ["path 'x.svs' is listed 2 times"]),
+        (
+            ["slide_id,path", "a,d/../x.svs", "b,./x.svs"],
+            ["path 'x.svs' is listed 2 times (rows 2, 3)"],
+        ),
         (["slide_id,path", "../a,x.svs"], ["row 2", "cannot name a file"]),
         (["slide_id,path", "a.map,x.svs", "a,y.svs"], ["'a.map' is how files of slide 'a'"]),
         (["slide_id,path,mpp", "a,x.svs,0.5um", "b,y.svs,-1"], ["row 2", "row 3"]),

@@ -65,6 +65,11 @@ def test_rows_survive_being_saved(
     assert [list(row.values()) for row in found.rows] == [row for row in rows if any(row)]
 
 
+def test_text_that_a_spreadsheet_was_kept_from_counting_is_text(tmp_path: Path) -> None:
+    found = read(tmp_path / "a.csv", 'slide_id,path\n="001",a\n"=""002""",b\n')
+    assert [row["slide_id"] for row in found.rows] == ["001", "002"]
+
+
 def test_what_stands_around_cells_is_not_theirs(tmp_path: Path) -> None:
     text = " slide_id ,\ufeffpath,mpp,\n\u00a0a\u200b, b.svs ,0.5,\n\n,,,,,,\nc,d.svs,1,,,\n"
     found = read(tmp_path / "a.csv", text)

@@ -66,6 +66,7 @@ def test_any_bytes_are_text_or_a_refusal(data: bytes) -> None:
         ("a,b\nc,d\n".encode("utf-16-le"), "line 1 holds NUL"),
         ("a\nM�ller\n".encode(), "line 2 holds letters that were lost"),
         (b"\xff\xfea", "begins as UTF-16"),
+        (b"PK\x03\x04\0\0", "workbook"),
     ],
 )
 def test_damaged_files_are_named_with_their_line(tmp_path: Path, data: bytes, said: str) -> None:

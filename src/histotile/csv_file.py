@@ -111,7 +111,10 @@ def check_columns(
             f"unknown column {name!r}" + (f": did you mean {word!r}?" if word else "")
             for name, word in meant
         ]
-        remedy = f"use the columns {', '.join(required)} and, optionally, {', '.join(optional)}"
+        remedy = (
+            f"use the columns {', '.join(required)} and, optionally, {', '.join(optional)}, "
+            "separated by commas, semicolons or tabs"
+        )
         raise HistotileError(found.path, "; ".join(facts), remedy)
 
 
@@ -185,5 +188,8 @@ def _misfit(cells: list[str], columns: list[str], long_cells: bool) -> str | Non
 
 
 def _clean(cell: str) -> str:
+    """A cell without what stands around its text, `="001"` of spreadsheets among it."""
     text = cell.strip()
-    return text if text.isascii() else text.strip(_EDGES).strip()
+    if not text.isascii():
+        text = text.strip(_EDGES).strip()
+    return text[2:-1] if text.startswith('="') and text.endswith('"') else text
