@@ -35,13 +35,16 @@ LEAVES = {
 ALLOWED = {
     "config": {"errors", "names"},
     "config_messages": {"names"},
-    "configfile": {"config", "config_messages", "errors", "names", "text_file", "writing"},
+    "configfile": {
+        *("config", "config_messages", "errors", "names", "text_file", "writing", "yaml_file")
+    },
     "cohort": {"csv_file", "errors", "findings", "names", "vocabulary"},
     "cohort_checks": {"cohort", "csv_file", "errors", "findings", "names", "vocabulary"},
     "csv_file": {"errors", "names", "text_file"},
     "names": set(),
     "text_file": {"errors"},
     "vocabulary": {"errors", "names"},
+    "yaml_file": {"errors", "text_file"},
     "findings": {"errors"},
     "ledger": set(),
     "identity": {"errors"},

@@ -43,12 +43,18 @@ def test_slides_stand_in_for_unknown_patients(tmp_path: Path) -> None:
         ),
         (["slide_id,path", "a,x.svs", "a,y.svs"], ["slide_id 'a' is listed 2 times"]),
         (["slide_id,path", "a,x.svs", "b,x.svs"], ["path 'x.svs' is listed 2 times"]),
+        (
+            ["slide_id,path", "a,d/../x.svs", "b,./x.svs"],
+            ["path 'x.svs' is listed 2 times (rows 2, 3)"],
+        ),
         (["slide_id,path", "../a,x.svs"], ["row 2", "cannot name a file"]),
         (["slide_id,path", "a.map,x.svs", "a,y.svs"], ["'a.map' is how files of slide 'a'"]),
         (["slide_id,path,mpp", "a,x.svs,0.5um", "b,y.svs,-1"], ["row 2", "row 3"]),
         (["slide_id,patient_id,path", "a,p,x.svs", "b,,y.svs"], ["row 3: patient_id is empty"]),
         (["slide_id,path"], ["no slide"]),
         (["slide_id,path,labels", "a,x.png,healthy"], ["row 2: labels is no JSON list"]),
+        (["slide_id,path,labels", "a,x.png,[healthy"], ["row 2: labels is no JSON list"]),
+        (["slide_id,path,mpp", "a,x.svs,1,05"], ["row 2 has 4 cells, the header 3"]),
     ],
 )
 def test_wrong_rows_are_named_together(tmp_path: Path, rows: list[str], facts: list[str]) -> None:
@@ -69,6 +75,49 @@ def test_a_split_says_who_is_never_trained_on(tmp_path: Path) -> None:
     )
     assert [slide.split for slide in cohort.slides] == ["test", None]
     assert not cohort.of_images
+
+
+@pytest.mark.parametrize(
+    "word", ["validation", "val", "dev", "tset", "yes", "1", "hold", "evaluation", "testt"]
+)
+def test_words_that_name_no_side_stop_with_their_rows(tmp_path: Path, word: str) -> None:
+    rows = ["slide_id,path,split", "a,a.svs,holdout", f"b,b.svs,{word}", "c,c.svs,Training"]
+    with pytest.raises(HistotileError, match=f"row 3: split '{word}' is no side"):
+        read_cohort(write(tmp_path / "s.csv", *rows))
+    sides = [s.split for s in read_cohort(write(tmp_path / "s.csv", *rows[:2], rows[3])).slides]
+    assert sides == ["test", None]
+
+
+def test_decimal_commas_and_separators_of_spreadsheets(tmp_path: Path) -> None:
+    for rows in (
+        ["slide_id;path;mpp;annotation", 'a;a.svs;0,25;"a.xml;b.xml"'],
+        ["slide_id\tpath\tmpp\tannotation", "a\ta.svs\t0,25\ta.xml;b.xml"],
+        ["slide_id,path,mpp,annotation", 'a,a.svs,"0,25",a.xml;b.xml', ",,,"],
+    ):
+        (slide,) = read_cohort(write(tmp_path / "s.csv", *rows)).slides
+        assert (slide.mpp, slide.row, len(slide.annotations)) == (0.25, 2, 2)
+
+
+def test_paths_of_home_are_written_out_and_those_of_windows_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    rows = ["slide_id,path,annotation", "a,~/a.svs,~/a.xml;b.xml"]
+    (slide,) = read_cohort(write(tmp_path / "s.csv", *rows)).slides
+    assert slide.path == Path("/home/me/a.svs")
+    assert slide.annotations == (Path("/home/me/a.xml"), Path("b.xml"))
+    for path in ("C:\\slides\\a.svs", "d:/slides/a.svs", "\\\\server\\a.svs", "slides\\a.svs"):
+        with pytest.raises(HistotileError, match=r"row 2: path .* is a path of Windows"):
+            read_cohort(write(tmp_path / "s.csv", "slide_id,path", f"a,{path}"))
+
+
+def test_columns_that_people_call_otherwise_are_named(tmp_path: Path) -> None:
+    rows = ["slide,Path,patient,Label,mmp", "a,a.svs,P1,x,1"]
+    with pytest.raises(HistotileError) as caught:
+        read_cohort(write(tmp_path / "s.csv", *rows))
+    pairs = {"slide": "slide_id", "Path": "path", "patient": "patient_id", "Label": "label"}
+    for wrong, meant in (pairs | {"mmp": "mpp"}).items():
+        assert f"{wrong!r}: did you mean {meant!r}?" in str(caught.value)
 
 
 def test_annotations_are_a_file_and_its_corrections(tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def test_groups_hold_what_was_given_and_each_name_once(given_names: list[str]) -
         ("P10", "P1O", "Pl0", "PI0"),
         ("İzmir", "Izmir", "ızmır"),
         ("5 %", "5%"),
+        ("001", "'001"),
     ],
 )
 def test_spellings_of_one_name_are_alike(spellings: tuple[str, ...]) -> None:

@@ -179,7 +179,9 @@ def _path(cell: str) -> Path:
 def _repeats(found: CsvFile, column: str) -> list[str]:
     rows: dict[str, list[int]] = defaultdict(list)
     for number, row in found:
-        rows[row[column]].append(number)
+        value = row[column]
+        is_path = column == "path" and value
+        rows[os.path.normpath(_path(value)) if is_path else value].append(number)
     return [
         f"{column} {value!r} is listed {len(numbers)} times (rows {some(map(str, numbers), ', ')})"
         for value, numbers in rows.items()

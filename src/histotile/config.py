@@ -4,9 +4,11 @@ Values stand in config/config.yaml alone: no field of a section has a default he
 named after the rule that uses it; a job receives its whole section as JSON on its command line.
 """
 
+import os
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from histotile.names import nearest
 
@@ -15,10 +17,22 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 
+def _place(path: str) -> str:
+    """A path with `~` written out; paths of Windows are none on other systems."""
+    if os.name != "nt" and re.match(r"[A-Za-z]:[\\/]|.*\\", path):
+        raise ValueError(f"{path!r} is a path of Windows; write it as this system does, with /")
+    return os.path.expanduser(path)  # noqa: PTH111 - where there is no home, as it is
+
+
+Place = Annotated[str, AfterValidator(_place)]
+
+
 class Section(BaseModel):
     """A frozen group of settings that knows no other keys than its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, defer_build=True, coerce_numbers_to_str=True
+    )
 
 
 class Engine(Section):
@@ -526,8 +540,8 @@ class Export(Section):
 class Apply(Section):
     """Predicting new slides with a trained model: `snakemake apply`."""
 
-    slides: str = Field(description="Cohort file of the new slides; needs no labels.")
-    model: str = Field(
+    slides: Place = Field(description="Cohort file of the new slides; needs no labels.")
+    model: Place = Field(
         description="Folder of trained folds, one fold, an exported timm folder, or one `.onnx`."
     )
 
@@ -633,12 +647,12 @@ class Pretrain(Section):
 class Config(Section):
     """The whole of config.yaml."""
 
-    cohort: str = Field(
+    cohort: Place = Field(
         description="The cohort file. Or ready-made tiles: a folder with one sub-folder per class "
         "(groups, i.e. patients, above or below), or a CSV of path, label and optionally group, "
         "site, split. Relative paths count from where you start."
     )
-    results: str = Field(description="Folder of all results.")
+    results: Place = Field(description="Folder of all results.")
     classes: tuple[str, ...] = Field(
         min_length=2,
         description="Class names in order. The first is the background (healthy), the last the one "

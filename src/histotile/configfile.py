@@ -13,10 +13,11 @@ from pydantic import ValidationError
 from histotile.config import Config, Section
 from histotile.config_messages import explain
 from histotile.errors import HistotileError
+from histotile.text_file import read_text
 from histotile.writing import write_text
+from histotile.yaml_file import LOADER, read_yaml
 
 S = TypeVar("S", bound=Section)
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
 
 
 def validate(section: type[S], data: object, where: str) -> S:
@@ -37,24 +38,63 @@ def read_config(path: Path, overlay: Path | None = None) -> Config:
     """The configuration in a YAML file, with the keys of the overlay changed.
 
     Raises:
-        HistotileError: No such file, no YAML, or settings that do not hold.
+        HistotileError: What `read_yaml` refuses, or settings that do not hold.
     """
-    data = _read_yaml(path)
+    data = read_yaml(path, Config)
     if overlay is not None:
-        _merge(data, _read_yaml(overlay))
+        _merge(data, read_yaml(overlay, Config))
     return validate(Config, data, str(overlay or path))
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise HistotileError(path, "there is no such file", "start from config/config.yaml")
+def as_written(config: dict[str, Any], paths: Sequence[Path]) -> dict[str, Any]:
+    """Settings that another program has read from YAML files, with text as the files write it.
+
+    Snakemake reads `classes: [0, 1]` as numbers, and keeps the last of keys written twice.
+
+    Args:
+        config: The settings; what is in none of the files stays as it is.
+        paths: The files, each changing keys of those before.
+
+    Raises:
+        HistotileError: What `read_yaml` refuses.
+    """
+    plain: dict[str, Any] = {}
+    written: dict[str, Any] = {}
+    for path in paths:
+        _merge(written, read_yaml(path, Config))
+        _merge(plain, yaml.load(read_text(path), LOADER))
+    restored: dict[str, Any] = _restore(config, plain, written)
+    return restored
+
+
+def check_utf8(path: Path) -> None:
+    """Nothing, if Snakemake can read the file.
+
+    Raises:
+        HistotileError: It is not UTF-8, or `read_yaml` refuses it.
+    """
+    read_yaml(path, Config)
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
-    except yaml.YAMLError as error:
-        raise HistotileError(path, f"not YAML: {error}", "mend the line named") from error
-    if not isinstance(data, dict):
-        raise HistotileError(path, "holds no settings", "start from config/config.yaml")
-    return data
+        path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        fact = "Snakemake reads UTF-8 alone, and this file is none"
+        raise HistotileError(path, fact, "save it as UTF-8 in your editor") from error
+
+
+def _restore(config: Any, plain: Any, written: Any) -> Any:
+    if config == plain:
+        return written
+    if not (isinstance(config, dict) and isinstance(plain, dict) and isinstance(written, dict)):
+        return config
+    names = {yaml.load(name, LOADER) if name not in plain else name: name for name in written}
+    return {
+        names.get(key, key): (
+            _restore(value, plain[key], written[names[key]])
+            if key in plain and key in names
+            else value
+        )
+        for key, value in config.items()
+    }
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -63,7 +103,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         HistotileError: No such file, or no YAML.
     """
-    return _read_yaml(path)
+    return read_yaml(path, Config)
 
 
 def merged_settings(files: Sequence[Path]) -> dict[str, Any]:
@@ -74,7 +114,7 @@ def merged_settings(files: Sequence[Path]) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for file in files:
         with suppress(HistotileError):
-            _merge(data, _read_yaml(file))
+            _merge(data, read_yaml(file, Config))
     return data
 
 

@@ -64,12 +64,9 @@ def read_csv_file(
     wanted, problems = range(len(columns)), []
     found = CsvFile(path, tuple(name for name in columns if name), [], [])
     for number, cells in zip(numbers[1:], rows[1:], strict=True):
-        if len(cells) < len(columns) or any(cells[len(columns) :]):
-            problems.append(f"row {number} has {len(cells)} cells, the header {len(columns)}")
-        elif any(cells[place] for place in wanted if not columns[place]):
-            problems.append(f"row {number} has a cell under a column without a name")
-        elif not long_cells and any("\n" in cell or "\r" in cell for cell in cells):
-            problems.append(f"row {number} has a cell over several lines")
+        if problem := _misfit(cells, columns, long_cells):
+            problems.append(f"row {number} has {problem}")
+            continue
         found.numbers.append(number)
         found.rows.append({columns[place]: cells[place] for place in wanted if columns[place]})
     if problems:
@@ -115,7 +112,10 @@ def check_columns(
             f"unknown column {name!r}" + (f": did you mean {word!r}?" if word else "")
             for name, word in meant
         ]
-        remedy = f"use the columns {', '.join(required)} and, optionally, {', '.join(optional)}"
+        remedy = (
+            f"use the columns {', '.join(required)} and, optionally, {', '.join(optional)}, "
+            "separated by commas, semicolons or tabs"
+        )
         raise HistotileError(found.path, "; ".join(facts), remedy, facts)
 
 
@@ -177,6 +177,20 @@ def _header(path: Path, cells: list[str]) -> list[str]:
     return cells
 
 
+def _misfit(cells: list[str], columns: list[str], long_cells: bool) -> str | None:
+    """How a row does not fit its header."""
+    if len(cells) < len(columns) or any(cells[len(columns) :]):
+        return f"{len(cells)} cells, the header {len(columns)}"
+    if any(cell and not name for cell, name in zip(cells, columns, strict=False)):
+        return "a cell under a column without a name"
+    if not long_cells and any("\n" in cell or "\r" in cell for cell in cells):
+        return "a cell over several lines"
+    return None
+
+
 def _clean(cell: str) -> str:
+    """A cell without what stands around its text, `="001"` of spreadsheets among it."""
     text = cell.strip()
-    return text if text.isascii() else text.strip(_EDGES).strip()
+    if not text.isascii():
+        text = text.strip(_EDGES).strip()
+    return text[2:-1] if text.startswith('="') and text.endswith('"') else text

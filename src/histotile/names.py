@@ -40,7 +40,7 @@ def fold(name: str) -> str:
     text = name.casefold() if simple else _plain(name)
     if text.isalpha():
         return text
-    text = text.translate(_MARKS).strip()
+    text = text.translate(_MARKS).strip().lstrip("'")  # which keeps a spreadsheet from counting
     if text[:1] in "+-0123456789" and (number := _whole_number(text)):
         return number
     text = _APART.sub(_between, text)

@@ -34,20 +34,27 @@ def read_text(path: Path) -> str:
     other code pages and the Macintosh's give signs inside words or rows of accented letters.
 
     Raises:
-        HistotileError: No such file, or not to be read; another encoding; NUL bytes; letters that
-            were lost when it was saved. The line is named.
+        HistotileError: No such file, or not to be read; a workbook; another encoding; NUL bytes;
+            letters that were lost when it was saved. The line is named.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         fact = f"cannot be read ({error.strerror or error})"
         raise HistotileError(path, fact, "mend the path, or the rights of the file") from error
+    _refuse_workbooks(path, data)
     text = decode(path, data)
     for bad, fact in (("\0", "NUL bytes"), ("�", "letters that were lost when it was saved")):
         if bad in text:
             line = len(text[: text.index(bad)].splitlines()) or 1
             raise HistotileError(path, f"line {line} holds {fact}", f"export it again: {_SAVE}")
     return text
+
+
+def _refuse_workbooks(path: Path, data: bytes) -> None:
+    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        fact = "it is a workbook or a zip file, no text"
+        raise HistotileError(path, fact, "export the sheet (in Excel: `CSV UTF-8`)")
 
 
 def decode(path: Path, data: bytes) -> str:

@@ -47,7 +47,23 @@ ROLES = {  # in a fold -> words of people who edit the fold table
     "val": ("valid", "validation", "dev"),
     TEST: SIDES[TEST],
 }
-NOBODY = {"unknown": ("na", "n/a", "nan", "none", "null", "?", "-", "missing", "tbd", "unk")}
+NOBODY = {
+    "unknown": (
+        "na",
+        "n/a",
+        "nan",
+        "none",
+        "null",
+        "?",
+        "-",
+        "missing",
+        "tbd",
+        "unk",
+        "#n/a",
+        "#ref!",
+        "#value!",
+    )
+}
 YES = {"yes": ("true", "1"), "no": ("false", "0")}
 
 

@@ -43,7 +43,7 @@ def by_force(has: Has, group_of: tuple[int, ...], folds: int) -> bool:
 def kinds_of(has: Has, group_of: tuple[int, ...]) -> Kinds:
     sets, set_of = np.unique(has, axis=0, return_inverse=True)
     held = np.zeros((max(group_of) + 1, len(sets)), np.int64)
-    np.add.at(held, (list(group_of), set_of.ravel()), 1)
+    np.add.at(held, (np.array(group_of), set_of.ravel()), 1)
     rows, copies = np.unique(held, axis=0, return_counts=True)
     return Kinds(copies, rows, sets, rows @ sets)
 

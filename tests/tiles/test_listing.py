@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.cohort import cohort_csv, read_cohort
+from histotile.cohort_checks import check_cohort
 from histotile.errors import HistotileError
 from histotile.tiles.dealing import deal
 from histotile.tiles.listing import holds_images, list_group, list_images
@@ -99,6 +100,31 @@ def test_csv_says_group_site_and_split(tmp_path: Path) -> None:
     assert_groups_are_listed_alone(path)
 
 
+def test_words_of_the_split_of_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(touch(tmp_path, "a.png", "b.png"))
+    rows = "path;label;group;split\na.png;healthy;p1;{}\nb.png;tumour;p2;{}\n"
+    Path("t.csv").write_bytes(rows.format("Held out", "Training").encode("utf-16"))
+    assert holds_images(Path("t.csv"))
+    assert [s.split for s in list_images(Path("t.csv"), CLASSES).cohort.slides] == ["test", None]
+    Path("t.csv").write_text(rows.format("val", "train"))
+    with pytest.raises(HistotileError, match="row 2: split 'val' is no side"):
+        list_images(Path("t.csv"), CLASSES)
+
+
+def test_folders_of_a_validation_part_are_told(tmp_path: Path) -> None:
+    names = [f"{s}/{c}/1.png" for s in ("train", "valid", "Hold-out") for c in CLASSES]
+    found = list_images(touch(tmp_path, *names), CLASSES)
+    assert {s.split for s in found.cohort.slides} == {None, "test"}
+    (remark,) = found.remarks
+    assert "'valid'" in remark
+
+
+def test_groups_and_sites_of_tiles_are_spelt_in_one_way(tmp_path: Path) -> None:
+    folder = touch(tmp_path, "healthy/P01/1.png", "tumour/p 01/1.png", "healthy/P2/1.png")
+    with pytest.raises(HistotileError, match=r"'P01' \(slide P01\) and 'p 01' \(slide p 01\)"):
+        check_cohort(list_images(folder, CLASSES).cohort, {})
+
+
 def test_the_cohort_of_groups_survives_its_file(tmp_path: Path) -> None:
     touch(tmp_path / "in", *[f"ü {p}/{c}/1.png" for p in "ab" for c in CLASSES], "c/tumour/2.png")
     cohort = list_images(tmp_path / "in", CLASSES).cohort
@@ -144,6 +170,7 @@ def test_folders_that_fit_no_layout_are_refused(
         (["a.png,healthy,p", "lost.png,tumour,p"], ["1 files do not exist", "lost.png"]),
         (["a.png,healthy,p", "a.png,tumour,p"], ["'a.png' is listed 2 times"]),
         (["a.png,healthy,p", "b.png,tumour,x/y"], ["group 'x/y' cannot name a file"]),
+        (["a.png,healthy,p,x"], ["row 2 has 4 cells"]),
         ([], ["lists no image"]),
     ],
 )

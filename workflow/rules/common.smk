@@ -1,6 +1,7 @@
 """Checks settings and cohort before the first job, and answers the rules' questions. No rules."""
 
 import csv
+import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -9,17 +10,9 @@ from histotile.checks.cohort import nameable
 from histotile.checks.problem import errors, tell
 from histotile.checks.start import look
 from histotile.cohort import read_cohort
-from histotile.errors import HistotileError
+from histotile.configfile import as_written
 from histotile.digests import digest, digest_files, digest_weights
 from histotile.tiles.listing import holds_images
-
-
-def checked(function, *arguments):
-    """The function's result, or a stop with its error and no traceback."""
-    try:
-        return function(*arguments)
-    except HistotileError as error:
-        raise WorkflowError(str(error)) from None
 
 
 def stop_at(problems):
@@ -30,9 +23,9 @@ def stop_at(problems):
 
 def started():
     """Settings and cohort; all that is wrong with them is told at once, by the main process."""
-    is_main, named = workflow.is_main_process, workflow.config_settings.configfiles
-    files = [file for file in workflow.configfiles if file not in named] + list(named)
-    found = look(config, [Path(file) for file in files if is_main])
+    is_main = workflow.is_main_process
+    written = checked(as_written, config, SETTINGS_FILES)
+    found = look(written, SETTINGS_FILES if is_main else [])
     wrong = errors(found.problems)
     stop_at(wrong if any(not problem.stage for problem in wrong) else [])
     doubtful = [problem for problem in found.problems if problem.level != "error"]
@@ -118,6 +111,20 @@ def accepted(*kinds):
     return json.dumps(found, ensure_ascii=False)
 
 
+def names_digest():
+    """Changes with the patients, labels, sites and sides of the cohort as they are understood.
+
+    The file may stay as it is while the words that name its test set come to mean more.
+    """
+    names = [
+        (s.slide_id, s.patient_id, s.label, s.labels, s.site, s.split)
+        for s in COHORT.slides
+    ]
+    return hashlib.sha256(repr(names).encode("utf-8", "surrogateescape")).hexdigest()[
+        :12
+    ]
+
+
 def slide_path(wildcards):
     """The slide; nothing where tiles are images, of which `tile_images` keeps account."""
     return [] if LISTING else str(COHORT[wildcards.slide_id].path)
@@ -178,12 +185,14 @@ def label_option(wildcards):
 @cache
 def new_cohort():
     """The cohort of `snakemake apply`, read only when that target is asked for."""
-    if holds_images(Path(CONFIG.apply.slides)):
+    if checked(holds_images, Path(CONFIG.apply.slides)):
         raise WorkflowError(
             f"{CONFIG.apply.slides}: `apply` takes slides, these are images\n"
             "  Remedy: use `histotile collect`, `tile-images` and `predict`, group by group"
         )
     cohort = checked(read_cohort, Path(CONFIG.apply.slides))
+    if workflow.is_main_process:
+        checked(check_cohort, cohort, CONFIG.accept, CONFIG.apply.slides)
     if any(slide.coordinates for slide in cohort.slides):
         raise WorkflowError(
             f"{CONFIG.apply.slides}: `apply` lays its own grid; it takes no `coordinates`\n"

@@ -27,11 +27,13 @@ rule split:
     localrule: True
     params:
         classes=CLASSES,
+        accept=accepted("spelling", "patient"),
+        slides=names_digest(),
         settings=settings("split"),
         code=digest("histotile.cli.models:split"),
     shell:
         "histotile split {input.cohort:q} --triage {input.triage:q} --classes {params.classes:q}"
-        " --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
+        " --accept {params.accept:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule backbone:

@@ -135,9 +135,11 @@ rule collect:
         listing=LISTING.digest if LISTING else "",
         classes=CLASSES,
         code=digest("histotile.cli.images:collect"),
+        accept=accepted("spelling", "patient"),
+        code=digest("histotile.tiles.listing"),
     shell:
         "histotile collect {params.cohort:q} --classes {params.classes:q}"
-        " --output {output:q} > {log:q} 2>&1"
+        " --accept {params.accept:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule tile_images:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from histotile.cli.inference import BATCH
-from histotile.cli.options import PATH, Progress, mpp_option, threads_option, verb, whole_config
+from histotile.cli.options import PATH, mpp_option, threads_option, verb, whole_config
+from histotile.cli.progress import Progress
 from histotile.cohort import Cohort, CohortSlide, is_file_name
 from histotile.config import Config
 from histotile.configfile import validate

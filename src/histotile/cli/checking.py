@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from histotile.cli.options import Progress, verb
+from histotile.cli.options import verb
+from histotile.cli.progress import Progress
 from histotile.configfile import merged_settings, standard_config
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from histotile.cli.options import (
     FILE,
     FOLDER,
     PATH,
-    Progress,
     as_changes,
     backbone_option,
     classes_option,
@@ -19,6 +18,7 @@ from histotile.cli.options import (
     threads_option,
     verb,
 )
+from histotile.cli.progress import Progress
 from histotile.config import Backbone, Control, Decide, Train, Verify
 from histotile.errors import HistotileError
 

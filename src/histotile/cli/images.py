@@ -7,12 +7,13 @@ import click
 
 from histotile.cli.options import (
     PATH,
-    Progress,
+    accept_option,
     classes_option,
     output_option,
     threads_option,
     verb,
 )
+from histotile.cli.progress import Progress
 from histotile.config import Tile
 from histotile.errors import HistotileError
 
@@ -20,21 +21,27 @@ from histotile.errors import HistotileError
 @verb()
 @click.argument("cohort", type=PATH)
 @output_option("Cohort file: one row per group of images.")
+@accept_option
 @classes_option
-def collect(cohort: Path, output: Path, classes: tuple[str, ...]) -> None:
+def collect(cohort: Path, output: Path, accept: dict[str, str], classes: tuple[str, ...]) -> None:
     """List the labelled images of COHORT: a folder per class, or a CSV of path and label."""
     from histotile.cohort import cohort_csv
+    from histotile.cohort_checks import accepted_lines, check_cohort
     from histotile.tiles.listing import list_images
     from histotile.tiles.other_files import count_others_below, say_others
     from histotile.writing import write_text
 
     found = list_images(cohort, classes)
+    check_cohort(found.cohort, accept, cohort)
     write_text(output, cohort_csv(found.cohort))
     suffixes = Counter(Path(image.file).suffix.lower() for image in found.images)
     kinds = ", ".join(f"{suffix} {count}" for suffix, count in sorted(suffixes.items()))
     click.echo(f"{len(found.images)} images ({kinds}) in {len(found.cohort.slides)} groups")
     if others := say_others(count_others_below(str(cohort)) if cohort.is_dir() else {}):
         click.echo(f"Attention: {others}")
+    click.echo(f"{len(found.images)} images in {len(found.cohort.slides)} groups")
+    for line in (*accepted_lines(found.cohort, accept), *found.remarks):
+        click.echo(f"Attention: {line}")
     if not found.cohort.has_patients:
         click.echo("Attention: no group given; leakage between tiles of a patient is possible")
 

@@ -10,7 +10,6 @@ from histotile.cli.folds import fold_rows
 from histotile.cli.options import (
     FILE,
     PATH,
-    Progress,
     backbone_option,
     output_option,
     section_option,
@@ -18,6 +17,7 @@ from histotile.cli.options import (
     threads_option,
     verb,
 )
+from histotile.cli.progress import Progress
 from histotile.config import Backbone, Embed, Engine
 from histotile.errors import HistotileError
 from histotile.writing import write_json

@@ -12,7 +12,6 @@ from histotile.cli.options import (
     FILE,
     FOLDER,
     PATH,
-    Progress,
     accept_option,
     backbone_option,
     classes_option,
@@ -20,6 +19,7 @@ from histotile.cli.options import (
     threads_option,
     verb,
 )
+from histotile.cli.progress import Progress
 from histotile.config import Backbone, Export, Pretrain, Split, Train
 from histotile.errors import HistotileError
 from histotile.findings import accept as sift
@@ -43,11 +43,12 @@ def split(
     settings: Split,
 ) -> None:
     """Divide the patients of COHORT into folds; no patient stands in two."""
-    from histotile.cohort_checks import accepted_lines, check_cohort
+    from histotile.cohort_checks import accepted_lines, check_classes, check_cohort
     from histotile.tiles.folds import write_folds
     from histotile.tiles.splits import make_folds
 
     found = cohorts.read_cohort(cohort)
+    check_classes(classes, accept)
     check_cohort(found, accept, cohort)
     usable = _usable(triage, found) if triage else {s.slide_id for s in found.slides}
     slides = [s for s in found.slides if s.slide_id in usable]

@@ -2,19 +2,17 @@
 
 import json
 import os
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import yaml
 
 from histotile.config import Config, Section
 from histotile.configfile import read_config, standard_config, validate
 from histotile.errors import HistotileError
 from histotile.names import nearest
+from histotile.yaml_file import read_value, type_of_key
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -118,7 +116,7 @@ def section_settings(section: str, given: str | None, changes: tuple[str, ...] =
         except json.JSONDecodeError as error:
             raise HistotileError("--settings", f"not JSON ({error})", "quote it well") from error
     for change in changes:
-        _change(data, change)
+        _change(data, change, model)
     return validate(model, data, f"settings of {section}")
 
 
@@ -127,7 +125,7 @@ def as_changes(given: str | None) -> tuple[str, ...]:
     return tuple(f"{key}={json.dumps(value)}" for key, value in json.loads(given or "{}").items())
 
 
-def _change(data: dict[str, Any], change: str) -> None:
+def _change(data: dict[str, Any], change: str, wanted: Any) -> None:
     key, equals, value = change.partition("=")
     if not equals:
         raise HistotileError(f"--set {change}", "no `=` in it", "write --set key=value")
@@ -135,14 +133,14 @@ def _change(data: dict[str, Any], change: str) -> None:
     place = data
     for parent in parents:
         place = place.get(parent, {}) if isinstance(place.get(parent), dict) else {}
+        wanted = type_of_key(wanted, parent)
     if leaf not in place:
         near = nearest(key, _names(data))
         hint = f"; did you mean `{near}`?" if near else ""
         raise HistotileError(
             f"--set {change}", f"no setting {key!r}{hint}", "see --help for their names"
         )
-    data = place
-    data[leaf] = yaml.safe_load(value)
+    place[leaf] = read_value(f"--set {change}", value, type_of_key(wanted, leaf))
 
 
 def _names(data: dict[str, Any], above: str = "") -> list[str]:
@@ -158,7 +156,9 @@ def classes_option(function: F) -> F:
     def parse(_: click.Context, __: click.Parameter, given: str | None) -> tuple[str, ...]:
         if given is None:
             return config_in_force().classes
-        return tuple(json.loads(given)) if given.startswith("[") else tuple(given.split(","))
+        if given.startswith("["):
+            return tuple(map(str, json.loads(given)))
+        return tuple(name.strip() for name in given.split(","))
 
     return click.option(
         "--classes",
@@ -212,40 +212,3 @@ def threads_option(function: F) -> F:
     return click.option(
         "--threads", type=click.IntRange(1), default=default, help="Threads; default: all cores."
     )(function)
-
-
-class Progress:
-    """A line on standard error for work that takes over two seconds, and nothing for less.
-
-    Of one piece of work after the other, as slides are: another begins where `done` falls.
-    """
-
-    def __init__(self, label: str, unit: str = "tiles") -> None:
-        self.label = label
-        self.unit = unit
-        self._begin(time.monotonic())
-
-    def _begin(self, now: float) -> None:
-        self.start, self.shown = now, now + 1.0
-        self.called, self.done = now, 0
-
-    def __call__(self, done: int, total: int) -> None:
-        """Show how far the work is; call as often as you like."""
-        now = time.monotonic()
-        if done < self.done:
-            self._begin(self.called)
-        self.called, self.done = now, done
-        if now - self.shown < 1.0 and not (done == total and self.shown > self.start + 1.0):
-            return
-        self.shown = now
-        rate = done / (now - self.start)
-        left = (total - done) / rate if rate else 0.0
-        share = done / total if total else 1.0
-        bar = "#" * round(24 * share)
-        line = (
-            f"{self.label} [{bar:<24}] {done}/{total} {self.unit}, {rate:.0f}/s, {left:.0f} s left"
-        )
-        if sys.stderr.isatty():
-            print(f"\r{line}\033[K", end="\n" if done == total else "", file=sys.stderr, flush=True)
-        else:
-            print(line, file=sys.stderr, flush=True)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from histotile.cli.options import FILE, Progress, output_option, verb
+from histotile.cli.options import FILE, output_option, verb
+from histotile.cli.progress import Progress
 from histotile.config import Pack
 
 

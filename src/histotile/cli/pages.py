@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from histotile import cohort as cohorts
-from histotile.cli.options import FILE, FOLDER, Progress, verb, whole_config
+from histotile.cli.options import FILE, FOLDER, verb, whole_config
+from histotile.cli.progress import Progress
 from histotile.config import Report
 from histotile.errors import HistotileError
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.cli.gathering import MARKS, Gathered, SlideTiles
-from histotile.cli.options import Progress
 from histotile.cli.painting import slide_map
+from histotile.cli.progress import Progress
 from histotile.cohort import CohortSlide
 from histotile.errors import HistotileError
 from histotile.reports.deepzoom import TILE_PX, Pyramid, Read, write_pyramid

@@ -9,7 +9,6 @@ from histotile.cli.inspections import look_at, triage
 from histotile.cli.options import (
     FILE,
     PATH,
-    Progress,
     accept_option,
     classes_option,
     mpp_option,
@@ -18,6 +17,7 @@ from histotile.cli.options import (
     threads_option,
     verb,
 )
+from histotile.cli.progress import Progress
 from histotile.config import Inspect, Mask, Synthesize, Tile
 
 if TYPE_CHECKING:

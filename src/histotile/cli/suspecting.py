@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from histotile import cohort as cohorts
-from histotile.cli.options import FILE, FOLDER, Progress, output_option, verb
+from histotile.cli.options import FILE, FOLDER, output_option, verb
+from histotile.cli.progress import Progress
 from histotile.errors import HistotileError
 
 if TYPE_CHECKING:

@@ -42,7 +42,9 @@ def read_folds(path: Path) -> dict[str, list[Any]]:
     wrong = [str(n) for n, row in found if not row["fold"].isdecimal()]
     if wrong:
         raise HistotileError(path, f"fold is no number in lines {', '.join(wrong)}", "mend them")
-    columns = {name: [row[name] or None for row in found.rows] for name in tables.FOLDS.names}
+    columns: dict[str, list[Any]] = {
+        name: [row[name] or None for row in found.rows] for name in tables.FOLDS.names
+    }
     columns["fold"] = [int(row["fold"]) for row in found.rows]
     words = {row["role"] for row in found.rows}
     meant = {word: choose(word, ROLES) or word for word in words}

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from histotile.cli import options
-from histotile.cli.options import Progress
+from histotile.cli import progress
+from histotile.cli.progress import Progress
 
 Shown = Callable[[list[tuple[float, int]]], list[str]]
 
@@ -15,7 +15,7 @@ Shown = Callable[[list[tuple[float, int]]], list[str]]
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, which the test sets."""
     clock = [0.0]
-    monkeypatch.setattr(options, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     return clock
 
 
