@@ -281,7 +281,7 @@ OUTLINED = "tile: {tile_px: 64, stride_px: 64}\n"
 DEEP: dict[str, tuple[Mistake, Callable[[], None]]] = {
     "backbone typo": (
         Mistake(
-            ("backbone.name", "'resnt18'", "did you mean `resnet18`"),
+            ("backbone.name", "'resnt18'", "did you mean 'resnet18'"),
             settings=SMALL,
             base="cohort: slides.csv\nbackbone: {name: resnt18, weights: none}\n",
         ),

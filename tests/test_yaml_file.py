@@ -66,7 +66,6 @@ def test_text_is_taken_as_it_is_written_where_text_is_wanted(tmp_path: Path) -> 
         ("tile: {names: {1: a, 2: b, 1: c}}\n", "`tile.names.1` is written twice"),
         ("options: {a: {b: 1, b: 1}}\n", "`options.a.b` is written twice"),
         ("options: [{b: 1, b: 1}]\n", "`options.b` is written twice"),
-        ("tile:\n  mpp: 0,5\n", "line 2: `tile.mpp` is '0,5'.*\n.*write 0.5"),
         ("tile: {mpp: 0,5}\n", "line 1: `5` stands as a key in tile.*\n.*point"),
         ("tile:\n\tmpp: 1\n", "line 2: no YAML.*\n.*spaces, not with tabs"),
         ("tile: [1\n", "no YAML"),

@@ -4,7 +4,6 @@ YAML reads `0`, `no` and `001` as a number, a boolean and a number. Where a sett
 name of a class is, they are taken as they stand.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
@@ -19,7 +18,6 @@ from histotile.text_file import read_text
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
 _TAG = "tag:yaml.org,2002:"
 _AS_WRITTEN = {f"{_TAG}{kind}" for kind in ("int", "float", "bool", "timestamp")}
-_COMMA = re.compile(r"[-+]?\d*,\d+")
 
 
 def read_yaml(path: Path, wanted: Any) -> dict[str, Any]:
@@ -31,7 +29,7 @@ def read_yaml(path: Path, wanted: Any) -> dict[str, Any]:
 
     Raises:
         HistotileError: No such file, no YAML, no mapping; a key written twice, or that is no word;
-            a decimal comma. The line is named.
+            a decimal comma that parts a value. The line is named.
     """
     if not path.is_file():
         raise HistotileError(path, "there is no such file", "start from config/config.yaml")
@@ -90,7 +88,7 @@ class _Reader:
     def build(self, node: Any, wanted: Any, key: str) -> Any:
         """What a node says; each is built once, however many aliases it has."""
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, wanted, key)
+            return self._scalar(node, wanted)
         if id(node) in self.open:
             self._refuse(node, f"{key} holds itself by an alias", "write it out")
         place = id(node), repr(wanted)
@@ -125,13 +123,9 @@ class _Reader:
         item = next((get_args(o)[0] for o in _options(wanted) if _holds_items(o)), Any)
         return [self.build(part, item, key) for part in node.value]
 
-    def _scalar(self, node: Any, wanted: Any, key: str) -> Any:
+    def _scalar(self, node: Any, wanted: Any) -> Any:
         if node.tag in _AS_WRITTEN and _is_text(wanted):
             return node.value
-        is_number = {int, float} & set(_options(wanted))
-        if is_number and _COMMA.fullmatch(node.value):
-            point = node.value.replace(",", ".")
-            self._refuse(node, f"`{key}` is {node.value!r}, no number", f"write {point}")
         return self.loader.construct_object(node, deep=True)
 
     def _refuse(self, node: Any, fact: str, remedy: str) -> NoReturn:

@@ -136,7 +136,6 @@ rule collect:
         classes=CLASSES,
         code=digest("histotile.cli.images:collect"),
         accept=accepted("spelling", "patient"),
-        code=digest("histotile.tiles.listing"),
     shell:
         "histotile collect {params.cohort:q} --classes {params.classes:q}"
         " --accept {params.accept:q} --output {output:q} > {log:q} 2>&1"
