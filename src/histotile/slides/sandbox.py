@@ -35,7 +35,8 @@ def apart(function: Callable[..., Any], *arguments: Any, most_s: float = MOST_S)
     Raises:
         Died: A signal, an exception, too much memory or time ended it.
     """
-    context = multiprocessing.get_context("fork" if _is_alone() else "spawn")
+    fork, fresh = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
+    context = fork if _is_alone() else fresh
     receiver, sender = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(prefix="histotile-") as folder:
         said = Path(folder) / "said"
