@@ -1,6 +1,7 @@
 """Slides without the colours of stained tissue are named, and no others."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,8 +36,8 @@ def stained(first: tuple[float, ...], second: tuple[float, ...], glass: tuple[in
     return np.clip(np.array(glass) * 10**-density + noise, 0, 255).astype(np.uint8)
 
 
-def write(path: Path, rgb: NDArray[np.unsignedinteger], pages: int = 1, **how: object) -> Path:
-    options: dict[str, object] = {"tile": (64, 64), "metadata": None, "compression": "deflate"}
+def write(path: Path, rgb: NDArray[np.unsignedinteger], pages: int = 1, **how: Any) -> Path:
+    options: dict[str, Any] = {"tile": (64, 64), "metadata": None, "compression": "deflate"}
     options |= {"photometric": "rgb" if rgb.ndim == 3 else "minisblack"} | how
     with tifffile.TiffWriter(path) as tiff:
         for _ in range(pages):

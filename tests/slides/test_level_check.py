@@ -58,7 +58,7 @@ HALF_BLANK[len(QUARTER) // 3 :] = 243
 
 WRONG = {
     "macro of other proportions": tissue(120, 240, seed=1),
-    "macro of the same proportions": tissue(*QUARTER.shape[1::-1], seed=1),
+    "macro of the same proportions": tissue(QUARTER.shape[1], QUARTER.shape[0], seed=1),
     "mirrored": QUARTER[:, ::-1],
     "upside down": QUARTER[::-1],
     "shifted": np.roll(QUARTER, 9, axis=1),
@@ -99,7 +99,7 @@ def test_a_level_that_is_not_the_slide_is_used_by_nobody(
 def test_levels_after_a_wrong_one_are_still_held_against_the_slide(
     tmp_path: Path, write_slide: WriteSlide
 ) -> None:
-    other = tissue(*HALF.shape[1::-1], seed=2)
+    other = tissue(HALF.shape[1], HALF.shape[0], seed=2)
     eighth = halved(other, 2)
     path = with_levels(write_slide, tmp_path / "s.tif", SLIDE, HALF[:, ::-1], QUARTER, eighth)
     with Slide.open(path) as slide:
