@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from histotile.slides.refusal import missing_end
+from histotile.slides.refusal import missing_pixels
 from histotile.slides.tiff_file import OddTiff, open_tiff
 
 
@@ -42,7 +42,7 @@ def test_no_height_is_no_verdict(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[place : place + 2] = bytes(2)
     path.write_bytes(data)
-    assert missing_end(path) is None
+    assert missing_pixels(path) is None
 
 
 def test_what_is_no_tiff_is_odd(tmp_path: Path) -> None:

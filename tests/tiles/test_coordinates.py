@@ -151,3 +151,12 @@ def test_what_is_wrong_is_said(tmp_path: Path, make: Any, words: str) -> None:
         read_coordinates(path)
     assert caught.value.subject == str(path)
     assert caught.value.remedy
+
+
+def test_a_small_file_that_claims_billions_of_tiles_is_refused_unread(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "huge.h5", "w") as file:
+        held = file.create_dataset("coords", (2**31, 2), "f8", chunks=(1024, 2), compression="gzip")
+        held.attrs["patch_level"], held.attrs["patch_size"] = 0, 256
+    assert (tmp_path / "huge.h5").stat().st_size < 10_000
+    with pytest.raises(HistotileError, match="lists 2147483648 tiles"):
+        read_coordinates(tmp_path / "huge.h5")

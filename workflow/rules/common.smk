@@ -98,13 +98,22 @@ def settings(section):
 
 def accepted(*kinds):
     """The findings of these kinds that the user accepts, as JSON for `--accept`."""
-    found = {i: why for i, why in CONFIG.accept.items() if i.rpartition("-")[0] in kinds}
+    found = {
+        i: why for i, why in CONFIG.accept.items() if i.rpartition("-")[0] in kinds
+    }
     return json.dumps(found, ensure_ascii=False)
 
 
 def slide_path(wildcards):
     """The slide; nothing where tiles are images, of which `tile_images` keeps account."""
     return [] if LISTING else str(COHORT[wildcards.slide_id].path)
+
+
+def slide_parts(wildcards):
+    """What lies in the folder of a slide that has one (DICOM, MIRAX); none of tiles as images."""
+    path = COHORT[wildcards.slide_id].path
+    folder = path.with_suffix("") if path.suffix.lower() == ".mrxs" else path
+    return [] if LISTING or not folder.is_dir() else sorted(map(str, folder.iterdir()))
 
 
 def annotation_paths(wildcards):

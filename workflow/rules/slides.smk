@@ -24,6 +24,7 @@ rule inspect:
     """Open {wildcards.slide_id} at every level; find its scale, and whether it can be used."""
     input:
         slide=slide_path,
+        parts=slide_parts,
     output:
         "<results>/inspect/{slide_id}.json",
     log:

@@ -161,7 +161,11 @@ def _outlines(found: "Inspection", annotations: tuple[Path, ...]) -> "Annotation
 
 
 def _tissue(slide: Path, found: "Inspection", mask: Path | None) -> "NDArray[np.bool_]":
-    return _read_mask(mask) if mask else tissue_of(slide, found, section_settings("mask", None))[1]
+    if mask is None:
+        return tissue_of(slide, found, section_settings("mask", None))[1]
+    from histotile.slides.mask_file import read_mask
+
+    return read_mask(mask)
 
 
 def tissue_of(
@@ -186,15 +190,6 @@ def write_image(path: Path, pixels: "NDArray[np.uint8]") -> None:
 
     with replacing(path) as temporary:
         Image.fromarray(pixels).save(temporary)
-
-
-def _read_mask(path: Path) -> "NDArray[np.bool_]":
-    import numpy as np
-    from PIL import Image
-
-    Image.MAX_IMAGE_PIXELS = None
-    with Image.open(path) as image:
-        return np.asarray(image.convert("L")) > 127
 
 
 VERBS = (synthesize, inspect, triage, mask, tile)

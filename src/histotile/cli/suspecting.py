@@ -91,6 +91,7 @@ def _tell(results: Path, absent: Sequence[str], footers: Mapping[str, Mapping[st
 
 def _slides(results: Path, members: Sequence[cohorts.CohortSlide]) -> "Iterator[LabelledSlide]":
     from histotile.cli.folds import fold_rows
+    from histotile.identity import check_same
     from histotile.results.suspects import LabelledSlide
     from histotile.tables import read_footer, read_table
 
@@ -101,7 +102,9 @@ def _slides(results: Path, members: Sequence[cohorts.CohortSlide]) -> "Iterator[
         paths = _tables(results, slide.slide_id)
         assert paths is not None  # members were chosen by having them
         tested = [r["role"] == "test" for r in rows if r["slide_id"] == slide.slide_id]
-        models = len(read_footer(paths[1])["models"])
+        facts = read_footer(paths[1])
+        check_same(paths[1], read_footer(paths[0]).get("identity"), facts.get("identity"))
+        models = len(facts["models"])
         if tested and models != sum(tested):
             raise HistotileError(
                 paths[1],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import cv2
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from histotile.errors import HistotileError
 from histotile.models.optimisation import Batches
 from histotile.tiles.dataset import TileDataset
 from histotile.tiles.pace import Pace
@@ -70,13 +72,28 @@ class Feed:
         batches = iter(self._alone if self._data.kept and not self._lasting else self._loader)
         while True:
             self._pace.turn("waiting")
-            batch: Batch | None = next(batches, None)
+            batch = _next(batches)
             if batch is None:
                 self._pace.turn("other")
                 return
             self._pace.turn("computing")
             self._pace.tiles += len(batch[1])
             yield batch
+
+
+def _next(batches: Iterator[Batch]) -> Batch | None:
+    """The next batch; None after the last. A user's mistake that a worker met stays one."""
+    try:
+        return next(batches, None)
+    except RuntimeError as error:
+        told = _MISTAKE.search(str(error))
+        if told is None:
+            raise
+        raise HistotileError(*told.groups()) from error
+
+
+# PyTorch hands on what a worker raised as the text of its traceback.
+_MISTAKE = re.compile(r"^histotile\.errors\.HistotileError: (.*?): (.*)\n  Remedy: (.*)", re.M)
 
 
 def _loader(

@@ -62,9 +62,9 @@ def choose_instance(path: Path) -> Path:
         raise HistotileError(path, fact, "name the folder or file of the slide itself")
     if len(slides) > 1:
         fact = f"{len(slides)} DICOM series, that is slides, lie in this folder"
-        names = ", ".join(files[0].path.name for files in slides[:5])
+        names = ", ".join(_level_of(files).name for files in slides[:5])
         raise HistotileError(path, fact, f"name one file of the slide instead, such as {names}")
-    return next(file.path for file in slides[0] if file.kind == VOLUME)
+    return _level_of(slides[0])
 
 
 def files_beside(path: Path) -> list[Path]:
@@ -72,6 +72,18 @@ def files_beside(path: Path) -> list[Path]:
     own = read_instance(path)
     files = find_series(path.parent).get(own.series, []) if own else []
     return [file.path for file in files if file.path != path]
+
+
+def remark(path: Path) -> list[str]:
+    """A sentence if a file is the label, overview or thumbnail of the slide it is taken for."""
+    own = read_instance(path) if path.is_file() else None
+    if own is None or own.kind in {"", VOLUME}:
+        return []
+    return [f"{path.name} is the {own.kind.lower()} of a slide; the levels beside it are read"]
+
+
+def _level_of(files: list[Instance]) -> Path:
+    return next(file.path for file in files if file.kind == VOLUME)
 
 
 _HEAD = 1 << 17  # bytes: what is looked for stands before pixels and colour profiles

@@ -8,7 +8,9 @@ from histotile.slides.dicom import choose_instance, files_beside
 
 
 def slide_files(path: Path) -> list[Path]:
-    """All files a slide's pixels lie in, the one that is opened first; empty if there is none.
+    """All files a slide's pixels lie in, the index first; empty if there is none.
+
+    Those of a DICOM series are sorted by name: they are the same whichever of them is named.
 
     Args:
         path: The slide file, or the folder of a DICOM series.
@@ -17,18 +19,21 @@ def slide_files(path: Path) -> list[Path]:
         HistotileError: A folder of several slides, or of none of its DICOM files.
     """
     opened = choose_instance(path)
-    return [opened, *companions(opened)] if opened.is_file() else []
+    if not opened.is_file():
+        return []
+    series = files_beside(opened)
+    return sorted([opened, *series]) if series else [opened, *companions(opened)]
 
 
 def companions(path: Path) -> list[Path]:
-    """The other files this slide's pixels lie in, in a fixed order (MIRAX, Hamamatsu, DICOM)."""
+    """The files an index needs beside it, in a fixed order (MIRAX folder, Hamamatsu)."""
     suffix = path.suffix.lower()
     if suffix == ".mrxs":
         folder = path.with_suffix("")
         return sorted(p for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
     if suffix in {".vms", ".vmu"}:
         return sorted(p for p in named_in(path) if p.is_file())
-    return files_beside(path)
+    return []
 
 
 def named_in(index: Path) -> list[Path]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from histotile.errors import HistotileError
 from histotile.slides.ink import lowest_and_highest
-from histotile.slides.refusal import AGAIN, missing_end
+from histotile.slides.refusal import AGAIN, missing_pixels
 from histotile.slides.slide import Slide, UnreadableTile
 
 
@@ -19,9 +19,9 @@ def read_everywhere(slide: Slide) -> list[str]:
 
 def _sample_levels(slide: Slide) -> float:
     """Share of almost black px in the windows of the coarsest level, after reading all levels."""
-    cut = missing_end(slide.path)
-    if cut:
-        raise HistotileError(slide.path, cut, AGAIN)
+    lacking = missing_pixels(slide.path)
+    if lacking:
+        raise HistotileError(slide.path, lacking, AGAIN)
     dark = 0.0
     for level in range(len(slide.level_sizes)):
         try:

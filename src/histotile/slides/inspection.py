@@ -10,6 +10,7 @@ from typing import Any, Literal
 from histotile.config import Inspect
 from histotile.errors import HistotileError
 from histotile.findings import accept
+from histotile.slides.dicom import remark
 from histotile.slides.doubts import look_closer, verdict
 from histotile.slides.files import checksum, slide_files
 from histotile.slides.first_reads import read_everywhere
@@ -43,8 +44,8 @@ class Inspection:
         mpp_source: Where the mpp comes from.
         objective_power: Nominal magnification; informative.
         checksum: SHA-256 over the contents of `hashed`, in that order.
-        hashed: Names of the files behind the checksum: the slide file and, for MIRAX and
-            Hamamatsu VMS, its companion files.
+        hashed: Names of the files behind the checksum: the slide file with, for MIRAX and
+            Hamamatsu VMS, its companion files; of DICOM all files of the series.
         bytes: Size of these files together.
         format: Format in words.
         warnings: What a reader should know although the slide is usable.
@@ -131,7 +132,7 @@ def examine(
     try:
         with Slide.open(path) as slide:
             facts |= _of(slide)
-            facts["warnings"] = read_everywhere(slide)
+            facts["warnings"] = [*remark(path), *read_everywhere(slide)]
             facts |= _reader_of(slide) | {"left_out": left_out(slide)}
             facts["picture"] = take_picture(slide)
             doubts = look_closer(slide, slide_id, settings, mpp)

@@ -64,8 +64,18 @@ def find_same(
 
 def _difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """Standard deviation of a - b as a share of the contrast; infinite where there is none."""
-    seen = (a > DARK) | (b > DARK)
+    seen = ~_grown(((a <= DARK) & (b <= DARK)).reshape(SIDE, SIDE)).ravel()
     if seen.mean() < 0.1:
         return np.inf
     contrast = max(float(a[seen].std()), float(b[seen].std()))
     return float((a[seen] - b[seen]).std()) / contrast if contrast >= LEAST_CONTRAST else np.inf
+
+
+def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """With the px beside it, which are grey where a frame ends within them."""
+    grown = mask.copy()
+    grown[1:] |= mask[:-1]
+    grown[:-1] |= mask[1:]
+    grown[:, 1:] |= mask[:, :-1]
+    grown[:, :-1] |= mask[:, 1:]
+    return grown

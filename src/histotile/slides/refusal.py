@@ -41,16 +41,18 @@ def refusal(path: Path, vendor: str | None, message: str) -> HistotileError:
     return HistotileError(path, fact, remedy)
 
 
-def missing_end(path: Path) -> str | None:
-    """How much of a TIFF-based slide is missing at its end; None for whole or other files."""
+def missing_pixels(path: Path) -> str | None:
+    """What a TIFF-based slide lacks of the pixels it claims; None for whole or other files."""
     if not _is_tiff(path):
         return None
     try:
-        end = _end_of_data(path)
+        end, unlisted = _end_of_data(path), _unlisted_tiles(path)
     except OddTiff:
         return None  # no verdict: OpenSlide may still know this flavour of TIFF
     size = path.stat().st_size
-    return f"cut short: its pixels end at byte {end} but the file at {size}" if end > size else None
+    if end > size:
+        return f"cut short: its pixels end at byte {end} but the file at {size}"
+    return unlisted
 
 
 def _absent(path: Path) -> tuple[str, str] | None:
@@ -113,7 +115,7 @@ def _unfit_tiff(path: Path, message: str) -> tuple[str, str] | None:
         return f"a TIFF with {name} compression (code {code}), which OpenSlide lacks", CONVERT
     if not _is_tiff(path):
         return None
-    cut = missing_end(path)
+    cut = missing_pixels(path)
     if cut:
         return cut, AGAIN
     try:
@@ -154,3 +156,21 @@ def _end_of_data(path: Path) -> int:
             for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
         ]
     return max(ends, default=0)
+
+
+def _unlisted_tiles(path: Path) -> str | None:
+    with open_tiff(path) as tiff:
+        for page in tiff.pages:
+            if not isinstance(page, tifffile.TiffPage) or not page.is_tiled:
+                continue
+            across, down = (
+                -(-page.imagewidth // page.tilewidth),
+                -(-page.imagelength // page.tilelength),
+            )
+            listed = len(page.dataoffsets)
+            if listed < across * down:
+                size = f"{page.imagewidth} x {page.imagelength} px"
+                return (
+                    f"its directory lists {listed} of the {across * down} tiles of {size}: damaged"
+                )
+    return None

@@ -1,5 +1,6 @@
 """Work in a process of its own, which may die without taking the program with it."""
 
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -34,7 +35,8 @@ def apart(function: Callable[..., Any], *arguments: Any, most_s: float = MOST_S)
     Raises:
         Died: A signal, an exception, too much memory or time ended it.
     """
-    context = multiprocessing.get_context("fork" if _is_alone() else "spawn")
+    fork, fresh = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
+    context = fork if _is_alone() else fresh
     receiver, sender = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(prefix="histotile-") as folder:
         said = Path(folder) / "said"
@@ -68,6 +70,7 @@ def _work(
 ) -> None:
     # Libraries start as many threads as there are cores, whose stacks would count as memory.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    faulthandler.disable()  # a copy would report the crash as the program's own
     os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
     _limit()
     try:

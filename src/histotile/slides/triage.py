@@ -64,10 +64,9 @@ def find_duplicates(inspections: Sequence[Inspection]) -> list[Finding]:
 
     The subject of a finding is the ids, separated by " = ".
     """
-    found = [
-        *_finding_per_group(inspections, [i.checksum for i in inspections], "equal files"),
-        *_finding_per_group(inspections, [i.series for i in inspections], _SERIES),
-    ]
+    found = _finding_per_group(inspections, [i.series for i in inspections], _SERIES)
+    in_files = [i for i in inspections if not i.series]
+    found += _finding_per_group(in_files, [i.checksum for i in in_files], "equal files")
     pictured = [i for i in inspections if i.picture]
     proportions = [i.bounds[2] / i.bounds[3] for i in pictured]
     told = {frozenset(finding.key.split("\0")) for finding in found}

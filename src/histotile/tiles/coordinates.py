@@ -15,6 +15,7 @@ from histotile.errors import HistotileError
 CLAM, TRIDENT, WSINFER = "CLAM", "TRIDENT", "WSInfer"
 _CORNERS, _SIDES = ("minx", "miny"), ("width", "height")
 _FURTHEST = 2**31 - 1
+_MOST_TILES = 10_000_000
 _AGAIN = "give the coordinates file of CLAM, TRIDENT or WSInfer, as that program wrote it"
 
 
@@ -82,9 +83,10 @@ def _from_hdf5(path: Path) -> _Found:
                 held = ", ".join(sorted(file)) or "nothing"
                 fact = f"it holds no data set `coords` (but {held})"
                 raise HistotileError(path, fact, _AGAIN)
+            _check_count(path, file["coords"].size // 2)
             corners = np.asarray(file["coords"][()])
             facts = dict(file["coords"].attrs)
-    except OSError as error:
+    except (OSError, RuntimeError, TypeError) as error:
         raise HistotileError(path, f"not a readable HDF5 file ({error})", _AGAIN) from error
     if corners.size == 0:
         corners = corners.reshape(0, 2)
@@ -92,6 +94,12 @@ def _from_hdf5(path: Path) -> _Found:
         fact = f"`coords` is {corners.dtype} {corners.shape}, not numbers of shape (tiles, 2)"
         raise HistotileError(path, fact, _AGAIN)
     return corners.astype(np.float64), *_cut(path, facts)
+
+
+def _check_count(path: Path, tiles: int) -> None:
+    if tiles > _MOST_TILES:  # a few kB of HDF5 may claim any number, and fill the memory
+        fact = f"it lists {tiles} tiles; {_MOST_TILES} at most are taken of a slide"
+        raise HistotileError(path, fact, _AGAIN)
 
 
 def _cut(path: Path, facts: Mapping[str, Any]) -> tuple[float, float | None, str]:

@@ -61,7 +61,8 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
         pool: Keeps slides open, for several datasets of a process; None: one of its own.
 
     Raises:
-        HistotileError: A pack is missing, damaged, or made from another tile table.
+        HistotileError: A pack is missing, damaged, or made from another tile table; or a slide to
+            be read is gone, or was replaced since it was tiled.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
         self._cache = TileCache(len(selection), selection.tile_px, cache_bytes)
         self._packed = PackedTiles(selection, packs) if packs is not None else None
         self._seed = seed % 2**32
+        self._check_slides()
 
     def __len__(self) -> int:
         """Number of tiles."""
@@ -103,6 +105,13 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
     def kept(self) -> bool:
         """Whether all tiles are in memory by now, for every worker."""
         return self._cache.is_full and self._cache.capacity == len(self)
+
+    def _check_slides(self) -> None:
+        """Raises if a slide that will be read is gone or another; here, not in a worker."""
+        s = self.selection
+        for number, first in zip(*np.unique(s.slide, return_index=True), strict=True):
+            if s.files is None and not (self._packed and self._packed.holds(int(first))):
+                self._pool.check(s.paths[number], s.identities[number], s.slide_ids[number])
 
     def _readable(self, tile: int) -> tuple[Rgb, int]:
         if tile not in self.damaged and (rgb := self._read(tile)) is not None:
@@ -148,9 +157,7 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
             return rgb
         else:
             number = int(s.slide[tile])
-            slide = self._pool.get(
-                s.paths[number], s.mpps[number], s.slide_ids[number], s.identities[number]
-            )
+            slide = self._pool.get(s.paths[number], s.mpps[number])
             before = slide.spent
             rgb = SlideSource(slide, s.tile_mpp, s.tile_px).read(x, y, None)
             after = slide.spent

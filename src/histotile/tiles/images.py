@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import warnings
 from pathlib import Path
 
 import cv2
@@ -59,7 +60,7 @@ def decode(path: Path, content: bytes) -> Rgb:
         UnreadableTile: Damaged, larger than 64 megapixels, or not 8 bits per colour.
     """
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with _opened(content) as image:
             _check(path, image)
             if image.has_transparency_data:
                 rgba = image.convert("RGBA")
@@ -68,7 +69,9 @@ def decode(path: Path, content: bytes) -> Rgb:
             return np.asarray(image.convert("RGB"))
     except UnidentifiedImageError as error:
         raise UnreadableTile(f"{path}: no picture in a known format") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise UnreadableTile(f"{path}: {_TOO_LARGE}") from error
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise UnreadableTile(f"{path}: damaged ({error})") from error
 
 
@@ -92,9 +95,18 @@ def checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
+_TOO_LARGE = "so many pixels are a slide, not a tile: list it with a slide_id"
+
+
+def _opened(content: bytes) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
+        return Image.open(io.BytesIO(content))
+
+
 def _check(path: Path, image: Image.Image) -> None:
     if image.width * image.height > _MOST_PX:
         size = f"{image.width} x {image.height} px"
-        raise UnreadableTile(f"{path}: {size} are a slide, not a tile: list it with a slide_id")
+        raise UnreadableTile(f"{path}: {_TOO_LARGE} ({size})")
     if image.mode not in _PLAIN:
         raise UnreadableTile(f"{path}: pixels of mode {image.mode}, not 8 bits per colour")

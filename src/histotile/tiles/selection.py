@@ -62,7 +62,8 @@ class Selection:
         """These of its tiles, in this order."""
         names = ("slide", "tile_id", "x", "y", "label", "files", "checksums")
         arrays = {name: getattr(self, name) for name in names}
-        return replace(self, **{k: None if a is None else a[rows] for k, a in arrays.items()})
+        taken: dict[str, Any] = {k: None if a is None else a[rows] for k, a in arrays.items()}
+        return replace(self, **taken)
 
     def count(self) -> dict[str, int]:
         """Number of tiles of each class."""

@@ -27,19 +27,17 @@ class SlidePool:
     def __init__(self, limit: int = 128) -> None:
         self._limit = limit
         self._slides: OrderedDict[Path, Slide] = OrderedDict()
+        self._checked: set[Path] = set()
         self._process = os.getpid()
 
-    def get(
-        self, path: Path, mpp: float, slide_id: str = "", identity: Identity | None = None
-    ) -> Slide:
-        """The open slide; stays open until `limit` others were asked for.
+    def check(self, path: Path, identity: Identity | None, slide_id: str) -> None:
+        """`check_identity` of a slide that will be asked for, once for all who share the pool."""
+        if path not in self._checked:
+            check_identity(path, identity, slide_id)
+            self._checked.add(path)
 
-        Args:
-            path: The file.
-            mpp: um per level-0 px.
-            slide_id: Named where the file is gone or another.
-            identity: Of the slide that was tiled, compared on opening; None if unknown.
-        """
+    def get(self, path: Path, mpp: float) -> Slide:
+        """The open slide; stays open until `limit` others were asked for."""
         if self._process != os.getpid():
             self._slides, self._process = OrderedDict(), os.getpid()
         if path in self._slides:
@@ -47,7 +45,6 @@ class SlidePool:
             return self._slides[path]
         while len(self._slides) >= self._limit:
             self._slides.popitem(last=False)[1].close()
-        check_identity(path, identity, slide_id)
         self._slides[path] = FrugalSlide.open(path, mpp)
         return self._slides[path]
 
