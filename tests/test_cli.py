@@ -74,10 +74,21 @@ def test_a_slide_is_inspected_masked_and_tiled_alone(desk: Path) -> None:
 
 
 def test_mpp_on_the_command_line_comes_first(desk: Path) -> None:
-    succeed("tile", "slide.svs", "-o", "m.parquet", "--mpp", "0.25", cwd=desk)
+    told = run("tile", "slide.svs", "-o", "m.parquet", "--mpp", "0.4", cwd=desk)
     footer = tables.read_footer(desk / "m.parquet")
-    assert footer["mpp"] == 0.25
-    assert footer["size_level0_px"] == pytest.approx(2 * footer["tile_px"])
+    assert footer["mpp"] == 0.4
+    assert footer["size_level0_px"] == pytest.approx(1.25 * footer["tile_px"])
+    assert "0.4" in told.stderr and "0.5" in told.stderr
+
+
+def test_another_mpp_than_the_file_says_must_be_accepted(desk: Path, tmp_path: Path) -> None:
+    words = ("slide.svs", "-o", tmp_path / "s.json", "--mpp", "0.25")
+    told = succeed("inspect", *words, cwd=desk)
+    assert "quarantined" in told
+    name = told[told.index("[scale-") + 1 : told.index("]")]
+    accepted = succeed("inspect", *words, "--accept", f'{{"{name}": "measured"}}', cwd=desk)
+    assert ": ok, 0.25 um/px (cohort column)" in accepted
+    assert "accepted by the user: measured" in accepted
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,8 @@ def look_at(slide: Path, inspection: Path | None, mpp: float | None = None) -> "
     for warning in found.warnings:
         click.echo(f"{found.slide_id}: warning: {warning}", err=True)
     if found.verdict != "ok":
-        remedies = {"mpp": "give it with --mpp", "unreadable": "replace it"}
-        remedy = remedies.get(found.problem or "", "mend it, or accept the finding by its id")
+        remedies = {"unreadable": "replace it"} | ({} if mpp else {"mpp": "give it with --mpp"})
+        by_id = "mend it, or accept the finding by its id: `accept: {id: reason}` in config.yaml"
+        remedy = remedies.get(found.problem or "", by_id)
         raise HistotileError(slide, found.reason or "cannot be used", remedy)
     return found

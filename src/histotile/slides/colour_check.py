@@ -66,12 +66,13 @@ def false_colours(pixels: Pixels) -> str:
     low, high = lowest_and_highest(pixels)
     if np.mean((low > 190) & (high - low < 25)) > 0.005:  # glass as it should be
         return ""
-    salmon = (red >= 190) & (np.abs(green - 128) <= 12) & (np.abs(blue - 128) <= 12)
+    salmon = (red >= 190) & (np.abs(green - 128) <= 20) & (np.abs(blue - 128) <= 20)
     together = _together(red, green, blue)
-    narrow = green.std() < 40 and blue.std() < 40 and red.mean() > 100
+    narrow = max(green.std(), blue.std()) < 40 and red.mean() > 100
+    central = abs(green.mean() - 128) < 32 and abs(blue.mean() - 128) < 40
     if (salmon.mean() > 0.05 and together < 0.5) or salmon.mean() > 0.5:
         return "false colours: YCbCr is shown as RGB, so that glass is salmon and tissue green"
-    if together < -0.1 and narrow:
+    if together < -0.1 and narrow and central:
         return "false colours: G and B rise where R falls, as where YCbCr is shown as RGB"
     if np.mean((red >= 250) & (blue >= 250) & (green < 160)) > 0.05:
         return "false colours: RGB was read as YCbCr, so that glass is magenta"

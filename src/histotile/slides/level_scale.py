@@ -37,7 +37,7 @@ def level_scale(full: Size, size: Size, stated: float, tile: Size | None) -> Lev
     """
     sides = list(zip(full, size, strict=True))
     whole = true_downsample(full, size, stated)
-    if all(s in {f // whole, -(-f // whole)} for f, s in sides):
+    if whole.is_integer() and all(s in {f // whole, -(-f // whole)} for f, s in sides):
         return LevelScale((whole,), True)
     quotients = [f / s for f, s in sides]
     padded = _padded(full, size, tile) if tile is not None else None

@@ -10,6 +10,7 @@ Place = tuple[float, float]  # x, y, level-0 px
 
 PLAIN = 3.0  # SD of grey values below which a window shows nothing
 ALIKE = 0.3  # least correlation of the same tissue in two levels, however they were shrunk
+ALIKE_FINE = 0.2  # likewise, of their details
 TIE = 0.05  # by how much it may correlate better beside its place, as along a straight edge
 OTHER_COLOUR = 8.0  # grey values between the means of a window in two levels
 
@@ -97,11 +98,30 @@ def busiest(found: Texture) -> list[Place]:
 
 
 def _correlates_here(inner: NDArray[np.float32], around: NDArray[np.float32]) -> bool:
-    """Whether a picture fits best into the middle of another one, by 2 px (small ones by 1)."""
+    """Whether a picture fits best into the middle of another one, by 2 px (small ones by 1).
+
+    As a whole, and in what is finer than 8 px: two pieces of tissue may share an outline.
+    """
+    by = 2 if len(around) > 60 else 1
+    pairs = (inner, around), (_fine(inner), _fine(around))
+    return all(
+        _best_in_the_middle(one, other, by, least)
+        for (one, other), least in zip(pairs, (ALIKE, ALIKE_FINE), strict=True)
+    )
+
+
+def _best_in_the_middle(
+    inner: NDArray[np.float32], around: NDArray[np.float32], by: int, least: float
+) -> bool:
     import cv2
 
     found = np.nan_to_num(cv2.matchTemplate(around, inner, cv2.TM_CCOEFF_NORMED))
     y, x = (length // 2 for length in found.shape)
-    by = 2 if len(found) > 30 else 1
     here = float(found[y - by : y + by + 1, x - by : x + by + 1].max())
-    return here >= ALIKE and here >= float(found.max()) - TIE
+    return here >= least and here >= float(found.max()) - TIE
+
+
+def _fine(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    import cv2
+
+    return np.asarray(grey - cv2.blur(grey, (9, 9)), np.float32)

@@ -8,6 +8,7 @@ import tifffile
 from histotile.errors import HistotileError
 from histotile.slides.dicom import VOLUME, read_instance
 from histotile.slides.files import companions, named_in
+from histotile.slides.tiff_facts import disorder
 from histotile.slides.tiff_file import OddTiff, open_tiff
 
 AGAIN = "copy or export it again from the scanner's archive"
@@ -119,9 +120,11 @@ def _unfit_tiff(path: Path, message: str) -> tuple[str, str] | None:
         return cut, AGAIN
     try:
         with open_tiff(path) as tiff:
-            tiled = tiff.pages.first.is_tiled
+            tiled, odd = tiff.pages.first.is_tiled, disorder(tiff)
     except OddTiff:
         return "a TIFF whose directory cannot be read: damaged or cut short", AGAIN
+    if odd:
+        return f"its {odd} cannot be levels of one slide: one of them is another picture", CONVERT
     return None if tiled else ("a TIFF in strips; OpenSlide takes tiled TIFF only", CONVERT)
 
 

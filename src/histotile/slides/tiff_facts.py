@@ -1,5 +1,6 @@
 """What a TIFF slide's pages say that OpenSlide passes over: turned, in grey pages, other scales."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -52,6 +53,20 @@ def read_tiff_facts(
             return _facts(pages, sizes, downsamples)
     except OddTiff:
         return None  # no facts: what OpenSlide reads is judged by its pixels
+
+
+def disorder(tiff: tifffile.TiffFile) -> str | None:
+    """Which two tiled pages cannot be levels of one slide; None if all can.
+
+    OpenSlide sorts them by width, and refuses the file where a narrower page stands for finer px.
+    """
+    pages = [page for page in tiff.pages if isinstance(page, tifffile.TiffPage) and page.is_tiled]
+    sizes = sorted({(p.imagewidth, p.imagelength) for p in pages}, reverse=True)
+    width, height = sizes[0] if sizes else (0, 0)
+    for finer, size in itertools.pairwise(sizes):
+        if width / size[0] + height / size[1] < width / finer[0] + height / finer[1]:
+            return f"pages of {finer[0]} x {finer[1]} and of {size[0]} x {size[1]} px"
+    return None
 
 
 ORIENTATIONS = {
