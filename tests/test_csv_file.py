@@ -96,6 +96,8 @@ def test_what_stands_around_cells_is_not_theirs(tmp_path: Path) -> None:
         ("", "is empty"),
         ("\n,,\n", "is empty"),
         ("slide_id,path\na,\0\n", "line 2 holds NUL"),
+        ("x" * 200_000, "row 1 cannot be read"),
+        ("slide_id,path\na," + "x" * 200_000, "row 2 cannot be read"),
     ],
 )
 def test_rows_that_do_not_fit_are_refused(tmp_path: Path, text: str, said: str) -> None:

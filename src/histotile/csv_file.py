@@ -57,18 +57,19 @@ def read_csv_file(
     """
     text = read_text(path)
     separator, text, first = _separator(text, known)
-    numbers, rows = _parse(path, text, separator, first)
+    rows = list(_parse(path, text, separator, first))
     if not rows:
         raise HistotileError(path, "it is empty", f"begin with a header: {', '.join(known)}")
-    columns = _header(path, rows[0])
-    wanted, problems = range(len(columns)), []
+    columns = _header(path, rows[0][1])
+    problems = []
     found = CsvFile(path, tuple(name for name in columns if name), [], [])
-    for number, cells in zip(numbers[1:], rows[1:], strict=True):
+    for number, cells in rows[1:]:
         if problem := _misfit(cells, columns, long_cells):
             problems.append(f"row {number} has {problem}")
             continue
         found.numbers.append(number)
-        found.rows.append({columns[place]: cells[place] for place in wanted if columns[place]})
+        cells_of = zip(columns, cells, strict=False)  # empty ones may follow
+        found.rows.append({name: cell for name, cell in cells_of if name})
     if problems:
         remedy = (
             f"its cells are separated by {_SEPARATORS[separator]}: put cells that hold one in "
@@ -81,10 +82,9 @@ def read_csv_file(
 
 def read_header(path: Path, known: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """The names of the columns of a CSV file, see `read_csv_file`; none if it is empty."""
-    separator, text, _ = _separator(read_text(path), known)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    cells = next((row for row in rows if any(map(_clean, row))), [])
-    return tuple(filter(None, map(_clean, cells)))
+    separator, text, first = _separator(read_text(path), known)
+    _, cells = next(_parse(path, text, separator, first), (0, []))
+    return tuple(filter(None, cells))
 
 
 def check_columns(
@@ -143,28 +143,30 @@ def _separator(text: str, known: Mapping[str, Sequence[str]]) -> tuple[str, str,
     header = next((line for line in text.splitlines() if line.strip()), "")
 
     def fitting(separator: str) -> tuple[int, int]:
-        cells = [_clean(cell) for cell in next(csv.reader([header], delimiter=separator), [])]
+        try:
+            row = next(csv.reader([header], delimiter=separator), [])
+        except csv.Error:  # as `_parse` says
+            return 0, 0
+        cells = [_clean(cell) for cell in row]
         return sum(choose(cell, known) is not None for cell in cells if cell), len(cells)
 
     return max(_SEPARATORS, key=fitting), text, 1
 
 
-def _parse(path: Path, text: str, separator: str, first: int) -> tuple[list[int], list[list[str]]]:
+def _parse(path: Path, text: str, separator: str, first: int) -> Iterator[tuple[int, list[str]]]:
     """Number and cells of every row that is not empty."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    numbers, rows, line = [], [], 0
+    line = 0
     try:
         for row in reader:
             cells = [_clean(cell) for cell in row]
             if any(cells):
-                numbers.append(line + first)
-                rows.append(cells)
+                yield line + first, cells
             line = reader.line_num
     except csv.Error as error:
         fact = f"row {line + first} cannot be read ({error})"
         remedy = 'close every quote; a quote inside a quoted cell is written twice ("")'
         raise HistotileError(path, fact, remedy) from error
-    return numbers, rows
 
 
 def _header(path: Path, cells: list[str]) -> list[str]:
