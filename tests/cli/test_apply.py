@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from histotile.cli import apply, cli, inference
+from histotile.cli import apply, cli, inference, painting
 from histotile.cli.options import config_in_force
 from histotile.config import Engine
 from histotile.errors import HistotileError
 from histotile.models import members
 from histotile.models.facts import ModelFacts
+from histotile.tables import prediction_schema, write_table
 from histotile.tiles import pace
 
 
@@ -58,3 +59,27 @@ def test_engine_is_that_of_the_configuration_and_the_start_ends_before_the_slide
         CliRunner().invoke(cli, line, catch_exceptions=False)
     assert engines == [engine]
     assert done == ["prepare", "age", "tile"]
+
+
+@pytest.mark.parametrize(
+    ("share", "words", "code"), [(0.05, [], 0), (0.49, [], 3), (0.49, ["--of-cohort"], 0)]
+)
+def test_a_slide_that_lost_many_tiles_ends_with_a_status_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, words: list[str], code: int
+) -> None:
+    def predict_to(outputs: dict[Path, Path], *_: Any) -> None:
+        (output,) = outputs.values()
+        columns: dict[str, list[float]] = {"tile_id": [], "x": [], "y": []}
+        columns |= {"prob_healthy": [], "prob_tumour": []}
+        schema = prediction_schema(("healthy", "tumour"))
+        write_table(output, columns, schema, {"lost_share": share})
+
+    monkeypatch.setattr(members, "load_members", lambda *_: Judges([]))
+    monkeypatch.setattr(inference, "predict_to", predict_to)
+    monkeypatch.setattr(apply, "_tile", lambda *_: None)
+    monkeypatch.setattr(painting, "paint", lambda *_: None)
+    monkeypatch.setattr(apply, "_write_page", lambda *_: tmp_path / "page.html")
+    line = ["apply", str(tmp_path), "slide.svs", str(tmp_path / "out"), *words]
+    done = CliRunner().invoke(cli, line)
+    assert done.exit_code == code
+    assert "page.html" in done.output

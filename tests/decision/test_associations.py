@@ -8,10 +8,10 @@ from histotile.decision.associations import (
     associate,
     bin_scales,
     compare_stain,
-    corrected_v,
     patient_labels,
     patient_traits,
 )
+from histotile.decision.cramer import corrected_v
 
 
 def one_hot(numbers: NDArray[np.int64], count: int) -> NDArray[np.float64]:

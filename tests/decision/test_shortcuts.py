@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from histotile.config import Decide
-from histotile.decision.associations import v_interval
 from histotile.decision.controls import _with_label
+from histotile.decision.cramer import v_interval
 from histotile.decision.evidence import Evidence
 from histotile.decision.notes import shortcut_notes
 from histotile.decision.record import Alarm
