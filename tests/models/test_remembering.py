@@ -1,5 +1,6 @@
 """What training remembers, where it ends up, and what it says of slides seen later."""
 
+import csv
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from histotile import tables
+from histotile.cli import cli
 from histotile.config import Backbone, Train
 from histotile.config import Engine as EngineSettings
 from histotile.exports import onnx, timm_folder
@@ -181,3 +184,19 @@ def test_the_prediction_table_holds_them(
     assert tables.read_footer(path)["familiarity"]["distance"] == pytest.approx(
         found.facts["familiarity"]["distance"]
     )
+
+
+def test_the_terminal_and_the_table_of_slides_announce_it(
+    folder: Path, tmp_path: Path, smooth: Path
+) -> None:
+    predictions = tmp_path / "predict" / "smooth.parquet"
+    line = ["predict", str(folder), str(smooth), "-o", str(predictions)]
+    done = CliRunner().invoke(cli, line, catch_exceptions=False)
+    assert "Attention: smooth is foreign to the model" in done.output
+    cohort, slides = tmp_path / "slides.csv", tmp_path / "scores.csv"
+    cohort.write_text(f"slide_id,path\nsmooth,{tmp_path / 'smooth.tiff'}\n")
+    line = ["aggregate", str(predictions.parent), "--cohort", str(cohort), "--slides", str(slides)]
+    CliRunner().invoke(cli, [*line, "--classes", ",".join(CLASSES)], catch_exceptions=False)
+    (row,) = csv.DictReader(slides.read_text().splitlines())
+    assert row["familiarity"] == "foreign"
+    assert float(row["distance"]) > 1
