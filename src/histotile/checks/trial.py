@@ -28,7 +28,7 @@ Points = dict[str, list[tuple[float, Cost]]]
 
 
 class Trial:
-    """Stages tried on a few slides.
+    """Stages tried on a few slides, each with one thread: on a busy machine more would spin.
 
     Args:
         folder: An empty folder; results are laid out in it as the workflow lays them out.
@@ -135,7 +135,7 @@ class Trial:
         self._control(max(64, self.tiles // 4), "few.h5")
 
     def _control(self, tiles: int, out: str) -> None:
-        given = ("--tiles", "few", *self.classes, *self.backbone, "--threads", 2)
+        given = ("--tiles", "few", *self.classes, *self.backbone, "--threads", 1)
         settings = self._settings("control", max_tiles=tiles)
         self._do("control", tiles, "folds.csv", "-o", out, *given, *settings, wrote=[out])
 
@@ -158,7 +158,7 @@ class Trial:
         given = ("--folds", "folds.csv", "--tiles", many or "few", "--features", many + "embed")
         settings = self._settings("train", **({"strategy": "fixed"} | changes))
         out = str(words[-1])
-        more = (*self.classes, *self.backbone, "--threads", 2, *settings, "-o", out)
+        more = (*self.classes, *self.backbone, "--threads", 1, *settings, "-o", out)
         self._do(verb, tiles, *words[:-1], *given, *more, wrote=[out])
 
     def _train(self) -> None:
