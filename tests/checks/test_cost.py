@@ -9,12 +9,12 @@ from histotile.errors import HistotileError
 
 
 def test_a_line_goes_through_both_measurements_and_on() -> None:
-    few, many = Cost(3.0, 4.0, 200.0, 1e3), Cost(5.0, 8.0, 210.0, 21e3)
+    few, many = Cost(3.0, 4.0, 200.0, 15e3), Cost(5.0, 8.0, 210.0, 25e3)
     found = line([(100, few), (200, many)])
     for number, cost in ((100, few), (200, many)):
         assert vars(found.at(number)) == pytest.approx(vars(cost))
     assert found.at(1000).cpu_s == pytest.approx(21.0)
-    assert found.at(0).disk == 0.0  # never less than nothing
+    assert line([(1, Cost(1.0, 1.0, 1.0)), (2, Cost(9.0, 1.0, 1.0))]).at(0).cpu_s == 0.0
 
 
 def test_what_shrinks_by_chance_is_constant() -> None:
