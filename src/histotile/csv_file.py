@@ -109,14 +109,16 @@ def check_columns(
         meant = [
             (n, choose(n, {f: known.get(f, ()) for f in free}) or nearest(n, free)) for n in unknown
         ]
-        missing = [name for name in missing if name not in {word for _, word in meant}]
-        facts = [f"missing column(s) {', '.join(map(repr, missing))}"] if missing else []
-        facts += [
+        parts = [
             f"unknown column {name!r}" + (f": did you mean {word!r}?" if word else "")
             for name, word in meant
         ]
+        lost = [name for name in missing if name not in {word for _, word in meant}]
+        parts += [f"missing column {name!r}" for name in lost]
+        facts = [f"missing column(s) {', '.join(map(repr, missing))}"] if missing else []
+        facts += parts[: len(meant)]
         remedy = f"use the columns {', '.join(required)} and, optionally, {', '.join(optional)}"
-        raise HistotileError(found.path, "; ".join(facts), remedy, facts)
+        raise HistotileError(found.path, "; ".join(facts), remedy, parts)
 
 
 def decimal(text: str) -> float | None:
