@@ -133,8 +133,8 @@ CHEAP = {
         ("slides.csv", "row 3", "path is empty"), rows={1: "s1,p1,,tumour,,"}
     ),
     "annotation missing, its name misspelt": Mistake(
-        ("annotation s1.geojsn", "does not exist"),
-        rows={1: "s1,p1,slides/s1.tif,tumour,s1.geojsn,"},
+        ("annotation slides/s1.tf", "does not exist", "there is slides/s1.tif"),
+        rows={1: "s1,p1,slides/s1.tif,tumour,slides/s1.tf,"},
     ),
     "seven at once": SEVEN,
 }

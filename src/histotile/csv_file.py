@@ -107,8 +107,8 @@ def check_columns(
             (n, choose(n, {f: known.get(f, ()) for f in free}) or nearest(n, free)) for n in unknown
         ]
         missing = [name for name in missing if name not in {word for _, word in meant}]
-        facts = [f"missing column(s) {', '.join(map(repr, missing))}"] if missing else []
-        facts += [
+        parts = [f"missing column {name!r}" for name in missing]
+        parts += [
             f"unknown column {name!r}" + (f": did you mean {word!r}?" if word else "")
             for name, word in meant
         ]
@@ -116,7 +116,7 @@ def check_columns(
             f"use the columns {', '.join(required)} and, optionally, {', '.join(optional)}, "
             "separated by commas, semicolons or tabs"
         )
-        raise HistotileError(found.path, "; ".join(facts), remedy, facts)
+        raise HistotileError(found.path, "; ".join(parts), remedy, parts)
 
 
 def decimal(text: str) -> float | None:

@@ -1,5 +1,6 @@
 """The cohort: its file, ids, labels, paths and patients, without opening a slide."""
 
+import difflib
 import math
 import re
 from collections import Counter, defaultdict
@@ -14,7 +15,6 @@ from histotile.cohort_checks import find_spellings, strange_labels, torn_patient
 from histotile.config import Config
 from histotile.errors import HistotileError
 from histotile.findings import Finding, accept
-from histotile.names import nearest
 from histotile.vocabulary import TEST
 
 _NAMED = 20
@@ -113,8 +113,8 @@ def _near_file(path: Path) -> Path | None:
         names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     except OSError:
         return None
-    near = nearest(path.name, [name for name in names if Path(name).suffix == path.suffix])
-    return path.parent / near if near else None
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.8)
+    return path.parent / near[0] if near else None
 
 
 def _labels(slides: Sequence[CohortSlide], config: Config, source: str) -> list[Problem]:

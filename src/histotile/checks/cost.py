@@ -1,6 +1,6 @@
 """What a job costs, and how that grows with what it is given."""
 
-import os
+import json
 import subprocess
 import sys
 import time
@@ -31,19 +31,25 @@ def measure(*words: object, folder: Path) -> Cost:
     Raises:
         HistotileError: It fails; what it said comes along.
     """
-    command = [sys.executable, "-m", "histotile", *map(str, words)]
+    command = [sys.executable, "-S", "-c", _WATCH, sys.executable, *map(str, words)]
     begun = time.monotonic()
-    with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        told = process.stdout.read() if process.stdout else ""
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        last = " ".join(told.strip().splitlines()[-3:]) or f"exit status {process.returncode}"
-        raise HistotileError(f"trial of `{words[0]}`", last, "the stage itself would fail likewise")
-    peak_mb = used.ru_maxrss * 1024 / 1e6
-    return Cost(used.ru_utime + used.ru_stime, time.monotonic() - begun, peak_mb)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    *told, last = done.stdout.strip().splitlines()
+    status, cpu_s, memory_kb = json.loads(last)
+    if status:
+        fact = " ".join([*told, *done.stderr.strip().splitlines()][-3:]) or f"status {status}"
+        raise HistotileError(f"trial of `{words[0]}`", fact, "the stage itself would fail likewise")
+    return Cost(cpu_s, time.monotonic() - begun, memory_kb * 1024 / 1e6)
+
+
+# A small process between, whose children alone count: a peak begins with that of the parent.
+_WATCH = """
+import json, resource, subprocess, sys
+status = subprocess.call([sys.argv[1], "-m", "histotile", *sys.argv[2:]])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print()
+print(json.dumps([status, used.ru_utime + used.ru_stime, used.ru_maxrss]))
+"""
 
 
 @dataclass(frozen=True)

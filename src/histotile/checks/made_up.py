@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from histotile import tables
 from histotile.checks.sample import Seen
-from histotile.features import read_features
+from histotile.features import read_control, read_features
 from histotile.writing import write_text
 
 PATIENTS = 4  # of each class in the made-up cohort
@@ -102,6 +102,32 @@ def repeat_tiles(folder: Path, name: str, times: int) -> None:
         views=(),
         facts={n: v.item() if isinstance(v, np.generic) else v for n, v in found.facts.items()},
     ).write(folder / "manyembed" / f"{name}.h5")
+
+
+def repeat_control(folder: Path, times: int) -> int:
+    """What `control` measured, for tiles repeated likewise, as manycontrol.h5; gives their number.
+
+    The tiles of `repeat_tiles` come in whole rounds, so that a round's ids begin where the last
+    one's end.
+    """
+    found = read_control(folder / "control.h5")
+    sizes = {
+        name: tables.read_table(folder / "few" / f"{name}.parquet", ["x"]).num_rows
+        for name in dict.fromkeys(found.slide_ids.tolist())
+    }
+    rounds = np.repeat(np.arange(times), len(found.tile_ids))
+    rows = np.tile(np.arange(len(found.tile_ids)), times)
+    slides = found.slide_ids[rows]
+    ids = found.tile_ids[rows] + rounds * np.array([sizes[name] for name in slides.tolist()])
+    order = np.lexsort((ids, slides))
+    replace(
+        found,
+        slide_ids=slides[order],
+        tile_ids=ids[order].astype(np.int32),
+        features=found.features[rows[order]],
+        early=tuple(stage[rows[order]] for stage in found.early),
+    ).write(folder / "manycontrol.h5")
+    return len(rows)
 
 
 def write_guesses(tiles: Path, classes: tuple[str, ...], out: Path) -> None:

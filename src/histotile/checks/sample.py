@@ -121,8 +121,7 @@ def _tiles(
     with Slide.open(slide.path, found.mpp) as opened:
         overview, downsample = read_overview(opened, mpp=config.mask.mpp)
     tissue = find_tissue(overview, found.mpp * downsample, config.mask)
-    downsamples = [level["downsample"] for level in found.levels]
-    grid = plan_grid(slide.slide_id, found.bounds, found.mpp, downsamples, config.tile)
+    grid = plan_grid(slide.slide_id, found.bounds, found.mpp, found.usable_downsamples, config.tile)
     size, outlines = (found.width, found.height), None
     if slide.annotations and config.tile.labels.source == "annotation":
         outlines = read_layers(slide.annotations, Bounds(*found.bounds), size)

@@ -12,6 +12,7 @@ from histotile.checks.made_up import (
     deal_tables,
     join_tables,
     pseudo_cohort,
+    repeat_control,
     repeat_tiles,
     some_tissue,
     spread_table,
@@ -28,7 +29,7 @@ Points = dict[str, list[tuple[float, Cost]]]
 
 
 class Trial:
-    """Stages tried on a few slides.
+    """Stages tried on a few slides, each with one thread: on a busy machine more would spin.
 
     Args:
         folder: An empty folder; results are laid out in it as the workflow lays them out.
@@ -135,22 +136,25 @@ class Trial:
         self._control(max(64, self.tiles // 4), "few.h5")
 
     def _control(self, tiles: int, out: str) -> None:
-        given = ("--tiles", "few", *self.classes, *self.backbone, "--threads", 2)
+        given = ("--tiles", "few", *self.classes, *self.backbone, "--threads", 1)
         settings = self._settings("control", max_tiles=tiles)
         self._do("control", tiles, "folds.csv", "-o", out, *given, *settings, wrote=[out])
 
     def _decide(self) -> None:
+        """On the tiles that were read, and on the same ones many times over."""
         self._control(self.tiles, "control.h5")
+        for name in self.patients:
+            repeat_tiles(self.folder, name, TIMES)
+        many = repeat_control(self.folder, TIMES)
         alarms = self.config.decide.alarms.model_copy(update={"stop": False})
-        few = max(64, self.tiles // 4)
-        for tiles, control in ((few, "few.h5"), (self.tiles, "control.h5")):
-            words = ("cohort.csv", "--folds", "folds.csv", "--features", "embed", "--tiles", "few")
+        for tiles, kind in ((many, "many"), (many / TIMES, "")):
+            words = ("cohort.csv", "--folds", "folds.csv", "--features", f"{kind}embed")
+            given = ("--control", f"{kind}control.h5", "--tiles", kind or "few", *self.classes)
             outs = ("-o", "decide/decision.json", "--picture", "decide/decision.svg")
             page = ("--page", "decide/index.html", "--train", self.config.train.model_dump_json())
             settings = self._settings("decide", alarms=alarms)
-            given = ("--control", control, *self.classes, *outs, *page, *settings)
-            self._do("decide", tiles, *words, *given, wrote=[])
-        self.points["decide"][-1] = self._sized("decide", "decide")
+            self._do("decide", tiles, *words, *given, *outs, *page, *settings)
+            self.points["decide"][-1] = self._sized("decide", "decide")
 
     def _learn(self, verb: str, tiles: float, *words: object, **changes: object) -> None:
         """Trains a fold on few tiles, or on the same ones many times over."""
@@ -158,15 +162,13 @@ class Trial:
         given = ("--folds", "folds.csv", "--tiles", many or "few", "--features", many + "embed")
         settings = self._settings("train", **({"strategy": "fixed"} | changes))
         out = str(words[-1])
-        more = (*self.classes, *self.backbone, "--threads", 2, *settings, "-o", out)
+        more = (*self.classes, *self.backbone, "--threads", 1, *settings, "-o", out)
         self._do(verb, tiles, *words[:-1], *given, *more, wrote=[out])
 
     def _train(self) -> None:
         self._learn("train", self.tiles / 2, "fold0", "train/fold0")
 
     def _train_many(self) -> None:
-        for name in self.patients:
-            repeat_tiles(self.folder, name, TIMES)
         most = self.tiles * TIMES
         self._learn("train", most / 2, "fold0", "manytrain", max_tiles_per_slide=most)
 

@@ -1,6 +1,7 @@
 """What a slide file is, whether it can be read, and at what scale."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,14 @@ class Inspection:
     series: str | None = None
     picture: str | None = None
     scanner: str | None = None
+
+    @property
+    def usable_downsamples(self) -> list[float]:
+        """Level-0 px per level px of each level; infinite for those that are left out."""
+        return [
+            math.inf if str(k) in self.left_out else level["downsample"]
+            for k, level in enumerate(self.levels)
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able facts; `from_json` gives the same inspection back."""

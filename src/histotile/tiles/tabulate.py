@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -65,12 +64,8 @@ def tabulate(
     footer = slide_facts(inspection, truth, settings)
     if inspection.verdict != "ok" or inspection.mpp is None:
         return no_tiles(), footer
-    downsamples = [
-        math.inf if str(k) in inspection.left_out else level["downsample"]
-        for k, level in enumerate(inspection.levels)
-    ]
     name, bounds, mpp = inspection.slide_id, inspection.bounds, inspection.mpp
-    grid = plan_grid(name, bounds, mpp, downsamples, settings)
+    grid = plan_grid(name, bounds, mpp, inspection.usable_downsamples, settings)
     x, y, tissue = _tissue_tiles(inspection, mask, grid, settings.min_tissue_fraction)
     found = label_tiles(x, y, grid.size_level0_px, truth, settings.labels)
     with Slide.open(Path(inspection.path), mpp) as slide:

@@ -1,0 +1,75 @@
+"""What is wrong with settings, in the user's words."""
+
+import doctest
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+import histotile.config_messages
+from histotile.config import Backbone, Config, Labels, Tile
+from histotile.config_messages import dotted, explain
+
+LABELS: dict[str, Any] = {
+    "source": "slide",
+    "names": {},
+    "outside": None,
+    "positive_overlap": 0.5,
+    "negative_overlap": 0.02,
+}
+
+
+def told(section: Any, data: dict[str, Any]) -> list[str]:
+    with pytest.raises(ValidationError) as caught:
+        section.model_validate(data)
+    return [sentence for _, sentence in explain(section, caught.value)]
+
+
+def test_the_example_holds() -> None:
+    assert doctest.testmod(histotile.config_messages).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sorce": "slide"}, "unknown key `sorce`; did you mean `source`?"),
+        ({"source": "slides"}, "`source`: 'slides' is none of annotation, slide; did you mean"),
+        ({"names": "tumour"}, "`names`: 'tumour' is no mapping"),
+        ({"positive_overlap": "0,5"}, "write a decimal point: 0.5"),
+        ({"positive_overlap": 7}, "`positive_overlap`: is 7; it must be less than or equal to 1"),
+        ({"positive_overlap": None}, "`positive_overlap`: nothing is no number"),
+        ({"outside": 0}, "`outside`: 0 is no text; write it in quotes: '0'"),
+        ({"negative_overlap": 0.9}, "negative_overlap must be smaller than positive_overlap"),
+    ],
+)
+def test_each_kind_of_mistake_is_told(change: dict[str, Any], words: str) -> None:
+    (sentence,) = told(Labels, LABELS | change)
+    assert words in sentence
+
+
+def test_several_mistakes_are_several_sentences() -> None:
+    assert len(told(Labels, {**LABELS, "sorce": 1, "positive_overlap": "a", "names": []})) == 3
+
+
+def test_a_key_of_another_level_is_sent_there() -> None:
+    sentences = told(Config, {"tile": None, "tile_px": 224})
+    assert any(s.startswith("`tile` is empty: indent its keys (mpp, tile_px") for s in sentences)
+    assert any(s.startswith("`tile_px` belongs under `tile`") for s in sentences)
+    assert any("`mpp` belongs under" not in s and "`backbone` is missing" in s for s in sentences)
+
+
+def test_a_section_spelt_otherwise_is_no_key_of_another_level() -> None:
+    sentences = told(Config, {"tiles": {"mpp": 0.5}})
+    assert "unknown key `tiles`; did you mean `tile`?" in sentences
+
+
+def test_units_are_taken_off() -> None:
+    (sentence,) = [s for s in told(Tile, {"mpp": "0.5 um/px"}) if s.startswith("`mpp`")]
+    assert sentence.endswith("write 0.5 alone, without a unit")
+    assert told(Backbone, {"name": 18, "weights": "x", "domain": "auto", "options": {}}) == [
+        "`name`: 18 is no text; write it in quotes: '18'"
+    ]
+
+
+def test_places_in_lists_count_from_one() -> None:
+    assert dotted(("quality", "exclude", 0)) == "quality.exclude[1]"
