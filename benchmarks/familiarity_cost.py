@@ -28,7 +28,7 @@ from histotile.trust.fitting import Sample, fit_taught
 from histotile.trust.judging import Watch
 
 PX, TILES, BATCH = 224, 64, 16
-NETWORKS = ("resnet18", "resnet50", "mobilenetv3_large_100")
+NETWORKS = ("resnet18", "mobilenetv3_large_100")
 ENGINES = {"openvino": OpenVinoEngine, "onnxruntime": OnnxRuntimeEngine}
 
 
