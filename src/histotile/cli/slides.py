@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from histotile.slides.annotations import Annotations
     from histotile.slides.inspection import Inspection
+    from histotile.slides.tissue import Survey
 
 
 @verb("synthesize")
@@ -92,7 +93,7 @@ def triage(found: Path, cohort: Path, output: Path, settings: Inspect) -> None:
 
 @verb("mask")
 @click.argument("slide", type=PATH)
-@output_option("8-bit PNG over the whole slide: 255 tissue, 0 background.")
+@output_option("8-bit PNG over the whole slide: 255 tissue, 64 ink, 0 glass.")
 @click.option("--inspection", type=FILE, help="What `inspect` found; default: inspect now.")
 @click.option("--overlay", type=PATH, help="Also draw the outline over the slide (JPEG or PNG).")
 @mpp_option
@@ -107,18 +108,20 @@ def mask(
     """Find the tissue of SLIDE on an overview image."""
     import numpy as np
 
-    from histotile.slides.tissue import draw_overlay
+    from histotile.cli.masking import tell, write_mask
+    from histotile.slides.tissue import Survey, draw_overlay
 
     found = look_at(slide, inspection, mpp)
     if found.verdict == "ok":
-        overview, tissue = tissue_of(slide, found, settings)
+        overview, survey = tissue_of(slide, found, settings)
     else:
         overview = np.full((64, 64, 3), 255, np.uint8)
-        tissue = np.zeros((64, 64), bool)
-    write_image(output, (tissue * np.uint8(255)).astype(np.uint8))
+        survey = Survey(np.zeros((64, 64), np.uint8), [])
+    write_mask(output, survey)
     if overlay:
-        write_image(overlay, draw_overlay(overview, tissue))
-    click.echo(f"{found.slide_id}: {100 * tissue.mean():.1f} % tissue")
+        write_image(overlay, draw_overlay(overview, survey.levels))
+    um_per_px = (found.mpp or 0.0) * found.width / survey.levels.shape[1]
+    tell(found.slide_id, survey, um_per_px)
 
 
 @verb("tile")
@@ -166,13 +169,13 @@ def tile(
     outlines = _outlines(found, annotations) if usable and annotations else None
     truth = SlideTruth(found.slide_id, classes, label, outlines)
     progress = Progress(f"tile {found.slide_id}")
+    levels = _levels(slide, found, mask_path) if usable else None
     if coordinates:
         columns, footer = tabulate_coordinates(
-            found, coordinates, truth, settings, threads, progress
+            found, coordinates, truth, settings, threads, progress, levels
         )
     else:
-        tissue = _tissue(slide, found, mask_path) if usable else None
-        columns, footer = tabulate(found, tissue, truth, settings, threads, progress)
+        columns, footer = tabulate(found, levels, truth, settings, threads, progress)
     tables.write_table(output, columns, tables.TILES, footer)
     click.echo(f"{found.slide_id}: {footer['counts']}")
 
@@ -184,8 +187,10 @@ def _outlines(found: "Inspection", annotations: tuple[Path, ...]) -> "Annotation
     return read_layers(annotations, Bounds(*found.bounds), (found.width, found.height))
 
 
-def _tissue(slide: Path, found: "Inspection", mask: Path | None) -> "NDArray[np.bool_]":
-    return _read_mask(mask) if mask else tissue_of(slide, found, section_settings("mask", None))[1]
+def _levels(slide: Path, found: "Inspection", mask: Path | None) -> "NDArray[np.uint8]":
+    if mask:
+        return _read_mask(mask)
+    return tissue_of(slide, found, section_settings("mask", None))[1].levels
 
 
 def _inspection(path: Path) -> "Inspection":
@@ -211,16 +216,16 @@ def look_at(slide: Path, inspection: Path | None, mpp: float | None = None) -> "
 
 def tissue_of(
     slide: Path, found: "Inspection", settings: Mask
-) -> tuple["NDArray[np.uint8]", "NDArray[np.bool_]"]:
-    """The overview of a usable slide, and its tissue mask of the same shape."""
+) -> tuple["NDArray[np.uint8]", "Survey"]:
+    """The overview of a usable slide, and what each of its px shows."""
     from histotile.slides.overview import read_overview
     from histotile.slides.slide import Slide
-    from histotile.slides.tissue import find_tissue
+    from histotile.slides.tissue import survey
 
     assert found.mpp is not None
     with Slide.open(slide, found.mpp) as opened:
         overview, downsample = read_overview(opened, mpp=settings.mpp)
-    return overview, find_tissue(overview, found.mpp * downsample, settings)
+    return overview, survey(overview, found.mpp * downsample, settings)
 
 
 def write_image(path: Path, pixels: "NDArray[np.uint8]") -> None:
@@ -233,13 +238,13 @@ def write_image(path: Path, pixels: "NDArray[np.uint8]") -> None:
         Image.fromarray(pixels).save(temporary)
 
 
-def _read_mask(path: Path) -> "NDArray[np.bool_]":
+def _read_mask(path: Path) -> "NDArray[np.uint8]":
     import numpy as np
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None
     with Image.open(path) as image:
-        return np.asarray(image.convert("L")) > 127
+        return np.asarray(image.convert("L"))
 
 
 VERBS = (synthesize, inspect, triage, mask, tile)

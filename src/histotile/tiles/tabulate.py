@@ -20,6 +20,7 @@ from histotile.slides import quality
 from histotile.slides.inspection import Inspection
 from histotile.slides.slide import Slide, UnreadableTile
 from histotile.tiles.grid import Grid, plan_grid, tissue_fractions
+from histotile.tiles.inked import inked_shares
 from histotile.tiles.labels import SlideTruth, ignored_names, label_tiles
 from histotile.tiles.source import SlideSource
 
@@ -31,7 +32,7 @@ UNREADABLE = "unreadable"
 
 def tabulate(
     inspection: Inspection,
-    mask: NDArray[np.bool_] | None,
+    levels: NDArray[np.uint8] | None,
     truth: SlideTruth,
     settings: Tile,
     threads: int,
@@ -50,7 +51,7 @@ def tabulate(
 
     Args:
         inspection: Facts about the slide, mpp included; the file is opened from its path.
-        mask: True for tissue, (height, width), covering the whole slide; None: all is tissue.
+        levels: Those of `slides.tissue`, covering the whole slide; None: all is tissue.
         truth: Classes, label and outlines of the slide.
         settings: The tile section of the config.
         threads: Reader threads.
@@ -66,7 +67,7 @@ def tabulate(
     downsamples = [level["downsample"] for level in inspection.levels]
     name, bounds, mpp = inspection.slide_id, inspection.bounds, inspection.mpp
     grid = plan_grid(name, bounds, mpp, downsamples, settings)
-    x, y, tissue = _tissue_tiles(inspection, mask, grid, settings.min_tissue_fraction)
+    x, y, tissue = _tissue_tiles(inspection, levels, grid, settings.min_tissue_fraction)
     labels, overlap = label_tiles(x, y, grid.size_level0_px, truth, settings.labels)
     with Slide.open(Path(inspection.path), mpp) as slide:
         source = SlideSource(slide, settings.mpp, settings.tile_px)
@@ -76,7 +77,8 @@ def tabulate(
             return source.read(int(x[tile]), int(y[tile]), None)
 
         measures = measure_tiles(read, len(x), threads, progress)
-    marks, excluded = mark_tiles(measures, settings.quality)
+    measures[:, 1] += inked_shares(levels, x, y, grid.size_level0_px, (slide.width, slide.height))
+    marks, excluded = mark_tiles(measures, settings.quality, of_slide=True)
     footer |= {
         "size_level0_px": grid.size_level0_px,
         "stride_level0_px": grid.stride_level0_px,
@@ -92,6 +94,7 @@ def measure_tiles(
     count: int,
     threads: int,
     progress: Progress | None = None,
+    ink: bool = False,
 ) -> NDArray[np.float32]:
     """Sharpness, pen and fold fraction, mean and SD of R, G, B of every tile, (tiles, 9).
 
@@ -102,6 +105,7 @@ def measure_tiles(
         count: Number of tiles.
         threads: Reader threads.
         progress: Called with tiles done and tiles in total.
+        ink: Whether tiles are to say what is ink, since no overview does.
     """
     measures = np.full((count, len(_MEASURES)), np.nan, np.float32)
 
@@ -111,7 +115,7 @@ def measure_tiles(
         for tile in range(first, last):
             with suppress(UnreadableTile):
                 tiles[tile] = read(tile)
-        measures[list(tiles)] = quality.measure(list(tiles.values()))
+        measures[list(tiles)] = quality.measure(list(tiles.values()), ink)
         return last
 
     with ThreadPoolExecutor(threads) as pool:
@@ -124,7 +128,7 @@ def measure_tiles(
 
 
 def mark_tiles(
-    measures: NDArray[np.float32], settings: Quality
+    measures: NDArray[np.float32], settings: Quality, of_slide: bool
 ) -> tuple[dict[str, NDArray[np.bool_]], list[str | None]]:
     """The marks blur, pen and fold of every tile, and why it is not used (None: it is)."""
     readable = ~np.isnan(measures[:, 0])
@@ -134,18 +138,20 @@ def mark_tiles(
     excluded = np.full(len(measures), None, object)
     for name, values in found.items():
         marks[name][readable] = values
-    for name in reversed(settings.exclude):
+    left_out = settings.exclude if settings.exclude is not None else ("pen",) * of_slide
+    for name in reversed(left_out):
         excluded[marks[name]] = name
     excluded[~readable] = UNREADABLE
     return marks, excluded.tolist()
 
 
 def _tissue_tiles(
-    inspection: Inspection, mask: NDArray[np.bool_] | None, grid: Grid, least: float
+    inspection: Inspection, levels: NDArray[np.uint8] | None, grid: Grid, least: float
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    if mask is None:
+    if levels is None:
         x, y = grid.positions()
         return x, y, np.ones(len(x), np.float32)
+    mask = levels > 127
     expected = mask.shape[1] * inspection.height / inspection.width
     if abs(mask.shape[0] - expected) > 1.5 + 0.01 * expected:
         raise HistotileError(
