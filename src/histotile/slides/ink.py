@@ -20,7 +20,7 @@ def ink_share(rgb: Rgb) -> float:
     lab = cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     mean, square = cv2.blur(lab, (5, 5)), cv2.blur(lab * lab, (5, 5))
     even = np.sqrt(np.maximum(square - mean * mean, 0)).sum(axis=-1) < _EVEN
-    found = (_ink(rgb) & even).astype(np.uint8)
+    found = (_ink(rgb) & even & (lab[..., 0] < _PALE)).astype(np.uint8)
     found = cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((5, 5)))
     count, _, facts, _ = cv2.connectedComponentsWithStats(found)
     areas = facts[1:, cv2.CC_STAT_AREA] / found.size
@@ -53,6 +53,7 @@ def hsv(rgb: Rgb) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.
 
 
 _EVEN = 6.0  # SD of Lab, summed: cells vary more
+_PALE = 75.0  # L of glass in a greenish or dim light, and more
 _LARGE = 0.08  # of a tile
 
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.slides.strokes import Floats, Mask, Rgb, describe
+from histotile.slides.strokes import Floats, Mask, Rgb, describe, measure_pieces
 
 INKS = ("black", "grey", "red", "brown", "green", "blue", "purple")
 
@@ -23,8 +23,8 @@ def find_ink(rgb: Rgb) -> NDArray[np.uint8]:
     small = _reduced(rgb)
     colours = describe(small)
     scores = judge(colours.features)
-    sure = _sure(scores, colours.features[:, 6] if len(scores) else scores)
-    ink = _touched(colours.index, sure, (scores > _PERHAPS) | sure)
+    sure = _sure(scores, _drawn(colours.features), colours.features[:, 6])
+    ink = _strokes(colours.index, sure, scores > _PERHAPS)
     names = np.array([0, *(1 + _name(mean) for mean in colours.means)], np.uint8)
     found = np.where(ink, names[colours.index.astype(int) + 1], np.uint8(0))
     size = rgb.shape[1], rgb.shape[0]
@@ -54,8 +54,9 @@ def expanded(features: Floats) -> Floats:
     return np.concatenate([features, np.stack(bends, axis=1)], axis=1)
 
 
-_SURE, _PERHAPS, _WIDER = 2.5, 0.0, 1.2
+_SURE, _PERHAPS, _WIDER = 1.5, -0.5, 1.3
 _MORE = 0.5  # a piece that is only perhaps ink is no larger than this share of what surely is
+_UNEVEN, _LONG = 1.8, 1.1
 _LEAST_TISSUE = 0.1  # of all that is not glass: a slide is never all ink
 _WORKING_PX = 1e6
 _WEIGHTS = (
@@ -93,8 +94,8 @@ def _reduced(rgb: Rgb) -> Rgb:
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _sure(scores: Floats, share: Floats) -> Mask:
-    sure = scores > _SURE
+def _sure(scores: Floats, drawn: Mask, share: Floats) -> Mask:
+    sure = (scores > _SURE) | drawn
     for k in np.argsort(scores):
         if share[~sure].sum() >= _LEAST_TISSUE:
             break
@@ -102,11 +103,17 @@ def _sure(scores: Floats, share: Floats) -> Mask:
     return np.asarray(sure)
 
 
-def _touched(index: NDArray[np.int8], sure: Mask, perhaps: Mask) -> Mask:
-    """The sure colours, and pieces of perhaps-colours that touch them."""
-    places = index.astype(int)
-    seeds = np.append(sure, False)[places]
-    weak = np.append(perhaps, False)[places] & ~seeds
+def _strokes(index: NDArray[np.int8], sure: Mask, perhaps: Mask) -> Mask:
+    """Pieces of sure colours that have the form of strokes, and what touches them and may be ink.
+
+    Pieces of other forms, wider than the strokes or far larger are tissue of a like colour.
+    """
+    seeds = np.zeros(index.shape, bool)
+    for k in np.flatnonzero(sure):
+        pieces = measure_pieces(index == k)
+        formed = (pieces.uneven < _UNEVEN) & (pieces.long > _LONG)
+        seeds |= np.isin(pieces.labels, pieces.large[formed])
+    weak = np.append(sure | perhaps, False)[index.astype(int)] & ~seeds
     near = cv2.dilate(seeds.astype(np.uint8), np.ones((9, 9))).astype(bool)
     _, labels, facts, _ = cv2.connectedComponentsWithStats(weak.astype(np.uint8))
     touching = np.zeros(labels.max() + 1, bool)
@@ -122,6 +129,13 @@ def _depth(mask: Mask) -> NDArray[np.float32]:
     """How far (px) each px lies from the edge of its piece."""
     padded = np.pad(mask.astype(np.uint8), 1)
     return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1], np.float32)
+
+
+def _drawn(features: Floats) -> Mask:
+    """Colours so far from all others, in a few pieces so long and steady, that a pen made them."""
+    uneven, ragged, long, pieces, share = features[:, 2:7].T
+    steady = (uneven < 1.3) & (ragged < 0.4) & (long > 2.0) & (pieces < 1.7)
+    return np.asarray(steady & (features[:, 8] > 30) & (share < 0.6))
 
 
 def _name(mean: Floats) -> int:

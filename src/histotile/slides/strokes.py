@@ -15,7 +15,6 @@ Rgb = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Lab = NDArray[np.float32]
-Piece = tuple[float, float, float, float]  # area, length over width, uneven width, ragged
 FEATURES = (
     "texture",  # log of the local SD of colour inside
     "smoother",  # the same, less that of the most textured colour
@@ -138,36 +137,53 @@ def _nearest(lab: Lab, means: Floats) -> NDArray[np.int8]:
     return nearest
 
 
-def _form(mask: Mask, texture: NDArray[np.float32], glass: Mask) -> Floats | None:
-    """Texture, uneven, ragged, long, pieces and area of one colour; None if it has no piece."""
+class Pieces(NamedTuple):
+    """The pieces of a mask: which each px belongs to, which are large, and the form of those."""
+
+    labels: NDArray[np.int32]
+    large: NDArray[np.intp]
+    area: Floats  # px
+    uneven: Floats  # widest place over mean width: 1 for a stroke, 2 for a disc
+    ragged: Floats  # log of the spread of the widths
+    long: Floats  # log of length over width
+    depth: NDArray[np.float32]  # px from the edge, of each px
+
+
+def measure_pieces(mask: Mask) -> Pieces:
+    """Form of the connected pieces of a mask of at least 40 px."""
     found = mask.astype(np.uint8)
     count, labels, facts, _ = cv2.connectedComponentsWithStats(found)
     area = facts[:, cv2.CC_STAT_AREA].astype(float)
-    large = np.flatnonzero(area >= _LEAST_PX)[1:] if area[0] >= _LEAST_PX else None
-    if large is None:  # no background: the colour is everywhere
-        large = np.flatnonzero(area[1:] >= _LEAST_PX) + 1
-    if not len(large):
-        return None
+    area[0] = 0
+    large = np.flatnonzero(area >= _LEAST_PX)
     depth = cv2.distanceTransform(np.pad(found, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     lengths = np.zeros(count)
     for outline in cv2.findContours(found, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)[0]:
         x, y = outline[0, 0]
         lengths[labels[y, x]] += cv2.arcLength(cv2.approxPolyDP(outline, 1.0, True), True) + 4
-    low, high, most = _widths(depth, labels, count)
-    weight = area[large] / area[large].sum()
+    low, high, most = (half[large] for half in _widths(depth, labels, count))
     width = 2 * area[large] / lengths[large]
-    uneven = (2 * most[large] - 1) / width
-    ragged = np.log((high[large] - 0.3) / np.maximum(low[large] - 0.3, 0.5))
-    long = np.log(lengths[large] / 2 / width)
-    inside = (depth > 2) & mask
+    ragged = np.log((high - 0.3) / np.maximum(low - 0.3, 0.5))
+    uneven, long = (2 * most - 1) / width, np.log(lengths[large] / 2 / width)
+    return Pieces(labels, large, area[large], uneven, ragged, long, depth)
+
+
+def _form(mask: Mask, texture: NDArray[np.float32], glass: Mask) -> Floats | None:
+    """What one colour looks like by itself; None if it has no piece."""
+    pieces = measure_pieces(mask)
+    if not len(pieces.large):
+        return None
+    area = pieces.area.sum()
+    weight = pieces.area / area
+    inside = (pieces.depth > 2) & mask
     core = texture[inside if inside.any() else mask]
-    means = [float(weight @ value) for value in (uneven, ragged, long)]
+    means = [float(weight @ v) for v in (pieces.uneven, pieces.ragged, pieces.long)]
     big = int(np.argmax(weight))
-    edge = mask & (cv2.erode(found, np.ones((3, 3))) == 0)
+    most = [pieces.uneven[big], pieces.long[big], weight[big]]
+    edge = mask & (pieces.depth < 1.5)
     free = float(glass[edge].mean())
-    texture_in = np.log(np.median(core) + 0.2)
-    spread = [uneven[big], long[big], weight[big], free]
-    return np.array([texture_in, *means, np.log(len(large)), area[large].sum(), *spread])
+    number = np.log(len(pieces.large))
+    return np.array([np.log(np.median(core) + 0.2), *means, number, area, *most, free])
 
 
 def _widths(depth: NDArray[np.float32], labels: NDArray[np.int32], count: int) -> list[Floats]:
@@ -180,7 +196,8 @@ def _widths(depth: NDArray[np.float32], labels: NDArray[np.int32], count: int) -
     last = np.cumsum(np.bincount(piece, minlength=count))
     first = np.concatenate([[0], last[:-1]])
     places = [first + (f * np.maximum(last - first - 1, 0)).astype(int) for f in (0.2, 0.85, 0.95)]
-    return [half[np.minimum(p, max(len(half) - 1, 0))].astype(float) for p in places]
+    half = np.append(half, 0)  # where there is no piece
+    return [half[np.minimum(p, len(half) - 1)].astype(float) for p in places]
 
 
 def _features(rows: Floats, means: Floats) -> Floats:
