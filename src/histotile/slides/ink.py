@@ -20,11 +20,13 @@ def ink_share(rgb: Rgb) -> float:
     lab = cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     mean, square = cv2.blur(lab, (5, 5)), cv2.blur(lab * lab, (5, 5))
     even = np.sqrt(np.maximum(square - mean * mean, 0)).sum(axis=-1) < _EVEN
-    found = (_ink(rgb) & even & (lab[..., 0] < _PALE)).astype(np.uint8)
-    found = cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((5, 5)))
-    count, _, facts, _ = cv2.connectedComponentsWithStats(found)
-    areas = facts[1:, cv2.CC_STAT_AREA] / found.size
-    return float(areas[areas >= _LARGE].sum()) if count > 1 else 0.0
+    ink = _ink(rgb) & (lab[..., 0] < _PALE)
+    core = cv2.morphologyEx((ink & even).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5)))
+    _, pieces, facts, _ = cv2.connectedComponentsWithStats(core)
+    large = facts[:, cv2.CC_STAT_AREA] >= _LARGE * core.size
+    large[0] = False
+    whole = cv2.dilate(large[pieces].astype(np.uint8), np.ones((5, 5))).astype(bool)
+    return float((whole & ink).mean())
 
 
 def find_black(rgb: Rgb) -> Mask:

@@ -7,7 +7,7 @@ from histotile.slides.tissue import INK
 
 
 def inked_shares(
-    levels: NDArray[np.uint8] | None,
+    levels: NDArray[np.uint8] | NDArray[np.bool_] | None,
     x: NDArray[np.int32],
     y: NDArray[np.int32],
     side: float,

@@ -32,7 +32,7 @@ UNREADABLE = "unreadable"
 
 def tabulate(
     inspection: Inspection,
-    levels: NDArray[np.uint8] | None,
+    levels: NDArray[np.uint8] | NDArray[np.bool_] | None,
     truth: SlideTruth,
     settings: Tile,
     threads: int,
@@ -51,7 +51,7 @@ def tabulate(
 
     Args:
         inspection: Facts about the slide, mpp included; the file is opened from its path.
-        levels: Those of `slides.tissue`, covering the whole slide; None: all is tissue.
+        levels: Of `slides.tissue`, covering the whole slide, or True for tissue; None: all is.
         truth: Classes, label and outlines of the slide.
         settings: The tile section of the config.
         threads: Reader threads.
@@ -146,12 +146,15 @@ def mark_tiles(
 
 
 def _tissue_tiles(
-    inspection: Inspection, levels: NDArray[np.uint8] | None, grid: Grid, least: float
+    inspection: Inspection,
+    levels: NDArray[np.uint8] | NDArray[np.bool_] | None,
+    grid: Grid,
+    least: float,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
     if levels is None:
         x, y = grid.positions()
         return x, y, np.ones(len(x), np.float32)
-    mask = levels > 127
+    mask = levels > 127 if levels.dtype != np.bool_ else levels  # bools: tissue or glass
     expected = mask.shape[1] * inspection.height / inspection.width
     if abs(mask.shape[0] - expected) > 1.5 + 0.01 * expected:
         raise HistotileError(
