@@ -1,7 +1,6 @@
-"""Drawn overviews of slides: tissue in many stains, and pen strokes on it, both with their truth."""
+"""Drawn overviews: tissue in many stains, and pen strokes on it, both with their truth."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -157,19 +156,18 @@ def _form(rng: np.random.Generator, shape: str, size: tuple[int, int]) -> Mask:
 
 def _way(rng: np.random.Generator, form: str, centre: Floats, length: float) -> NDArray[np.int32]:
     t = np.linspace(-0.5, 0.5, 60)
-    flat: Callable[[], Floats] = lambda: np.zeros_like(t)  # noqa: E731
     match form:
         case "arc":
             x, y = t, rng.uniform(-0.8, 0.8) * t**2
         case "wave":
             x, y = t, 0.12 * np.sin(2 * math.pi * (rng.uniform(1, 2) * t + rng.uniform()))
         case "ring":
-            turn = 2 * math.pi * t * rng.uniform(0.85, 1.02)
-            x, y = 0.4 * np.cos(turn), 0.4 * rng.uniform(0.7, 1) * np.sin(turn)
+            round_ = 2 * math.pi * t * rng.uniform(0.85, 1.02)
+            x, y = 0.4 * np.cos(round_), 0.4 * rng.uniform(0.7, 1) * np.sin(round_)
         case "tick":
             x, y = t, np.abs(t + 0.15) * rng.uniform(0.8, 1.5)
         case _:
-            x, y = t, flat()
+            x, y = t, np.zeros_like(t)
     turn = rng.uniform(0, 2 * math.pi)
     c, s = math.cos(turn), math.sin(turn)
     points = centre + length * np.stack([c * x - s * y, s * x + c * y], axis=1)

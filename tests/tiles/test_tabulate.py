@@ -13,11 +13,11 @@ from histotile import tables
 from histotile.config import Labels, Quality, Tile
 from histotile.errors import HistotileError
 from histotile.slides import quality
-from histotile.slides.tissue import INK
 from histotile.slides.annotations import Annotation
 from histotile.slides.inspection import Inspection
 from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide, UnreadableTile
+from histotile.slides.tissue import INK
 from histotile.tiles import source as module
 from histotile.tiles.labels import SlideTruth
 from histotile.tiles.tabulate import count_tiles, mark_tiles, measure_tiles, tabulate

@@ -13,12 +13,14 @@ from histotile.cohort import Cohort, CohortSlide
 from histotile.config import Config, Report
 from histotile.decision.record import Decision, read_decision
 from histotile.decision.verification import Verification
+from histotile.ledger import read_ledger
 from histotile.reports.facts import (
     CohortFacts,
     SlideFacts,
     SlideScore,
     SlideSummary,
 )
+from histotile.reports.losses import lost_tissue
 from histotile.reports.measures import PICTURES
 from histotile.reports.remarks import list_remarks
 from histotile.reports.speed import STAGES
@@ -117,7 +119,7 @@ class Gathered:
         evaluation = self._evaluation
         ledger = read_rows(self.results / "triage/slides.csv")
         of_images = self.cohort.of_images
-        remarks = list_remarks(slides, ledger) if of_images else []
+        remarks = list_remarks(slides, ledger) if of_images else self._losses(slides)
         labels_source = self.config.tile.labels.source if self._is_split else None
         return CohortFacts(
             title=self.settings.title,
@@ -144,6 +146,12 @@ class Gathered:
             verification=self._verification,
             run=gather_run(self.results, self.config),
         )
+
+    def _losses(self, slides: Sequence[SlideSummary]) -> list[str]:
+        tables_of = {s.slide_id: self.results / "tile" / f"{s.slide_id}.parquet" for s in slides}
+        footers = {n: tables.read_footer(p) for n, p in tables_of.items() if p.is_file()}
+        set_aside = {name: read_ledger(footer) for name, footer in footers.items()}
+        return lost_tissue(set_aside, {s.slide_id: s.patient_id for s in slides})
 
     @cached_property
     def versions(self) -> Mapping[str, str]:

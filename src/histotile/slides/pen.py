@@ -24,9 +24,9 @@ def find_ink(rgb: Rgb) -> NDArray[np.uint8]:
     colours = describe(small)
     scores = judge(colours.features)
     sure = _sure(scores, _drawn(colours.features), colours.features[:, 6])
-    ink = _strokes(colours.index, sure, scores > _PERHAPS)
+    ink = _strokes(colours.place, sure, scores > _PERHAPS)
     names = np.array([0, *(1 + _name(mean) for mean in colours.means)], np.uint8)
-    found = np.where(ink, names[colours.index.astype(int) + 1], np.uint8(0))
+    found = np.where(ink, names[colours.place.astype(int) + 1], np.uint8(0))
     size = rgb.shape[1], rgb.shape[0]
     return np.asarray(cv2.resize(found, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 

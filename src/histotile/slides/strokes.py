@@ -37,7 +37,7 @@ FEATURES = (
 class Colours(NamedTuple):
     """The colours of a picture: which each px has (-1: none), their Lab means and `FEATURES`."""
 
-    index: NDArray[np.int8]
+    place: NDArray[np.int8]
     means: Floats
     features: Floats
 
@@ -54,10 +54,11 @@ def describe(rgb: Rgb) -> Colours:
     means = _main_colours(smooth, stained)
     nearest = _nearest(smooth, means)
     texture = _texture(_lab(rgb))
-    glass = cv2.erode((~stained).astype(np.uint8), np.ones((3, 3)))
-    glass = cv2.dilate(glass, np.ones((9, 9))).astype(bool)
+    calm = cv2.erode((~stained).astype(np.uint8), np.ones((3, 3)))
+    glass = np.asarray(cv2.dilate(calm, np.ones((9, 9)))).astype(bool)
     index = np.full(stained.shape, -1, np.int8)
-    seen, rows = [], []
+    seen: list[int] = []
+    rows: list[Floats] = []
     for k in range(len(means)):
         found = _opened(stained & (nearest == k))
         row = _form(found, texture, glass)
@@ -152,11 +153,13 @@ class Pieces(NamedTuple):
 def measure_pieces(mask: Mask) -> Pieces:
     """Form of the connected pieces of a mask of at least 40 px."""
     found = mask.astype(np.uint8)
-    count, labels, facts, _ = cv2.connectedComponentsWithStats(found)
+    count, numbers, facts, _ = cv2.connectedComponentsWithStats(found)
+    labels = np.asarray(numbers, np.int32)
     area = facts[:, cv2.CC_STAT_AREA].astype(float)
     area[0] = 0
     large = np.flatnonzero(area >= _LEAST_PX)
-    depth = cv2.distanceTransform(np.pad(found, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    padded = cv2.distanceTransform(np.pad(found, 1), cv2.DIST_L2, 5)
+    depth = np.asarray(padded[1:-1, 1:-1], np.float32)
     lengths = np.zeros(count)
     for outline in cv2.findContours(found, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)[0]:
         x, y = outline[0, 0]

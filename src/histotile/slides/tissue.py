@@ -56,7 +56,7 @@ def survey(rgb: Rgb, um_per_px: float, settings: MaskSettings) -> Survey:
 
 def find_tissue(rgb: Rgb, um_per_px: float, settings: MaskSettings) -> Mask:
     """Where an overview shows tissue, (height, width): that level of `survey`."""
-    return survey(rgb, um_per_px, settings).levels == TISSUE
+    return np.asarray(survey(rgb, um_per_px, settings).levels == TISSUE)
 
 
 def _levels(tissue: Mask, ink: Mask | None = None) -> NDArray[np.uint8]:

@@ -154,7 +154,7 @@ def _tissue_tiles(
     if levels is None:
         x, y = grid.positions()
         return x, y, np.ones(len(x), np.float32)
-    mask = levels > 127 if levels.dtype != np.bool_ else levels  # bools: tissue or glass
+    mask = np.asarray(levels > (0 if levels.dtype == np.bool_ else 127))
     expected = mask.shape[1] * inspection.height / inspection.width
     if abs(mask.shape[0] - expected) > 1.5 + 0.01 * expected:
         raise HistotileError(
