@@ -58,7 +58,7 @@ _SURE, _PERHAPS, _WIDER = 1.5, -0.5, 1.3
 _MORE = 0.5  # a piece that is only perhaps ink is no larger than this share of what surely is
 _UNEVEN, _LONG = 1.8, 1.1
 _LEAST_TISSUE = 0.1  # of all that is not glass: a slide is never all ink
-_WORKING_PX = 1e6
+_WORKING_PX = 6.5e5
 _WEIGHTS = (
     0.798,
     -1.32,

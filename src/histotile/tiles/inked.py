@@ -5,9 +5,11 @@ from numpy.typing import NDArray
 
 from histotile.slides.tissue import INK
 
+Levels = NDArray[np.uint8] | NDArray[np.bool_]  # of `slides.tissue`, or True for tissue
+
 
 def inked_shares(
-    levels: NDArray[np.uint8] | NDArray[np.bool_] | None,
+    levels: Levels | None,
     x: NDArray[np.int32],
     y: NDArray[np.int32],
     side: float,

@@ -20,7 +20,7 @@ from histotile.slides import quality
 from histotile.slides.inspection import Inspection
 from histotile.slides.slide import Slide, UnreadableTile
 from histotile.tiles.grid import Grid, plan_grid, tissue_fractions
-from histotile.tiles.inked import inked_shares
+from histotile.tiles.inked import Levels, inked_shares
 from histotile.tiles.labels import SlideTruth, ignored_names, label_tiles
 from histotile.tiles.source import SlideSource
 
@@ -32,7 +32,7 @@ UNREADABLE = "unreadable"
 
 def tabulate(
     inspection: Inspection,
-    levels: NDArray[np.uint8] | NDArray[np.bool_] | None,
+    levels: Levels | None,
     truth: SlideTruth,
     settings: Tile,
     threads: int,
@@ -146,10 +146,7 @@ def mark_tiles(
 
 
 def _tissue_tiles(
-    inspection: Inspection,
-    levels: NDArray[np.uint8] | NDArray[np.bool_] | None,
-    grid: Grid,
-    least: float,
+    inspection: Inspection, levels: Levels | None, grid: Grid, least: float
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
     if levels is None:
         x, y = grid.positions()
