@@ -85,10 +85,11 @@ def _padding(rgb: Rgb, black: Mask, um_per_px: float) -> Mask:
     count, pieces, facts, _ = cv2.connectedComponentsWithStats(black.astype(np.uint8))
     if count < 2:
         return black
-    rim = np.unique(np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]]))
+    rim = np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])
+    contact = np.bincount(rim, minlength=count)  # a stroke reaches the edge by its width alone
     found = np.zeros(count, bool)
-    for piece in rim[rim > 0]:
-        if facts[piece, cv2.CC_STAT_AREA] * um_per_px**2 >= 4000:
+    for piece in np.flatnonzero(contact >= _ALONG_EDGE * min(pieces.shape)):
+        if piece and facts[piece, cv2.CC_STAT_AREA] * um_per_px**2 >= 4000:
             found[piece] = rgb[pieces == piece].std(axis=0).max() < _ONE_SHADE
     return np.asarray(found[pieces])
 
@@ -137,6 +138,7 @@ def _split(values: NDArray[np.float32]) -> tuple[float, float]:
 
 
 _ONE_SHADE = 8.0  # grey levels
+_ALONG_EDGE = 0.2  # of the shorter side
 _DENSITY = -np.log10(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
 
 
