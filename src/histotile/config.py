@@ -102,8 +102,9 @@ class Mask(Section):
         "counts as empty instead of being split into two halves of nothing."
     )
     exclude_pen: bool = Field(
-        description="Whether green, blue, red and black ink is cut out of the mask. Switch off for "
-        "stains that look like ink (Giemsa, Masson)."
+        description="Whether pen strokes are cut out of the mask. They are known by their form, "
+        "evenness and distance from the slide's own colours, not by a colour; `mask` says what "
+        "share of the stained area was taken for them. Switch off where that is tissue."
     )
     min_object_um2: Annotated[float, Field(ge=0)] = Field(
         description="Smallest piece of tissue kept (um2). Lower it for cytology."
@@ -153,14 +154,16 @@ class Quality(Section):
         "deviations below the median of its slide. Raise it when sharp fat or mucus is marked."
     )
     max_pen_fraction: Fraction = Field(
-        description="Share of ink-coloured pixels above which a tile is marked as pen."
+        description="Share of a tile under pen strokes of the slide's overview above which it is "
+        "marked as pen. Of ready-made tiles: under large even areas of no stain's colour."
     )
     max_fold_fraction: Fraction = Field(
         description="Share of very dark, saturated pixels above which a tile is marked as fold."
     )
-    exclude: tuple[Literal["blur", "pen", "fold"], ...] = Field(
+    exclude: tuple[Literal["blur", "pen", "fold"], ...] | None = Field(
         description="Marks that keep a tile out of training and prediction. Empty: marks are only "
-        "counted and shown."
+        "counted and shown. null: `[pen]` for slides, whose overview shows strokes, and empty for "
+        "ready-made tiles, which do not."
     )
 
 

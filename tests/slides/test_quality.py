@@ -12,14 +12,14 @@ from PIL import Image
 
 from histotile.config import Quality
 from histotile.slides import quality
-from histotile.slides.ink import find_ink, hsv
+from histotile.slides.ink import hsv, ink_share
 from histotile.slides.quality import mark
 
 SETTINGS = Quality(max_blur_z=2.5, max_pen_fraction=0.05, max_fold_fraction=0.3, exclude=())
 
 
 def measure(tile: NDArray[np.uint8]) -> list[float]:
-    found: list[float] = quality.measure([tile])[0].tolist()
+    found: list[float] = quality.measure([tile], ink=True)[0].tolist()
     return found
 
 
@@ -66,7 +66,7 @@ def test_blur_is_marked_against_the_slide() -> None:
     rng = np.random.default_rng(0)
     tiles = [tissue(seed, int(rng.integers(20, 120))) for seed in range(60)]
     tiles[7], tiles[31] = blurred(tiles[7]), blurred(tiles[31])
-    sharpness, pen, fold = (np.array(v) for v in quality.measure(tiles)[:, :3].T)
+    sharpness, pen, fold = (np.array(v) for v in quality.measure(tiles, ink=True)[:, :3].T)
     marks = mark(sharpness, pen, fold, SETTINGS)
     assert set(np.flatnonzero(marks["blur"])) == {7, 31}
     assert not marks["pen"].any()
@@ -104,11 +104,21 @@ def test_limits_come_from_the_settings_and_folds_are_relative() -> None:
     assert not mark(np.ones(32), dark_slide * 0, dark_slide, SETTINGS)["fold"].any()
 
 
-def test_real_stained_tiles_hold_no_ink(shared_data: Path) -> None:
-    files = sorted((shared_data / "tiles" / "colorectal5_flagy").rglob("*.jpg"))[::20]
+@pytest.mark.parametrize("name", ["colorectal5_flagy", "ebhi_seg", "kather2016_100png", "idc_ps50"])
+def test_real_stained_tiles_hold_no_ink(shared_data: Path, name: str) -> None:
+    folder = shared_data / "tiles" / name
+    files = sorted(f for kind in ("jpg", "png") for f in folder.rglob(f"*.{kind}"))
+    files = [f for f in files if "mask" not in f.parts]
+    files = files[:: max(1, len(files) // 150)]
     inked = [measure(np.array(Image.open(f).convert("RGB")))[1] > 0.05 for f in files]
-    assert len(files) > 50
-    assert np.mean(inked) < 0.01
+    assert len(files) >= 100
+    assert np.mean(inked) <= 0.01
+
+
+@pytest.mark.parametrize("green", [(150, 205, 170), (90, 165, 135), (172, 165, 218)])
+def test_tiles_of_a_slide_are_not_asked_for_ink(green: tuple[int, int, int]) -> None:
+    tile = np.full((64, 64, 3), green, np.uint8)
+    assert quality.measure([tile])[0, 1] == 0
 
 
 @pytest.mark.parametrize("tissue", [(200, 140, 165), (150, 110, 170), (235, 225, 232)])
@@ -141,7 +151,7 @@ def test_measures_are_those_of_their_definitions(
     _, saturation, value = hsv(eighth)
     sharpness, pen, fold, *colour = measure(rgb)
     assert sharpness == pytest.approx(edges.var() / (grey.var() + 25), rel=1e-9, abs=1e-12)
-    assert pen == find_ink(quarter).mean()
+    assert pen == ink_share(quarter)
     assert fold == ((saturation > 0.5) & (value < 0.36)).mean()
     assert colour == pytest.approx([*rgb.mean((0, 1)), *rgb.std((0, 1))], rel=1e-6, abs=1e-4)
 
@@ -149,7 +159,7 @@ def test_measures_are_those_of_their_definitions(
 def test_a_tile_is_measured_alike_alone_and_among_others() -> None:
     tiles = [tissue(seed, 20 * seed) for seed in range(5)]
     tiles[1][40:96], tiles[3][:112] = (30, 70, 200), (70, 20, 80)
-    together = quality.measure(tiles)
+    together = quality.measure(tiles, ink=True)
     assert together.shape == (5, 9)
     assert together.tolist() == [measure(tile) for tile in tiles]
     assert len(set(together[:, 1])) > 1 < len(set(together[:, 2]))

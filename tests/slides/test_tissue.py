@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from histotile.config import Mask as MaskSettings
-from histotile.slides.tissue import draw_overlay, find_tissue
+from histotile.slides.tissue import INK, TISSUE, draw_overlay, find_tissue, survey
 
 Rgb = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -119,12 +119,46 @@ def test_pen_is_cut_out_and_tissue_stays(ink: tuple[int, int, int]) -> None:
     assert recall > 0.97
 
 
-def test_pen_stays_when_the_stain_looks_like_ink() -> None:
+@pytest.mark.parametrize(
+    "stain",
+    [
+        (60, 150, 120),  # Masson
+        (150, 205, 170),  # Grocott
+        (110, 110, 190),  # Giemsa
+        (200, 60, 140),  # PAS
+        (130, 190, 220),  # Alcian blue
+        (70, 45, 30),  # melanin
+        (60, 58, 60),  # silver
+        (230, 120, 90),  # Congo red
+    ],
+)
+@pytest.mark.parametrize("texture", [0.0, 12.0])
+def test_a_stain_is_not_ink_whatever_its_colour(
+    stain: tuple[int, int, int], texture: float
+) -> None:
     truth = blob()
-    green = paint(glass(), truth, (60, 150, 120))
+    seen = survey(paint(glass(), truth, stain, texture), UM_PER_PX, SETTINGS)
+    assert not (seen.levels == INK).any()
+    assert not seen.ledger
+    if max(stain) > 65:  # neutral black is no tissue by saturation
+        assert (seen.levels == TISSUE)[truth].mean() > 0.97
+
+
+def test_what_was_taken_for_ink_is_told_and_can_be_kept() -> None:
+    truth = blob()
+    picture = paint(glass(), truth, (205, 130, 180))
+    stroke = np.zeros((400, 500), np.uint8)
+    cv2.line(stroke, (20, 40), (480, 330), 1, 14)
+    picture[stroke > 0] = (20, 120, 60)
+    seen = survey(picture, UM_PER_PX, SETTINGS)
+    (entry,) = seen.ledger
+    assert entry.reason == "taken for green ink"
+    assert entry.area_um2 == pytest.approx(stroke.sum() * UM_PER_PX**2, rel=0.1)
+    assert entry.share == pytest.approx(stroke.sum() / (truth | (stroke > 0)).sum(), rel=0.15)
+    assert (seen.levels == INK)[stroke > 0].mean() > 0.97
     keep = SETTINGS.model_copy(update={"exclude_pen": False})
-    assert find_tissue(green, UM_PER_PX, SETTINGS)[truth].mean() < 0.05
-    assert find_tissue(green, UM_PER_PX, keep)[truth].mean() > 0.97
+    assert not survey(picture, UM_PER_PX, keep).ledger
+    assert find_tissue(picture, UM_PER_PX, keep)[stroke > 0].mean() > 0.9
 
 
 def test_black_padding_and_frames_are_no_tissue() -> None:
@@ -173,7 +207,7 @@ def test_small_pieces_go_and_small_holes_fill_by_area_in_um2() -> None:
 def test_the_overlay_fades_glass_and_keeps_tissue() -> None:
     truth = blob()
     picture = paint(glass((200, 200, 200)), truth, (205, 130, 180))
-    overlay = draw_overlay(picture, truth)
+    overlay = draw_overlay(picture, truth * np.uint8(TISSUE))
     assert overlay.shape == picture.shape
     assert overlay.dtype == np.uint8
     np.testing.assert_array_equal(overlay[190:210, 240:260], picture[190:210, 240:260])

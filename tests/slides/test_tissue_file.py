@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from histotile.cli.masking import write_mask
 from histotile.errors import HistotileError
-from histotile.slides.tissue_file import read_mask
+from histotile.slides.tissue import GLASS, INK, TISSUE, Survey
+from histotile.slides.tissue_file import read_levels
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -29,18 +31,26 @@ def bomb(width: int, height: int) -> bytes:
 
 def test_bright_is_tissue(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 127], [128, 255]], np.uint8)).save(tmp_path / "m.png")
-    assert read_mask(tmp_path / "m.png").tolist() == [[False, False], [True, True]]
+    assert read_levels(tmp_path / "m.png").tolist() == [[0, 0], [255, 255]]
+
+
+def test_grey_rims_of_masks_by_another_hand_are_no_ink(tmp_path: Path) -> None:
+    levels = np.array([[GLASS, INK, TISSUE]], np.uint8)
+    Image.fromarray(levels).save(tmp_path / "theirs.png")
+    assert read_levels(tmp_path / "theirs.png").tolist() == [[GLASS, GLASS, TISSUE]]
+    write_mask(tmp_path / "ours.png", Survey(levels, []))
+    assert read_levels(tmp_path / "ours.png").tolist() == levels.tolist()
 
 
 @pytest.mark.parametrize("side", [12_000, 14_000, 100_000])
 def test_sizes_that_no_mask_has_are_refused_unread(tmp_path: Path, side: int) -> None:
     (tmp_path / "m.png").write_bytes(bomb(side, side))
     with pytest.raises(HistotileError, match="too large for a mask"):
-        read_mask(tmp_path / "m.png")
+        read_levels(tmp_path / "m.png")
 
 
 @pytest.mark.parametrize("content", [b"", b"text", bomb(20, 20)])
 def test_what_is_no_picture_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m.png").write_bytes(content)
     with pytest.raises(HistotileError, match="not a readable mask"):
-        read_mask(tmp_path / "m.png")
+        read_levels(tmp_path / "m.png")

@@ -17,6 +17,7 @@ from histotile.slides.annotations import Annotation
 from histotile.slides.inspection import Inspection
 from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide, UnreadableTile
+from histotile.slides.tissue import INK
 from histotile.tiles import source as module
 from histotile.tiles.labels import SlideTruth
 from histotile.tiles.tabulate import count_tiles, mark_tiles, measure_tiles, tabulate
@@ -195,7 +196,7 @@ def test_first_excluding_mark_that_applies_is_named() -> None:
     measures[1, 1] = 0.9
     measures[2, 1:3] = 0.9
     measures[3] = np.nan
-    marks, excluded = mark_tiles(measures, tile_settings().quality)
+    marks, excluded = mark_tiles(measures, tile_settings().quality, of_slide=True)
     assert excluded == [None, "pen", "fold", "unreadable", *[None] * 36]
     assert [marks[name].nonzero()[0].tolist() for name in ("blur", "pen", "fold")] == [
         [0],
@@ -220,7 +221,7 @@ def test_slide_that_cannot_be_read_at_all_has_rows_but_no_marks(
     ("changes", "mask", "grid", "reason"),
     [
         ({"verdict": "quarantined", "reason": "cut short", "mpp": None}, None, 0, "cut short"),
-        ({}, np.zeros((64, 96), bool), 96, "no tissue found"),
+        ({}, np.zeros((64, 96), np.uint8), 96, "no tissue found"),
         ({"bounds": (0, 0, 60, 512)}, None, 0, "smaller than a tile"),
     ],
 )
@@ -237,9 +238,30 @@ def test_no_tile_is_a_table_of_zero_rows_with_a_reason(
     assert footer["verdict"] == facts.verdict
 
 
+def test_pen_is_what_the_mask_says_and_never_asked_of_the_tiles(make_slide: Any) -> None:
+    levels = np.full((64, 96), 255, np.uint8)
+    levels[:, 36:48] = INK
+    settings = tile_settings()
+    settings = settings.model_copy(
+        update={
+            "min_tissue_fraction": 0.0,
+            "quality": settings.quality.model_copy(update={"exclude": None}),
+        }
+    )
+    columns, footer = tabulate(inspection(make_slide("s")), levels, TRUTH, settings, 2)
+    pen = np.asarray(columns["pen_fraction"], float)
+    inked = (columns["x"] + 64 > 36 * 8) & (columns["x"] < 48 * 8)
+    assert pen == pytest.approx(np.where(inked, pen, 0))
+    assert pen.mean() == pytest.approx(12 / 96, abs=0.01)
+    assert [e for e in columns["excluded"] if e] == ["pen"] * inked.sum()
+    assert footer["counts"]["excluded"] == {"pen": inked.sum()}
+
+
 def test_mask_of_another_slide_is_refused(make_slide: Any) -> None:
     with pytest.raises(HistotileError, match="96 x 96 px do not cover"):
-        tabulate(inspection(make_slide("s")), np.ones((96, 96), bool), TRUTH, tile_settings(), 1)
+        tabulate(
+            inspection(make_slide("s")), np.full((96, 96), 255, np.uint8), TRUTH, tile_settings(), 1
+        )
 
 
 def test_memory_does_not_grow_with_the_number_of_tiles(make_slide: Any) -> None:

@@ -189,3 +189,31 @@ def test_real_tiles(shared_data: Path, tmp_path: Path) -> None:
         assert footer["counts"]["tiles"] == len(images) > 10
     ledger: list[dict[str, Any]] = triage_images(paths)
     assert [row["reason"] for row in ledger] == [None, None]
+
+
+@pytest.mark.parametrize(("exclude", "left_out"), [(None, 0), (("pen",), 1)])
+def test_ready_made_tiles_are_left_out_for_ink_only_where_that_is_asked(
+    tmp_path: Path, exclude: tuple[str, ...] | None, left_out: int
+) -> None:
+    for n in range(5):
+        write_tile(tmp_path / "p1" / "healthy" / f"{n}.png", n, 64, 64)
+    inked = np.asarray(Image.open(tmp_path / "p1" / "healthy" / "0.png")).copy()
+    inked[:, :40] = (20, 120, 60)
+    Image.fromarray(inked).save(tmp_path / "p1" / "healthy" / "0.png")
+    chosen = settings(64)
+    quality = chosen.quality.model_copy(update={"exclude": exclude})
+    chosen = chosen.model_copy(update={"quality": quality})
+    images = list_group(tmp_path, CLASSES, "p1")
+    columns, _ = tabulate_images(images, "p1", CLASSES, chosen, 1)
+    assert columns["pen"].sum() == 1
+    assert sum(e == "pen" for e in columns["excluded"]) == left_out
+
+
+def test_a_stain_that_looks_like_ink_is_no_ink_where_most_tiles_show_it(tmp_path: Path) -> None:
+    for n in range(5):
+        path = tmp_path / "p1" / "healthy" / f"{n}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((64, 64, 3), (60, 150, 110 + n), np.uint8)).save(path)
+    images = list_group(tmp_path, CLASSES, "p1")
+    columns, _ = tabulate_images(images, "p1", CLASSES, settings(64), 1)
+    assert not columns["pen"].any()

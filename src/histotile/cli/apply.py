@@ -120,27 +120,29 @@ def _tile(
     slide: Path, name: str, output: Path, config: Config, mpp: float | None, threads: int
 ) -> None:
     from histotile import tables
+    from histotile.cli.masking import tell, write_mask
     from histotile.cli.slides import tissue_of, write_image
     from histotile.slides.inspection import inspect_slide
     from histotile.slides.tissue import draw_overlay
-    from histotile.tiles.bookkeeping import of_mask, tell_ledger, with_tissue
+    from histotile.tiles.bookkeeping import tell_ledger, with_tissue
     from histotile.tiles.labels import SlideTruth
     from histotile.tiles.tabulate import tabulate
     from histotile.writing import write_json
 
     found = inspect_slide(slide, name, config.inspect, mpp)
     write_json(output / "inspect" / f"{name}.json", found.to_json())
-    tissue, aside = None, []
+    levels, aside = None, []
     if found.verdict == "ok":
-        overview, tissue = tissue_of(slide, found, config.mask)
-        write_image(output / "mask" / f"{name}.png", tissue.astype("uint8") * 255)
-        aside = of_mask(output / "mask" / f"{name}.png")
-        write_image(output / "mask" / f"{name}.overlay.jpg", draw_overlay(overview, tissue))
+        overview, survey = tissue_of(slide, found, config.mask)
+        levels, aside = survey.levels, survey.ledger
+        write_mask(output / "mask" / f"{name}.png", survey)
+        write_image(output / "mask" / f"{name}.overlay.jpg", draw_overlay(overview, levels))
+        tell(name, survey, (found.mpp or 0.0) * found.width / levels.shape[1])
     else:
         click.echo(f"{name}: {found.verdict}: {found.reason}", err=True)
     truth = SlideTruth(name, config.classes)
     progress = Progress(f"tile {name}")
-    columns, footer = tabulate(found, tissue, truth, config.tile, threads, progress)
+    columns, footer = tabulate(found, levels, truth, config.tile, threads, progress)
     footer = with_tissue(footer, aside)
     tables.write_table(output / "tile" / f"{name}.parquet", columns, tables.TILES, footer)
     click.echo("\n".join([f"{name}: {footer['counts']}", *tell_ledger(footer)]))

@@ -17,6 +17,7 @@ from histotile.decision.verification import Verification
 from histotile.reports.accepted import Accepted
 from histotile.reports.facts import CohortFacts, SlideFacts, SlideScore, SlideSummary
 from histotile.reports.losses import list_losses, loss_alarm, lost_share
+from histotile.reports.lost_tissue import lost_tissue
 from histotile.reports.measures import PICTURES
 from histotile.reports.remarks import list_remarks
 from histotile.reports.speed import STAGES
@@ -118,7 +119,7 @@ class Gathered:
         evaluation = self._evaluation
         ledger = read_rows(self.results / "triage/slides.csv")
         of_images = self.cohort.of_images
-        remarks = list_remarks(slides, ledger) if of_images else []
+        remarks = list_remarks(slides, ledger) if of_images else _losses(slides)
         labels_source = self.config.tile.labels.source if self._is_split else None
         losses = list_losses(self.results / "predict", [s.slide_id for s in self.cohort.slides])
         return CohortFacts(
@@ -242,6 +243,11 @@ def read_score(row: Mapping[str, str], classes: Sequence[str]) -> SlideScore:
         intervals={name: (low[name], high[name]) for name in low if name in high},
         calibrated=by_class("calibrated"),
     )
+
+
+def _losses(slides: Sequence[SlideSummary]) -> list[str]:
+    aside = {slide.slide_id: slide.set_aside.entries for slide in slides}
+    return lost_tissue(aside, {slide.slide_id: slide.patient_id for slide in slides})
 
 
 def _marks(table: "pa.Table") -> dict[str, int]:

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from histotile.ledger import Entry
     from histotile.slides.annotations import Annotations
     from histotile.slides.inspection import Inspection
+    from histotile.slides.tissue import Survey
 
 
 @verb("synthesize")
@@ -68,7 +70,7 @@ def inspect(
 
 @verb("mask")
 @click.argument("slide", type=PATH)
-@output_option("8-bit PNG over the whole slide: 255 tissue, 0 background.")
+@output_option("8-bit PNG over the whole slide: 255 tissue, 64 ink, 0 glass.")
 @click.option("--inspection", type=FILE, help="What `inspect` found; default: inspect now.")
 @click.option("--overlay", type=PATH, help="Also draw the outline over the slide (JPEG or PNG).")
 @mpp_option
@@ -83,18 +85,20 @@ def mask(
     """Find the tissue of SLIDE on an overview image."""
     import numpy as np
 
-    from histotile.slides.tissue import draw_overlay
+    from histotile.cli.masking import tell, write_mask
+    from histotile.slides.tissue import Survey, draw_overlay
 
     found = look_at(slide, inspection, mpp)
     if found.verdict == "ok":
-        overview, tissue = tissue_of(slide, found, settings)
+        overview, survey = tissue_of(slide, found, settings)
     else:
         overview = np.full((64, 64, 3), 255, np.uint8)
-        tissue = np.zeros((64, 64), bool)
-    write_image(output, (tissue * np.uint8(255)).astype(np.uint8))
+        survey = Survey(np.zeros((64, 64), np.uint8), [])
+    write_mask(output, survey)
     if overlay:
-        write_image(overlay, draw_overlay(overview, tissue))
-    click.echo(f"{found.slide_id}: {100 * tissue.mean():.1f} % tissue")
+        write_image(overlay, draw_overlay(overview, survey.levels))
+    um_per_px = (found.mpp or 0.0) * found.width / survey.levels.shape[1]
+    tell(found.slide_id, survey, um_per_px)
 
 
 @verb("tile")
@@ -133,7 +137,7 @@ def tile(
 ) -> None:
     """Lay a grid of tiles over the tissue of SLIDE: where, how good, and with what label."""
     from histotile import tables
-    from histotile.tiles.bookkeeping import of_mask, tell_ledger, with_tissue
+    from histotile.tiles.bookkeeping import tell_ledger, with_tissue
     from histotile.tiles.labels import SlideTruth
     from histotile.tiles.tabulate import tabulate
     from histotile.tiles.tabulate_coordinates import tabulate_coordinates
@@ -143,14 +147,14 @@ def tile(
     outlines = _outlines(slide, found, annotations) if usable and annotations else None
     truth = SlideTruth(found.slide_id, classes, label, outlines)
     progress = Progress(f"tile {found.slide_id}")
+    levels, aside = _levels(slide, found, mask_path) if usable else (None, [])
     if coordinates:
         columns, footer = tabulate_coordinates(
-            found, coordinates, truth, settings, threads, progress
+            found, coordinates, truth, settings, threads, progress, levels
         )
     else:
-        tissue = _tissue(slide, found, mask_path) if usable else None
-        columns, footer = tabulate(found, tissue, truth, settings, threads, progress)
-        footer = with_tissue(footer, of_mask(mask_path) if mask_path else [])
+        columns, footer = tabulate(found, levels, truth, settings, threads, progress)
+    footer = with_tissue(footer, aside)
     tables.write_table(output, columns, tables.TILES, footer)
     click.echo("\n".join([f"{found.slide_id}: {footer['counts']}", *tell_ledger(footer)]))
 
@@ -163,26 +167,31 @@ def _outlines(slide: Path, found: "Inspection", annotations: tuple[Path, ...]) -
     return read_layers(annotations, Bounds(*found.bounds), size, slide)
 
 
-def _tissue(slide: Path, found: "Inspection", mask: Path | None) -> "NDArray[np.bool_]":
+def _levels(
+    slide: Path, found: "Inspection", mask: Path | None
+) -> tuple["NDArray[np.uint8]", "list[Entry]"]:
+    """What each px of the mask is, and what was set aside to make it."""
     if mask is None:
-        return tissue_of(slide, found, section_settings("mask", None))[1]
-    from histotile.slides.tissue_file import read_mask
+        survey = tissue_of(slide, found, section_settings("mask", None))[1]
+        return survey.levels, survey.ledger
+    from histotile.slides.tissue_file import read_levels
+    from histotile.tiles.bookkeeping import of_mask
 
-    return read_mask(mask)
+    return read_levels(mask), of_mask(mask)
 
 
 def tissue_of(
     slide: Path, found: "Inspection", settings: Mask
-) -> tuple["NDArray[np.uint8]", "NDArray[np.bool_]"]:
-    """The overview of a usable slide, and its tissue mask of the same shape."""
+) -> tuple["NDArray[np.uint8]", "Survey"]:
+    """The overview of a usable slide, and what each of its px shows."""
     from histotile.slides.overview import read_overview
     from histotile.slides.slide import Slide
-    from histotile.slides.tissue import find_tissue
+    from histotile.slides.tissue import survey
 
     assert found.mpp is not None
     with Slide.open(slide, found.mpp) as opened:
         overview, downsample = read_overview(opened, mpp=settings.mpp)
-    return overview, find_tissue(overview, found.mpp * downsample, settings)
+    return overview, survey(overview, found.mpp * downsample, settings)
 
 
 def write_image(path: Path, pixels: "NDArray[np.uint8]") -> None:

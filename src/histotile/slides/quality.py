@@ -7,36 +7,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.config import Quality
-from histotile.slides.ink import find_ink, hsv
+from histotile.slides.ink import hsv, ink_share
 
 Rgb = NDArray[np.uint8]
 Floats = NDArray[np.floating]
 Marks = dict[str, NDArray[np.bool_]]
 
 
-def measure(tiles: Sequence[Rgb]) -> NDArray[np.float64]:
+def measure(tiles: Sequence[Rgb], ink: bool = False) -> NDArray[np.float64]:
     """Sharpness, share of ink, share of fold, means and SDs of R, G and B of tiles, (tiles, 9).
 
     Sharpness is the variance of the Laplacian of the luminance over the variance of the luminance
     itself, so that cellular tissue does not count as sharp nor pale tissue as blurred; it can only
-    be compared between tiles of one slide. Ink is looked for after halving the tile twice, and
-    folds (dark and saturated) after halving it three times: single dark nuclei are neither.
+    be compared between tiles of one slide. Folds (dark and saturated) are looked for after halving
+    the tile three times: single dark nuclei are none. Ink is a matter of the overview; only where
+    there is none is it looked for here, after halving twice.
 
     Args:
         tiles: Of one size, uint8 (height, width, 3) each; a dozen at once take less time each.
+        ink: Whether to look for it; if not, its share is 0.
     """
     measures = np.empty((len(tiles), 9))
     if not len(tiles):
         return measures
     planes = [np.empty(tiles[0].shape[:2], np.uint8) for _ in range(3)]
-    quarters, eighths = [], []
+    eighths = []
     for rgb, row in zip(tiles, measures, strict=True):
         cv2.split(rgb, planes)
         row[3:] = np.array([cv2.meanStdDev(plane) for plane in planes]).reshape(3, 2).T.ravel()
         row[0] = _sharpness(rgb)
-        quarters.append(_half(_half(rgb)))
-        eighths.append(_half(quarters[-1]))
-    measures[:, 1] = _shares(find_ink(np.concatenate(quarters)), len(tiles))
+        quarter = _half(_half(rgb))
+        row[1] = ink_share(quarter) if ink else 0.0
+        eighths.append(_half(quarter))
     _, saturation, value = hsv(np.concatenate(eighths))
     measures[:, 2] = _shares((saturation > 0.5) & (value < 0.36), len(tiles))
     return measures

@@ -1,23 +1,34 @@
 """Where the tissue is on the overview of a slide."""
 
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from histotile.config import Mask as MaskSettings
+from histotile.ledger import Entry
 from histotile.slides.grey_tissue import find_dense, is_grey
-from histotile.slides.ink import find_black, find_ink, lowest_and_highest, saturation
+from histotile.slides.ink import find_black, lowest_and_highest, saturation
+from histotile.slides.pen import INKS, find_ink
 
 Rgb = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+GLASS, INK, TISSUE = 0, 64, 255  # levels of a mask file: readers that know tissue alone ask > 127
 
 
-def find_tissue(rgb: Rgb, um_per_px: float, settings: MaskSettings) -> Mask:
-    """Where an overview shows tissue, (height, width).
+class Survey(NamedTuple):
+    """What an overview shows: `GLASS`, `INK` or `TISSUE` of each px, and what was set aside."""
 
-    1. Black padding and frames, and ink with a rim around it, are set aside.
+    levels: NDArray[np.uint8]
+    ledger: list[Entry]
+
+
+def survey(rgb: Rgb, um_per_px: float, settings: MaskSettings) -> Survey:
+    """What each px of an overview is, and what of the stained area was set aside, and why.
+
+    1. Black padding and frames, and pen strokes with a rim around them, are set aside.
     2. The glass gets white: its own colour is divided out, so that yellow or grey glass is glass.
     3. Tissue is what is more saturated than glass (Otsu's threshold, or where the glass ends, at
        least `min_saturation`), or dense and not grey. Without `min_contrast` to the glass there is
@@ -34,24 +45,70 @@ def find_tissue(rgb: Rgb, um_per_px: float, settings: MaskSettings) -> Mask:
     """
     black = find_black(rgb)
     if _is_dark_field(rgb, black):
-        return _clean(_bright(rgb), um_per_px, settings)
+        return Survey(_levels(_clean(_bright(rgb), um_per_px, settings)), [])
+    padding = _solid(_padding(rgb, black, um_per_px), um_per_px)
     if is_grey(rgb):
         dense = find_dense(_smooth(rgb, um_per_px)[..., 0])
-        return _clean(dense, um_per_px, settings) & ~_strokes(black, um_per_px)
-    aside = _strokes(black, um_per_px)
+        return Survey(_levels(_clean(dense, um_per_px, settings) & ~padding), [])
+    inks = np.zeros(black.shape, np.uint8)
     if settings.exclude_pen:
-        aside |= _strokes(find_ink(rgb) & ~black, um_per_px)
-    tissue = _stained(rgb, ~aside, um_per_px, settings)
-    return _clean(tissue, um_per_px, settings) & ~aside
+        inks = find_ink(_balanced(np.where(padding[..., None], np.uint8(255), rgb), ~padding))
+    ink = _solid(inks > 0, um_per_px)
+    aside = ink | padding
+    tissue = _clean(_stained(rgb, ~aside, um_per_px, settings), um_per_px, settings) & ~aside
+    return Survey(_levels(tissue, ink & ~padding), _ledger(tissue, ink, inks, um_per_px))
 
 
-def draw_overlay(rgb: Rgb, mask: Mask) -> Rgb:
-    """The overview with tissue outlined in green and everything else faded."""
+def find_tissue(rgb: Rgb, um_per_px: float, settings: MaskSettings) -> Mask:
+    """Where an overview shows tissue, (height, width): that level of `survey`."""
+    return np.asarray(survey(rgb, um_per_px, settings).levels == TISSUE)
+
+
+def _levels(tissue: Mask, ink: Mask | None = None) -> NDArray[np.uint8]:
+    levels = np.where(tissue, np.uint8(TISSUE), np.uint8(GLASS))
+    return levels if ink is None else np.where(ink & ~tissue, np.uint8(INK), levels)
+
+
+def _ledger(tissue: Mask, ink: Mask, inks: NDArray[np.uint8], um_per_px: float) -> list[Entry]:
+    """What was taken for ink, colour by colour; the rim of a stroke counts for no colour."""
+    counts = np.bincount(inks[ink], minlength=len(INKS) + 1)[1:]
+    stained = int(tissue.sum() + counts.sum())
+    return [
+        Entry(
+            "tissue",
+            f"taken for {name} ink",
+            area_um2=float(count * um_per_px**2),
+            share=float(count / stained),
+        )
+        for name, count in sorted(zip(INKS, counts, strict=True), key=lambda line: -line[1])
+        if count
+    ]
+
+
+def _padding(rgb: Rgb, black: Mask, um_per_px: float) -> Mask:
+    """Black that reaches the edge of the picture and is all of one shade: no scanner's tissue."""
+    count, pieces, facts, _ = cv2.connectedComponentsWithStats(black.astype(np.uint8))
+    if count < 2:
+        return black
+    rim = np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])
+    contact = np.bincount(rim, minlength=count)  # a stroke reaches the edge by its width alone
+    found = np.zeros(count, bool)
+    for piece in np.flatnonzero(contact >= _ALONG_EDGE * min(pieces.shape)):
+        if piece and facts[piece, cv2.CC_STAT_AREA] * um_per_px**2 >= 4000:
+            found[piece] = rgb[pieces == piece].std(axis=0).max() < _ONE_SHADE
+    return np.asarray(found[pieces])
+
+
+def draw_overlay(rgb: Rgb, levels: NDArray[np.uint8]) -> Rgb:
+    """The overview with tissue outlined in green, ink in red, and everything else faded."""
     faded = (rgb.astype(np.float32) * 0.55 + 255 * 0.45).astype(np.uint8)
-    picture = np.where(mask[..., None], rgb, faded)
-    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    picture = np.where((levels == TISSUE)[..., None], rgb, faded).copy()
     thickness = max(1, max(rgb.shape[:2]) // 600)
-    return np.asarray(cv2.drawContours(picture.copy(), outlines, -1, (0, 140, 60), thickness))
+    for level, colour in ((INK, (200, 30, 30)), (TISSUE, (0, 140, 60))):
+        where = (levels == level).astype(np.uint8)
+        outlines, _ = cv2.findContours(where, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(picture, outlines, -1, colour, thickness)
+    return np.asarray(picture)
 
 
 def _stained(rgb: Rgb, usable: Mask, um_per_px: float, settings: MaskSettings) -> Mask:
@@ -85,6 +142,8 @@ def _split(values: NDArray[np.float32]) -> tuple[float, float]:
     return min(otsu, glass + 5 * noise + 0.01), glass
 
 
+_ONE_SHADE = 8.0  # grey levels
+_ALONG_EDGE = 0.2  # of the shorter side
 _DENSITY = -np.log10(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
 
 
@@ -133,8 +192,8 @@ def _bright(rgb: Rgb) -> Mask:
     return np.asarray(value > threshold)
 
 
-def _strokes(ink: Mask, um_per_px: float) -> Mask:
-    """Ink without its specks (nuclei, dust, compression noise), grown over its pale rim."""
+def _solid(ink: Mask, um_per_px: float) -> Mask:
+    """Ink or padding without specks, grown over its pale rim."""
     solid = cv2.morphologyEx(ink.astype(np.uint8), cv2.MORPH_OPEN, _disc(um_per_px, 12.0))
     kept = _without_small(solid.astype(bool), 4000 / um_per_px**2)
     return _grown(kept, um_per_px, 40.0, 2)

@@ -13,6 +13,7 @@ from PIL import Image
 from histotile.config import Tile
 from histotile.ledger import WORDS, Entry, largest, read_ledger, tell, tell_names
 from histotile.slides.shapes import NO_AREA, OUTSIDE, PARTLY
+from histotile.slides.tissue_file import CHUNK
 from histotile.tiles.labels import SlideTruth, TileLabels
 from histotile.tiles.meanings import NoLabel, suggest
 
@@ -92,7 +93,7 @@ def of_mask(path: Path) -> list[Entry]:
     """What the making of a tissue mask set aside, as its PNG tells; empty if that tells nothing."""
     with Image.open(path) as image:
         image.load()  # the text may stand behind the pixels
-        told = image.info.get("histotile", "[]")
+        told = image.info.get(CHUNK, "[]")
     try:
         return [Entry(**line) for line in json.loads(told)]
     except (TypeError, ValueError):  # a mask by another hand

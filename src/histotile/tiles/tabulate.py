@@ -22,6 +22,7 @@ from histotile.slides.slide import Slide, UnreadableTile
 from histotile.tiles.bookkeeping import keep_ledger
 from histotile.tiles.grid import Grid, plan_grid, tissue_fractions
 from histotile.tiles.labels import SlideTruth, label_tiles
+from histotile.tiles.mask_levels import Levels, inked_shares, is_tissue, why_empty
 from histotile.tiles.source import SlideSource
 
 Progress = Callable[[int, int], None]
@@ -32,7 +33,7 @@ UNREADABLE = "unreadable"
 
 def tabulate(
     inspection: Inspection,
-    mask: NDArray[np.bool_] | None,
+    levels: Levels | None,
     truth: SlideTruth,
     settings: Tile,
     threads: int,
@@ -51,7 +52,7 @@ def tabulate(
 
     Args:
         inspection: Facts about the slide, mpp included; the file is opened from its path.
-        mask: True for tissue, (height, width), covering the whole slide; None: all is tissue.
+        levels: Of `slides.tissue`, covering the whole slide, or True for tissue; None: all is.
         truth: Classes, label and outlines of the slide.
         settings: The tile section of the config.
         threads: Reader threads.
@@ -66,7 +67,7 @@ def tabulate(
         return no_tiles(), footer
     name, bounds, mpp = inspection.slide_id, inspection.bounds, inspection.mpp
     grid = plan_grid(name, bounds, mpp, inspection.usable_downsamples, settings)
-    x, y, tissue = _tissue_tiles(inspection, mask, grid, settings.min_tissue_fraction)
+    x, y, tissue = _tissue_tiles(inspection, levels, grid, settings.min_tissue_fraction)
     found = label_tiles(x, y, grid.size_level0_px, truth, settings.labels)
     with Slide.open(Path(inspection.path), mpp) as slide:
         source = SlideSource(slide, settings.mpp, settings.tile_px)
@@ -76,11 +77,12 @@ def tabulate(
             return source.read(int(x[tile]), int(y[tile]), None)
 
         measures = measure_tiles(read, len(x), threads, progress)
-    marks, excluded = mark_tiles(measures, settings.quality)
+    measures[:, 1] += inked_shares(levels, x, y, grid.size_level0_px, (slide.width, slide.height))
+    marks, excluded = mark_tiles(measures, settings.quality, of_slide=True)
     footer |= {
         "size_level0_px": grid.size_level0_px,
         "stride_level0_px": grid.stride_level0_px,
-        "reason": grid.empty_reason or (None if len(x) else _why_empty(mask, settings)),
+        "reason": grid.empty_reason or (None if len(x) else why_empty(levels, settings)),
         "counts": count_tiles(grid.count, found.labels, excluded, truth.classes),
     }
     footer |= keep_ledger(footer, truth, found, settings)
@@ -93,6 +95,7 @@ def measure_tiles(
     count: int,
     threads: int,
     progress: Progress | None = None,
+    ink: bool = False,
 ) -> NDArray[np.float32]:
     """Sharpness, pen and fold fraction, mean and SD of R, G, B of every tile, (tiles, 9).
 
@@ -103,6 +106,7 @@ def measure_tiles(
         count: Number of tiles.
         threads: Reader threads.
         progress: Called with tiles done and tiles in total.
+        ink: Whether tiles are to say what is ink, since no overview does.
     """
     measures = np.full((count, len(_MEASURES)), np.nan, np.float32)
 
@@ -112,7 +116,7 @@ def measure_tiles(
         for tile in range(first, last):
             with suppress(UnreadableTile):
                 tiles[tile] = read(tile)
-        measures[list(tiles)] = quality.measure(list(tiles.values()))
+        measures[list(tiles)] = quality.measure(list(tiles.values()), ink)
         return last
 
     with ThreadPoolExecutor(threads) as pool:
@@ -125,7 +129,7 @@ def measure_tiles(
 
 
 def mark_tiles(
-    measures: NDArray[np.float32], settings: Quality
+    measures: NDArray[np.float32], settings: Quality, of_slide: bool
 ) -> tuple[dict[str, NDArray[np.bool_]], list[str | None]]:
     """The marks blur, pen and fold of every tile, and why it is not used (None: it is)."""
     readable = ~np.isnan(measures[:, 0])
@@ -135,18 +139,20 @@ def mark_tiles(
     excluded = np.full(len(measures), None, object)
     for name, values in found.items():
         marks[name][readable] = values
-    for name in reversed(settings.exclude):
+    left_out = settings.exclude if settings.exclude is not None else ("pen",) * of_slide
+    for name in reversed(left_out):
         excluded[marks[name]] = name
     excluded[~readable] = UNREADABLE
     return marks, excluded.tolist()
 
 
 def _tissue_tiles(
-    inspection: Inspection, mask: NDArray[np.bool_] | None, grid: Grid, least: float
+    inspection: Inspection, levels: Levels | None, grid: Grid, least: float
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    if mask is None:
+    if levels is None:
         x, y = grid.positions()
         return x, y, np.ones(len(x), np.float32)
+    mask = is_tissue(levels)
     expected = mask.shape[1] * inspection.height / inspection.width
     if abs(mask.shape[0] - expected) > 1.5 + 0.01 * expected:
         raise HistotileError(
@@ -237,10 +243,3 @@ def count_tiles(
         "excluded": dict(sorted(Counter(e for e in excluded if e is not None).items())),
         "labels": {**{c: by_label[c] for c in classes}, none: by_label[None]},
     }
-
-
-def _why_empty(mask: NDArray[np.bool_] | None, settings: Tile) -> str:
-    if mask is None or not mask.any():
-        return "no tissue found"
-    least = f"tile.min_tissue_fraction {settings.min_tissue_fraction:g}"
-    return f"no tile holds {least} of tissue ({100 * mask.mean():.2g} % of the slide is tissue)"

@@ -17,6 +17,7 @@ from histotile.slides.slide import Slide
 from histotile.tiles.bookkeeping import keep_ledger
 from histotile.tiles.coordinates import Coordinates, read_coordinates
 from histotile.tiles.labels import SlideTruth, label_tiles
+from histotile.tiles.mask_levels import inked_shares
 from histotile.tiles.source import SlideSource
 from histotile.tiles.tabulate import (
     Progress,
@@ -39,6 +40,7 @@ def tabulate_coordinates(
     settings: Tile,
     threads: int,
     progress: Progress | None = None,
+    levels: NDArray[np.uint8] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Columns of `tables.TILES` and the footer for the tiles that a file lists, as for a grid's.
 
@@ -55,6 +57,7 @@ def tabulate_coordinates(
         settings: The tile section of the config.
         threads: Reader threads.
         progress: Called with tiles done and tiles in total.
+        levels: Of the slide's mask, for what lies under ink; None: nothing does.
 
     Raises:
         HistotileError: No such coordinates; tiles of another scale than `tile.mpp`, or finer than
@@ -76,7 +79,9 @@ def tabulate_coordinates(
             return source.read(int(found.x[tile]), int(found.y[tile]), None)
 
         measures = measure_tiles(read, len(found.x), threads, progress)
-    marks, excluded = mark_tiles(measures, settings.quality)
+    size = inspection.width, inspection.height
+    measures[:, 1] += inked_shares(levels, found.x, found.y, found.side, size)
+    marks, excluded = mark_tiles(measures, settings.quality, of_slide=True)
     unknown = np.full(len(found.x), np.nan, np.float32)
     columns = make_columns(found.x, found.y, unknown, known.labels, known.overlap, measures)
     footer |= _facts(path, found, inspection.mpp, settings)

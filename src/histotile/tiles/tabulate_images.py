@@ -68,8 +68,9 @@ def tabulate_images(
         sizes[tile] = (rgb.shape[1], rgb.shape[0])
         return fit(rgb, settings.tile_px)
 
-    measures = measure_tiles(read, len(files), threads, progress)
-    marks, excluded = mark_tiles(measures, settings.quality)
+    measures = measure_tiles(read, len(files), threads, progress, ink=True)
+    measures[:, 1] = _beyond_usual(measures[:, 1])
+    marks, excluded = mark_tiles(measures, settings.quality, of_slide=False)
     none, unknown = np.zeros(len(files), np.int32), np.full(len(files), np.nan, np.float32)
     columns = make_columns(none, none, unknown, labels, unknown, measures) | marks
     columns |= {"excluded": excluded, "file": files, "checksum": sums}
@@ -79,6 +80,12 @@ def tabulate_images(
     footer |= {"reason": why_unused(counts, aside), "ledger": [e.to_json() for e in aside]}
     footer["other_files"] = count_others(str(Path(file).parent) for file in files)
     return columns, footer
+
+
+def _beyond_usual(inked: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Shares of ink beyond the median of the group: what most of its tiles show is its stain."""
+    known = inked[np.isfinite(inked)]
+    return np.maximum(inked - np.median(known), 0) if len(known) else inked
 
 
 def _counts(
