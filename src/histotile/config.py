@@ -692,7 +692,8 @@ class Config(Section):
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"`classes`: {', '.join(self.classes)} names a class twice")
         labels = self.tile.labels
-        used = [(f"tile.labels.names.{name}", to) for name, to in labels.names.items()]
+        used: list[tuple[str, str | None]] = []
+        used += [(f"tile.labels.names.{name}", to) for name, to in labels.names.items()]
         used += [("tile.labels.outside", labels.outside)]
         used += [("heatmap.class_name", self.heatmap.class_name)]
         wrong = [

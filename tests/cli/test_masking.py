@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histotile.cli.masking import CHUNK, tell, write_mask
+from histotile.cli.masking import tell, write_mask
 from histotile.ledger import Entry
 from histotile.slides.tissue import GLASS, INK, TISSUE, Survey
 
@@ -24,7 +24,7 @@ def test_the_png_holds_three_levels_and_the_ledger(tmp_path: Path) -> None:
     write_mask(tmp_path / "m.png", written)
     with Image.open(tmp_path / "m.png") as image:
         np.testing.assert_array_equal(np.asarray(image), written.levels)
-        assert [Entry(**line) for line in json.loads(image.info[CHUNK])] == written.ledger
+        assert [Entry(**line) for line in json.loads(image.info["histotile"])] == written.ledger
         assert np.asarray(image.convert("1", dither=Image.Dither.NONE)).sum() == 40
 
 

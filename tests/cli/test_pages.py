@@ -6,8 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from histotile.cli import cli
-from histotile.cli.gathering import LIBRARIES, Gathered, read_score
+from histotile.cli.gathering import LIBRARIES, Gathered
 from histotile.cli.options import config_in_force
+from histotile.cli.scores import read_score
 from histotile.cohort import Cohort
 from histotile.errors import HistotileError
 

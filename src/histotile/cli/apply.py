@@ -163,7 +163,7 @@ def _write_page(
 def _score(gathered: "Gathered", name: str) -> "SlideScore":
     import numpy as np
 
-    from histotile.cli.gathering import read_score
+    from histotile.cli.scores import read_score
     from histotile.results.aggregation import FoldSlide, PredictedTiles, aggregate_cohort
     from histotile.tables import read_table
 

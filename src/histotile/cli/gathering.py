@@ -10,12 +10,13 @@ from histotile import tables
 from histotile.cli.accepted import find_accepted
 from histotile.cli.files import read_bytes, read_familiarity, read_json, read_rows, read_text
 from histotile.cli.provenance import gather_run, list_versions
+from histotile.cli.scores import read_score
 from histotile.cohort import Cohort, CohortSlide
 from histotile.config import Config, Report
 from histotile.decision.record import Alarm, Decision, read_decision
 from histotile.decision.verification import Verification
 from histotile.reports.accepted import Accepted
-from histotile.reports.facts import CohortFacts, SlideFacts, SlideScore, SlideSummary
+from histotile.reports.facts import CohortFacts, SlideFacts, SlideSummary
 from histotile.reports.losses import list_losses, loss_alarm, lost_share
 from histotile.reports.lost_tissue import lost_tissue
 from histotile.reports.measures import PICTURES
@@ -226,23 +227,6 @@ class Gathered:
         from histotile.configfile import render
 
         return render(self.config)
-
-
-def read_score(row: Mapping[str, str], classes: Sequence[str]) -> SlideScore:
-    """The score in a row of aggregate/slides.csv; what it has no columns for is left out."""
-
-    def by_class(prefix: str) -> dict[str, float]:
-        texts = {name: row.get(f"{prefix}_{name}") for name in classes}
-        return {name: float(text) for name, text in texts.items() if text}
-
-    low, high = by_class("low"), by_class("high")
-    return SlideScore(
-        scores=dict.fromkeys(classes) | by_class("score"),
-        pred=row["pred"] or None,
-        fold=row["fold"] or None,
-        intervals={name: (low[name], high[name]) for name in low if name in high},
-        calibrated=by_class("calibrated"),
-    )
 
 
 def _losses(slides: Sequence[SlideSummary]) -> list[str]:
