@@ -124,7 +124,7 @@ def test_columns_that_were_meant_are_named(tmp_path: Path) -> None:
     with pytest.raises(HistotileError) as caught:
         check_columns(found, ("slide_id", "path"), ("mpp",), KNOWN)
     text = str(caught.value)
-    assert "missing column 'slide_id'; missing column 'path'" in text
+    assert "missing column" not in text  # both were meant by others
     for wrong, meant in (("slide", "slide_id"), ("Path", "path"), ("mp", "mpp")):
         assert f"unknown column {wrong!r}: did you mean {meant!r}?" in text
     assert "unknown column 'zzz'\n" in text

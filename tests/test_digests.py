@@ -109,8 +109,8 @@ def test_which_slides_train_runs_trainings_again(
     assert changed("cli/models.py", roles, roles.replace('("train', '("test", "train')) == {"train"}
     rows = '== fold and row["role"] in roles'
     assert changed("cli/folds.py", rows, "== fold") == {"train", "rehearse"}
-    verdict = 'if row["verdict"] != "ok"'
-    assert changed("cli/models.py", verdict, 'if row["verdict"] == "no"') == {"split"}
+    verdict = 'choose(row["verdict"], VERDICTS)'
+    assert changed("cli/models.py", verdict, 'row["verdict"]') == {"split"}
 
 
 def test_the_look_of_pages_runs_no_network_again(

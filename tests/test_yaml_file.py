@@ -155,7 +155,7 @@ def test_snakemake_needs_utf8(tmp_path: Path) -> None:
     ("overlay", "said"),
     [
         ("heatmap: {class_name: cyst}", "`heatmap.class_name`: 'cyst' is none of `classes`"),
-        ("tile: {labels: {names: {x: cyst}}}", "tile.labels.names.x: 'cyst'"),
+        ("tile: {labels: {names: {x: cyst}}}", "`tile.labels.names.x`: 'cyst'"),
         ("results: 'C:\\out'", "path of Windows"),
         ("cohort: ~/slides.csv", None),
     ],

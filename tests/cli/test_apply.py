@@ -12,8 +12,10 @@ from histotile.config import Engine
 from histotile.errors import HistotileError
 from histotile.models import members
 from histotile.models.facts import ModelFacts
-from histotile.tables import prediction_schema, write_table
+from histotile.reports.facts import SlideScore
+from histotile.tables import TILES, prediction_schema, write_table
 from histotile.tiles import pace
+from histotile.tiles.tabulate import no_tiles
 
 
 class Judges:
@@ -67,18 +69,26 @@ def test_engine_is_that_of_the_configuration_and_the_start_ends_before_the_slide
 def test_a_slide_that_lost_many_tiles_ends_with_a_status_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, words: list[str], code: int
 ) -> None:
+    score = SlideScore({"healthy": 0.25, "tumour": 0.75}, "tumour")
+
     def predict_to(outputs: dict[Path, Path], *_: Any) -> None:
         (output,) = outputs.values()
         columns: dict[str, list[float]] = {"tile_id": [], "x": [], "y": []}
-        columns |= {"prob_healthy": [], "prob_tumour": []}
+        columns |= {"prob_healthy": [], "prob_tumour": [], "distance": [], "familiarity": []}
         schema = prediction_schema(("healthy", "tumour"))
         write_table(output, columns, schema, {"lost_share": share})
 
     monkeypatch.setattr(members, "load_members", lambda *_: Judges([]))
     monkeypatch.setattr(inference, "predict_to", predict_to)
-    monkeypatch.setattr(apply, "_tile", lambda *_: None)
+
+    def tile(_: Any, name: str, output: Path, *__: Any) -> None:
+        counts = {"grid": 2, "no_tissue": 0, "tiles": 2, "excluded": {}}
+        footer = {"slide_id": name, "verdict": "ok", "reason": None, "counts": counts}
+        write_table(output / "tile" / f"{name}.parquet", no_tiles(), TILES, footer)
+
+    monkeypatch.setattr(apply, "_tile", tile)
     monkeypatch.setattr(painting, "paint", lambda *_: None)
-    monkeypatch.setattr(apply, "_write_page", lambda *_: tmp_path / "page.html")
+    monkeypatch.setattr(apply, "_write_page", lambda *_: (tmp_path / "page.html", score))
     line = ["apply", str(tmp_path), "slide.svs", str(tmp_path / "out"), *words]
     done = CliRunner().invoke(cli, line)
     assert done.exit_code == code

@@ -1,6 +1,7 @@
 """What the verb heatmap refuses before it paints."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,8 @@ def write_tiles(path: Path, n: int) -> Path:
 
 def write_predictions(path: Path, n: int, shift: int, classes: tuple[str, ...]) -> Path:
     edges = np.arange(n, dtype=np.int32) * 64 + shift
-    columns = {"tile_id": np.arange(n), "x": edges, "y": edges}
+    columns: dict[str, Any] = {"tile_id": np.arange(n), "x": edges, "y": edges}
+    columns |= {"distance": np.zeros(n, np.float32), "familiarity": [None] * n}
     columns |= {f"prob_{name}": np.full(n, 0.5, np.float32) for name in classes}
     tables.write_table(path, columns, tables.prediction_schema(classes), {"models": ["m"]})
     return path

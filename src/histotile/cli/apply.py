@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from histotile.cli.gathering import Gathered
     from histotile.models.facts import ModelFacts
     from histotile.reports.facts import SlideScore
+    from histotile.trust.judging import Familiarity
 
 
 @verb()
@@ -53,6 +54,7 @@ def apply(
     e.g. no such model.
     """
     from histotile import tables
+    from histotile.cli.files import read_familiarity
     from histotile.cli.inference import predict_to
     from histotile.cli.painting import paint
     from histotile.models.facts import MOST_LOST
@@ -76,17 +78,18 @@ def apply(
     picture = output / "heatmap" / f"{name}.png"
     paint(tiles, predictions, picture, config.heatmap)
     page, score = _write_page(slide, name, output, config, of_cohort)
-    left_out = _tell(tables.read_footer(tiles), score, page)
-    if (
-        left_out or lost_share(predictions) > MOST_LOST
-    ) and not of_cohort:  # in a cohort the other slides go on, and `report` names it
+    left_out = _tell(tables.read_footer(tiles), read_familiarity(predictions), score, page)
+    # In a cohort the other slides go on, and `report` names this one.
+    if (left_out or lost_share(predictions) > MOST_LOST) and not of_cohort:
         sys.exit(LEFT_OUT)
 
 
 LEFT_OUT = 3  # exit status
 
 
-def _tell(footer: dict[str, Any], score: "SlideScore", page: Path) -> bool:
+def _tell(
+    footer: dict[str, Any], familiarity: "Familiarity", score: "SlideScore", page: Path
+) -> bool:
     """Says what became of the slide and where its page is; whether it was left out."""
     from histotile.reports.wording import excluded_tiles, terminal_safe, used_tiles
 
@@ -95,7 +98,8 @@ def _tell(footer: dict[str, Any], score: "SlideScore", page: Path) -> bool:
     if used:
         told = ", ".join(f"{c} {p:.3f}" for c, p in score.scores.items() if p is not None)
         rest = f", {excluded_tiles(counts)} excluded" if excluded_tiles(counts) else ""
-        click.echo(terminal_safe(f"{name}: {told}; {used} tiles used{rest}"))
+        doubt = ", foreign to the model: it means nothing" if familiarity.flag == "foreign" else ""
+        click.echo(terminal_safe(f"{name}: {told}{doubt}; {used} tiles used{rest}"))
     else:
         kind = "no tiles" if footer["verdict"] == "ok" else footer["verdict"]
         click.echo(terminal_safe(f"Left out: {name}: {kind}: {why}"))
