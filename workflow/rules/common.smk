@@ -7,9 +7,10 @@ from functools import cache
 from pathlib import Path
 
 from histotile.checks.cohort import nameable
-from histotile.checks.problem import errors, tell
+from histotile.checks.problem import attempt, errors, tell
 from histotile.checks.start import look
 from histotile.cohort import read_cohort
+from histotile.cohort_checks import check_cohort
 from histotile.configfile import as_written
 from histotile.digests import digest, digest_files, digest_weights
 from histotile.tiles.listing import holds_images
@@ -185,24 +186,35 @@ def label_option(wildcards):
 @cache
 def new_cohort():
     """The cohort of `snakemake apply`, read only when that target is asked for."""
-    if checked(holds_images, Path(CONFIG.apply.slides)):
-        raise WorkflowError(
-            f"{CONFIG.apply.slides}: `apply` takes slides, these are images\n"
-            "  Remedy: use `histotile collect`, `tile-images` and `predict`, group by group"
-        )
-    cohort = checked(read_cohort, Path(CONFIG.apply.slides))
+    problems = []
+    cohort = attempt(problems, slides_to_apply, CONFIG.apply.slides)
+    stop_at(problems)
+    return cohort
+
+
+def slides_to_apply(source):
+    """The slides of a cohort file, checked by the main process.
+
+    Raises:
+        HistotileError: They cannot be read or named, or are no slides.
+    """
+    if holds_images(Path(source)):
+        fact = "`apply` takes slides, these are images"
+        remedy = "use `histotile collect`, `tile-images` and `predict`, group by group"
+        raise HistotileError(source, fact, remedy)
+    cohort = read_cohort(Path(source))
+    nameable(cohort)
     if workflow.is_main_process:
-        checked(check_cohort, cohort, CONFIG.accept, CONFIG.apply.slides)
+        check_cohort(cohort, CONFIG.accept, source)
     if any(slide.coordinates for slide in cohort.slides):
-        raise WorkflowError(
-            f"{CONFIG.apply.slides}: `apply` lays its own grid; it takes no `coordinates`\n"
-            "  Remedy: leave that column empty, or use `histotile tile`, `predict` and `heatmap`"
-        )
+        fact = "`apply` lays its own grid; it takes no `coordinates`"
+        remedy = "leave that column empty, or use `histotile tile`, `predict` and `heatmap`"
+        raise HistotileError(source, fact, remedy)
     return cohort
 
 
 def new_ids():
-    return checked(nameable, new_cohort())
+    return [slide.slide_id for slide in new_cohort().slides]
 
 
 def left_out(scores):
