@@ -63,7 +63,7 @@ def test_mistakes_stop_before_the_first_job(
 ) -> None:
     found = start(rows, settings)
     assert said in found
-    assert "Remedy: " in found or "-> " in found
+    assert "Remedy: " in found
 
 
 def test_what_spreadsheets_save_and_people_accept_begins(start: Start, tmp_path: Path) -> None:
@@ -85,3 +85,10 @@ def test_new_slides_are_checked_as_the_cohort_is(start: Start, tmp_path: Path) -
     assert "'12' (row 2) and '12.0' (row 3)" in start(rows, settings, target="apply")
     new.write_text("slide_id,patient_id,path\na,1,a.svs\nb,2,b.svs\n")
     assert "apply_slide" in start(rows, settings, target="apply")
+
+
+def test_braces_and_angles_are_text_in_settings_and_refused_in_paths(start: Start) -> None:
+    rows = "a,1,a.svs,tumour,\nb,2,b.svs,healthy,\n"
+    title = "report: {title: '{slide_id} {draft} <results> <x>'}\n"
+    assert "Building DAG" in start(rows, f"{title}classes: [healthy, tumour, '{{c}} <d>']\n")
+    assert "column path: {old}/a.svs (row 2)" in start(rows.replace("a.svs", "{old}/a.svs"))

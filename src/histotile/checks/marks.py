@@ -53,4 +53,6 @@ def files_of(slide: CohortSlide) -> Iterator[tuple[str, Path]]:
 
 
 def _problem(where: str, fact: str) -> Problem:
-    return Problem("error", where, f"{fact}: Snakemake reads {{...}} and <...> as patterns", _REMEDY)
+    return Problem(
+        "error", where, f"{fact}: Snakemake reads {{...}} and <...> as patterns", _REMEDY
+    )
