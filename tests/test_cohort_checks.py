@@ -95,7 +95,7 @@ def test_really_different_names_stay_apart(tmp_path: Path) -> None:
     check_cohort(cohort, {})
 
 
-@pytest.mark.parametrize("word", ["unknown", "N/A", "?", "nan"])
+@pytest.mark.parametrize("word", ["unknown", "N/A", "?", "nan", ".", "anonymous", "#NAME?"])
 def test_nobody_is_no_patient_of_several_slides(tmp_path: Path, word: str) -> None:
     rows: Rows = [("a", word, "", ""), ("b", word, "", ""), ("c", "P1", "", "")]
     with pytest.raises(HistotileError, match=r"rows 2, 3\) says that nobody is known"):
@@ -134,3 +134,24 @@ def test_classes_are_spelt_in_one_way() -> None:
     (finding,) = find_class_spellings(("healthy", "Tumour", "tumour "))
     check_classes(("healthy", "Tumour", "tumour "), {finding.id: "so be it"})
     check_classes(("ER+", "ER-"), {})
+
+
+@pytest.mark.parametrize("name", ["1.23E+11", "2E+11", "123456789012345000"])
+def test_ids_that_a_spreadsheet_rounded_are_named(tmp_path: Path, name: str) -> None:
+    rows: Rows = [("a", name, "x", "healthy"), ("b", "123456789012345678", "x", "healthy")]
+    (finding,) = find_spellings(read_cohort(write(tmp_path / "s.csv", rows)))
+    assert finding.kind == "patient" and "row 2" in finding.fact
+
+
+def test_sites_that_are_unknown_in_two_words_are_one_site_spelt_twice(tmp_path: Path) -> None:
+    rows: Rows = [(f"s{n}", f"P{n}", site, "x") for n, site in enumerate(["?", "unknown", "north"])]
+    (finding,) = find_spellings(read_cohort(write(tmp_path / "s.csv", rows)))
+    assert "'?' (row 2) and 'unknown' (row 3)" in finding.fact
+
+
+def test_a_row_behind_a_hash_is_asked_about(tmp_path: Path) -> None:
+    rows: Rows = [("#a", "P1", "x", "healthy"), ("b#1", "P2", "x", "healthy")]
+    cohort = read_cohort(write(tmp_path / "s.csv", rows))
+    (finding,) = find_spellings(cohort)
+    assert "'#a' (row 2)" in finding.fact
+    check_cohort(cohort, {finding.id: "ids of our archive"}, "s.csv")

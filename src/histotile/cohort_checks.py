@@ -12,7 +12,7 @@ from histotile.names import alike, choose, nearest, show
 from histotile.vocabulary import NOBODY, TEST
 
 _COLUMNS = ("slide_id", "patient_id", "site", "label")
-_ROUNDED = re.compile(r"\d[.,]\d+[eE]\+\d+")
+_ROUNDED = re.compile(r"\d([.,]\d+)?[eE]\+\d+|\d{15}0{2,}")  # 15 digits are all it keeps
 _ONE_SPELLING = "spell it in one way; or accept the finding if they are really different"
 
 
@@ -69,9 +69,12 @@ def find_spellings(cohort: Cohort) -> list[Finding]:
         if cohort.of_images and column == "slide_id" and cohort.has_patients:
             continue  # groups stand in both columns
         found += [_spelling(column, group, slides) for group in alike(slides)]
+        nobody = [name for name in slides if column == "site" and choose(name, NOBODY)]
+        if len(nobody) > 1 and not alike(nobody):
+            found.append(_spelling(column, nobody, slides, "all say that nothing is known"))
         if column == "patient_id":
             found += [_doubt(name, slides[name]) for name in slides if _doubts(name, slides[name])]
-    return found
+    return found + [_comment(slide) for slide in cohort.slides if slide.slide_id[:1] == "#"]
 
 
 def accepted_lines(cohort: Cohort, accepted: Mapping[str, str]) -> list[str]:
@@ -121,7 +124,10 @@ def torn_patients(slides: Iterable[CohortSlide]) -> list[str]:
 
 
 def _spelling(
-    column: str, group: Sequence[str], slides: Mapping[str, Sequence[CohortSlide]]
+    column: str,
+    group: Sequence[str],
+    slides: Mapping[str, Sequence[CohortSlide]],
+    fact: str = "look the same",
 ) -> Finding:
     spelt = " and ".join(
         f"{shown} ({_places(slides[name])})" for shown, name in zip(show(group), group, strict=True)
@@ -130,8 +136,18 @@ def _spelling(
         "spelling",
         f"{column}: {sorted(group)}",
         f"column {column}",
-        f"{spelt} look the same",
+        f"{spelt} {fact}",
         _ONE_SPELLING,
+    )
+
+
+def _comment(slide: CohortSlide) -> Finding:
+    return Finding(
+        "spelling",
+        f"slide_id: {slide.slide_id}",
+        "column slide_id",
+        f"{slide.slide_id!r} ({_places([slide])}) looks like a row that somebody has taken out",
+        "delete the row, for `#` makes no comment here; or accept the finding if it is an id",
     )
 
 

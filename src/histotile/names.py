@@ -11,9 +11,16 @@ _ACCENTS = {*range(0x0300, 0x0370), *range(0xFE00, 0xFE10)}  # marks of other sc
 _SAME_LOOK = str.maketrans(
     "авекмнорстухіјѕԁһӏαβεζηικμνορτυχıøłđħŧ", "abekmhopctyxijsdhlabezhikmnoptyxioldht"
 )
-_MARKS = str.maketrans({**dict.fromkeys("‐‑‒–—―−", "-"), **dict.fromkeys("’‘ʼ´`", "'"), "_": " "})
+_MARKS = str.maketrans(
+    {
+        **dict.fromkeys("‐‑‒–—―−", "-"),
+        **dict.fromkeys("’‘ʼ´`", "'"),
+        **dict.fromkeys('_/:~#()[]"', " "),
+    }
+)
 _APART = re.compile(r"(?<=[^\W_])[\s-]+(?=[^\W_])")
-_DOT = re.compile(r"(?<!\d)\.(?!\d)|(?<=\d)\.(?!\d)|(?<=\D)\.(?=\d)")
+_DOT = re.compile(r"(?<!\d)[.,](?!\d)|(?<=\d)[.,](?!\d)|(?<=\D)[.,](?=\d)")
+_INNER_QUOTE = re.compile(r"(?<=[^\W\d_])'(?=[^\W\d_])")
 _WHOLE = re.compile(r"\+?(-?\d+)(?:[.,](?:0{1,2}|0{4,}))?")
 _GROUPED = re.compile(r"\+?-?[1-9]\d{0,2}([.,'])\d{3}(?:\1\d{3})*")
 _POWER = re.compile(r"([1-9])(?:[.,](\d+))?e\+?0*(\d{1,2})")
@@ -25,8 +32,9 @@ def fold(name: str) -> str:
     """What all spellings of a name share that look the same to a person.
 
     Gone are case, width, accents, invisible characters, kinds of dashes and apostrophes, and
-    letters of other alphabets that look alike. Spaces, dashes, underscores and dots count only
-    between digits, where they tell numbers apart, and at the ends (`ER-` is not `ER`). A whole
+    letters of other alphabets that look alike. Spaces, dashes, dots, commas, slashes, brackets and
+    their like count only between digits, where they tell numbers apart; dashes also at the ends
+    (`ER-` is not `ER`). A whole
     number is what it is however a spreadsheet writes it. Leading zeros stay: ids differ in them.
 
     >>> fold("12.0") == fold("12") == fold("1.2E+01"), fold("P-01") == fold("p 01") == fold("P01")
@@ -40,10 +48,10 @@ def fold(name: str) -> str:
     text = name.casefold() if simple else _plain(name)
     if text.isalpha():
         return text
-    text = text.translate(_MARKS).strip().lstrip("'")  # which keeps a spreadsheet from counting
+    text = text.translate(_MARKS).strip().lstrip("'= ")  # which keep a spreadsheet from counting
     if text[:1] in "+-0123456789" and (number := _whole_number(text)):
         return number
-    text = _APART.sub(_between, text)
+    text = _APART.sub(_between, _INNER_QUOTE.sub("", text))
     text = _DOT.sub("", "".join(text.split()))
     return re.sub(r"(?<=\d),(?=\d)", ".", text)
 
@@ -51,7 +59,8 @@ def fold(name: str) -> str:
 def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
     """Groups of names that differ as text and look the same to a person, in order of appearance.
 
-    Such share their `fold`, or do once O, l and I beside a digit are read as 0 and 1.
+    Such share their `fold`, or do once O, l and I beside a digit are read as 0 and 1, or letters
+    that were saved in one encoding and read in another (`MÃ¼ller`) are mended.
 
     >>> alike(["12", "7", "12.0", "007", "P1O", "P10"])
     [('12', '12.0'), ('P1O', 'P10')]
@@ -61,7 +70,7 @@ def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
     for name in dict.fromkeys(names):
         digits = _DIGIT_LIKE.sub(lambda found: found[0].translate(_AS_DIGITS), name)
         key = fold(name)
-        keys = (key, f"digits {key if digits == name else fold(digits)}")
+        keys = (key, f"digits {key if digits == name else fold(digits)}", fold(_mended(name)))
         members = [name]
         for other in dict.fromkeys(first[key] for key in keys if key in first):
             if group[other] is not members:
@@ -108,6 +117,14 @@ def show(names: Iterable[str]) -> list[str]:
     ["'P 1'", "'P_1'"]
     """
     return [repr(n) if n.isascii() else f"{n!r} (written {n!a})" for n in names]
+
+
+def _mended(name: str) -> str:
+    """The name before UTF-8 was read as Windows-1252; as it is where that did not happen."""
+    try:
+        return name if name.isascii() else name.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return name
 
 
 def _plain(name: str) -> str:

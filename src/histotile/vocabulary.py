@@ -49,19 +49,9 @@ ROLES = {  # in a fold -> words of people who edit the fold table
 }
 NOBODY = {
     "unknown": (
-        "na",
-        "n/a",
-        "nan",
-        "none",
-        "null",
-        "?",
-        "-",
-        "missing",
-        "tbd",
-        "unk",
-        "#n/a",
-        "#ref!",
-        "#value!",
+        *("na", "n/a", "nan", "none", "null", "?", "-", "--", ".", '"', "-1", "tbd", "unk"),
+        *("#n/a", "#ref!", "#value!", "#name?", "missing", "not available", "not known"),
+        *("anonymous", "anonymized", "anonymised", "anon", "undefined", "no id", "ditto", "dito"),
     )
 }
 YES = {"yes": ("true", "1"), "no": ("false", "0")}

@@ -3,13 +3,16 @@
 import csv
 import hashlib
 import json
+import re
 from functools import cache
 from pathlib import Path
 
 from histotile.checks.cohort import nameable
-from histotile.checks.problem import errors, tell
+from histotile.checks.marks import marked_files
+from histotile.checks.problem import attempt, errors, tell
 from histotile.checks.start import look
 from histotile.cohort import read_cohort
+from histotile.cohort_checks import check_cohort
 from histotile.configfile import as_written
 from histotile.digests import digest, digest_files, digest_weights
 from histotile.tiles.listing import holds_images
@@ -19,6 +22,11 @@ def stop_at(problems):
     """Nothing, or an end with all of them; Snakemake would tell errors with a traceback."""
     if problems:
         raise SystemExit("\n".join(["", *tell(problems)]))
+
+
+def plain(text):
+    """JSON that means the same, in which Snakemake finds no `{wildcard}` and no `<variable>`."""
+    return re.sub(r'{(?!["}])', lambda _: r"\u007b", text).replace("<", r"\u003c")
 
 
 def started():
@@ -42,7 +50,7 @@ COHORT_FILE = "<results>/collect/slides.csv" if LISTING else CONFIG.cohort
 SLIDE_IDS = nameable(COHORT)
 PICTURED = [] if LISTING else SLIDE_IDS  # slides with mask and heatmap
 FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
-CLASSES = json.dumps(CONFIG.classes, ensure_ascii=False)
+CLASSES = plain(json.dumps(CONFIG.classes, ensure_ascii=False))
 SHOWN_ON_SLIDES = {
     "classes",
     "accept",
@@ -55,7 +63,7 @@ SHOWN_ON_SLIDES = {
 APPLIED = SHOWN_ON_SLIDES | {"engine", "report"}
 # The title stands on the page of the cohort alone.
 UNTITLED = CONFIG.report.model_copy(update={"title": ""})
-BACKBONE = CONFIG.backbone.model_dump_json()
+BACKBONE = plain(CONFIG.backbone.model_dump_json())
 ENGINE = CONFIG.engine.model_dump_json()
 # Features are made in 32 bit by a network that is not compiled, whatever predictions are made by.
 FEATURE_ENGINE = CONFIG.engine.model_copy(
@@ -100,7 +108,7 @@ def unless_doomed(stage):
 
 def settings(section):
     """The whole section as JSON for `--settings`: what the job does stands on its line."""
-    return getattr(CONFIG, section).model_dump_json()
+    return plain(getattr(CONFIG, section).model_dump_json())
 
 
 def accepted(*kinds):
@@ -108,7 +116,7 @@ def accepted(*kinds):
     found = {
         i: why for i, why in CONFIG.accept.items() if i.rpartition("-")[0] in kinds
     }
-    return json.dumps(found, ensure_ascii=False)
+    return plain(json.dumps(found, ensure_ascii=False))
 
 
 def names_digest():
@@ -185,24 +193,39 @@ def label_option(wildcards):
 @cache
 def new_cohort():
     """The cohort of `snakemake apply`, read only when that target is asked for."""
-    if checked(holds_images, Path(CONFIG.apply.slides)):
-        raise WorkflowError(
-            f"{CONFIG.apply.slides}: `apply` takes slides, these are images\n"
-            "  Remedy: use `histotile collect`, `tile-images` and `predict`, group by group"
-        )
-    cohort = checked(read_cohort, Path(CONFIG.apply.slides))
+    problems = []
+    cohort = attempt(problems, slides_to_apply, CONFIG.apply.slides)
+    if cohort:
+        problems += marked_files(cohort.slides, CONFIG.apply.slides)
+    stop_at(problems)
+    return cohort
+
+
+def slides_to_apply(source):
+    """The slides of a cohort file, checked by the main process.
+
+    Raises:
+        HistotileError: They cannot be read or named, or are no slides.
+    """
+    if holds_images(Path(source)):
+        fact = "`apply` takes slides, these are images"
+        remedy = "use `histotile collect`, `tile-images` and `predict`, group by group"
+        raise HistotileError(source, fact, remedy)
+    cohort = read_cohort(Path(source))
+    nameable(cohort)
     if workflow.is_main_process:
-        checked(check_cohort, cohort, CONFIG.accept, CONFIG.apply.slides)
+        check_cohort(cohort, CONFIG.accept, source)
     if any(slide.coordinates for slide in cohort.slides):
-        raise WorkflowError(
-            f"{CONFIG.apply.slides}: `apply` lays its own grid; it takes no `coordinates`\n"
-            "  Remedy: leave that column empty, or use `histotile tile`, `predict` and `heatmap`"
+        fact = "`apply` lays its own grid; it takes no `coordinates`"
+        remedy = (
+            "leave that column empty, or use `histotile tile`, `predict` and `heatmap`"
         )
+        raise HistotileError(source, fact, remedy)
     return cohort
 
 
 def new_ids():
-    return checked(nameable, new_cohort())
+    return [slide.slide_id for slide in new_cohort().slides]
 
 
 def left_out(scores):

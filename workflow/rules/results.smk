@@ -180,8 +180,8 @@ rule report_slide:
         "<benchmarks>/report/{slide_id}.tsv"
     params:
         results=subpath(output[0], ancestor=3),
-        configuration=CONFIG.model_dump_json(include=SHOWN_ON_SLIDES),
-        settings=UNTITLED.model_dump_json(),
+        configuration=plain(CONFIG.model_dump_json(include=SHOWN_ON_SLIDES)),
+        settings=plain(UNTITLED.model_dump_json()),
         code=digest("histotile.cli.pages:report_slide"),
     shell:
         "histotile report-slide --cohort {input.cohort:q} --configuration {params.configuration:q}"
@@ -212,7 +212,7 @@ rule report:
         "<logs>/report.log",
     params:
         results=subpath(output[0], ancestor=2),
-        configuration=CONFIG.model_dump_json(),
+        configuration=plain(CONFIG.model_dump_json()),
         settings=settings("report"),
         code=digest("histotile.cli.pages:report"),
     shell:
@@ -245,12 +245,14 @@ rule apply_slide:
         "<benchmarks>/apply/{new_id}.tsv"
     threads: 1
     params:
-        model=CONFIG.apply.model,
+        model=lambda wildcards: CONFIG.apply.model,
         model_id=lambda wildcards: model_digest(),
         folder=subpath(output[0], ancestor=2),
         mpp=lambda wildcards: mpp_option(new_cohort()[wildcards.new_id]),
-        configuration=CONFIG.model_copy(update={"report": UNTITLED}).model_dump_json(
-            include=APPLIED
+        configuration=plain(
+            CONFIG.model_copy(update={"report": UNTITLED}).model_dump_json(
+                include=APPLIED
+            )
         ),
         code=digest("histotile.cli.apply:apply"),
     shell:
@@ -273,7 +275,7 @@ rule apply:
         "<logs>/apply.log",
     params:
         folder=subpath(output[0], ancestor=2),
-        configuration=CONFIG.model_dump_json(),
+        configuration=plain(CONFIG.model_dump_json()),
         aggregate=settings("aggregate"),
         settings=settings("report"),
         code=digest("histotile.cli.results:aggregate", "histotile.cli.pages:report"),

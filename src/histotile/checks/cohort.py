@@ -4,9 +4,10 @@ import difflib
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from histotile.checks.marks import files_of, marked_files
 from histotile.checks.outlines import check_owners
 from histotile.checks.problem import Problem, attempt
 from histotile.checks.rows import likely_slides
@@ -55,6 +56,8 @@ def check_cohort(
     if not {"classes", "split"} & wrong:
         problems += _patients(cohort, config)
     problems += missing_files(cohort.slides, source)
+    if not cohort.of_images:  # images are no files of the workflow
+        problems += marked_files(cohort.slides, source)
     if not cohort.has_patients:
         unit = "slides" if not cohort.of_images else "groups of neighbouring tiles"
         fact = f"no patients are given: {unit} stand in for them"
@@ -81,7 +84,7 @@ def missing_files(slides: Sequence[CohortSlide], source: str) -> list[Problem]:
     """Files of the columns path, annotation and coordinates that do not exist."""
     found: dict[str, list[tuple[str, Path]]] = defaultdict(list)
     for slide in slides:
-        for column, path in _files(slide):
+        for column, path in files_of(slide):
             if not path.exists():
                 found[column].append((slide.slide_id, path))
     problems = []
@@ -97,14 +100,6 @@ def missing_files(slides: Sequence[CohortSlide], source: str) -> list[Problem]:
             fact = f"{column} {path} does not exist" + (f"; there is {near}" if near else "")
             problems.append(Problem("error", f"{source}, slide {name}", fact, remedy))
     return problems
-
-
-def _files(slide: CohortSlide) -> Iterator[tuple[str, Path]]:
-    yield "path", slide.path
-    for path in slide.annotations:
-        yield "annotation", path
-    if slide.coordinates:
-        yield "coordinates", slide.coordinates
 
 
 def _near_file(path: Path) -> Path | None:

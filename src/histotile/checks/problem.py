@@ -76,5 +76,5 @@ def tell(problems: Sequence[Problem]) -> list[str]:
         for problem, following in zip(chosen, [*chosen[1:], None], strict=False):
             lines.append(f"  {problem.where}: {problem.fact}")
             if problem.remedy and (following is None or following.remedy != problem.remedy):
-                lines.append(f"    -> {problem.remedy}")
+                lines.append(f"    Remedy: {problem.remedy}")
     return lines

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from histotile.checks.cohort import check_cohort, check_cohort_file
+from histotile.checks.marks import marked_settings
 from histotile.checks.problem import Problem, attempt
 from histotile.checks.settings import check_settings
 from histotile.cohort import Cohort
@@ -49,6 +50,7 @@ def look(data: Mapping[str, Any], files: Sequence[Path] = ()) -> Start:
     config, wrong = settings.config, settings.wrong
     if config is None:
         return Start(tuple(problems), None, None)
+    problems += marked_settings(config)
     listing, cohort = None, None
     path = Path(config.cohort)
     if "cohort" not in wrong:
