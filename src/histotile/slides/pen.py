@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.slides.strokes import Floats, Mask, Rgb, describe, measure_pieces
+from histotile.slides.pieces import Floats, Mask
+from histotile.slides.strokes import Colours, Rgb, describe
 
 INKS = ("black", "grey", "red", "brown", "green", "blue", "purple")
 
@@ -24,7 +25,7 @@ def find_ink(rgb: Rgb) -> NDArray[np.uint8]:
     colours = describe(small)
     scores = judge(colours.features)
     sure = _sure(scores, _drawn(colours.features), colours.features[:, 6])
-    ink = _strokes(colours.place, sure, scores > _PERHAPS)
+    ink = _strokes(colours, sure, scores > _PERHAPS)
     names = np.array([0, *(1 + _name(mean) for mean in colours.means)], np.uint8)
     found = np.where(ink, names[colours.place.astype(int) + 1], np.uint8(0))
     size = rgb.shape[1], rgb.shape[0]
@@ -103,14 +104,15 @@ def _sure(scores: Floats, drawn: Mask, share: Floats) -> Mask:
     return np.asarray(sure)
 
 
-def _strokes(index: NDArray[np.int8], sure: Mask, perhaps: Mask) -> Mask:
+def _strokes(colours: Colours, sure: Mask, perhaps: Mask) -> Mask:
     """Pieces of sure colours that have the form of strokes, and what touches them and may be ink.
 
     Pieces of other forms, wider than the strokes or far larger are tissue of a like colour.
     """
+    index = colours.place
     seeds = np.zeros(index.shape, bool)
     for k in np.flatnonzero(sure):
-        pieces = measure_pieces(index == k)
+        pieces = colours.pieces[k]
         formed = (pieces.uneven < _UNEVEN) & (pieces.long > _LONG)
         seeds |= np.isin(pieces.labels, pieces.large[formed])
     weak = np.append(sure | perhaps, False)[index.astype(int)] & ~seeds
