@@ -161,6 +161,16 @@ def test_what_was_taken_for_ink_is_told_and_can_be_kept() -> None:
     assert find_tissue(picture, UM_PER_PX, keep)[stroke > 0].mean() > 0.9
 
 
+def test_a_black_stroke_along_the_edge_of_the_picture_is_ink() -> None:
+    picture = paint(glass(), blob(axes=(70, 50)), (205, 130, 180))
+    stroke = np.zeros((400, 500), np.uint8)
+    cv2.ellipse(stroke, (250, 210), (220, 215), 0, 0, 360, 1, 25)  # a ring that the edge cuts
+    picture[stroke > 0] = (14, 13, 16)
+    seen = survey(picture, UM_PER_PX, SETTINGS)
+    assert (seen.levels == INK)[stroke > 0].mean() > 0.97
+    assert [entry.reason for entry in seen.ledger] == ["taken for black ink"]
+
+
 def test_black_padding_and_frames_are_no_tissue() -> None:
     truth = blob()
     picture = paint(glass(), truth, (205, 130, 180))

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.slides.strokes import Floats, Mask, Rgb, describe, measure_pieces
+from histotile.slides.pieces import Floats, Mask
+from histotile.slides.strokes import Colours, Rgb, describe
 
 INKS = ("black", "grey", "red", "brown", "green", "blue", "purple")
 
@@ -23,8 +24,7 @@ def find_ink(rgb: Rgb) -> NDArray[np.uint8]:
     small = _reduced(rgb)
     colours = describe(small)
     scores = judge(colours.features)
-    sure = _sure(scores, _drawn(colours.features), colours.features[:, 6])
-    ink = _strokes(colours.place, sure, scores > _PERHAPS)
+    ink = _strokes(colours, scores)
     names = np.array([0, *(1 + _name(mean) for mean in colours.means)], np.uint8)
     found = np.where(ink, names[colours.place.astype(int) + 1], np.uint8(0))
     size = rgb.shape[1], rgb.shape[0]
@@ -54,35 +54,54 @@ def expanded(features: Floats) -> Floats:
     return np.concatenate([features, np.stack(bends, axis=1)], axis=1)
 
 
-_SURE, _PERHAPS, _WIDER = 1.5, -0.5, 1.3
+_SURE, _PERHAPS, _SMALL, _WIDER = 0.5, -1.0, -0.5, 1.3
 _MORE = 0.5  # a piece that is only perhaps ink is no larger than this share of what surely is
-_UNEVEN, _LONG = 1.8, 1.1
 _LEAST_TISSUE = 0.1  # of all that is not glass: a slide is never all ink
 _WORKING_PX = 6.5e5
 _WEIGHTS = (
-    0.798,
-    -1.32,
-    0.839,
-    0.862,
-    0.934,
-    -2.09,
-    7.54,
-    -0.0345,
-    -0.0254,
-    -1.61,
-    0.674,
-    -3.27,
-    19.5,
-    -1.95,
-    -0.12,
-    -7.6,
-    5.39,
-    -8.72,
-    -1.59,
-    0.89,
-    -10.3,
-    -11.1,
-    9.27,
+    0.788,
+    -1.81,
+    3.71,
+    0.727,
+    -0.28,
+    -1.89,
+    3.88,
+    -0.0372,
+    -0.0166,
+    -5.12,
+    1.19,
+    -1.89,
+    15.3,
+    -0.758,
+    -0.101,
+    -8.28,
+    2.25,
+    -9.11,
+    -2.2,
+    2.12,
+    -8.63,
+    -9.4,
+    8.15,
+)
+_PIECE_WEIGHTS = (
+    0.669,
+    -0.217,
+    0.205,
+    0.579,
+    0.514,
+    -9.47,
+    -0.521,
+    2.23,
+    0.23,
+    0.186,
+    -0.674,
+    -0.498,
+    -0.273,
+    0.0811,
+    0.296,
+    -0.994,
+    0.378,
+    3.46,
 )
 
 
@@ -94,26 +113,55 @@ def _reduced(rgb: Rgb) -> Rgb:
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _sure(scores: Floats, drawn: Mask, share: Floats) -> Mask:
-    sure = (scores > _SURE) | drawn
-    for k in np.argsort(scores):
-        if share[~sure].sum() >= _LEAST_TISSUE:
+def judge_pieces(colours: Colours, scores: Floats) -> Floats:
+    """Log odds that each large piece is ink, colour after colour."""
+    rows = expanded_pieces(colours, scores)
+    return np.asarray(rows @ np.array(_PIECE_WEIGHTS[:-1]) + _PIECE_WEIGHTS[-1])
+
+
+def expanded_pieces(colours: Colours, scores: Floats) -> Floats:
+    """What the rule knows of each large piece: its form, and the log odds of its colour."""
+    own = np.repeat(np.arange(len(scores)), [len(p.large) for p in colours.pieces])
+    if not len(own):
+        return np.empty((0, len(_PIECE_WEIGHTS) - 1))
+    form = [(p.area, p.uneven, p.ragged, p.long, p.texture, p.glass) for p in colours.pieces]
+    area, uneven, ragged, long, texture, glass = np.concatenate(form, axis=1)
+    odds, colour = np.clip(scores, -8, 10)[own], colours.features[own]
+    share, whole, apart = area / area.sum(), colour[:, 6], colour[:, 8]
+    rows = (
+        *(odds, np.maximum(odds - 4, 0), odds * np.maximum(uneven - 1.3, 0), odds * glass),
+        *(np.log(share), share, whole, np.maximum(whole - 0.5, 0), apart / 30),
+        *(uneven, np.maximum(uneven - 1.5, 0), glass * uneven, uneven * colour[:, 5]),
+        *(ragged, long, texture, glass),
+    )
+    return np.stack(rows, axis=1)
+
+
+def _all_but_tissue(odds: Floats, area: Floats) -> Mask:
+    """Which pieces are ink; the least likely are not, where next to nothing else would be left."""
+    sure = odds > _SURE
+    for k in np.argsort(odds):
+        if area[~sure].sum() >= _LEAST_TISSUE * area.sum():
             break
         sure[k] = False
     return np.asarray(sure)
 
 
-def _strokes(index: NDArray[np.int8], sure: Mask, perhaps: Mask) -> Mask:
-    """Pieces of sure colours that have the form of strokes, and what touches them and may be ink.
-
-    Pieces of other forms, wider than the strokes or far larger are tissue of a like colour.
-    """
-    seeds = np.zeros(index.shape, bool)
-    for k in np.flatnonzero(sure):
-        pieces = measure_pieces(index == k)
-        formed = (pieces.uneven < _UNEVEN) & (pieces.long > _LONG)
-        seeds |= np.isin(pieces.labels, pieces.large[formed])
-    weak = np.append(sure | perhaps, False)[index.astype(int)] & ~seeds
+def _strokes(colours: Colours, scores: Floats) -> Mask:
+    """Pieces that surely are ink, and what touches them and may be ink, unless wider or larger."""
+    odds = judge_pieces(colours, scores)
+    area = np.concatenate([np.empty(0), *(p.area for p in colours.pieces)])
+    sure, perhaps = _all_but_tissue(odds, area), odds > _PERHAPS
+    seeds, weak = np.zeros((2, *colours.place.shape), bool)
+    first = 0
+    for k, pieces in enumerate(colours.pieces):
+        own = slice(first, first := first + len(pieces.large))
+        which = np.full(pieces.labels.max() + 1, scores[k] > _SMALL)
+        which[0] = False
+        which[pieces.large] = perhaps[own]
+        weak |= which[pieces.labels]
+        seeds |= np.isin(pieces.labels, pieces.large[sure[own]])
+    weak &= ~seeds
     near = cv2.dilate(seeds.astype(np.uint8), np.ones((9, 9))).astype(bool)
     _, labels, facts, _ = cv2.connectedComponentsWithStats(weak.astype(np.uint8))
     touching = np.zeros(labels.max() + 1, bool)
@@ -129,13 +177,6 @@ def _depth(mask: Mask) -> NDArray[np.float32]:
     """How far (px) each px lies from the edge of its piece."""
     padded = np.pad(mask.astype(np.uint8), 1)
     return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1], np.float32)
-
-
-def _drawn(features: Floats) -> Mask:
-    """Colours so far from all others, in a few pieces so long and steady, that a pen made them."""
-    uneven, ragged, long, pieces, share = features[:, 2:7].T
-    steady = (uneven < 1.3) & (ragged < 0.4) & (long > 2.0) & (pieces < 1.7)
-    return np.asarray(steady & (features[:, 8] > 30) & (share < 0.6))
 
 
 def _name(mean: Floats) -> int:

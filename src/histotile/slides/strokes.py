@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
+from histotile.slides.pieces import LEAST_PX, Floats, Mask, Pieces, measure_pieces
+
 Rgb = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 Lab = NDArray[np.float32]
 FEATURES = (
     "texture",  # log of the local SD of colour inside
@@ -35,11 +35,12 @@ FEATURES = (
 
 
 class Colours(NamedTuple):
-    """The colours of a picture: which each px has (-1: none), their Lab means and `FEATURES`."""
+    """The colours of a picture: which each px has (-1: none); of each: Lab, `FEATURES`, pieces."""
 
     place: NDArray[np.int8]
     means: Floats
     features: Floats
+    pieces: list[Pieces]
 
 
 def describe(rgb: Rgb) -> Colours:
@@ -49,30 +50,33 @@ def describe(rgb: Rgb) -> Colours:
         rgb: uint8 (height, width, 3); glass is white.
     """
     side = 7 if min(rgb.shape[:2]) >= 350 else 5
-    smooth = _lab(np.asarray(cv2.medianBlur(np.ascontiguousarray(rgb), side)))
+    calmed = np.asarray(cv2.medianBlur(np.ascontiguousarray(rgb), side), np.uint8)
+    smooth = _lab(calmed)
     stained = np.asarray(np.linalg.norm(smooth - _WHITE, axis=-1) > _PALEST)
     means = _main_colours(smooth, stained)
-    nearest = _nearest(smooth, means)
+    nearest = _nearest(calmed, means)
     texture = _texture(_lab(rgb))
     calm = cv2.erode((~stained).astype(np.uint8), np.ones((3, 3)))
     glass = np.asarray(cv2.dilate(calm, np.ones((9, 9)))).astype(bool)
     index = np.full(stained.shape, -1, np.int8)
     seen: list[int] = []
     rows: list[Floats] = []
+    pieces: list[Pieces] = []
     for k in range(len(means)):
         found = _opened(stained & (nearest == k))
-        row = _form(found, texture, glass)
-        if row is not None:
+        own = measure_pieces(found, texture, glass)
+        if len(own.large):
             index[found] = len(seen)
             seen.append(k)
-            rows.append(row)
-    return Colours(index, means[seen], _features(np.array(rows).reshape(-1, 10), means[seen]))
+            pieces.append(own)
+            rows.append(_form(found, own, texture, glass))
+    features = _features(np.array(rows).reshape(-1, 10), means[seen])
+    return Colours(index, means[seen], features, pieces)
 
 
 _WHITE = np.array([100, 0, 0], np.float32)
 _PALEST = 7.0  # Lab: what is nearer to white is glass
 _APART = 18.0  # Lab: colours nearer to each other are one
-_LEAST_PX = 40
 _MOST_COLOURS = 24
 
 
@@ -104,7 +108,7 @@ def _main_colours(lab: Lab, stained: Mask) -> Floats:
     count = np.bincount(flat, minlength=size)
     sums = [np.bincount(flat, values[:, c], minlength=size) for c in range(3)]
     around = uniform_filter(count.reshape(shape).astype(float), 3, mode="constant").ravel() * 27
-    kept = (count > 0) & (around >= max(_LEAST_PX / 2, 0.002 * stained.sum()))
+    kept = (count > 0) & (around >= max(LEAST_PX / 2, 0.002 * stained.sum()))
     return _spread(np.stack(sums, axis=1)[kept] / count[kept, None], around[kept], count[kept])
 
 
@@ -128,54 +132,18 @@ def _spread(points: Floats, around: Floats, count: NDArray[np.int64]) -> Floats:
     return means
 
 
-def _nearest(lab: Lab, means: Floats) -> NDArray[np.int8]:
-    nearest = np.zeros(lab.shape[:2], np.int8)
-    least = np.full(lab.shape[:2], np.inf, np.float32)
-    for k, mean in enumerate(means.astype(np.float32)):
-        distance = ((lab - mean) ** 2).sum(axis=-1)
-        nearer = distance < least
-        nearest[nearer], least[nearer] = k, distance[nearer]
-    return nearest
+def _nearest(rgb: Rgb, means: Floats) -> NDArray[np.int8]:
+    """The nearest colour of each px, by a table of 32 steps of R, G and B."""
+    steps = np.arange(4, 256, 8, dtype=np.uint8)
+    cube = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(1, -1, 3)
+    gaps = [((_lab(cube)[0] - mean) ** 2).sum(axis=-1) for mean in means.astype(np.float32)]
+    table = np.argmin(gaps, axis=0).astype(np.int8) if len(gaps) else np.zeros(32**3, np.int8)
+    red, green, blue = (rgb[..., k].astype(np.int32) >> 3 for k in range(3))
+    return np.asarray(table[(red << 10) | (green << 5) | blue])
 
 
-class Pieces(NamedTuple):
-    """The pieces of a mask: which each px belongs to, which are large, and the form of those."""
-
-    labels: NDArray[np.int32]
-    large: NDArray[np.intp]
-    area: Floats  # px
-    uneven: Floats  # widest place over mean width: 1 for a stroke, 2 for a disc
-    ragged: Floats  # log of the spread of the widths
-    long: Floats  # log of length over width
-    depth: NDArray[np.float32]  # px from the edge, of each px
-
-
-def measure_pieces(mask: Mask) -> Pieces:
-    """Form of the connected pieces of a mask of at least 40 px."""
-    found = mask.astype(np.uint8)
-    count, numbers, facts, _ = cv2.connectedComponentsWithStats(found)
-    labels = np.asarray(numbers, np.int32)
-    area = facts[:, cv2.CC_STAT_AREA].astype(float)
-    area[0] = 0
-    large = np.flatnonzero(area >= _LEAST_PX)
-    padded = cv2.distanceTransform(np.pad(found, 1), cv2.DIST_L2, 5)
-    depth = np.asarray(padded[1:-1, 1:-1], np.float32)
-    lengths = np.zeros(count)
-    for outline in cv2.findContours(found, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)[0]:
-        x, y = outline[0, 0]
-        lengths[labels[y, x]] += cv2.arcLength(cv2.approxPolyDP(outline, 1.0, True), True) + 4
-    low, high, most = (half[large] for half in _widths(depth, labels, count))
-    width = 2 * area[large] / lengths[large]
-    ragged = np.log((high - 0.3) / np.maximum(low - 0.3, 0.5))
-    uneven, long = (2 * most - 1) / width, np.log(lengths[large] / 2 / width)
-    return Pieces(labels, large, area[large], uneven, ragged, long, depth)
-
-
-def _form(mask: Mask, texture: NDArray[np.float32], glass: Mask) -> Floats | None:
-    """What one colour looks like by itself; None if it has no piece."""
-    pieces = measure_pieces(mask)
-    if not len(pieces.large):
-        return None
+def _form(mask: Mask, pieces: Pieces, texture: NDArray[np.float32], glass: Mask) -> Floats:
+    """What one colour looks like by itself."""
     area = pieces.area.sum()
     weight = pieces.area / area
     inside = (pieces.depth > 2) & mask
@@ -187,20 +155,6 @@ def _form(mask: Mask, texture: NDArray[np.float32], glass: Mask) -> Floats | Non
     free = float(glass[edge].mean())
     number = np.log(len(pieces.large))
     return np.array([np.log(np.median(core) + 0.2), *means, number, area, *most, free])
-
-
-def _widths(depth: NDArray[np.float32], labels: NDArray[np.int32], count: int) -> list[Floats]:
-    """Half-widths (px) of each piece along its middle: at 20, 85 and 95 % of it."""
-    top = cv2.dilate(depth, np.ones((3, 3)))
-    middle = (depth >= top - 0.35) & (depth > 0)
-    piece, half = labels[middle], depth[middle]
-    order = np.lexsort((half, piece))
-    half = half[order]
-    last = np.cumsum(np.bincount(piece, minlength=count))
-    first = np.concatenate([[0], last[:-1]])
-    places = [first + (f * np.maximum(last - first - 1, 0)).astype(int) for f in (0.2, 0.85, 0.95)]
-    half = np.append(half, 0)  # where there is no piece
-    return [half[np.minimum(p, len(half) - 1)].astype(float) for p in places]
 
 
 def _features(rows: Floats, means: Floats) -> Floats:

@@ -91,9 +91,11 @@ def _padding(rgb: Rgb, black: Mask, um_per_px: float) -> Mask:
     if count < 2:
         return black
     rim = np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])
-    contact = np.bincount(rim, minlength=count)  # a stroke reaches the edge by its width alone
+    contact = np.bincount(rim, minlength=count)
+    edge = pieces[cv2.erode(black.astype(np.uint8), np.ones((3, 3))) == 0]
+    along = contact > _OWN_EDGE * np.bincount(edge, minlength=count)  # a stroke: by its width alone
     found = np.zeros(count, bool)
-    for piece in np.flatnonzero(contact >= _ALONG_EDGE * min(pieces.shape)):
+    for piece in np.flatnonzero(along & (contact >= _ALONG_EDGE * min(pieces.shape))):
         if piece and facts[piece, cv2.CC_STAT_AREA] * um_per_px**2 >= 4000:
             found[piece] = rgb[pieces == piece].std(axis=0).max() < _ONE_SHADE
     return np.asarray(found[pieces])
@@ -144,6 +146,7 @@ def _split(values: NDArray[np.float32]) -> tuple[float, float]:
 
 _ONE_SHADE = 8.0  # grey levels
 _ALONG_EDGE = 0.2  # of the shorter side
+_OWN_EDGE = 0.25  # of the outline of the black piece within the picture
 _DENSITY = -np.log10(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
 
 
