@@ -143,12 +143,6 @@ def test_ids_that_a_spreadsheet_rounded_are_named(tmp_path: Path, name: str) -> 
     assert finding.kind == "patient" and "row 2" in finding.fact
 
 
-def test_sites_that_are_unknown_in_two_words_are_one_site_spelt_twice(tmp_path: Path) -> None:
-    rows: Rows = [(f"s{n}", f"P{n}", site, "x") for n, site in enumerate(["?", "unknown", "north"])]
-    (finding,) = find_spellings(read_cohort(write(tmp_path / "s.csv", rows)))
-    assert "'?' (row 2) and 'unknown' (row 3)" in finding.fact
-
-
 def test_a_row_behind_a_hash_is_asked_about(tmp_path: Path) -> None:
     rows: Rows = [("#a", "P1", "x", "healthy"), ("b#1", "P2", "x", "healthy")]
     cohort = read_cohort(write(tmp_path / "s.csv", rows))

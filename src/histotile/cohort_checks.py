@@ -69,9 +69,6 @@ def find_spellings(cohort: Cohort) -> list[Finding]:
         if cohort.of_images and column == "slide_id" and cohort.has_patients:
             continue  # groups stand in both columns
         found += [_spelling(column, group, slides) for group in alike(slides)]
-        nobody = [name for name in slides if column == "site" and choose(name, NOBODY)]
-        if len(nobody) > 1 and not alike(nobody):
-            found.append(_spelling(column, nobody, slides, "all say that nothing is known"))
         if column == "patient_id":
             found += [_doubt(name, slides[name]) for name in slides if _doubts(name, slides[name])]
     return found + [_comment(slide) for slide in cohort.slides if slide.slide_id[:1] == "#"]
@@ -124,10 +121,7 @@ def torn_patients(slides: Iterable[CohortSlide]) -> list[str]:
 
 
 def _spelling(
-    column: str,
-    group: Sequence[str],
-    slides: Mapping[str, Sequence[CohortSlide]],
-    fact: str = "look the same",
+    column: str, group: Sequence[str], slides: Mapping[str, Sequence[CohortSlide]]
 ) -> Finding:
     spelt = " and ".join(
         f"{shown} ({_places(slides[name])})" for shown, name in zip(show(group), group, strict=True)
@@ -136,7 +130,7 @@ def _spelling(
         "spelling",
         f"{column}: {sorted(group)}",
         f"column {column}",
-        f"{spelt} {fact}",
+        f"{spelt} look the same",
         _ONE_SPELLING,
     )
 

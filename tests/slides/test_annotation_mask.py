@@ -135,6 +135,14 @@ def transparent(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.dstack([grey(labels), alpha])
 
 
+def test_a_png_that_asks_to_be_turned_is_refused(tmp_path: Path, labels: NDArray[np.uint8]) -> None:
+    exif = Image.Exif()
+    exif[274] = 3
+    Image.fromarray(grey(labels)).save(tmp_path / "m.png", exif=exif)
+    with pytest.raises(HistotileError, match="orientation 3"):
+        areas(tmp_path / "m.png")
+
+
 @pytest.mark.parametrize(
     ("make", "options", "words"),
     [
@@ -144,6 +152,7 @@ def transparent(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         (lambda m: m.astype(np.float32), {}, "float32"),
         (red, {"compression": "jpeg"}, "JPEG"),
         (lambda m: 255 - m, {"photometric": "miniswhite"}, "white is zero"),
+        (grey, {"extratags": [(274, "H", 1, 6, True)]}, "orientation 6"),
         (lambda m: np.stack([m, m]), {"photometric": "minisblack"}, "2 images"),
         (lambda m: np.arange(m.size).reshape(m.shape).astype(np.uint16), {}, "more values"),
     ],

@@ -144,3 +144,10 @@ def test_outlines_that_are_not_asked_for_are_told(make_slide: Any) -> None:
     drawn = Annotations([Annotation("Tumor", shapely.box(0, 0, 9, 9))])
     (told,) = read_ledger(footer_of(make_slide("s"), drawn, source="slide"))
     assert (told.kind, told.count) == ("outlines", 1)
+
+
+def test_outlines_too_small_to_label_a_tile_are_told(make_slide: Any) -> None:
+    drawn = Annotations([Annotation("Tumor", shapely.box(64, 64, 66, 66))], PassedOver())
+    told = [e for e in read_ledger(footer_of(make_slide("s"), drawn)) if e.kind == "outlines"]
+    assert [(e.count, e.area_um2) for e in told] == [(1, 1.0)]
+    assert "'tumour'" in told[0].reason

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from histotile.config import Labels
 from histotile.errors import HistotileError
 from histotile.slides.annotations import Annotation
-from histotile.tiles.labels import SlideTruth, TileLabels, label_tiles
+from histotile.tiles.labels import MISSED, SlideTruth, TileLabels, label_tiles
 from histotile.tiles.overlaps import overlap_shares
 
 CLASSES = ("healthy", "tumour", "necrosis")
@@ -229,3 +229,18 @@ def test_corrections_may_not_contradict_the_label_of_the_slide() -> None:
         label_tiles(x, y, 100, truth("tumour", outline, square("healthy", 0, 1)), rule())
     with pytest.raises(HistotileError, match="labelled 'healthy'"):
         label_tiles(x, y, 100, truth("healthy", square("tumour", 0, 1)), rule())
+
+
+def test_outlines_beside_all_tiles_say_nothing_of_the_tiles() -> None:
+    """Those of another slide, or in px of another level: nothing tells what is outside of them."""
+    x, y = row_of_tiles(4)
+    beside = Annotation("tumour", shapely.box(500, 500, 600, 600))
+    for label in (None, "tumour"):
+        found = label_tiles(x, y, 100, truth(label, beside), rule())
+        assert found.labels == [None] * 4
+        assert found.why_none == {MISSED: 4}
+    touching = Annotation("tumour", shapely.box(0, 0, 10, 10))
+    found = label_tiles(x, y, 100, truth(None, beside, touching), rule())
+    assert found.labels == ["healthy"] * 4
+    seen = Annotation("healthy", shapely.box(0, 0, 100, 100))
+    assert label_tiles(x, y, 100, truth(None, beside, seen), rule()).labels == ["healthy"] * 4

@@ -66,3 +66,9 @@ def test_any_name_has_a_meaning(name: str) -> None:
 def test_near_names_are_suggested_and_far_ones_left_open() -> None:
     found = suggest(["Tumur", "Xyz", "Tumur"], CLASSES, {"cancer": "tumour"})
     assert found == {"Tumur": "tumour", "Xyz": None}
+
+
+def test_what_denies_a_class_is_not_suggested_for_it() -> None:
+    denied = ["Non-Tumor", "no tumor", "nontumor", "Tumor negative", "tumor-free", "Tumor-"]
+    found = suggest([*denied, "Tumour 2"], ["healthy", "tumour"], {})
+    assert found == {**dict.fromkeys(denied), "Tumour 2": "tumour"}

@@ -14,6 +14,7 @@ from histotile.errors import HistotileError
 from histotile.slides.tiff_file import OddTiff, open_tiff
 
 REMEDY = "save it as a PNG or TIFF of one channel that covers the whole slide, 0 = nothing"
+_ORIENTATION = 274  # tag of TIFF and EXIF
 _MOST_BYTES = 600_000_000  # of an image that can only be decoded whole
 _MOST_TIFF_PX = 10_000_000_000
 _BAND_PX = 8_000_000
@@ -70,6 +71,7 @@ def _picture(path: Path, image: Image.Image) -> Bands:
     channels = len(image.getbands())
     depth = 4 if channels > 1 or image.mode in {"I", "F"} else 2 if ";16" in image.mode else 1
     _check_size(path, image.size, image.width * image.height * depth, _MOST_BYTES)
+    _check_upright(path, int(image.getexif().get(_ORIENTATION, 1)))
     if channels > 1 and path.suffix.lower() == ".png" and _png_depth(path) == 16:
         raise HistotileError(path, "colours of 16 bit do not survive reading", REMEDY)
     levels = _grey_levels(image)
@@ -151,6 +153,7 @@ def _check_page(path: Path, page: tifffile.TiffPage) -> None:
         name = getattr(page.compression, "name", page.compression)
         fact = f"it is compressed by {name}, which may change values at the rims of labels"
         raise HistotileError(path, fact, "save it with LZW or Deflate, or as PNG")
+    _check_upright(path, int(page.tags.valueof("Orientation", 1)))
     inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
     if inverted and not (bits == 1 and "tifffile" in page.software):  # it writes arrays of bool so
         fact = "white is zero in it (ImageJ: an inverting lookup table), so 0 may not be nothing"
@@ -158,6 +161,13 @@ def _check_page(path: Path, page: tifffile.TiffPage) -> None:
     if page.dtype is None or page.dtype.kind not in "biu" or page.imagedepth != 1:
         fact = f"a mask holds one whole number per px, not {page.dtype} of {bits} bit"
         raise HistotileError(path, fact, REMEDY)
+
+
+def _check_upright(path: Path, orientation: int) -> None:
+    """Nothing, if programs that heed the tag show the mask as those do that do not."""
+    if orientation > 1:
+        fact = f"it asks to be shown turned or mirrored (orientation {orientation}), the slide not"
+        raise HistotileError(path, fact, f"turn its px, and take the tag out; {REMEDY}")
 
 
 def _check_size(path: Path, size: tuple[int, int], amount: int, most: int) -> None:

@@ -139,6 +139,8 @@ def _list_outlines(
     for annotation, meant in meanings:
         if isinstance(meant, NoLabel):
             sums[meant.value.format(repr(annotation.name))].append(annotation.polygon.area)
+        elif found.labels and meant not in {settings.labels.outside, *found.labels}:
+            sums[f"of class {meant!r}, which no tile takes"].append(annotation.polygon.area)
     entries = [
         Entry("outlines", reason, len(px), sum(px) * px_um2, len(px) / total)
         for reason, px in _longest(sums)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from histotile.slides.annotations import Annotation
 
 _BETWEEN = "between the limits of overlap"
+MISSED = "no outline lies on a tile: are they of this slide, in level-0 px?"
 _BLANK: dict[Meaning, str] = {
     NoLabel.UNLISTED: "touching an outline whose name is no class",
     NoLabel.IGNORED: "touching a region that is left out",
@@ -84,7 +85,8 @@ def label_tiles(
     than that lies in a region that is left out, in an outline whose name is no class, or in
     objects that a program measured as a class but nobody outlined, has no label. Where no outline
     can be understood - no annotation file, one that holds other things alone, or names alone that
-    are no class - the rest takes `outside` if the slide does, else no label.
+    are no class - the rest takes `outside` if the slide does, else no label. Where none of the
+    outlines of classes lies on a tile, no tile has a label: they are of another slide or scale.
 
     Args:
         x: Left edges, level-0 px.
@@ -111,7 +113,14 @@ def label_tiles(
     unknown = _not_understood(truth, [meant for _, meant in meanings])
     if unknown and not is_outside:
         return _alike(len(x), None, unknown)
-    return _from_areas(x, y, size, areas, truth, settings)
+    found = _from_areas(x, y, size, areas, truth, settings)
+    if is_outside or not len(x) or found.overlap.any():
+        return found
+    named = {name: area for name, area in areas.items() if isinstance(name, str)}
+    shown = named.pop(settings.outside, None) if settings.outside else None
+    if not named or (shown is not None and overlap_shares(shown, x, y, size).any()):
+        return found
+    return replace(_alike(len(x), None, MISSED), overlap=found.overlap)
 
 
 def _measured(truth: SlideTruth, settings: Labels) -> list[tuple[Annotation, Meaning]]:

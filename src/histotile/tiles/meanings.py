@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -11,6 +12,9 @@ from histotile.names import alike, fold, nearest
 
 if TYPE_CHECKING:
     from histotile.slides.annotations import Annotation
+
+
+_DENIAL = re.compile(r"\b(no|not|without|negative|neg|free|adjacent|near)\b|^non|-$")
 
 
 class NoLabel(Enum):
@@ -70,8 +74,8 @@ def suggest(
 ) -> dict[str, str | None]:
     """Names of outlines that are no class -> the class they most likely stand for, or None.
 
-    >>> suggest(["Tumor 1", "Fat"], ["healthy", "tumour"], {"tumor": "tumour"})
-    {'Tumor 1': 'tumour', 'Fat': None}
+    >>> suggest(["Tumor 1", "Fat", "Non-Tumor"], ["healthy", "tumour"], {"tumor": "tumour"})
+    {'Tumor 1': 'tumour', 'Fat': None, 'Non-Tumor': None}
 
     Args:
         unlisted: The names, in any number.
@@ -79,5 +83,8 @@ def suggest(
         names: Further names -> class, as `tile.labels.names` has them.
     """
     given = {**{name: name for name in classes}, **names}
-    near = {name: nearest(name, given) for name in dict.fromkeys(unlisted)}
+    near = {
+        name: None if _DENIAL.search(name.casefold()) else nearest(name, given)
+        for name in dict.fromkeys(unlisted)
+    }
     return {name: given[like] if like else None for name, like in near.items()}
