@@ -1,19 +1,21 @@
 """How much tissue is taken for ink, and how many pen strokes are found.
 
 Drawn overviews (drawings.py) in thirteen stains, with and without strokes of six inks, many of
-them translucent; and real tiles, by the form of the rule for tiles without an overview. The weights
-of `slides.pen` were fitted to drawings 0-299 and 350-449 and to overviews laid out of the real
-tiles of every second patient, their limits chosen on drawings 450-559; drawings from 2000 on are
-reported. Real tiles: nothing was fitted to them tile by tile but one limit, see `_PALE` in
-`slides.ink`, set after a look at four tiles of ebhi_seg. Writes benchmarks/ink.csv.
+them translucent; and real tiles, by the form of the rule for tiles without an overview. The
+weights of `slides.pen` come from ink_fit.py, its limits were chosen on drawings 4000-4099;
+drawings from 3000 on are reported. Real tiles: nothing was fitted to them tile by tile but one
+limit, see `_PALE` in `slides.ink`, set after a look at four tiles of ebhi_seg. Writes
+benchmarks/ink.csv.
 
-    python benchmarks/ink.py ../shared/data/tiles [--drawings 300]
+    python benchmarks/ink.py ../shared/data/tiles [--drawings 260]
 """
 
 import argparse
 import csv
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
+from multiprocessing import Pool
 from pathlib import Path
 
 import cv2
@@ -26,8 +28,9 @@ from histotile.configfile import read_config
 from histotile.slides import quality
 from histotile.slides.tissue import INK, survey
 
-FIRST, RIM_PX = 2000, 9
+FIRST, RIM_PX = 3000, 9
 Row = dict[str, object]
+Pair = tuple[float, float]
 
 
 def drawing(seed: int, strokes: bool) -> drawings.Drawing:
@@ -62,26 +65,35 @@ def spread(taken: list[float], whole: list[float]) -> str:
     return f"{low:.2f}-{high:.2f}"
 
 
+def of_drawing(case: tuple[int, bool], settings: Mask) -> tuple[Pair, list[tuple[str, Pair]]]:
+    """Px of tissue away from strokes taken for ink, of all; px of each stroke found, of all."""
+    drawn = drawing(*case)
+    ink = survey(drawn.rgb, drawn.um_per_px, settings).levels == INK
+    under = np.zeros(ink.shape, bool)
+    parts = []
+    for name, stroke in drawn.strokes:
+        parts.append((name, (float((ink & stroke).sum()), float(stroke.sum()))))
+        under |= stroke
+    side = 2 * RIM_PX + 1
+    near = cv2.dilate(under.astype(np.uint8), np.ones((side, side))).astype(bool)
+    free = drawn.tissue & ~near
+    return (float((ink & free).sum()), float(free.sum())), parts
+
+
 def of_drawings(count: int, settings: Mask) -> Iterator[Row]:
     """Tissue taken for ink by stain, without strokes and beside them; strokes found by ink."""
-    lost = defaultdict[tuple[str, str], list[tuple[float, float]]](list)
-    found = defaultdict[str, list[tuple[float, float]]](list)
-    for seed in range(FIRST, FIRST + count):
-        for strokes in (False, True):
-            drawn = drawing(seed, strokes)
-            ink = survey(drawn.rgb, drawn.um_per_px, settings).levels == INK
-            under = np.zeros(ink.shape, bool)
-            for name, stroke in drawn.strokes:
-                found[name].append((float((ink & stroke).sum()), float(stroke.sum())))
-                under |= stroke
-            side = 2 * RIM_PX + 1
-            near = cv2.dilate(under.astype(np.uint8), np.ones((side, side))).astype(bool)
-            free = drawn.tissue & ~near
+    lost = defaultdict[tuple[str, str], list[Pair]](list)
+    found = defaultdict[str, list[Pair]](list)
+    seeds = [(seed, k) for seed in range(FIRST, FIRST + count) for k in (False, True)]
+    with Pool() as pool:
+        measured = pool.imap(partial(of_drawing, settings=settings), seeds, 4)
+        for (seed, strokes), (numbers, parts) in zip(seeds, measured, strict=True):
             where = "beside strokes" if strokes else "without strokes"
-            numbers = float((ink & free).sum()), float(free.sum())
             stain = list(drawings.STAINS)[seed % len(drawings.STAINS)]
             for key in (stain, "all stains"):
                 lost[where, key].append(numbers)
+            for name, pair in parts:
+                found[name].append(pair)
     for (where, stain), pairs in lost.items():
         yield area(f"tissue {where} taken for ink", stain, pairs, "<= 0.5")
     found["all inks"] = [pair for pairs in list(found.values()) for pair in pairs]
@@ -135,7 +147,7 @@ def half_inked(tile: drawings.Rgb, ink: drawings.Colour) -> drawings.Rgb:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tiles", type=Path)
-    parser.add_argument("--drawings", type=int, default=300)
+    parser.add_argument("--drawings", type=int, default=260)
     arguments = parser.parse_args()
     config = read_config(Path(__file__).parents[1] / "config" / "config.yaml")
     limit = config.tile.quality.max_pen_fraction

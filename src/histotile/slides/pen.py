@@ -16,7 +16,7 @@ def find_ink(rgb: Rgb) -> NDArray[np.uint8]:
     Each colour of the picture is judged as a whole: ink is even, of steady width, long, in few
     pieces, and unlike the rest of the slide; what touches it and is nearly so belongs to it. The
     weights are those of a logistic regression on drawn slides and real tissue
-    (benchmarks/ink.py). A slide of one colour has no ink: what is all there is, is the stain.
+    (benchmarks/ink_fit.py). A slide of one colour has no ink: what is all there is, is the stain.
 
     Args:
         rgb: uint8 (height, width, 3); glass is white, black padding too.
@@ -54,7 +54,7 @@ def expanded(features: Floats) -> Floats:
     return np.concatenate([features, np.stack(bends, axis=1)], axis=1)
 
 
-_SURE, _PERHAPS, _SMALL, _WIDER = 0.5, -1.0, -0.5, 1.3
+_SURE, _PERHAPS, _SMALL, _WIDER = 1.5, 0.4, -0.5, 1.3
 _MORE = 0.5  # a piece that is only perhaps ink is no larger than this share of what surely is
 _LEAST_TISSUE = 0.1  # of all that is not glass: a slide is never all ink
 _WORKING_PX = 6.5e5
