@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -187,6 +188,13 @@ def test_opening_a_broken_file_names_it(tmp_path: Path) -> None:
     (tmp_path / "é😐.svs").write_bytes(b"")
     with pytest.raises(HistotileError, match=r"é😐\.svs: the file is empty"):
         Slide.open(tmp_path / "é😐.svs")
+
+
+def test_a_pipe_is_no_slide_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.svs")
+    for path in (tmp_path / "pipe.svs", Path("/dev/null")):
+        with pytest.raises(HistotileError, match="pipe or device"):
+            Slide.open(path)
 
 
 def test_missing_low_levels_are_remarked(tmp_path: Path, write_slide: WriteSlide) -> None:

@@ -60,6 +60,8 @@ def _absent(path: Path) -> tuple[str, str] | None:
         return "there is no such file", "correct its `path` in the cohort file"
     if path.is_dir():
         return "a folder, and none of a DICOM series", "name the slide file inside it"
+    if not path.is_file():
+        return "a pipe or device, no file", "copy the slide into a file and name that"
     if path.stat().st_size == 0:
         return "the file is empty (zero bytes)", AGAIN
     return None

@@ -80,6 +80,8 @@ class Slide:
                 does not take, or without its companion files; the reason is named.
         """
         vendor, path = None, choose_instance(path)
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise refusal(path, None, "")  # a pipe would be waited for without end
         try:
             vendor = openslide.OpenSlide.detect_format(path)
             return cls(path, mpp, vendor or "unknown", reader)
