@@ -8,9 +8,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from histotile.checks.bench import Points
 from histotile.checks.cost import Cost
-from histotile.checks.forecast import Forecast, Work, _stages, amount, duration, tell_forecast
-from histotile.checks.trial import Points
+from histotile.checks.forecast import Forecast, Work, _stages
+from histotile.checks.telling import amount, duration, tell_forecast
 from histotile.cli import cli
 from histotile.config import Config
 from histotile.configfile import read_config
@@ -30,7 +31,7 @@ def points() -> Points:
     found |= {name: [(1, Cost(1.0, 1.0, 150.0, 50.0))] * 3 for name in OF_SLIDES.split()}
     growing = [(10.0, Cost(1.1, 1.0, 200.0, 20.0)), (110.0, Cost(2.1, 2.0, 210.0, 120.0))]
     found |= {name: list(growing) for name in GROWING.split()}
-    found["rehearse"] = [(10.0, Cost(3.0, 3.0, 300.0, 5.0))]
+    found["rehearse"] = [(10.0, Cost(3.0, 3.0, 300.0, 50.0)), (5.0, Cost(3.0, 3.0, 300.0, 8.0))]
     return found
 
 
