@@ -8,9 +8,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from histotile.checks.bench import Points
 from histotile.checks.cost import Cost
-from histotile.checks.forecast import Forecast, Work, _stages, amount, duration, tell_forecast
-from histotile.checks.trial import Points
+from histotile.checks.forecast import Forecast, Work, _note, _stages
+from histotile.checks.lessons import CACHE_BYTES, SPARE, tiles_passed, trained_strategy
+from histotile.checks.telling import amount, duration, tell_forecast
 from histotile.cli import cli
 from histotile.config import Config
 from histotile.configfile import read_config
@@ -30,7 +32,7 @@ def points() -> Points:
     found |= {name: [(1, Cost(1.0, 1.0, 150.0, 50.0))] * 3 for name in OF_SLIDES.split()}
     growing = [(10.0, Cost(1.1, 1.0, 200.0, 20.0)), (110.0, Cost(2.1, 2.0, 210.0, 120.0))]
     found |= {name: list(growing) for name in GROWING.split()}
-    found["rehearse"] = [(10.0, Cost(3.0, 3.0, 300.0, 5.0))]
+    found["rehearse"] = [(10.0, Cost(3.0, 3.0, 300.0, 50.0)), (5.0, Cost(3.0, 3.0, 300.0, 8.0))]
     return found
 
 
@@ -42,6 +44,37 @@ def test_stages_of_slides_count_slides_and_tiles(config: Config) -> None:
     assert stages["embed"].disk == pytest.approx(100 * 10 + 5000 * 1.0)
     assert stages["train"].jobs == config.split.folds and stages["train"].bound
     assert stages["rehearse"].jobs == 3 * config.split.folds
+
+
+def test_training_is_a_bound_with_something_in_hand(config: Config) -> None:
+    work = Work(100, 90, 5000, taught=1000.0, labelled=4000.0)
+    stages = {stage.name: stage for stage in _stages(points(), work, config)}
+    folds = config.split.folds
+    taught = 1000.0 * (folds - 1) / folds
+    assert stages["train"].cpu_s == pytest.approx(SPARE * folds * (1.0 + 0.01 * taught))
+    rehearsal = 50.0 + 8.0 * (1000.0 / folds - 5.0)  # bytes: a file, and each tile it tests
+    assert stages["rehearse"].disk == pytest.approx(3 * folds * rehearsal)
+
+
+@pytest.mark.parametrize("strategy", ["finetune", "init"])
+def test_training_all_layers_is_forecast_to_its_last_epoch(config: Config, strategy: str) -> None:
+    mine = config.model_copy(
+        update={"train": config.train.model_copy(update={"strategy": strategy, "epochs": 40})}
+    )
+    found = points() | {"layers": [(100, Cost(9, 9, 900, 50)), (200, Cost(14, 9, 950, 50))]}
+    taught = 10_000.0  # so many that `epochs` decides
+    stages = {s.name: s for s in _stages(found, Work(50, 50, 20_000, taught, taught), mine)}
+    passes = 40 * taught * (config.split.folds - 1)
+    assert stages["train"].cpu_s > SPARE * 0.05 * passes
+    assert stages["train"].cpu_s == pytest.approx(SPARE * 0.05 * passes, rel=0.05)
+    assert 950 < stages["train"].memory_mb <= 950 + CACHE_BYTES / 1e6
+    assert stages["rehearse"].cpu_s < stages["train"].cpu_s and not _note(mine)
+
+
+def test_small_cohorts_take_the_passes_that_fill_their_steps(config: Config) -> None:
+    steps, size = config.train.min_steps, config.train.batch_size
+    assert tiles_passed(size * 4, 1, config) >= steps * size
+    assert trained_strategy(config) is None and "not included" in _note(config)
 
 
 def test_without_verification_nothing_is_rehearsed(config: Config) -> None:

@@ -1,6 +1,7 @@
 """What a job costs, and how that grows with what it is given."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -9,6 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from histotile.errors import HistotileError
+
+_LIBRARIES = (  # what Snakemake sets to the threads of a rule
+    "OMP_NUM_THREADS",
+    "GOTO_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
 
 
 @dataclass(frozen=True)
@@ -21,19 +31,23 @@ class Cost:
     disk: float = 0.0
 
 
-def measure(*words: object, folder: Path) -> Cost:
+def measure(*words: object, folder: Path, threads: int = 1) -> Cost:
     """Runs a verb of histotile as a job does, and measures it.
 
     Args:
         words: The verb and its arguments.
         folder: Where it runs.
+        threads: Of numerical libraries: as many as Snakemake gives the rule.
 
     Raises:
         HistotileError: It fails; what it said comes along.
     """
     command = [sys.executable, "-S", "-c", _WATCH, sys.executable, *map(str, words)]
     begun = time.monotonic()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    given = os.environ | {name: str(threads) for name in _LIBRARIES}
+    done = subprocess.run(
+        command, cwd=folder, env=given, capture_output=True, text=True, check=False
+    )
     *told, last = done.stdout.strip().splitlines()
     status, cpu_s, memory_kb = json.loads(last)
     if status:

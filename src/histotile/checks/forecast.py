@@ -1,19 +1,19 @@
 """What a whole run will take: tiles, processor hours, memory and disk, by stage."""
 
-import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from histotile.checks.cost import Cost, line
+from histotile.checks.lessons import CACHE_BYTES, SPARE, tiles_passed, trains_layers
 from histotile.checks.sample import Seen
 from histotile.checks.trial import MEASURED, Points, Trial
+from histotile.cohort import CohortSlide
 from histotile.config import Config
 
 _OF_SLIDES = ("inspect", "mask", "heatmap", "report-slide")  # measured on whole slides
-_TRAINED = ("finetune", "init")
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,14 @@ class Forecast:
         return asdict(self) | sums
 
 
-def forecast(seen: Sequence[Seen], slides: int, config: Config, cores: int) -> Forecast | None:
+def forecast(
+    seen: Sequence[Seen], cohort: Sequence[CohortSlide], config: Config, cores: int
+) -> Forecast | None:
     """What the run will take, measured on a few tiles of this cohort; None without any tile.
 
     Args:
         seen: Slides whose overviews were looked at.
-        slides: Slides of the cohort.
+        cohort: Its slides.
         config: The settings.
         cores: Jobs run side by side in the trial.
 
@@ -95,8 +97,10 @@ def forecast(seen: Sequence[Seen], slides: int, config: Config, cores: int) -> F
         return None
     places = {len(with_tiles) * (2 * k + 1) // (2 * MEASURED) for k in range(MEASURED)}
     tried = [with_tiles[place] for place in sorted(places)]
+    slides = len(cohort)
+    patients = len({slide.patient_id for slide in cohort}) // len(config.classes)
     with tempfile.TemporaryDirectory(prefix="histotile-check-") as folder:
-        points = Trial(Path(folder), config, tried, cores).run()
+        points = Trial(Path(folder), config, tried, patients, cores).run()
     usable = round(slides * sum(one.reason is None for one in seen) / len(seen))
     tiles = round(slides * sum(one.tiles for one in seen) / len(seen))
     work = Work(slides, usable, tiles, _taught(seen, slides, config), _labelled(seen, slides))
@@ -126,9 +130,8 @@ def _labelled(seen: Sequence[Seen], slides: int) -> float:
 
 
 def _stages(points: Points, work: Work, config: Config) -> list[Stage]:
-    folds, cells = config.split.folds, _cells(config)
+    folds = config.split.folds
     compared = min(float(config.control.max_tiles), work.labelled)
-    taught = work.taught * (folds - 1) / folds
     once = {name: _mean(points[name]) for name in _OF_SLIDES}
     found = [
         _each("inspect", once["inspect"], work.slides),
@@ -140,9 +143,9 @@ def _stages(points: Points, work: Work, config: Config) -> list[Stage]:
         _tiled("embed", points["embed"], work.slides, work.tiles * (1 + config.embed.views)),
         _one("control", points["control"], compared),
         _one("decide", points["decide"], compared),
-        _one("train", points["train"], taught, folds, bound=True),
-        _one("rehearse", _grown(points), taught, folds * cells, bound=True),
-        _one("verify", points["split"], 0, 1 if cells else 0),
+        _train(points, work, config),
+        _rehearse(points, work, config),
+        _one("verify", points["split"], 0, 1 if _cells(config) else 0),
         _tiled("predict", points["predict"], work.slides, work.tiles),
         _one("aggregate", points["aggregate"], 0),
         _one("evaluate", points["evaluate"], 0),
@@ -154,11 +157,45 @@ def _stages(points: Points, work: Work, config: Config) -> list[Stage]:
     return [stage for stage in found if stage.jobs]
 
 
-def _grown(points: Points) -> list[tuple[float, Cost]]:
-    """Rehearsals start as they were measured, and grow as training does."""
-    ((tiles, cost),), slope = points["rehearse"], line(_ordered(points["train"])).slope
-    more = Cost(cost.cpu_s + slope.cpu_s * 1e3, 0.0, cost.memory_mb + slope.memory_mb * 1e3)
-    return [(tiles, cost), (tiles + 1e3, more)]
+def _train(points: Points, work: Work, config: Config) -> Stage:
+    """Each fold, with something in hand for time."""
+    folds = config.split.folds
+    taught = work.taught * (folds - 1) / folds
+    if trains_layers(config):
+        cost = _of_layers(points, work, config)
+    else:
+        cost = line(_ordered(points["train"])).at(taught)
+    return Stage(
+        "train", folds, SPARE * cost.cpu_s * folds, cost.memory_mb, cost.disk * folds, True
+    )
+
+
+def _rehearse(points: Points, work: Work, config: Config) -> Stage:
+    """Cells start as they were measured, and grow as training does."""
+    folds, heads = config.split.folds, min(3, _cells(config))
+    layers = _cells(config) - heads
+    (tiles, first), (tested, each) = points["rehearse"]
+    taught = work.taught * (folds - 1) / folds
+    slope = line(_ordered(points["train"])).slope
+    cpu = heads * (first.cpu_s + slope.cpu_s * max(0.0, taught - tiles))
+    peak = first.memory_mb + slope.memory_mb * max(0.0, taught - tiles)
+    if layers:
+        cost = _of_layers(points, work, config)
+        cpu, peak = cpu + layers * cost.cpu_s, max(peak, cost.memory_mb)
+    jobs, more = folds * (heads + layers), work.taught / folds - tested
+    return Stage(
+        "rehearse", jobs, SPARE * cpu * folds, peak, (first.disk + each.disk * more) * jobs, True
+    )
+
+
+def _of_layers(points: Points, work: Work, config: Config) -> Cost:
+    """A training of all layers to its last planned epoch."""
+    share = (config.split.folds - 1) / config.split.folds
+    passed = tiles_passed(work.taught * share, work.slides * share, config)
+    (_, _), (tiles, cost) = points["layers"]
+    more = line(points["layers"]).slope.cpu_s * (passed - tiles)
+    kept = min(CACHE_BYTES, 3 * config.tile.tile_px**2 * work.taught * share) / 1e6
+    return replace(cost, cpu_s=cost.cpu_s + more, memory_mb=cost.memory_mb + kept)
 
 
 def _ordered(points: Sequence[tuple[float, Cost]]) -> list[tuple[float, Cost]]:
@@ -191,12 +228,11 @@ def _one(
     points: Sequence[tuple[float, Cost]],
     number: float,
     jobs: int = 1,
-    bound: bool = False,
 ) -> Stage:
     """A stage of the cohort or of a fold; where its growth was not measured, it is constant."""
     grows = line(_ordered(points))
     cost = grows.at(number) if len(points) > 1 else grows.at(points[0][0])
-    return Stage(name, jobs, cost.cpu_s * jobs, cost.memory_mb, cost.disk * jobs, bound)
+    return Stage(name, jobs, cost.cpu_s * jobs, cost.memory_mb, cost.disk * jobs)
 
 
 def _cells(config: Config) -> int:
@@ -205,40 +241,9 @@ def _cells(config: Config) -> int:
 
 
 def _note(config: Config) -> str:
-    learns = config.train.strategy in _TRAINED or config.verify.budget == "full"
-    if config.train.strategy == "auto" or learns:
-        return (
-            "training is forecast for a head on cached features; where all layers are trained "
-            "(`finetune`, `init`), it takes hours more"
-        )
-    return ""
-
-
-def tell_forecast(found: Forecast, cores: int) -> list[str]:
-    """The forecast as lines for the terminal."""
-    head = f"Forecast, from {found.sampled} of {found.slides} slides and a trial on this machine:"
-    lines = [head, f"  {found.usable} slides to be used, about {found.tiles:,} tiles"]
-    lines.append(f"  {'stage':14}{'jobs':>7}{'processor':>12}{'memory':>10}{'disk':>10}")
-    for stage in found.stages:
-        time = ("<= " if stage.bound else "") + duration(stage.cpu_s)
-        row = f"{stage.jobs:>7}{time:>12}{stage.memory_mb / 1e3:>7.1f} GB{amount(stage.disk):>10}"
-        lines.append(f"  {stage.name:14}{row}")
-    total = f"{duration(found.cpu_s)} of processor time ({found.cpu_s / 3600:.2f} h)"
-    least = f"at least {duration(found.cpu_s / cores)} on {cores} cores"
-    lines.append(f"  in all {total}, {least}; {amount(found.disk)} on disk")
-    return [*lines, f"  {found.note}"] if found.note else lines
-
-
-def duration(seconds: float) -> str:
-    """E.g. "40 s", "12 min", "3.5 h"."""
-    if seconds < 90:
-        return f"{math.ceil(seconds)} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def amount(size: float) -> str:
-    """E.g. "3 kB", "117 MB", "2.1 GB"."""
-    for unit, least in (("GB", 1e9), ("MB", 1e6)):
-        if size >= least:
-            return f"{size / least:.1f} {unit}"
-    return f"{size / 1e3:.0f} kB"
+    if trains_layers(config) or config.train.strategy != "auto":
+        return ""
+    return (
+        "training is forecast for heads on cached features. Where the table chooses `finetune` or "
+        "`init`, hours more are not included: set train.strategy to see their forecast"
+    )

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from histotile import tables
 from histotile.checks.sample import Seen
+from histotile.errors import HistotileError
 from histotile.features import read_control, read_features
 from histotile.writing import write_text
-
-PATIENTS = 4  # of each class in the made-up cohort
 
 
 def some_tissue(mask: Path, seen: Seen, tiles: int, inspection: Path, out: Path) -> None:
@@ -47,10 +47,10 @@ def spread_table(part: Path, seen: Seen, name: str, out: Path) -> None:
     _write(_numbered(found), footer | {"slide_id": name}, out)
 
 
-def pseudo_cohort(classes: Sequence[str], out: Path) -> dict[str, str]:
-    """Slide -> label of a made-up cohort, a few patients for each class; its file is written."""
+def pseudo_cohort(classes: Sequence[str], patients: int, out: Path) -> dict[str, str]:
+    """Slide -> label of a made-up cohort, so many patients for each class; its file is written."""
     labels = {
-        f"p{number:03}": classes[number % len(classes)] for number in range(PATIENTS * len(classes))
+        f"p{number:03}": classes[number % len(classes)] for number in range(patients * len(classes))
     }
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -61,20 +61,33 @@ def pseudo_cohort(classes: Sequence[str], out: Path) -> dict[str, str]:
 
 
 def deal_tables(parts: Sequence[Path], labels: dict[str, str], folder: Path) -> int:
-    """Deals the tiles that were read to the slides of the made-up cohort; gives their number."""
-    shared = np.array_split(np.arange(len(labels)), min(len(parts), len(labels)))
+    """Deals the tiles that were read to the slides of the made-up cohort; gives their number.
+
+    Few tiles are dealt several times, so that each slide has two.
+    """
+    used = {part: rows for part in parts if len(rows := _used(part))}
+    if not used:
+        fact = "none of the tiles tried passes `tile.filters`"
+        raise HistotileError("forecast", fact, "see `histotile tile` for what excludes them")
+    shared = np.array_split(np.arange(len(labels)), min(len(used), len(labels)))
     dealt, names = 0, list(labels)
-    for part, owners in zip(parts, shared, strict=False):
+    for (part, there), owners in zip(used.items(), shared, strict=False):
         table, footer = tables.read_table(part), tables.read_footer(part)
-        used = np.flatnonzero([why is None for why in table["excluded"].to_pylist()])
+        there = np.resize(there, max(len(there), 2 * len(owners)))
         for place, owner in enumerate(owners.tolist()):
-            rows = used[place :: len(owners)]
+            rows = there[place :: len(owners)]
             found = _numbered(table.take(pa.array(rows)))
             label = pa.array([labels[names[owner]]] * len(rows), pa.string())
             found = found.set_column(found.column_names.index("label"), "label", label)
             _write(found, footer | {"slide_id": names[owner]}, folder / f"{names[owner]}.parquet")
             dealt += len(rows)
     return dealt
+
+
+def _used(part: Path) -> NDArray[np.int64]:
+    """Rows of a tile table that are not excluded."""
+    excluded = tables.read_table(part, ["excluded"])["excluded"].to_pylist()
+    return np.flatnonzero([why is None for why in excluded])
 
 
 def join_tables(parts: Sequence[Path], out: Path) -> None:

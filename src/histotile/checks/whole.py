@@ -60,7 +60,7 @@ def examine(start: Start, measured: bool, progress: Progress) -> Report:
         problems += _of_slides(seen, config)
     found = None
     if measured and seen and not errors(problems):
-        found = attempt(problems, forecast, seen, len(cohort.slides), config, cores)
+        found = attempt(problems, forecast, seen, cohort.slides, config, cores)
         if found is not None:
             problems += check_room(config, found.disk, found.memory_mb)
     return Report((*problems, *_LATER), found)

@@ -48,8 +48,8 @@ def check(context: click.Context, as_json: bool, forecast: bool) -> None:
 def _tell(report: "Report", lines: list[str]) -> None:
     import os
 
-    from histotile.checks.forecast import tell_forecast
     from histotile.checks.machine import describe_machine
+    from histotile.checks.telling import tell_forecast
 
     click.echo("\n".join(lines))
     click.echo(f"This machine: {describe_machine()}")
