@@ -110,3 +110,14 @@ def test_real_slides_are_told_apart(shared_data: Path) -> None:
     more = ("TCGA-CR-7395-01A-01-TS1.svs", "camelyon16-lowres.dcm", "osp_boxes.tiff")
     paths = [shared_data / "slides" / name for name in (*names, *more)]
     assert differences(*paths) == [(0, 1)]  # one slide in two formats
+
+
+def test_a_slide_turned_or_mirrored_is_the_same(tmp_path: Path) -> None:
+    rgb = tissue(0)[:, :768]
+    ways = [rgb, np.rot90(rgb), rgb[::-1], rgb[:, ::-1], np.rot90(rgb[::-1]), np.rot90(rgb, 2)]
+    paths = [write_jpeg(tmp_path / f"{n}.tif", np.ascontiguousarray(w)) for n, w in enumerate(ways)]
+    paths.append(write_jpeg(tmp_path / "other.tif", tissue(1)[:, :768]))
+    pictures = [found for path in paths if (found := picture(path))]
+    proportions = [w.shape[1] / w.shape[0] for w in [*ways, rgb]]
+    pairs = {pair[:2] for pair in find_same(pictures, proportions)}
+    assert pairs == {(a, b) for a in range(6) for b in range(a + 1, 6)}

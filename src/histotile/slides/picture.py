@@ -15,6 +15,7 @@ MOST_LEVEL_PX = 1 << 26  # of the level it is made of: a larger one would take l
 MOST_DIFFERENT = 0.04  # of the contrast: other encodings stay below 0.02, other tissue above 0.07
 LEAST_CONTRAST = 3.0  # grey levels: below, nothing is seen but glass
 DARK = 40  # grey levels: black frames, which all slides of a scanner share
+_WAYS = 8  # to turn and mirror a picture
 MOST_STRETCHED = 0.02  # difference of proportions
 
 
@@ -40,6 +41,8 @@ def find_same(
 ) -> list[tuple[int, int, float]]:
     """Pairs that show the same, (first, second, difference as a share of the contrast).
 
+    Also where one is turned or mirrored, as slides come out of some programs.
+
     Args:
         pictures: Made by `take_picture`.
         proportions: Width / height of each slide's scanned area.
@@ -52,14 +55,32 @@ def find_same(
     power = (centred**2).mean(axis=1)
     found = []
     for first in range(len(grey) - 1):
-        others = slice(first + 1, None)
-        squares = power[first] + power[others] - 2 * (centred[others] @ centred[first]) / SIDE**2
-        near = squares < (2 * MOST_DIFFERENT) ** 2 * np.maximum(power[first], power[others])
-        for second in (first + 1 + np.flatnonzero(near)).tolist():
-            if abs(proportions[first] / proportions[second] - 1) <= MOST_STRETCHED:
-                difference = _difference(grey[first], grey[second])
-                found += [(first, second, difference)] if difference <= MOST_DIFFERENT else []
+        rest = slice(first + 1, None)
+        turned = _turned(grey[first])
+        inner = centred[rest] @ (turned - grey[first].mean()).T / SIDE**2
+        squares = power[first] + power[rest, None] - 2 * inner
+        most = np.maximum(power[first], power[rest, None])
+        least: dict[int, float] = {}
+        for other, way in np.argwhere(squares < (2 * MOST_DIFFERENT) ** 2 * most).tolist():
+            second = first + 1 + other
+            shape = proportions[first] if way < _WAYS // 2 else 1 / proportions[first]
+            if abs(shape / proportions[second] - 1) <= MOST_STRETCHED:
+                difference = _difference(turned[way], grey[second])
+                least[second] = min(difference, least.get(second, np.inf))
+        found += [(first, k, d) for k, d in sorted(least.items()) if d <= MOST_DIFFERENT]
     return found
+
+
+def _turned(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(8, px): a picture turned and mirrored in all ways; in the last four it lies on its side."""
+    upright = grey.reshape(SIDE, SIDE)
+    ways = [
+        mirrored[::flip]
+        for side in (upright, upright.T)
+        for mirrored in (side, side[:, ::-1])
+        for flip in (1, -1)
+    ]
+    return np.stack(ways).reshape(_WAYS, -1)
 
 
 def _difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
