@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from histotile.checks.bench import Points
 from histotile.checks.cost import Cost, line
 from histotile.checks.lessons import CACHE_BYTES, SPARE, tiles_passed, trains_layers
 from histotile.checks.sample import Seen
-from histotile.checks.trial import MEASURED, Points, Trial
+from histotile.checks.trial import MEASURED, Trial
 from histotile.cohort import CohortSlide
 from histotile.config import Config
 

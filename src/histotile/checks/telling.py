@@ -3,6 +3,7 @@
 import math
 
 from histotile.checks.forecast import Forecast
+from histotile.checks.lessons import SPARE
 
 
 def tell_forecast(found: Forecast, cores: int) -> list[str]:
@@ -14,6 +15,7 @@ def tell_forecast(found: Forecast, cores: int) -> list[str]:
         time = ("<= " if stage.bound else "") + duration(stage.cpu_s)
         row = f"{stage.jobs:>7}{time:>12}{stage.memory_mb / 1e3:>7.1f} GB{amount(stage.disk):>10}"
         lines.append(f"  {stage.name:14}{row}")
+    lines.append(f"  <=: to the last planned epoch, and {SPARE - 1:.0%} in hand")
     total = f"{duration(found.cpu_s)} of processor time ({found.cpu_s / 3600:.2f} h)"
     least = f"at least {duration(found.cpu_s / cores)} on {cores} cores"
     lines.append(f"  in all {total}, {least}; {amount(found.disk)} on disk")
