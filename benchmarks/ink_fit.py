@@ -3,8 +3,8 @@
 Two logistic regressions, each part weighing as much as its area: of the colours of drawn
 overviews (drawings.py; without the even biopsies, which no one can tell from strokes) and of
 overviews laid out of real tiles, on which nothing is ink; then of their pieces, given the odds of
-the colour. Prints both rows of weights; benchmarks/ink.py measures on other drawings. The real
-tiles entered the second regression in every second group.
+the colour. Prints both rows of weights; benchmarks/ink.py measures on other drawings. The weights
+in `slides.pen` come from a first form of this script, which grouped the real tiles otherwise.
 
     python benchmarks/ink_fit.py ../shared/data/tiles [--seeds 0-249 5000-5149]
 """
@@ -104,7 +104,7 @@ def of_colours(seen: Seen) -> tuple[Floats, Floats]:
     colours = seen.colours
     own = np.repeat(np.arange(len(colours.means)), [len(p.large) for p in colours.pieces])
     ink, tissue = (np.bincount(own, v, len(colours.means)) for v in (seen.ink, seen.tissue))
-    return ink, tissue
+    return ink.astype(float), tissue.astype(float)
 
 
 def main() -> None:
