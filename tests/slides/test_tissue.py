@@ -161,6 +161,19 @@ def test_what_was_taken_for_ink_is_told_and_can_be_kept() -> None:
     assert find_tissue(picture, UM_PER_PX, keep)[stroke > 0].mean() > 0.9
 
 
+def test_strokes_of_one_ink_that_cross_in_two_widths_are_found_and_tissue_stays() -> None:
+    truth = blob(axes=(60, 40))
+    stroke = np.zeros((400, 500), np.uint8)
+    cv2.ellipse(stroke, (250, 200), (150, 120), 0, 0, 360, 1, 7)
+    cv2.line(stroke, (30, 30), (260, 110), 1, 24)
+    cv2.line(stroke, (40, 150), (230, 15), 1, 24)
+    picture = paint(glass(), truth, (205, 130, 180))
+    picture[stroke > 0] = (200, 30, 45)
+    levels = survey(picture, UM_PER_PX, SETTINGS).levels
+    assert (levels == INK)[stroke > 0].mean() > 0.97
+    assert (levels == TISSUE)[truth].mean() > 0.97
+
+
 def test_a_black_stroke_along_the_edge_of_the_picture_is_ink() -> None:
     picture = paint(glass(), blob(axes=(70, 50)), (205, 130, 180))
     stroke = np.zeros((400, 500), np.uint8)

@@ -13,10 +13,11 @@ INKS = ("black", "grey", "red", "brown", "green", "blue", "purple")
 def find_ink(rgb: Rgb) -> NDArray[np.uint8]:
     """Where an overview shows pen strokes: 0 none, else 1 + the place of the colour in `INKS`.
 
-    Each colour of the picture is judged as a whole: ink is even, of steady width, long, in few
-    pieces, and unlike the rest of the slide; what touches it and is nearly so belongs to it. The
-    weights are those of a logistic regression on drawn slides and real tissue
-    (benchmarks/ink_fit.py). A slide of one colour has no ink: what is all there is, is the stain.
+    Each colour of the picture is judged as a whole, then each of its pieces: ink is even, of
+    steady width, long, in few pieces, and unlike the rest of the slide; what touches it and is
+    nearly so belongs to it. The weights are those of two logistic regressions on drawn slides and
+    real tissue (benchmarks/ink_fit.py). A slide of one colour has no ink: what is all there is,
+    is the stain.
 
     Args:
         rgb: uint8 (height, width, 3); glass is white, black padding too.
