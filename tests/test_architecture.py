@@ -15,6 +15,7 @@ from histotile.configfile import read_config, render, schema
 PACKAGE = Path(histotile.__file__).parent
 LEAVES = {
     "config",
+    "config_values",
     "columns",
     "tables",
     "writing",
@@ -33,10 +34,20 @@ LEAVES = {
     "identity",
 }
 ALLOWED = {
-    "config": {"errors", "names"},
+    "config": {"config_values", "errors", "names"},
+    "config_values": {"names"},
     "config_messages": {"names"},
     "configfile": {
-        *("config", "config_messages", "errors", "names", "text_file", "writing", "yaml_file")
+        *(
+            "config",
+            "config_values",
+            "config_messages",
+            "errors",
+            "names",
+            "text_file",
+            "writing",
+            "yaml_file",
+        )
     },
     "cohort": {"csv_file", "errors", "findings", "names", "vocabulary"},
     "cohort_checks": {"cohort", "csv_file", "errors", "findings", "names", "vocabulary"},

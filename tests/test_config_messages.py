@@ -71,5 +71,30 @@ def test_units_are_taken_off() -> None:
     ]
 
 
+def test_powers_of_ten_are_written_out() -> None:
+    sentences = told(Tile, {"tile_px": "2.5e2", "mpp": 1})
+    assert "`tile_px`: '2.5e2' is no whole number; write 250" in sentences
+
+
+def test_yes_and_no_are_no_numbers() -> None:
+    sentences = told(Tile, {"mpp": True, "stride_px": False})
+    assert {"`mpp`: true is no number", "`stride_px`: false is no number"} <= set(sentences)
+
+
+def test_names_that_look_the_same_have_one_class() -> None:
+    (sentence,) = told(Labels, LABELS | {"names": {"tumor": "tumour", "Tumor": "healthy"}})
+    assert "'tumor' is tumour, 'Tumor' is healthy" in sentence
+    same = {"tumor": "tumour", "Tumor": "tumour"}
+    assert Labels.model_validate(LABELS | {"names": same}).names == same
+
+
+@pytest.mark.parametrize(
+    ("accept", "words"),
+    [({"scale-zzz": "because"}, "no id as printed"), ({"scale-24b7fc67": " "}, "has no reason")],
+)
+def test_findings_are_accepted_by_id_and_reason(accept: dict[str, str], words: str) -> None:
+    assert any(s.startswith("`accept`") and words in s for s in told(Config, {"accept": accept}))
+
+
 def test_places_in_lists_count_from_one() -> None:
     assert dotted(("quality", "exclude", 0)) == "quality.exclude[1]"

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histotile.config import Section
+from histotile.config_values import Section
 from histotile.configfile import as_written, check_utf8, read_config, standard_config
 from histotile.errors import HistotileError
 from histotile.yaml_file import read_value, read_yaml

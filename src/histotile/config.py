@@ -4,35 +4,16 @@ Values stand in config/config.yaml alone: no field of a section has a default he
 named after the rule that uses it; a job receives its whole section as JSON on its command line.
 """
 
-import os
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from histotile.config_values import Meanings, Place, Reasons, Section
 from histotile.names import nearest
 
 Strength = Literal["off", "light", "medium", "heavy"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
-
-
-def _place(path: str) -> str:
-    """A path with `~` written out; paths of Windows are none on other systems."""
-    if os.name != "nt" and re.match(r"[A-Za-z]:[\\/]|.*\\", path):
-        raise ValueError(f"{path!r} is a path of Windows; write it as this system does, with /")
-    return os.path.expanduser(path)  # noqa: PTH111 - where there is no home, as it is
-
-
-Place = Annotated[str, AfterValidator(_place)]
-
-
-class Section(BaseModel):
-    """A frozen group of settings that knows no other keys than its own."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, defer_build=True, coerce_numbers_to_str=True
-    )
 
 
 class Engine(Section):
@@ -122,7 +103,7 @@ class Labels(Section):
         "give labels only if they are labelled with `outside`. `slide`: every tile inherits the "
         "label of its slide (weak labels; every report says so)."
     )
-    names: dict[str, str] = Field(
+    names: Meanings = Field(
         description="Names used in the annotation files -> class. Names that look the same are the "
         "same; classes need no entry. Tiles in outlines of other names get no label, and the run "
         "names these; so do those in names that end in an asterisk (QuPath's `Ignore*`)."
@@ -681,7 +662,7 @@ class Config(Section):
     apply: Apply
     synthesize: Synthesize
     pretrain: Pretrain
-    accept: dict[str, str] = Field(
+    accept: Reasons = Field(
         description="Findings that are right as they stand: the id that was printed -> your "
         "reason, e.g. {spelling-1f0c77aa: two patients of one name}. They no longer stop or "
         "quarantine, and every page shows them as accepted by you."

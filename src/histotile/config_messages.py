@@ -113,6 +113,8 @@ def _no_number(value: object, whole: bool) -> str:
     text = str(value).strip()
     if re.fullmatch(r"[+-]?\d+,\d+", text) and not whole:
         return f"{_shown(value)} is no number; write a decimal point: {text.replace(',', '.')}"
+    if whole and re.fullmatch(r"\d+(\.\d+)?e\+?\d", text, re.I) and float(text).is_integer():
+        return f"{_shown(value)} is no {number}; write {int(float(text))}"
     found = re.match(r"[+-]?\d+(\.\d+)?(?=\s*[a-zA-Zµ%])", text)
     hint = f"; write {found[0]} alone, without a unit" if found else ""
     return f"{_shown(value)} is no {number}{hint}"

@@ -10,8 +10,9 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import ValidationError
 
-from histotile.config import Config, Section
+from histotile.config import Config
 from histotile.config_messages import explain
+from histotile.config_values import Section
 from histotile.errors import HistotileError
 from histotile.text_file import read_text
 from histotile.writing import write_text

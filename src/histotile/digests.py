@@ -48,6 +48,7 @@ _LEAVES = (
     "histotile.cli.options",
     "histotile.columns",
     "histotile.config",
+    "histotile.config_values",
     "histotile.configfile",
     "histotile.digests",
     "histotile.errors",

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from histotile.config import Config, Section
+from histotile.config import Config
+from histotile.config_values import Section
 from histotile.configfile import read_config, standard_config, validate
 from histotile.errors import HistotileError
 from histotile.names import nearest
