@@ -92,7 +92,9 @@ def partly_scanned(tmp_path_factory: pytest.TempPathFactory) -> PartlyScanned:
     left, top, right, bottom = (side * n for n in (9, 7, 16, 12))
     rgb = np.full((bounds[3], bounds[2], 3), (241, 239, 242), np.uint8)
     rgb[260:2760, 300:3700] = (222, 165, 202)
-    rgb[top:bottom, left:right] = (92, 52, 120)
+    grain = np.random.default_rng(1).integers(0, 70, ((bottom - top) // 16 + 1, 2 * side, 1))
+    grain = np.kron(grain, np.ones((16, 16, 1), np.int64))[: bottom - top, : right - left]
+    rgb[top:bottom, left:right] = np.array((60, 20, 90)) + grain  # of cells: ink is even
     rgb += np.random.default_rng(0).integers(0, 12, rgb.shape, np.uint8)
     corner = bounds[:2]
     slide = _write_scn(folder / "S & 1.scn", rgb, corner, size)
@@ -140,6 +142,7 @@ def _predict_darkness(slide: Path, tiles: Path, predicted: Path) -> None:
         ]
     p = np.array(dark, np.float32)
     columns = places | {"prob_healthy": 1 - p, "prob_tumour": p}
+    columns |= {"distance": p, "familiarity": ["familiar"] * len(p)}
     facts = {
         "slide_id": footer["slide_id"],
         "models": ["darkness"],

@@ -81,6 +81,7 @@ def predict(desk: Path, doubts: dict[int, float], name: str = "s", models: int =
     tumour = np.where(is_tumour, p, 1 - p)
     columns: dict[str, Any] = {key: [row[key] for row in rows] for key in ("tile_id", "x", "y")}
     columns |= {"prob_healthy": 1 - tumour, "prob_tumour": tumour}
+    columns |= {"distance": p, "familiarity": ["familiar"] * len(p)}
     footer = {"slide_id": name, "models": [f"m{k}" for k in range(models)]}
     path = desk / f"results/predict/{name}.parquet"
     tables.write_table(path, columns, tables.prediction_schema(CLASSES), footer)

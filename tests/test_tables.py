@@ -14,6 +14,8 @@ COLUMNS = {
     "y": [5, 5],
     "prob_healthy": [0.75, 0.5],
     "prob_tumour": [0.25, 0.5],
+    "distance": [0.5, 1.5],
+    "familiarity": ["familiar", "foreign"],
 }
 
 

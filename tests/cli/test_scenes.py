@@ -87,6 +87,7 @@ def gather(tmp_path: Path, slide: CohortSlide, repository: Path) -> Callable[...
     p[4] = 0.45
     used = np.arange(n) != 1
     columns_of = {"tile_id": np.arange(n), "x": x, "y": y, "prob_healthy": 1 - p, "prob_tumour": p}
+    columns_of |= {"distance": np.zeros(n), "familiarity": np.full(n, "familiar", object)}
     tables.write_table(
         results / "predict" / name,
         {key: values[used] for key, values in columns_of.items()},

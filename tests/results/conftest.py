@@ -31,6 +31,7 @@ def tile_table(labels: Sequence[str | None], colour: np.ndarray) -> pa.Table:
 def predictions(p: np.ndarray, classes: Sequence[str] = CLASSES) -> pa.Table:
     values: dict[str, Any] = {"tile_id": range(len(p)), "x": [0] * len(p), "y": [0] * len(p)}
     values |= {f"prob_{name}": p[:, c] for c, name in enumerate(classes)}
+    values |= {"distance": [0.5] * len(p), "familiarity": ["familiar"] * len(p)}
     schema = prediction_schema(tuple(classes))
     return pa.table({f.name: pa.array(values[f.name], f.type) for f in schema})
 

@@ -34,6 +34,7 @@ def slide(
     p = np.asarray(p, np.float32).reshape(n, len(CLASSES))
     guesses: dict[str, Any] = {name: values[name] for name in ("tile_id", "x", "y")}
     guesses |= {f"prob_{c}": p[:, i] for i, c in enumerate(CLASSES)}
+    guesses |= {"distance": [0.5] * n, "familiarity": ["familiar"] * n}
     schema = prediction_schema(CLASSES)
     predictions = pa.table({f.name: pa.array(guesses[f.name], f.type) for f in schema})
     return LabelledSlide(name, f"p-{name}", tiles, predictions.take(np.arange(n)[::-1]))

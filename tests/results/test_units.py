@@ -23,6 +23,7 @@ def tiles(labels: list[str | None], excluded: list[str | None]) -> pa.Table:
 def guesses(tile_ids: list[int], p: list[float], classes: tuple[str, ...] = CLASSES) -> pa.Table:
     columns: dict[str, object] = {"tile_id": tile_ids, "x": tile_ids, "y": tile_ids}
     columns |= {f"prob_{classes[0]}": [1 - v for v in p], f"prob_{classes[1]}": p}
+    columns |= {"distance": [0.5] * len(p), "familiarity": ["familiar"] * len(p)}
     schema = prediction_schema(classes)
     return pa.table({f.name: pa.array(columns[f.name], f.type) for f in schema})
 
