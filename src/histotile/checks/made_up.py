@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -152,7 +153,8 @@ def write_guesses(tiles: Path, classes: tuple[str, ...], out: Path) -> None:
     noise = np.random.default_rng(0).normal(0, 0.3, (len(x), len(classes)))
     logits = noise + np.outer(waves, np.linspace(-3, 3, len(classes)))
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    columns = {"tile_id": table["tile_id"].to_numpy(), "x": x, "y": y}
+    columns: dict[str, Any] = {"tile_id": table["tile_id"].to_numpy(), "x": x, "y": y}
+    columns |= {"distance": np.abs(waves), "familiarity": ["familiar"] * len(x)}
     columns |= {f"prob_{c}": p.astype(np.float32) for c, p in zip(classes, shares.T, strict=True)}
     facts = {
         "slide_id": footer["slide_id"],
