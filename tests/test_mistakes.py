@@ -104,6 +104,10 @@ CHEAP = {
         ("backbone.weights", "'weights/resnet.pth'", "hf-hub:org/name"),
         base=BASE.replace("shipped:histology", "weights/resnet.pth"),
     ),
+    "results where a file is": Mistake(
+        ("results", "slides.csv is a file, no folder"), settings="results: slides.csv\n"
+    ),
+    "results without a name": Mistake(("results", "no folder is named"), settings="results: ''\n"),
     "key typo": Mistake(
         ("mine.yaml", "unknown key `tile.mppp`", "did you mean `tile.mpp`"),
         settings="tile: {mppp: 1.0}\n",

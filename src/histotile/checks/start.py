@@ -51,6 +51,7 @@ def look(data: Mapping[str, Any], files: Sequence[Path] = ()) -> Start:
     if config is None:
         return Start(tuple(problems), None, None)
     problems += marked_settings(config)
+    problems += _results(config)
     listing, cohort = None, None
     path = Path(config.cohort)
     if "cohort" not in wrong:
@@ -79,6 +80,16 @@ def _of_images(data: Mapping[str, Any]) -> dict[str, Any]:
     if attempt([], holds_images, Path(str(found.get("cohort")))):
         found["tile"] = {**tile, "labels": {**tile["labels"], "names": {}, "outside": None}}
     return found
+
+
+def _results(config: Config) -> list[Problem]:
+    """A folder of results that cannot be one."""
+    remedy = "name a folder of its own, e.g. results"
+    if not config.results.strip():
+        return [Problem("error", "results", "no folder is named", remedy)]
+    path = Path(config.results)
+    file = next((p for p in (path, *path.parents) if p.is_file()), None)
+    return [Problem("error", "results", f"{file} is a file, no folder", remedy)] if file else []
 
 
 def _weights(config: Config) -> list[Problem]:
