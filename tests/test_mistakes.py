@@ -108,6 +108,10 @@ CHEAP = {
         ("results", "slides.csv is a file, no folder"), settings="results: slides.csv\n"
     ),
     "results without a name": Mistake(("results", "no folder is named"), settings="results: ''\n"),
+    "classes that look the same": Mistake(
+        ("[spelling-", "'tumour' and 'Tumour'", "look the same"),
+        settings="classes: [healthy, tumour, Tumour]\n",
+    ),
     "key typo": Mistake(
         ("mine.yaml", "unknown key `tile.mppp`", "did you mean `tile.mpp`"),
         settings="tile: {mppp: 1.0}\n",
@@ -201,6 +205,19 @@ def test_a_mistake_is_named_with_what_was_meant(desk: Desk, mistake: Mistake) ->
         assert words in text, text
     assert mistake.entries is None or len(found) == mistake.entries, text
     assert "Input should" not in text and "Extra inputs" not in text
+
+
+def test_a_folder_of_validation_tiles_is_said_to_be_trained_on(desk: Desk) -> None:
+    for role in ("train", "val", "test"):
+        for label in ("healthy", "tumour"):
+            for patient in range(3):
+                tile = desk.folder / f"tiles/{role}/{label}/{role}{label}{patient}/a.png"
+                tile.parent.mkdir(parents=True)
+                tile.touch()
+    (desk.folder / "mine.yaml").write_text(BASE.replace("slides.csv", "tiles"))
+    files = [Path("config/config.yaml"), Path("mine.yaml")]
+    found = look(merged_settings(files), files).problems
+    assert any(p.level == "warning" and "val" in p.fact and "train" in p.fact for p in found)
 
 
 def test_nothing_is_wrong_where_nothing_is(desk: Desk) -> None:

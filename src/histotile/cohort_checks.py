@@ -45,17 +45,6 @@ def check_classes(classes: Sequence[str], accepted: Mapping[str, str]) -> None:
     stop("classes", accept(find_class_spellings(classes), accepted)[0])
 
 
-def check_labels(cohort: Cohort, classes: Sequence[str], subject: object = "cohort") -> None:
-    """Nothing, if every label in the cohort is a class.
-
-    Raises:
-        HistotileError: Some are not; they are named with their rows and the nearest class.
-    """
-    if wrong := strange_labels(cohort.slides, classes):
-        remedy = "mend these labels, or add them to `classes`"
-        raise HistotileError(subject, some(wrong), remedy)
-
-
 def find_spellings(cohort: Cohort) -> list[Finding]:
     """What is doubtful in the names of a cohort, whether accepted or not."""
     found: list[Finding] = []

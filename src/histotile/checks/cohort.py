@@ -4,7 +4,7 @@ import difflib
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from histotile.checks.marks import files_of, marked_files
@@ -134,16 +134,23 @@ def _labels(slides: Sequence[CohortSlide], config: Config, source: str) -> list[
 
 def _names(cohort: Cohort, accepted: Mapping[str, str], source: str) -> list[Problem]:
     """Names that look the same and are not, and patients on both sides of the split."""
-    standing, taken = accept(find_spellings(cohort), accepted)
-    problems = [Problem("error", f"{source}, {f.subject}", _with_id(f), f.remedy) for f in standing]
-    problems += [
-        Problem("warning", f"{source}, {f.subject}", f"{_with_id(f)}: accepted: {accepted[f.id]}")
-        for f in taken
-    ]
+    problems = of_findings(find_spellings(cohort), accepted, source)
     remedy = "put all slides of a patient on one side, or none"
     return problems + [
         Problem("error", source, f"patient on both sides of the split: {fact}", remedy)
         for fact in torn_patients(cohort.slides)
+    ]
+
+
+def of_findings(
+    findings: Iterable[Finding], accepted: Mapping[str, str], source: str
+) -> list[Problem]:
+    """Findings as errors; those that the user accepts as warnings that give the reason."""
+    standing, taken = accept(findings, accepted)
+    problems = [Problem("error", f"{source}, {f.subject}", _with_id(f), f.remedy) for f in standing]
+    return problems + [
+        Problem("warning", f"{source}, {f.subject}", f"{_with_id(f)}: accepted: {accepted[f.id]}")
+        for f in taken
     ]
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from histotile.checks.cohort import check_cohort, check_cohort_file
+from histotile.checks.cohort import check_cohort, check_cohort_file, of_findings
 from histotile.checks.marks import marked_settings
 from histotile.checks.problem import Problem, attempt
 from histotile.checks.settings import check_settings
 from histotile.cohort import Cohort
+from histotile.cohort_checks import find_class_spellings
 from histotile.config import Config
 from histotile.digests import digest_weights
 from histotile.errors import HistotileError
@@ -52,6 +53,9 @@ def look(data: Mapping[str, Any], files: Sequence[Path] = ()) -> Start:
         return Start(tuple(problems), None, None)
     problems += marked_settings(config)
     problems += _results(config)
+    if "classes" not in wrong:
+        alike = find_class_spellings(config.classes)
+        problems += of_findings(alike, config.accept, "config.yaml")
     listing, cohort = None, None
     path = Path(config.cohort)
     if "cohort" not in wrong:
@@ -59,6 +63,8 @@ def look(data: Mapping[str, Any], files: Sequence[Path] = ()) -> Start:
             if "classes" not in wrong:
                 listing = attempt(problems, list_images, path, config.classes)
                 cohort = listing.cohort if listing else None
+                remarks = listing.remarks if listing else ()
+                problems += [Problem("warning", config.cohort, remark) for remark in remarks]
         else:
             cohort = check_cohort_file(path, problems)[1]
     if cohort is not None:
