@@ -186,13 +186,19 @@ def fold_files(
     embed: Callable[..., FeatureFile],
 ) -> tuple[FoldSlide, ...]:
     """The slides of `fold`, made once: tests read them and change none."""
-    folder = tmp_path_factory.mktemp("fold")
+    return _write_fold(tmp_path_factory.mktemp("fold"), tiny_backbone, embed)
+
+
+def _write_fold(
+    folder: Path, backbone: Backbone, embed: Callable[..., FeatureFile]
+) -> tuple[FoldSlide, ...]:
+    """Five training patients and two for val: slides, tables and feature files in a folder."""
     slides = []
     for number in range(7):
         name = f"s{number}"
         table = _write_slide(folder, name, seed=number)
         features = folder / f"{name}.h5"
-        embed(table, tiny_backbone).write(features)
+        embed(table, backbone).write(features)
         role = "train" if number < 5 else "val"
         slides.append(FoldSlide(name, f"p{number}", role, table, features))  # type: ignore[arg-type]
     return tuple(slides)
@@ -202,6 +208,14 @@ def fold_files(
 def fold(fold_files: tuple[FoldSlide, ...]) -> list[FoldSlide]:
     """Five training patients and two for val, one slide each, embedded."""
     return list(fold_files)
+
+
+@pytest.fixture
+def own_fold(
+    tmp_path: Path, tiny_backbone: Backbone, embed: Callable[..., FeatureFile]
+) -> list[FoldSlide]:
+    """As `fold`, for a test that takes its files away."""
+    return list(_write_fold(tmp_path, tiny_backbone, embed))
 
 
 @pytest.fixture

@@ -81,12 +81,12 @@ def test_the_strategy_of_the_settings_does_not_matter(
 
 
 def test_a_head_is_judged_by_features_however_tails_are_trained(
-    fold: list[FoldSlide], tiny_backbone: Backbone, make_settings: Callable[..., Train]
+    own_fold: list[FoldSlide], tiny_backbone: Backbone, make_settings: Callable[..., Train]
 ) -> None:
-    taught, judged = [*fold[:5], replace(fold[5], role="val")], fold[6:]
+    taught, judged = [*own_fold[:5], replace(own_fold[5], role="val")], own_fold[6:]
     truncated, retrained = (make_settings(early_fixed=how) for how in ("truncate", "retrain_tail"))
     whole = rehearse(taught, judged, CLASSES, tiny_backbone, truncated, ("fixed", 2))
     for number in range(7):
-        (fold[number].tiles.parent / f"s{number}.tiff").unlink()
+        (own_fold[number].tiles.parent / f"s{number}.tiff").unlink()
     found = rehearse(taught, judged, CLASSES, tiny_backbone, retrained, ("fixed", 2))
     assert np.array_equal(found["prob_tumour"], whole["prob_tumour"])
