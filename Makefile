@@ -49,8 +49,8 @@ bench: .venv/done
 	for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
 
 config: .venv/done  ## config.yaml's comments, schema.json and decision.schema.json from the code
-	python -c "from histotile.configfile import rewrite; rewrite()"
-	python -c "from histotile.decision.schema import rewrite; rewrite()"
+	python -c "from histotile.config.yaml_file import rewrite; rewrite()"
+	python -c "from histotile.strategy.schema import rewrite; rewrite()"
 
 clean-demo:
 	rm -rf demo

@@ -15,19 +15,25 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import beta
 
+from histotile.backbones.build import build_network
+from histotile.backbones.stages import StageFeatures
 from histotile.config import Backbone, Config
-from histotile.configfile import read_config
-from histotile.decision import controls
-from histotile.decision.alarms import AlarmFiles, find_alarms
-from histotile.decision.duplicates import HashedSlide
-from histotile.decision.evidence import Evidence
-from histotile.decision.similarity import judge
-from histotile.engines.torch import TorchEngine
-from histotile.features import Half
-from histotile.models.backbones import build_network
-from histotile.models.stages import StageFeatures
-from histotile.slides.factory.tile_cohort import TileCohort, draw_tile_cohort
-from histotile.tiles.fingerprint import dhash
+from histotile.config.yaml_file import read_config
+from histotile.data.perceptual_hash import dhash
+from histotile.inference.engines.torch import TorchEngine
+from histotile.io.features import Half
+from histotile.strategy.evidence import Evidence
+from histotile.strategy.feature_similarity import judge
+from histotile.strategy.leakage.checks import (
+    AlarmFiles,
+    find_alarms,
+)
+from histotile.strategy.leakage.near_duplicates import HashedSlide
+from histotile.strategy.robustness import baselines
+from histotile.synthetic.slides.tile_cohort import (
+    TileCohort,
+    draw_tile_cohort,
+)
 
 SHAPE = {"slides": 24, "patients": 24, "sites": 2, "artefact_rate": 0.0}
 TILES, TILE_PX = 24, 96
@@ -89,7 +95,7 @@ def ring(config: Config, changes: dict[str, Any], seed: int) -> dict[str, Any]:
     evidence, files = evidence_of(tiles, backbone)
     rules = config.decide.model_copy(update={"repeats": 1, "bootstraps": 50})
     judgement = judge(evidence, rules, quick=True, size="small")
-    beside = controls.measure(evidence, rules, judgement)
+    beside = baselines.measure(evidence, rules, judgement)
     similarity = judgement.similarity
     alarms = find_alarms(evidence, files, beside, similarity, rules.alarms, seed)
     scores = {control.name: control.score.value for control in beside}

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from histotile.reports.cohort_page import render_cohort_page
+from histotile.reports.cohort.page import render_cohort_page
 from histotile.reports.facts import THUMBNAIL_PX, CohortFacts, SlideSummary
 from histotile.reports.images import thumbnail
 

@@ -29,8 +29,8 @@ EPOCHS, TRAINED, TILE_PX = 30, 1500, 128
 
 def make_evidence() -> Any:
     """Six stages of noise with a little of the label in it, patients alike."""
-    from histotile.decision.evidence import Evidence
-    from histotile.features import Stage
+    from histotile.io.features import Stage
+    from histotile.strategy.evidence import Evidence
 
     rng = np.random.default_rng(0)
     patients = np.repeat(np.arange(PATIENTS), TILES // PATIENTS)
@@ -73,9 +73,9 @@ def decide_once() -> None:
     """One whole decision; run as a process of its own."""
     from threadpoolctl import threadpool_limits
 
-    from histotile.configfile import read_config
-    from histotile.decision.alarms import AlarmFiles
-    from histotile.decision.decide import decide
+    from histotile.config.yaml_file import read_config
+    from histotile.strategy.decide import decide
+    from histotile.strategy.leakage.checks import AlarmFiles
 
     config = read_config(Path(__file__).parents[1] / "config" / "config.yaml")
     folds = {f"fold{k}": {p for p in range(PATIENTS) if p % 5 != k} for k in range(5)}
@@ -95,14 +95,19 @@ def prepare(folder: Path) -> Any:
     """A fold of tile images with cached features, and its settings."""
     import cv2
 
-    from histotile import tables
     from histotile.config import Backbone
-    from histotile.configfile import read_config
-    from histotile.models.embedding import embed_slide
-    from histotile.models.fold import FoldSlide, Job, Machine, gather_tiles
-    from histotile.slides.factory.sampler import TileSampler
-    from histotile.tiles.listing import list_images
-    from histotile.tiles.tabulate_images import tabulate_images
+    from histotile.config.yaml_file import read_config
+    from histotile.inference.embed import embed_slide
+    from histotile.io import tables
+    from histotile.synthetic.slides.sampler import TileSampler
+    from histotile.tiling.image_cohort.listing import list_images
+    from histotile.tiling.image_cohort.tile_table import tabulate_images
+    from histotile.training.job import (
+        FoldSlide,
+        Job,
+        Machine,
+        gather_tiles,
+    )
 
     config = read_config(Path(__file__).parents[1] / "config" / "config.yaml")
     sampler = TileSampler(TILE_PX, 0, ("breast",))
@@ -132,9 +137,12 @@ def train_through(job: Any) -> float:
     """Seconds of 30 epochs of the head through the frozen backbone; tiles are in memory."""
     import torch
 
-    from histotile.models.backbones import build_network, head
-    from histotile.tiles.augmentation import unchanged
-    from histotile.tiles.dataset import TileDataset
+    from histotile.backbones.build import (
+        build_network,
+        head,
+    )
+    from histotile.data.augmentation.augmentation import unchanged
+    from histotile.data.dataset import TileDataset
 
     network, architecture = build_network(job.backbone, job.classes, TILE_PX)
     data = TileDataset(job.fold.train, unchanged)
@@ -165,7 +173,7 @@ def compare_heads() -> tuple[float, float]:
     """Seconds of `fixed` from the cache (all of it, network built anew), and through the net."""
     import torch
 
-    from histotile.models.fixed import train_fixed
+    from histotile.training.strategies.linear_probe import train_fixed
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:

@@ -23,15 +23,15 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 
+from histotile.backbones.build import build_network
+from histotile.backbones.stages import WithFeatures
 from histotile.config import Backbone
-from histotile.configfile import read_config
-from histotile.engines.torch import TorchEngine
-from histotile.models.backbones import build_network
-from histotile.models.stages import WithFeatures
-from histotile.slides import quality
-from histotile.slides.factory.tile_cohort import draw_tile_cohort
+from histotile.config.yaml_file import read_config
+from histotile.data.images import read_image
+from histotile.inference.engines.torch import TorchEngine
 from histotile.slides.slide import Slide
-from histotile.tiles.images import read_image
+from histotile.slides.tissue import quality
+from histotile.synthetic.slides.tile_cohort import draw_tile_cohort
 from histotile.trust.fitting import Sample, fit_taught
 from histotile.trust.judging import Familiarity, Watch
 from histotile.trust.looks import COLUMNS, tile_looks

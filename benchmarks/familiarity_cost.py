@@ -17,13 +17,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from histotile.backbones.build import build_network
+from histotile.backbones.stages import WithFeatures
 from histotile.config import Backbone
-from histotile.engines.onnxruntime import OnnxRuntimeEngine
-from histotile.engines.openvino import OpenVinoEngine
-from histotile.engines.probabilities import judge, mean_probabilities
-from histotile.models.backbones import build_network
-from histotile.models.onnx_writer import Graph, write_onnx
-from histotile.models.stages import WithFeatures
+from histotile.inference.engines.onnxruntime import OnnxRuntimeEngine
+from histotile.inference.engines.openvino import OpenVinoEngine
+from histotile.inference.engines.probabilities import (
+    judge,
+    mean_probabilities,
+)
+from histotile.inference.onnx_export import (
+    Graph,
+    write_onnx,
+)
 from histotile.trust.fitting import Sample, fit_taught
 from histotile.trust.judging import Watch
 

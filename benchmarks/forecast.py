@@ -25,7 +25,7 @@ from typing import Any
 import tifffile
 import yaml
 
-from histotile.checks.cost import size_of
+from histotile.checks.forecast.cost import size_of
 from histotile.slides.slide import Slide
 
 REPOSITORY = Path(__file__).parents[1]

@@ -24,9 +24,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from histotile.slides import pen
-from histotile.slides.strokes import Colours, describe
-from histotile.slides.tissue import _balanced
+from histotile.slides.tissue import pen
+from histotile.slides.tissue.strokes import (
+    Colours,
+    describe,
+)
+from histotile.slides.tissue.tissue import _balanced
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

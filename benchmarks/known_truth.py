@@ -17,17 +17,34 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from histotile.backbones.batch_norm import adapt
+from histotile.backbones.build import (
+    Architecture,
+    body_digest,
+    build_network,
+    head,
+)
+from histotile.backbones.stages import StageFeatures
 from histotile.config import Backbone, Config, Train
-from histotile.configfile import read_config
-from histotile.decision.evidence import Evidence
-from histotile.engines.torch import TorchEngine
-from histotile.models.backbones import Architecture, body_digest, build_network, head
-from histotile.models.batch_norm import adapt
-from histotile.models.optimisation import make_optimiser, rate_factor
-from histotile.models.probe import Features, fit_probe
-from histotile.models.random_weights import calibrate, random_twin
-from histotile.models.stages import StageFeatures
-from histotile.slides.factory.tile_cohort import TileCohort, draw_tile_cohort
+from histotile.config.yaml_file import read_config
+from histotile.inference.engines.torch import TorchEngine
+from histotile.strategy.controls.random_init import (
+    calibrate,
+    random_twin,
+)
+from histotile.strategy.evidence import Evidence
+from histotile.synthetic.slides.tile_cohort import (
+    TileCohort,
+    draw_tile_cohort,
+)
+from histotile.training.logistic_head import (
+    Features,
+    fit_probe,
+)
+from histotile.training.optimizer import (
+    make_optimiser,
+    rate_factor,
+)
 
 TILE_PX, TILES = 96, 12  # tiles of each slide
 TUMOUR_SHARE = 0.3  # of the nuclei in a focus: no cell solves it

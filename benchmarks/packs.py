@@ -23,13 +23,23 @@ import imagecodecs
 import numpy as np
 from peers import mosaic, rounds, tables
 
-from histotile.slides.compressed import compressed_tiles
-from histotile.slides.frugal import FrugalSlide
-from histotile.slides.pixels import read_tile
+from histotile.data.packs.pack_file import (
+    PackedTile,
+    decode_place,
+    read_pack_index,
+    write_pack,
+)
+from histotile.data.packs.tile_codecs import (
+    Codec,
+    Rgb,
+    decode,
+    encode,
+)
+from histotile.data.slide_pool import SlidePool
+from histotile.slides.random_access import FrugalSlide
+from histotile.slides.readers.tiff.compressed_tiles import compressed_tiles
 from histotile.slides.slide import Slide
-from histotile.tiles.pack import PackedTile, decode_place, read_pack_index, write_pack
-from histotile.tiles.slide_pool import SlidePool
-from histotile.tiles.tile_codecs import Codec, Rgb, decode, encode
+from histotile.slides.tile_reader import read_tile
 
 CASES = {  # side of the tiles (px), their mpp, and where their grid begins
     "own compressed tiles": (256, 0.5, 0),

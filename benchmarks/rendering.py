@@ -23,8 +23,8 @@ import cv2
 import numpy as np
 
 from histotile.config import Heatmap
-from histotile.configfile import read_config
-from histotile.tables import RESEARCH_USE
+from histotile.config.yaml_file import read_config
+from histotile.io.tables import RESEARCH_USE
 
 ROUNDS, TILES, STEP, MPP = 5, 20_000, 448.0, 0.25
 BOUNDS = (5_000, 3_000, 90_000, 68_000)  # of the scanned area, level-0 px
@@ -95,13 +95,21 @@ def write_everything(
 ) -> None:
     """All files of one slide, each timed."""
     with timed(spent, "loading of libraries"):
-        from histotile.results import frame, heatmap, maps, objects, pyramid, regions, wsinfer_csv
+        from histotile.heatmaps import (
+            figure_frame,
+            heatmap,
+            ome_tiff,
+            probability_map,
+            qupath_objects,
+            regions,
+            wsinfer_csv,
+        )
     x, y, p = tiles
     facts = {"slide_id": stem.name, "models": ["3fa9c1"], "note": RESEARCH_USE}
-    caption = frame.Caption(stem.name, "3fa9c1", MPP)
-    layout = maps.Layout(*BOUNDS, STEP, STEP)
+    caption = figure_frame.Caption(stem.name, "3fa9c1", MPP)
+    layout = probability_map.Layout(*BOUNDS, STEP, STEP)
     with timed(spent, "map of the tiles"):
-        found = maps.probability_map(x, y, p, CLASSES, layout)
+        found = probability_map.probability_map(x, y, p, CLASSES, layout)
     with timed(spent, "overlay"):
         painted = heatmap.paint_heatmap(*overview, found, settings, caption)
     with timed(spent, "overlay, PNG"):
@@ -111,17 +119,17 @@ def write_everything(
     with timed(spent, "map alone, PNG"):
         heatmap.write_picture(stem.with_suffix(".map.png"), painted)
     with timed(spent, "probabilities, OME-TIFF"):
-        pyramid.write_map(stem.with_suffix(".ome.tif"), found, MPP, facts)
+        ome_tiff.write_map(stem.with_suffix(".ome.tif"), found, MPP, facts)
     with timed(spent, "colours, OME-TIFF"):
-        pyramid.write_colour_map(stem.with_suffix(".colour.ome.tif"), found, settings, MPP, facts)
+        ome_tiff.write_colour_map(stem.with_suffix(".colour.ome.tif"), found, settings, MPP, facts)
     with timed(spent, "regions"):
         merged = regions.find_regions(found, None, settings.threshold, MPP)
     with timed(spent, "regions, GeoJSON"):
         geojson = stem.with_suffix(".geojson")
-        objects.write_region_objects(geojson, stem.name, merged, CLASSES, BOUNDS)
+        qupath_objects.write_region_objects(geojson, stem.name, merged, CLASSES, BOUNDS)
     with timed(spent, "tiles, GeoJSON"):
         geojson = stem.with_suffix(".tiles.geojson.gz")
-        objects.write_tile_objects(geojson, stem.name, x, y, STEP, p, CLASSES, BOUNDS)
+        qupath_objects.write_tile_objects(geojson, stem.name, x, y, STEP, p, CLASSES, BOUNDS)
     with timed(spent, "tiles, CSV"):
         wsinfer_csv.write_wsinfer_csv(stem.with_suffix(".csv"), x, y, STEP, p, CLASSES)
 

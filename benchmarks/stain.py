@@ -18,8 +18,11 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from histotile.tiles.stain import change_stain, stain_vectors
-from histotile.tiles.transforms import StainJitter
+from histotile.data.augmentation.stain import (
+    change_stain,
+    stain_vectors,
+)
+from histotile.data.augmentation.transforms import StainJitter
 
 SIDE, ROUNDS = 256, 5
 Rgb = np.ndarray

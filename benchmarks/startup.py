@@ -99,10 +99,11 @@ def main() -> None:
 def _imports_of(verb: str) -> str:
     modules = {
         "inspect": "histotile.slides.inspection",
-        "mask": "histotile.slides.tissue, histotile.slides.overview, PIL.Image",
-        "tile": "histotile.tiles.tabulate, histotile.slides.annotations, histotile.tables",
-        "split": "histotile.tiles.splits",
-        "aggregate": "histotile.results.aggregation, histotile.tables",
+        "mask": "histotile.slides.tissue.tissue, histotile.slides.overview, PIL.Image",
+        "tile": "histotile.tiling.tile_table, histotile.slides.annotations.read, "
+        "histotile.io.tables",
+        "split": "histotile.splitting.splits",
+        "aggregate": "histotile.aggregation.aggregate, histotile.io.tables",
     }
     return f"import histotile.cli, {modules[verb]}"
 

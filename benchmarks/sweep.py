@@ -24,10 +24,10 @@ from known_truth import (
     trained_score,
 )
 
-from histotile.decision.decide import decide
-from histotile.decision.record import STRATEGIES
-from histotile.decision.table import early_stage
-from histotile.decision.verdict import counted
+from histotile.strategy.decide import decide
+from histotile.strategy.decision_table import early_stage
+from histotile.strategy.record import STRATEGIES
+from histotile.strategy.similarity_rule import counted
 
 PER_CLASS, SHIFTS = (4, 8, 16, 32, 64), (0.0, 0.25, 0.5, 0.75, 1.0)
 HELD_OUT = 12  # patients of each class who judge; those of a seed judge all its settings

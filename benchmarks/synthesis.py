@@ -10,11 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from histotile.configfile import read_config
-from histotile.slides.factory.cohort import synthesize_cohort
-from histotile.slides.factory.pyramid import write_pyramid
-from histotile.slides.factory.sampler import TileSampler
-from histotile.slides.factory.world import Spec, World
+from histotile.config.yaml_file import read_config
+from histotile.synthetic.slides.cohort import synthesize_cohort
+from histotile.synthetic.slides.pyramid import write_pyramid
+from histotile.synthetic.slides.sampler import TileSampler
+from histotile.synthetic.slides.world import (
+    Spec,
+    World,
+)
 
 ROUNDS = 3
 TILES = 500

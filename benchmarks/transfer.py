@@ -25,20 +25,36 @@ from typing import Any
 
 import numpy as np
 
-from histotile import tables
 from histotile.config import Backbone, Config
-from histotile.configfile import read_config
-from histotile.decision.alarms import AlarmFiles
-from histotile.decision.decide import decide
-from histotile.decision.gathering import gather_evidence, patients_of_folds
-from histotile.decision.record import STRATEGIES, Decision, Estimate
-from histotile.models.control import ControlSlide, measure_control
-from histotile.models.embedding import embed_slide
-from histotile.models.fold import FoldSlide, Machine
-from histotile.models.rehearsal import rehearse, rehearse_colour
-from histotile.tiles.listing import list_images
-from histotile.tiles.tabulate_images import tabulate_images
-from histotile.writing import replacing
+from histotile.config.yaml_file import read_config
+from histotile.inference.embed import embed_slide
+from histotile.io import tables
+from histotile.io.atomic import replacing
+from histotile.strategy.controls.random_features import (
+    ControlSlide,
+    measure_control,
+)
+from histotile.strategy.decide import decide
+from histotile.strategy.leakage.checks import AlarmFiles
+from histotile.strategy.load_evidence import (
+    gather_evidence,
+    patients_of_folds,
+)
+from histotile.strategy.record import (
+    STRATEGIES,
+    Decision,
+    Estimate,
+)
+from histotile.strategy.verification.train_alternatives import (
+    rehearse,
+    rehearse_colour,
+)
+from histotile.tiling.image_cohort.listing import list_images
+from histotile.tiling.image_cohort.tile_table import tabulate_images
+from histotile.training.job import (
+    FoldSlide,
+    Machine,
+)
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -90,7 +106,7 @@ def untaught(backbone: Backbone) -> Backbone:
     """The same network with random weights."""
     if backbone.name != "auto":
         return backbone.model_copy(update={"weights": "none"})
-    from histotile.models.backbones import build_network
+    from histotile.backbones.build import build_network
 
     architecture = build_network(backbone, 2, 96)[1]
     options = architecture.arguments | {

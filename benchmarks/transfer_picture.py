@@ -78,7 +78,7 @@ CANDIDATES = [
 
 def rule_in_force() -> Rule:
     """The rule of config.yaml."""
-    from histotile.configfile import read_config
+    from histotile.config.yaml_file import read_config
 
     config = read_config(HERE.parent / "config" / "config.yaml", None)
     found = config.decide.similarity

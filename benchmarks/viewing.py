@@ -37,12 +37,18 @@ from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.support.ui import WebDriverWait
 from shapely.geometry import Point
 
+from histotile.heatmaps.probability_map import (
+    Layout,
+    probability_map,
+)
+from histotile.heatmaps.regions import find_regions
 from histotile.reports.facts import SlideFacts
 from histotile.reports.images import TopTile
-from histotile.reports.scene import Outline, Scene
-from histotile.reports.slide_page import render_slide_page
-from histotile.results.maps import Layout, probability_map
-from histotile.results.regions import find_regions
+from histotile.reports.slide.page import render_slide_page
+from histotile.reports.slide.viewer_data import (
+    Outline,
+    Scene,
+)
 
 ROUNDS, PICTURE_PX = 5, 4096
 Row = tuple[str, str, list[float], float]  # what, unit, one value per round, limit

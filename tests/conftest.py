@@ -129,9 +129,9 @@ def _run(*words: object) -> None:
 
 
 def _predict_darkness(slide: Path, tiles: Path, predicted: Path) -> None:
-    from histotile import tables
-    from histotile.slides.pixels import read_tile
+    from histotile.io import tables
     from histotile.slides.slide import Slide
+    from histotile.slides.tile_reader import read_tile
 
     table, footer = tables.read_table(tiles), tables.read_footer(tiles)
     places = {name: table[name].to_numpy() for name in ("tile_id", "x", "y")}

@@ -20,14 +20,18 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from histotile import tables
 from histotile.cli.painting import slide_map
 from histotile.config import Heatmap
-from histotile.configfile import read_config
-from histotile.results.heatmap import colours, paint_cells, paint_overlay
-from histotile.results.maps import ProbabilityMap
-from histotile.results.pyramid import read_map
-from histotile.slides.annotations import read_annotations
+from histotile.config.yaml_file import read_config
+from histotile.heatmaps.heatmap import (
+    colours,
+    paint_cells,
+    paint_overlay,
+)
+from histotile.heatmaps.ome_tiff import read_map
+from histotile.heatmaps.probability_map import ProbabilityMap
+from histotile.io import tables
+from histotile.slides.annotations.read import read_annotations
 from histotile.slides.overview import read_overview
 from histotile.slides.slide import Bounds, Slide
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from histotile import tables
 from histotile.cli import cli
+from histotile.io import tables
 
 STAGES = """check synthesize inspect triage mask tile collect tile-images split backbone embed ruler
 control decide rehearse verify pack train predict export pretrain aggregate evaluate
@@ -121,10 +121,10 @@ def test_a_file_that_is_no_slide_is_refused_with_its_reason(desk: Path) -> None:
 
 
 def test_an_exported_model_is_applied_to_a_slide(desk: Path) -> None:
+    from histotile.backbones.build import build_network
     from histotile.config import Backbone
     from histotile.exports import timm_folder
-    from histotile.models.backbones import build_network
-    from histotile.models.checkpoint import TrainedModel
+    from histotile.inference.checkpoint import TrainedModel
 
     backbone = Backbone(name="auto", weights="shipped:natural", domain="auto", options={})
     network, architecture = build_network(backbone, 3, 64)

@@ -8,11 +8,11 @@ import pytest
 import shapely
 import tifffile
 
-from histotile import tables
-from histotile.results.objects import write_region_objects
-from histotile.results.regions import Region
-from histotile.results.wsinfer_csv import write_wsinfer_csv
-from histotile.slides.annotations import read_layers
+from histotile.heatmaps.qupath_objects import write_region_objects
+from histotile.heatmaps.regions import Region
+from histotile.heatmaps.wsinfer_csv import write_wsinfer_csv
+from histotile.io import tables
+from histotile.slides.annotations.read import read_layers
 from histotile.slides.slide import Bounds
 
 SET = ("--set", "mpp=0.5", "--set", "tile_px=64", "--set", "stride_px=64")

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from histotile.checks.problem import errors, tell
 from histotile.checks.start import look
 from histotile.cli import cli
-from histotile.configfile import merged_settings
+from histotile.config.yaml_file import merged_settings
 from histotile.errors import HistotileError
 
 HEADER = "slide_id,patient_id,path,label,annotation,mpp"

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from histotile import tables
-from histotile.slides.factory.sampler import TileSampler
+from histotile.io import tables
+from histotile.synthetic.slides.sampler import TileSampler
 
 CLASSES = ("healthy", "tumour")
 SETTINGS: dict[str, Any] = {

@@ -15,9 +15,9 @@ import pytest
 import tifffile
 import yaml
 
-from histotile import tables
-from histotile.decision.record import read_decision
-from histotile.tiles.pack import read_pack_index
+from histotile.data.packs.pack_file import read_pack_index
+from histotile.io import tables
+from histotile.strategy.record import read_decision
 
 SETTINGS: dict[str, Any] = {
     "results": "results",

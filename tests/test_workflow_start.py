@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from histotile.cohort import read_cohort
-from histotile.cohort_checks import find_spellings
+from histotile.io.cohort import read_cohort
+from histotile.io.cohort_checks import find_spellings
 
 Start = Callable[..., str]
 OVERLAY = """

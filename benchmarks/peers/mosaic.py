@@ -18,11 +18,14 @@ import simplejpeg
 import tifffile
 from numpy.typing import NDArray
 
-from histotile.slides.factory.world import Spec, World
+from histotile.io.atomic import replacing
 from histotile.slides.overview import read_overview
-from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide
-from histotile.writing import replacing
+from histotile.slides.tile_reader import read_tile
+from histotile.synthetic.slides.world import (
+    Spec,
+    World,
+)
 
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / ".bench"

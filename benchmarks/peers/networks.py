@@ -15,14 +15,20 @@ from numpy.typing import NDArray
 from peers import mosaic
 from torch import nn
 
+from histotile.backbones.build import (
+    build_network,
+    head,
+)
 from histotile.config import Backbone
-from histotile.digests import digest
 from histotile.exports.onnx import write as write_onnx
-from histotile.models.backbones import build_network, head
-from histotile.models.checkpoint import TrainedModel, load
+from histotile.inference.checkpoint import (
+    TrainedModel,
+    load,
+)
+from histotile.io.digests import digest
 from histotile.slides.overview import read_overview
-from histotile.slides.pixels import read_tile
 from histotile.slides.slide import Slide
+from histotile.slides.tile_reader import read_tile
 
 CLASSES = ("healthy", "tumour")
 TILE_PX, MPP = 224, 0.5
@@ -110,4 +116,4 @@ def wsinfer_folder(name: str) -> Path:
 def _made_by() -> str:
     """What a network's files depend on: the slide it was fitted to, and the code that writes."""
     slide = f"{mosaic.made_of().split()[0]}_v{mosaic.VERSION}"
-    return f"{slide}_{digest('histotile.models.onnx_writer')}"
+    return f"{slide}_{digest('histotile.inference.onnx_export')}"

@@ -80,8 +80,11 @@ def histotile_unannounced(slide: Path, windows: Windows, side: int) -> Read:
 def _histotile(
     slide: Path, windows: Windows, side: int, reader: Literal["auto", "openslide"], announced: bool
 ) -> Read:
-    from histotile.slides.pixels import expect_tiles, read_tile
     from histotile.slides.slide import Slide
+    from histotile.slides.tile_reader import (
+        expect_tiles,
+        read_tile,
+    )
 
     opened = Slide.open(slide, mpp=MPP, reader=reader)
     if opened.reader != ("direct" if reader == "auto" else reader):
@@ -172,8 +175,8 @@ def measure(reader: Reader, slide: Path, windows: Windows, side: int) -> dict[st
 
 def warm_up(slide: Path) -> None:
     """Has histotile's resampling compiled; it is used only where many tiles need it."""
-    from histotile.slides.pixels import read_tile
     from histotile.slides.slide import Slide
+    from histotile.slides.tile_reader import read_tile
 
     readers: tuple[Literal["auto", "openslide"], ...] = ("auto", "openslide")
     for reader in readers:

@@ -22,7 +22,7 @@ def plain_torch(folder: Path, threads: int) -> Logits:
     """What one writes without thinking of speed: float32, channels first."""
     import torch
 
-    from histotile.models.checkpoint import load
+    from histotile.inference.checkpoint import load
 
     torch.set_num_threads(threads)
     model = load(folder / "model.ckpt")
@@ -43,15 +43,15 @@ def build(engine: str, folder: Path, threads: int) -> Logits:
     if name == "plain":
         return plain_torch(folder, threads)
     if name == "openvino":
-        from histotile.engines.openvino import OpenVinoEngine
+        from histotile.inference.engines.openvino import OpenVinoEngine
 
         return OpenVinoEngine(folder / "model.onnx", threads, precision or "float32")
     if name == "onnxruntime":
-        from histotile.engines.onnxruntime import OnnxRuntimeEngine
+        from histotile.inference.engines.onnxruntime import OnnxRuntimeEngine
 
         return OnnxRuntimeEngine(folder / "model.onnx", threads)
-    from histotile.engines.torch import TorchEngine
-    from histotile.models.checkpoint import load
+    from histotile.inference.checkpoint import load
+    from histotile.inference.engines.torch import TorchEngine
 
     model = load(folder / "model.ckpt")
     options: dict[str, Any] = {"precision": precision} if precision else {}

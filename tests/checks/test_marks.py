@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from histotile.checks.marks import has_mark, marked_files, marked_settings
-from histotile.cohort import CohortSlide
-from histotile.configfile import read_config, standard_config
+from histotile.config.yaml_file import (
+    read_config,
+    standard_config,
+)
+from histotile.io.cohort import CohortSlide
 
 
 @pytest.mark.parametrize("name", ["{old}/a.svs", "s{0}.tif", "{ a }", "{a,b}.svs", "<results>/a"])

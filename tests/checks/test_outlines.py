@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.checks.outlines import check_owners, find_strangers
-from histotile.cohort import CohortSlide
+from histotile.io.cohort import CohortSlide
 
 
 def slide(name: str, annotation: str | None, file: str | None = None) -> CohortSlide:

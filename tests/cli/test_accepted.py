@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 from histotile.cli.accepted import find_accepted
-from histotile.cohort import Cohort, CohortSlide
-from histotile.cohort_checks import find_spellings
+from histotile.io.cohort import (
+    Cohort,
+    CohortSlide,
+)
+from histotile.io.cohort_checks import find_spellings
 from histotile.reports.accepted import tell_accepted
 
 

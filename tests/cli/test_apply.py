@@ -9,13 +9,17 @@ from click.testing import CliRunner
 from histotile.cli import apply, cli, inference, painting
 from histotile.cli.options import config_in_force
 from histotile.config import Engine
+from histotile.data.profiling import profiler
 from histotile.errors import HistotileError
-from histotile.models import members
-from histotile.models.facts import ModelFacts
+from histotile.inference import ensemble
+from histotile.inference.model_metadata import ModelFacts
+from histotile.io.tables import (
+    TILES,
+    prediction_schema,
+    write_table,
+)
 from histotile.reports.facts import SlideScore
-from histotile.tables import TILES, prediction_schema, write_table
-from histotile.tiles import pace
-from histotile.tiles.tabulate import no_tiles
+from histotile.tiling.tile_table import no_tiles
 
 
 class Judges:
@@ -48,8 +52,8 @@ def test_engine_is_that_of_the_configuration_and_the_start_ends_before_the_slide
         assert 3.0 in given
         raise HistotileError("predict", "reached", "nothing")
 
-    monkeypatch.setattr(members, "load_members", load)
-    monkeypatch.setattr(pace, "process_age_s", age)
+    monkeypatch.setattr(ensemble, "load_members", load)
+    monkeypatch.setattr(profiler, "process_age_s", age)
     monkeypatch.setattr(apply, "_tile", lambda *_: done.append("tile"))
     monkeypatch.setattr(inference, "predict_to", predict_to)
     config = config_in_force()
@@ -78,7 +82,7 @@ def test_a_slide_that_lost_many_tiles_ends_with_a_status_of_its_own(
         schema = prediction_schema(("healthy", "tumour"))
         write_table(output, columns, schema, {"lost_share": share})
 
-    monkeypatch.setattr(members, "load_members", lambda *_: Judges([]))
+    monkeypatch.setattr(ensemble, "load_members", lambda *_: Judges([]))
     monkeypatch.setattr(inference, "predict_to", predict_to)
 
     def tile(_: Any, name: str, output: Path, *__: Any) -> None:

@@ -8,8 +8,13 @@ import pytest
 from PIL import Image
 
 from histotile.cli.masking import tell, write_mask
-from histotile.ledger import Entry
-from histotile.slides.tissue import GLASS, INK, TISSUE, Survey
+from histotile.io.ledger import Entry
+from histotile.slides.tissue.tissue import (
+    GLASS,
+    INK,
+    TISSUE,
+    Survey,
+)
 
 
 def surveyed(tissue: int, share: float) -> Survey:

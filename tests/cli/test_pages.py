@@ -9,8 +9,8 @@ from histotile.cli import cli
 from histotile.cli.gathering import LIBRARIES, Gathered
 from histotile.cli.options import config_in_force
 from histotile.cli.scores import read_score
-from histotile.cohort import Cohort
 from histotile.errors import HistotileError
+from histotile.io.cohort import Cohort
 
 
 @pytest.mark.parametrize(

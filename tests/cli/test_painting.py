@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from histotile import tables
 from histotile.cli.painting import paint
-from histotile.configfile import read_config
+from histotile.config.yaml_file import read_config
 from histotile.errors import HistotileError
-from histotile.tiles.tabulate import make_columns
+from histotile.io import tables
+from histotile.tiling.tile_table import make_columns
 
 CLASSES = ("healthy", "tumour")
 

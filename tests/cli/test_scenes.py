@@ -11,15 +11,18 @@ import pytest
 import tifffile
 from PIL import Image
 
-from histotile import tables
 from histotile.cli.gathering import Gathered
 from histotile.cli.pages import write_slide_page
 from histotile.cli.scenes import slide_facts
-from histotile.cohort import Cohort, CohortSlide
-from histotile.configfile import read_config
+from histotile.config.yaml_file import read_config
 from histotile.errors import HistotileError
-from histotile.reports.deepzoom import Pyramid
-from histotile.writing import write_json
+from histotile.io import tables
+from histotile.io.atomic import write_json
+from histotile.io.cohort import (
+    Cohort,
+    CohortSlide,
+)
+from histotile.reports.slide.deepzoom import Pyramid
 
 WIDTH, HEIGHT, SIDE = 1400, 900, 100
 LEFT, TOP = 200, 100  # corner of the bounds

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from histotile.cli import cli
-from histotile.cohort import read_cohort
-from histotile.cohort_checks import find_spellings
 from histotile.errors import HistotileError
+from histotile.io.cohort import read_cohort
+from histotile.io.cohort_checks import find_spellings
 
 Split = Callable[..., Result]
 CLASSES = ("healthy", "tumour")

@@ -10,9 +10,9 @@ import tifffile
 from click.testing import CliRunner, Result
 from PIL import Image, PngImagePlugin
 
-from histotile import tables
 from histotile.cli import cli
-from histotile.ledger import Entry
+from histotile.io import tables
+from histotile.io.ledger import Entry
 
 SIDE = 512
 SETTINGS = ("--set", "mpp=0.5", "--set", "tile_px=64", "--set", "stride_px=64")

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from histotile.cli import cli
 from histotile.errors import HistotileError
-from histotile.models import training
-from histotile.models.fold import Machine
+from histotile.training import train_fold as training
+from histotile.training.job import Machine
 
 
 @pytest.mark.parametrize(("words", "workers"), [([], None), (["--workers", "3"], 3)])

@@ -8,10 +8,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from histotile.backbones.build import build_network
+from histotile.backbones.stages import truncate
 from histotile.config import Backbone
-from histotile.models.backbones import build_network
-from histotile.models.checkpoint import TrainedModel
-from histotile.models.stages import truncate
+from histotile.inference.checkpoint import TrainedModel
 
 
 @pytest.fixture

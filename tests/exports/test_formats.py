@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from histotile.config import Export
-from histotile.engines.probabilities import softmax
 from histotile.errors import HistotileError
 from histotile.exports import timm_folder
 from histotile.exports.formats import FORMATS, export_model
 from histotile.exports.parity import Parity, compare
-from histotile.models.checkpoint import TrainedModel
+from histotile.inference.checkpoint import TrainedModel
+from histotile.inference.engines.probabilities import softmax
 
 Make = Callable[..., TrainedModel]
 Tiles = NDArray[np.uint8]
@@ -109,6 +109,6 @@ def test_a_difference_fails_the_export(make_model: Make, tiles: Tiles) -> None:
 
 
 def own_logits(model: TrainedModel, tiles: Tiles) -> NDArray[np.float32]:
-    from histotile.engines.torch import TorchEngine
+    from histotile.inference.engines.torch import TorchEngine
 
     return TorchEngine(model.network, model.mean, model.std, "cpu")(tiles)

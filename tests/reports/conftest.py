@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histotile.decision.record import Decision
 from histotile.reports.facts import (
     CohortFacts,
     SlideFacts,
@@ -21,6 +20,7 @@ from histotile.reports.facts import (
 )
 from histotile.reports.images import TopTile
 from histotile.reports.run_facts import RunFacts
+from histotile.strategy.record import Decision
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from histotile.reports.cohort_page import render_cohort_page
+from histotile.io.tables import RESEARCH_USE
+from histotile.reports.cohort.page import render_cohort_page
 from histotile.reports.facts import CohortFacts, SlideFacts, SlideScore, summarise_slide
 from histotile.reports.rendering import list_banners
-from histotile.reports.slide_page import render_slide_page
-from histotile.tables import RESEARCH_USE
+from histotile.reports.slide.page import render_slide_page
 
 NASTY = [
     "<script>alert(1)<!--",

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from histotile.ledger import Entry
-from histotile.reports.cohort_page import render_cohort_page
+from histotile.io.ledger import Entry
+from histotile.reports.cohort.page import render_cohort_page
+from histotile.reports.cohort.terminal_summary import summary_lines
 from histotile.reports.facts import CohortFacts, SlideFacts, summarise_slide
 from histotile.reports.set_aside import SetAside, list_lines, names_to_add
-from histotile.reports.slide_page import render_slide_page
-from histotile.reports.summary import summary_lines
+from histotile.reports.slide.page import render_slide_page
 
 Read = Callable[[str], Any]
 Make = Callable[..., SlideFacts]

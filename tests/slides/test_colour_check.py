@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from histotile.config import Inspect
-from histotile.configfile import read_config
+from histotile.config.yaml_file import read_config
 from histotile.slides.colour_check import false_colours
-from histotile.slides.grey_tissue import is_grey
 from histotile.slides.inspection import Inspection, examine
-from histotile.slides.tissue import find_tissue
+from histotile.slides.tissue.grey import is_grey
+from histotile.slides.tissue.tissue import find_tissue
 
 Rgb = NDArray[np.uint8]
 SETTINGS = Inspect(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.errors import HistotileError
-from histotile.identity import check_same
+from histotile.io.identity import check_same
 from histotile.slides.identity import check_identity, identify
 
 WriteSlide = Callable[..., Path]

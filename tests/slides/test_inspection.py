@@ -18,7 +18,7 @@ from PIL import Image
 from histotile.config import Inspect
 from histotile.errors import HistotileError
 from histotile.slides.inspection import Inspection, examine
-from histotile.slides.scale import find_scale
+from histotile.slides.mpp import find_scale
 from histotile.slides.slide import Bounds, Slide
 from histotile.slides.triage import triage
 

@@ -15,8 +15,8 @@ from PIL import Image
 
 from histotile.slides import overview as overviews
 from histotile.slides.overview import read_overview
-from histotile.slides.pixels import best_level
 from histotile.slides.slide import Bounds, Slide
+from histotile.slides.tile_reader import best_level
 
 Rgb = NDArray[np.uint8]
 WriteSlide = Callable[..., Path]

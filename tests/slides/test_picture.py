@@ -9,7 +9,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from histotile.config import Inspect
-from histotile.configfile import read_config
+from histotile.config.yaml_file import read_config
 from histotile.errors import HistotileError
 from histotile.slides.inspection import Inspection, examine
 from histotile.slides.picture import find_same, take_picture

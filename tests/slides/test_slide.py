@@ -15,8 +15,8 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from histotile.slides import blending
-from histotile.slides.direct import DirectReader
+from histotile.slides.readers.tiff import blending
+from histotile.slides.readers.tiff.reader import DirectReader
 from histotile.slides.slide import Reader, Slide, UnreadableTile, on_white
 
 Rgb = NDArray[np.uint8]

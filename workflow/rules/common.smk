@@ -11,11 +11,11 @@ from histotile.checks.cohort import nameable
 from histotile.checks.marks import marked_files
 from histotile.checks.problem import attempt, errors, tell
 from histotile.checks.start import look
-from histotile.cohort import read_cohort
-from histotile.cohort_checks import check_cohort
-from histotile.configfile import as_written
-from histotile.digests import digest, digest_files, digest_weights
-from histotile.tiles.listing import holds_images
+from histotile.io.cohort import read_cohort
+from histotile.io.cohort_checks import check_cohort
+from histotile.config.yaml_file import as_written
+from histotile.io.digests import digest, digest_files, digest_weights
+from histotile.tiling.image_cohort.listing import holds_images
 
 
 def stop_at(problems):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from histotile.configfile import as_written, check_utf8
+from histotile.config.yaml_file import as_written, check_utf8
 from histotile.errors import HistotileError
 
 

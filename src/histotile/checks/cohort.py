@@ -11,12 +11,23 @@ from histotile.checks.marks import files_of, marked_files
 from histotile.checks.outlines import check_owners
 from histotile.checks.problem import Problem, attempt
 from histotile.checks.rows import likely_slides
-from histotile.cohort import Cohort, CohortSlide, read_cohort
-from histotile.cohort_checks import find_spellings, strange_labels, torn_patients
 from histotile.config import Config
 from histotile.errors import HistotileError
-from histotile.findings import Finding, accept
-from histotile.vocabulary import TEST
+from histotile.io.cohort import (
+    Cohort,
+    CohortSlide,
+    read_cohort,
+)
+from histotile.io.cohort_checks import (
+    find_spellings,
+    strange_labels,
+    torn_patients,
+)
+from histotile.io.findings import (
+    Finding,
+    accept,
+)
+from histotile.io.vocabulary import TEST
 
 _NAMED = 20
 _SINGLE = 5  # missing files that have an entry each; of more, one names them all

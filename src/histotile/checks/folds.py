@@ -1,13 +1,13 @@
 """The division into folds, made as `split` will make it."""
 
 from histotile.checks.problem import Problem, attempt
-from histotile.cohort import Cohort
 from histotile.config import Config
+from histotile.io.cohort import Cohort
 
 
 def check_folds(cohort: Cohort, config: Config) -> list[Problem]:
     """Whether the patients can be divided; quarantined slides may still make it harder."""
-    from histotile.tiles.splits import make_folds
+    from histotile.splitting.splits import make_folds
 
     problems: list[Problem] = []
     patients = cohort.has_patients

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from histotile.checks.problem import Problem
-from histotile.cohort import CohortSlide
 from histotile.config import Config
-from histotile.csv_file import some
+from histotile.io.cohort import CohortSlide
+from histotile.io.csv_file import some
 
 _MARK = re.compile(r"{\s*\w+\s*[,}]|<[a-z][a-z0-9_]*>")
 _REMEDY = "rename them, or link them from a folder without {...} and <...>"

@@ -6,7 +6,7 @@ from histotile.config import Config
 
 def check_network(config: Config) -> list[Problem]:
     """Whether the network is known, its weights fit, and it takes tiles of this size."""
-    from histotile.models.backbones import build_network
+    from histotile.backbones.build import build_network
 
     problems: list[Problem] = []
     tile_px, classes = config.tile.tile_px, len(config.classes)

@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from histotile.checks.problem import Level, Problem
-from histotile.cohort import CohortSlide
-from histotile.findings import Finding, accept
-from histotile.names import fold
+from histotile.io.cohort import CohortSlide
+from histotile.io.findings import (
+    Finding,
+    accept,
+)
+from histotile.io.names import fold
 
 
 def check_owners(

@@ -4,11 +4,24 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from histotile.cohort import OPTIONAL, REQUIRED, SEPARATOR, Cohort, CohortSlide
 from histotile.errors import HistotileError
-from histotile.names import choose, nearest
-from histotile.text_file import read_text
-from histotile.vocabulary import COLUMNS, TEST, side
+from histotile.io.cohort import (
+    OPTIONAL,
+    REQUIRED,
+    SEPARATOR,
+    Cohort,
+    CohortSlide,
+)
+from histotile.io.names import (
+    choose,
+    nearest,
+)
+from histotile.io.text_file import read_text
+from histotile.io.vocabulary import (
+    COLUMNS,
+    TEST,
+    side,
+)
 
 
 def likely_slides(path: Path) -> Cohort | None:

@@ -10,8 +10,14 @@ from pydantic import ValidationError
 
 from histotile.checks.problem import Problem, attempt
 from histotile.config import Config
-from histotile.config_messages import Key, explain
-from histotile.configfile import read_settings, standard_config
+from histotile.config.messages import (
+    Key,
+    explain,
+)
+from histotile.config.yaml_file import (
+    read_settings,
+    standard_config,
+)
 from histotile.errors import HistotileError
 
 Data = dict[str, Any]

@@ -9,13 +9,17 @@ from histotile.checks.cohort import check_cohort, check_cohort_file, of_findings
 from histotile.checks.marks import marked_settings
 from histotile.checks.problem import Problem, attempt
 from histotile.checks.settings import check_settings
-from histotile.cohort import Cohort
-from histotile.cohort_checks import find_class_spellings
 from histotile.config import Config
-from histotile.digests import digest_weights
 from histotile.errors import HistotileError
-from histotile.names import nearest
-from histotile.tiles.listing import Listing, holds_images, list_images
+from histotile.io.cohort import Cohort
+from histotile.io.cohort_checks import find_class_spellings
+from histotile.io.digests import digest_weights
+from histotile.io.names import nearest
+from histotile.tiling.image_cohort.listing import (
+    Listing,
+    holds_images,
+    list_images,
+)
 
 _SHIPPED = ("shipped:natural", "shipped:histology")
 _WORDS = ("imagenet", "none", *_SHIPPED)

@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from histotile.checks.folds import check_folds
-from histotile.checks.forecast import Forecast, forecast
+from histotile.checks.forecast.forecast import (
+    Forecast,
+    forecast,
+)
+from histotile.checks.forecast.sample import (
+    Seen,
+    choose,
+    look_at_slides,
+)
 from histotile.checks.machine import check_machine, check_room
 from histotile.checks.network import check_network
 from histotile.checks.problem import Level, Problem, attempt, errors
-from histotile.checks.sample import Seen, choose, look_at_slides
 from histotile.checks.start import Start
-from histotile.cohort import Cohort
 from histotile.config import Config
+from histotile.io.cohort import Cohort
 
 Progress = Callable[[int, int], None]
 _ID = re.compile(r"[a-z_]+-[0-9a-f]{8}")

@@ -7,8 +7,8 @@ from typing import Any
 
 from histotile.checks.outlines import find_strangers
 from histotile.cli.files import read_rows, read_text
-from histotile.cohort import Cohort
-from histotile.cohort_checks import find_spellings
+from histotile.io.cohort import Cohort
+from histotile.io.cohort_checks import find_spellings
 from histotile.reports.accepted import Accepted
 
 Found = tuple[str | None, str]  # slide concerned, sentence

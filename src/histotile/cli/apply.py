@@ -9,14 +9,18 @@ import click
 from histotile.cli.inference import BATCH
 from histotile.cli.options import PATH, mpp_option, threads_option, verb, whole_config
 from histotile.cli.progress import Progress
-from histotile.cohort import Cohort, CohortSlide, is_file_name
 from histotile.config import Config
-from histotile.configfile import validate
+from histotile.config.yaml_file import validate
 from histotile.errors import HistotileError
+from histotile.io.cohort import (
+    Cohort,
+    CohortSlide,
+    is_file_name,
+)
 
 if TYPE_CHECKING:
     from histotile.cli.gathering import Gathered
-    from histotile.models.facts import ModelFacts
+    from histotile.inference.model_metadata import ModelFacts
     from histotile.reports.facts import SlideScore
     from histotile.trust.judging import Familiarity
 
@@ -53,14 +57,14 @@ def apply(
     use), or more than 10 % of its tiles could not be read, and its page says so; 2, a mistake,
     e.g. no such model.
     """
-    from histotile import tables
     from histotile.cli.files import read_familiarity
     from histotile.cli.inference import predict_to
     from histotile.cli.painting import paint
-    from histotile.models.facts import MOST_LOST
-    from histotile.models.members import load_members
-    from histotile.reports.losses import lost_share
-    from histotile.tiles.pace import process_age_s
+    from histotile.data.profiling.profiler import process_age_s
+    from histotile.inference.ensemble import load_members
+    from histotile.inference.model_metadata import MOST_LOST
+    from histotile.io import tables
+    from histotile.reports.cohort.unread_tiles import lost_share
 
     config = whole_config(configuration)
     ensemble = load_members([model], config.engine, threads)
@@ -123,15 +127,18 @@ def _fit(config: Config, model: "ModelFacts") -> Config:
 def _tile(
     slide: Path, name: str, output: Path, config: Config, mpp: float | None, threads: int
 ) -> None:
-    from histotile import tables
     from histotile.cli.masking import tell, write_mask
     from histotile.cli.slides import tissue_of, write_image
+    from histotile.io import tables
+    from histotile.io.atomic import write_json
     from histotile.slides.inspection import inspect_slide
-    from histotile.slides.tissue import draw_overlay
-    from histotile.tiles.bookkeeping import tell_ledger, with_tissue
-    from histotile.tiles.labels import SlideTruth
-    from histotile.tiles.tabulate import tabulate
-    from histotile.writing import write_json
+    from histotile.slides.tissue.tissue import draw_overlay
+    from histotile.tiling.labels import SlideTruth
+    from histotile.tiling.ledger import (
+        tell_ledger,
+        with_tissue,
+    )
+    from histotile.tiling.tile_table import tabulate
 
     found = inspect_slide(slide, name, config.inspect, mpp)
     write_json(output / "inspect" / f"{name}.json", found.to_json())
@@ -167,9 +174,13 @@ def _write_page(
 def _score(gathered: "Gathered", name: str) -> "SlideScore":
     import numpy as np
 
+    from histotile.aggregation.aggregate import (
+        FoldSlide,
+        PredictedTiles,
+        aggregate_cohort,
+    )
     from histotile.cli.scores import read_score
-    from histotile.results.aggregation import FoldSlide, PredictedTiles, aggregate_cohort
-    from histotile.tables import read_table
+    from histotile.io.tables import read_table
 
     config = gathered.config
     table = read_table(gathered.results / "predict" / f"{name}.parquet")

@@ -9,7 +9,10 @@ import click
 
 from histotile.cli.options import verb
 from histotile.cli.progress import Progress
-from histotile.configfile import merged_settings, standard_config
+from histotile.config.yaml_file import (
+    merged_settings,
+    standard_config,
+)
 
 if TYPE_CHECKING:
     from histotile.checks.whole import Report
@@ -48,8 +51,8 @@ def check(context: click.Context, as_json: bool, forecast: bool) -> None:
 def _tell(report: "Report", lines: list[str]) -> None:
     import os
 
+    from histotile.checks.forecast.wording import tell_forecast
     from histotile.checks.machine import describe_machine
-    from histotile.checks.telling import tell_forecast
 
     click.echo("\n".join(lines))
     click.echo(f"This machine: {describe_machine()}")

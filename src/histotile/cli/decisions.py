@@ -23,7 +23,7 @@ from histotile.config import Backbone, Control, Decide, Train, Verify
 from histotile.errors import HistotileError
 
 if TYPE_CHECKING:
-    from histotile.decision.record import Decision
+    from histotile.strategy.record import Decision
 
 FOLDS_FILE = click.option("--folds", type=FILE, required=True, help="Fold table.")
 TILES = click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables.")
@@ -38,8 +38,8 @@ DECISION = click.option("--decision", type=FILE, required=True, help="decision.j
 @threads_option
 def ruler(photographs: Path, tile_px: int, output: Path, backbone: Backbone, threads: int) -> None:
     """What a shift of batch-norm statistics means for a backbone, from natural PHOTOGRAPHS."""
-    from histotile.models.ruler import build_ruler
-    from histotile.writing import write_json
+    from histotile.io.atomic import write_json
+    from histotile.strategy.controls.batch_norm_reference import build_ruler
 
     found = build_ruler(backbone, photographs, tile_px, threads, Progress("ruler", "crops"))
     write_json(output, found)
@@ -63,7 +63,10 @@ def control(
     settings: Control,
 ) -> None:
     """Hold the backbone against random weights on tiles of the slides in FOLDS."""
-    from histotile.models.control import ControlSlide, measure_control
+    from histotile.strategy.controls.random_features import (
+        ControlSlide,
+        measure_control,
+    )
 
     roles: dict[tuple[str, str], set[str]] = {}
     for row in fold_rows(folds):
@@ -87,7 +90,7 @@ def control(
 @TILES
 @click.option("--inspections", type=PATH, help="Folder of inspections: file formats and mpp.")
 @click.option("--train", metavar="JSON", help="Of section `train`: strategy and recipes.")
-@output_option("decision.json; its fields: decision/decision.schema.json of the package.")
+@output_option("decision.json; its fields: strategy/decision.schema.json of the package.")
 @click.option("--picture", type=PATH, help="The table with this cohort on it, SVG.")
 @click.option("--page", type=PATH, help="The page that explains it, HTML.")
 @classes_option
@@ -108,11 +111,14 @@ def decide(
     """Choose the strategy of transfer learning for COHORT, and say why."""
     from threadpoolctl import threadpool_limits
 
-    from histotile.cohort import read_cohort
-    from histotile.decision.alarm_files import gather_alarm_files
-    from histotile.decision.decide import decide
-    from histotile.decision.gathering import gather_evidence, patients_of_folds
-    from histotile.writing import write_text
+    from histotile.io.atomic import write_text
+    from histotile.io.cohort import read_cohort
+    from histotile.strategy.decide import decide
+    from histotile.strategy.leakage.load_files import gather_alarm_files
+    from histotile.strategy.load_evidence import (
+        gather_evidence,
+        patients_of_folds,
+    )
 
     rows = [row | {"fold": f"fold{row['fold']}"} for row in fold_rows(folds)]
     known = read_cohort(cohort).has_patients
@@ -122,11 +128,11 @@ def decide(
     with threadpool_limits(1):  # matrices are small: more threads would wait for each other
         decision = decide(evidence, settings, given, patients_of_folds(rows, evidence), files)
     if picture is not None:
-        from histotile.reports.decision_picture import draw_decision
+        from histotile.reports.strategy.figure import draw_decision
 
         write_text(picture, draw_decision(decision))
     if page is not None:
-        from histotile.reports.decision_page import render_decision_page
+        from histotile.reports.strategy.page import render_decision_page
 
         write_text(page, render_decision_page(decision))
     write_text(output, decision.model_dump_json(indent=2) + "\n")
@@ -172,10 +178,17 @@ def rehearse(
     settings: Train,
 ) -> None:
     """Train CELL of the table (or colour alone) on FOLD's patients; judge it on its test tiles."""
-    from histotile.decision.record import read_decision
-    from histotile.models.fold import Machine
-    from histotile.models.rehearsal import COLOUR, rehearse, rehearse_colour
-    from histotile.tables import rehearsal_schema, write_table
+    from histotile.io.tables import (
+        rehearsal_schema,
+        write_table,
+    )
+    from histotile.strategy.record import read_decision
+    from histotile.strategy.verification.train_alternatives import (
+        COLOUR,
+        rehearse,
+        rehearse_colour,
+    )
+    from histotile.training.job import Machine
 
     taught = fold_slides(folds, fold, tiles, features, ("train", "val"))
     tested = fold_slides(folds, fold, tiles, features, ("test",))
@@ -201,9 +214,12 @@ def verify(
     rehearsals: Path, decision: Path, output: Path, page: Path | None, settings: Verify
 ) -> None:
     """Hold the table's choice against every cell in REHEARSALS: regret, interval, verdict."""
-    from histotile.decision.record import STRATEGIES, read_decision
-    from histotile.decision.verification import verify
-    from histotile.writing import write_text
+    from histotile.io.atomic import write_text
+    from histotile.strategy.record import (
+        STRATEGIES,
+        read_decision,
+    )
+    from histotile.strategy.verification.regret import verify
 
     if settings.budget == "off":
         raise HistotileError("verify.budget", "is off", "set it to probe or full")
@@ -222,7 +238,7 @@ def verify(
     budget: Any = settings.budget
     result = verify(found, chosen, STRATEGIES, budget, settings)
     if page is not None:
-        from histotile.reports.verification_page import render_verification_page
+        from histotile.reports.strategy.verification_page import render_verification_page
 
         write_text(page, render_verification_page(result))
     write_text(output, result.model_dump_json(indent=2) + "\n")
@@ -232,8 +248,11 @@ def verify(
 def _rehearsal(path: Path) -> Any:
     import numpy as np
 
-    from histotile.decision.verification import Rehearsal
-    from histotile.tables import read_footer, read_table
+    from histotile.io.tables import (
+        read_footer,
+        read_table,
+    )
+    from histotile.strategy.verification.regret import Rehearsal
 
     footer, table = read_footer(path), read_table(path)
     columns = [f"prob_{name}" for name in footer["classes"]]

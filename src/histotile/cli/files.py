@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from histotile.errors import HistotileError
-from histotile.tables import read_footer
+from histotile.io.tables import read_footer
 from histotile.trust.judging import Familiarity
 
 

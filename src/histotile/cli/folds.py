@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from histotile.errors import HistotileError
 
 if TYPE_CHECKING:
-    from histotile.models.fold import FoldSlide
+    from histotile.training.job import FoldSlide
 
 
 def fold_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a fold table, checked against leaks."""
-    from histotile.tiles.folds import read_folds
+    from histotile.splitting.fold_table import read_folds
 
     columns = read_folds(path)
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -26,7 +26,7 @@ def fold_slides(
     Raises:
         HistotileError: There is none.
     """
-    from histotile.models.fold import FoldSlide
+    from histotile.training.job import FoldSlide
 
     slides = [
         FoldSlide(

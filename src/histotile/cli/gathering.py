@@ -6,22 +6,33 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histotile import tables
 from histotile.cli.accepted import find_accepted
 from histotile.cli.files import read_bytes, read_familiarity, read_json, read_rows, read_text
 from histotile.cli.provenance import gather_run, list_versions
 from histotile.cli.scores import read_score
-from histotile.cohort import Cohort, CohortSlide
 from histotile.config import Config, Report
-from histotile.decision.record import Alarm, Decision, read_decision
-from histotile.decision.verification import Verification
+from histotile.io import tables
+from histotile.io.cohort import (
+    Cohort,
+    CohortSlide,
+)
 from histotile.reports.accepted import Accepted
+from histotile.reports.cohort.lost_tissue import lost_tissue
+from histotile.reports.cohort.metrics_table import PICTURES
+from histotile.reports.cohort.remarks import list_remarks
+from histotile.reports.cohort.throughput import STAGES
+from histotile.reports.cohort.unread_tiles import (
+    list_losses,
+    loss_alarm,
+    lost_share,
+)
 from histotile.reports.facts import CohortFacts, SlideFacts, SlideSummary
-from histotile.reports.losses import list_losses, loss_alarm, lost_share
-from histotile.reports.lost_tissue import lost_tissue
-from histotile.reports.measures import PICTURES
-from histotile.reports.remarks import list_remarks
-from histotile.reports.speed import STAGES
+from histotile.strategy.record import (
+    Alarm,
+    Decision,
+    read_decision,
+)
+from histotile.strategy.verification.regret import Verification
 from histotile.trust.judging import Familiarity
 
 if TYPE_CHECKING:
@@ -224,7 +235,7 @@ class Gathered:
         return sorted((self.results / "train").glob(f"fold*/{name}"))
 
     def _config_yaml(self) -> str:
-        from histotile.configfile import render
+        from histotile.config.yaml_file import render
 
         return render(self.config)
 

@@ -25,11 +25,17 @@ from histotile.errors import HistotileError
 @classes_option
 def collect(cohort: Path, output: Path, accept: dict[str, str], classes: tuple[str, ...]) -> None:
     """List the labelled images of COHORT: a folder per class, or a CSV of path and label."""
-    from histotile.cohort import cohort_csv
-    from histotile.cohort_checks import accepted_lines, check_cohort
-    from histotile.tiles.listing import list_images
-    from histotile.tiles.other_files import count_others_below, say_others
-    from histotile.writing import write_text
+    from histotile.io.atomic import write_text
+    from histotile.io.cohort import cohort_csv
+    from histotile.io.cohort_checks import (
+        accepted_lines,
+        check_cohort,
+    )
+    from histotile.tiling.image_cohort.listing import list_images
+    from histotile.tiling.image_cohort.other_files import (
+        count_others_below,
+        say_others,
+    )
 
     found = list_images(cohort, classes)
     check_cohort(found.cohort, accept, cohort)
@@ -61,10 +67,10 @@ def tile_images(
     settings: Tile,
 ) -> None:
     """Table the labelled images of a GROUP of COHORT (see `collect`): how good, what label."""
-    from histotile import tables
-    from histotile.tiles.bookkeeping import tell_ledger
-    from histotile.tiles.listing import list_group
-    from histotile.tiles.tabulate_images import tabulate_images
+    from histotile.io import tables
+    from histotile.tiling.image_cohort.listing import list_group
+    from histotile.tiling.image_cohort.tile_table import tabulate_images
+    from histotile.tiling.ledger import tell_ledger
 
     progress = Progress(f"tile {group}", "images")
     images = list_group(cohort, classes, group)

@@ -20,11 +20,11 @@ from histotile.cli.options import (
 from histotile.cli.progress import Progress
 from histotile.config import Backbone, Embed, Engine
 from histotile.errors import HistotileError
-from histotile.writing import write_json
+from histotile.io.atomic import write_json
 
 if TYPE_CHECKING:
-    from histotile.models.members import Ensemble
-    from histotile.models.prediction import Prediction
+    from histotile.inference.ensemble import Ensemble
+    from histotile.inference.predict import Prediction
 
 TILES = click.argument("tiles", type=FILE, nargs=-1, required=True)
 BATCH = click.option(
@@ -44,7 +44,7 @@ engine_option = section_option(
 @backbone_option
 def backbone(tile_px: int, output: Path, backbone: Backbone) -> None:
     """Write the frozen backbone as one file, by which `embed` needs no PyTorch on a processor."""
-    from histotile.models.backbone_file import write_backbone
+    from histotile.inference.backbone_onnx import write_backbone
 
     reason = write_backbone(output, backbone, tile_px)
     click.echo(f"PyTorch alone can run it: {reason}" if reason else f"{output}: all engines agree")
@@ -76,10 +76,13 @@ def embed(
 
     Several tables at once: --output is a folder, a file per table goes there.
     """
-    from histotile.models.embedding import embed_slides, load_embedder
-    from histotile.models.prediction import describe
-    from histotile.reports.speed import engine_words
-    from histotile.tiles.pace import process_age_s
+    from histotile.data.profiling.profiler import process_age_s
+    from histotile.inference.embed import (
+        embed_slides,
+        load_embedder,
+    )
+    from histotile.inference.predict import describe
+    from histotile.reports.cohort.throughput import engine_words
 
     _check_names(tiles)
     # JSON is YAML, which `key=value` changes are read as.
@@ -123,9 +126,9 @@ def predict(
 
     Several tables at once: --output is a folder, a file per table goes there.
     """
-    from histotile.models.members import load_members
-    from histotile.tables import read_footer
-    from histotile.tiles.pace import process_age_s
+    from histotile.data.profiling.profiler import process_age_s
+    from histotile.inference.ensemble import load_members
+    from histotile.io.tables import read_footer
 
     _check_names(tiles)
     judged: dict[tuple[Path, ...], list[Path]] = {}
@@ -165,10 +168,13 @@ def predict_to(
         start_s: Seconds it took to have the ensemble ready; the first slide's timing counts them.
         batch_size: Tiles at once; None: what suits the engine.
     """
-    from histotile.models.facts import MOST_LOST
-    from histotile.models.prediction import predict_slides
-    from histotile.reports.speed import engine_words
-    from histotile.tables import prediction_schema, write_table
+    from histotile.inference.model_metadata import MOST_LOST
+    from histotile.inference.predict import predict_slides
+    from histotile.io.tables import (
+        prediction_schema,
+        write_table,
+    )
+    from histotile.reports.cohort.throughput import engine_words
 
     for note in ensemble.notes:
         click.echo(note, err=True)
@@ -216,7 +222,7 @@ def _check_names(tables: Sequence[Path]) -> None:
 
 
 def _same_tile_px(tables: Sequence[Path]) -> int:
-    from histotile.tables import read_footer
+    from histotile.io.tables import read_footer
 
     sizes = {table: int(read_footer(table)["tile_px"]) for table in tables}
     for table, size in sizes.items():

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from histotile import cohort as cohorts
 from histotile.cli.options import (
     FILE,
     FOLDER,
@@ -19,6 +18,7 @@ from histotile.cli.options import (
 )
 from histotile.config import Inspect
 from histotile.errors import HistotileError
+from histotile.io import cohort as cohorts
 
 if TYPE_CHECKING:
     from histotile.slides.inspection import Inspection
@@ -36,9 +36,9 @@ def triage(
 
     FOUND is the folder of inspections, or that of tile tables where the tiles are images.
     """
+    from histotile.io.atomic import write_text
     from histotile.slides.triage import triage as judge
-    from histotile.tiles.tabulate_images import triage_images
-    from histotile.writing import write_text
+    from histotile.tiling.image_cohort.tile_table import triage_images
 
     members = cohorts.read_cohort(cohort)
     ids = [slide.slide_id for slide in members.slides]

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from histotile.slides.tissue import Survey
+    from histotile.slides.tissue.tissue import Survey
 
 
 def write_mask(path: Path, survey: "Survey") -> None:
     """The levels as a PNG, with what was set aside in a text chunk; whole or not at all."""
     from PIL import Image, PngImagePlugin
 
-    from histotile.slides.tissue_file import CHUNK
-    from histotile.writing import replacing
+    from histotile.io.atomic import replacing
+    from histotile.slides.tissue.mask_file import CHUNK
 
     chunk = PngImagePlugin.PngInfo()
     chunk.add_text(CHUNK, json.dumps([entry.to_json() for entry in survey.ledger]))
@@ -28,8 +28,8 @@ def tell(slide_id: str, survey: "Survey", um_per_px: float) -> None:
 
     Example: "S1: tissue 34 mm2; 1.2 % of the stained area taken for ink".
     """
-    from histotile.ledger import largest
-    from histotile.slides.tissue import TISSUE
+    from histotile.io.ledger import largest
+    from histotile.slides.tissue.tissue import TISSUE
 
     area = float((survey.levels == TISSUE).sum()) * um_per_px**2 / 1e6
     lost = sum(entry.share or 0.0 for entry in survey.ledger)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from histotile import cohort as cohorts
 from histotile.cli.folds import fold_slides
 from histotile.cli.inference import backbone, embed, predict
 from histotile.cli.options import (
@@ -22,10 +21,11 @@ from histotile.cli.options import (
 from histotile.cli.progress import Progress
 from histotile.config import Backbone, Export, Pretrain, Split, Train
 from histotile.errors import HistotileError
-from histotile.findings import accept as sift
+from histotile.io import cohort as cohorts
+from histotile.io.findings import accept as sift
 
 if TYPE_CHECKING:
-    from histotile.decision.record import Strategy
+    from histotile.strategy.record import Strategy
 
 
 @verb("split")
@@ -43,9 +43,13 @@ def split(
     settings: Split,
 ) -> None:
     """Divide the patients of COHORT into folds; no patient stands in two."""
-    from histotile.cohort_checks import accepted_lines, check_classes, check_cohort
-    from histotile.tiles.folds import write_folds
-    from histotile.tiles.splits import make_folds
+    from histotile.io.cohort_checks import (
+        accepted_lines,
+        check_classes,
+        check_cohort,
+    )
+    from histotile.splitting.fold_table import write_folds
+    from histotile.splitting.splits import make_folds
 
     found = cohorts.read_cohort(cohort)
     check_classes(classes, accept)
@@ -61,9 +65,12 @@ def split(
 
 def _usable(ledger: Path, cohort: cohorts.Cohort) -> set[str]:
     """The slides that the ledger finds in order; it must judge every slide of the cohort."""
-    from histotile.csv_file import read_csv_file, some
-    from histotile.names import choose
-    from histotile.vocabulary import VERDICTS
+    from histotile.io.csv_file import (
+        read_csv_file,
+        some,
+    )
+    from histotile.io.names import choose
+    from histotile.io.vocabulary import VERDICTS
 
     found = read_csv_file(ledger, {"slide_id": (), "verdict": ()}, long_cells=True)
     if not {"slide_id", "verdict"} <= set(found.columns):
@@ -117,9 +124,9 @@ def train(
     settings: Train,
 ) -> None:
     """Train FOLD (fold0, fold1, ...) on its training patients; stop early on its val patients."""
-    from histotile.models.fold import Machine
-    from histotile.models.training import train_fold
-    from histotile.tiles.pace import process_age_s
+    from histotile.data.profiling.profiler import process_age_s
+    from histotile.training.job import Machine
+    from histotile.training.train_fold import train_fold
 
     slides = fold_slides(folds, fold, tiles, features, ("train", "val"))
     decided = _decided(decision, fold, accept) if decision else None
@@ -145,9 +152,9 @@ def train(
 @output_option("Folder: one folder per format, and parity.json.")
 def export(model: Path, tiles: Path, output: Path, settings: Export) -> None:
     """Write MODEL for other programs, and check on real tiles that each says the same."""
+    from histotile.data.sampling import sample_tiles
     from histotile.exports.formats import export_model
-    from histotile.models.checkpoint import load_ensemble
-    from histotile.tiles.sampling import sample_tiles
+    from histotile.inference.checkpoint import load_ensemble
 
     found = load_ensemble(model)
     if len(found) > 1:
@@ -162,7 +169,7 @@ def export(model: Path, tiles: Path, output: Path, settings: Export) -> None:
 @click.argument("output", type=PATH)
 def pretrain(kind: Any, output: Path, settings: Pretrain) -> None:
     """Make a small backbone again: on procedural pictures, or on synthetic H&E of other organs."""
-    from histotile.models.pretraining import pretrain as teach
+    from histotile.synthetic.pretraining.pretrain import pretrain as teach
 
     progress = Progress(kind, "pictures")
     found = teach(kind, output, settings, lambda done, total, _: progress(done, total))
@@ -171,7 +178,10 @@ def pretrain(kind: Any, output: Path, settings: Pretrain) -> None:
 
 def _say_what_is_kept(fold: str, folder: Path) -> None:
     """What an interrupted training goes on from."""
-    from histotile.models.state import LAST, STATE
+    from histotile.training.resume import (
+        LAST,
+        STATE,
+    )
 
     state = folder / STATE / LAST
     kept = f"{state} is kept: the same command goes on from there" if state.is_file() else ""
@@ -180,7 +190,7 @@ def _say_what_is_kept(fold: str, folder: Path) -> None:
 
 def _decided(path: Path, fold: str, accepted: dict[str, str]) -> "tuple[Strategy, int]":
     """Strategy and stage of a fold; no training on a cohort that leaks, unless that is accepted."""
-    from histotile.decision.record import read_decision
+    from histotile.strategy.record import read_decision
 
     decision = read_decision(path.read_text(encoding="utf-8"))
     leaks = [alarm.finding for alarm in decision.alarms if alarm.is_leak]

@@ -9,11 +9,18 @@ from typing import Any, TypeVar
 import click
 
 from histotile.config import Config
-from histotile.config_values import Section
-from histotile.configfile import read_config, standard_config, validate
+from histotile.config.values import Section
+from histotile.config.yaml_file import (
+    read_config,
+    standard_config,
+    validate,
+)
 from histotile.errors import HistotileError
-from histotile.names import nearest
-from histotile.yaml_file import read_value, type_of_key
+from histotile.io.names import nearest
+from histotile.io.yaml_file import (
+    read_value,
+    type_of_key,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

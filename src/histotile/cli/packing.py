@@ -14,7 +14,7 @@ from histotile.config import Pack
 @output_option("Pack for `train --packs`: a ZIP file of tiles.")
 def pack(tiles: Path, output: Path, settings: Pack) -> None:
     """Keep the pixels of the labelled tiles of a slide (table TILES) in one file, for training."""
-    from histotile.tiles.packing import pack_tiles
+    from histotile.data.packs.pack_writer import pack_tiles
 
     found = pack_tiles(tiles, output, settings, Progress(f"pack {tiles.stem}"))
     if not found["tiles"]:

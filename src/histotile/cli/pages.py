@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from histotile import cohort as cohorts
 from histotile.cli.options import FILE, FOLDER, verb, whole_config
 from histotile.cli.progress import Progress
 from histotile.config import Report
 from histotile.errors import HistotileError
+from histotile.io import cohort as cohorts
 
 if TYPE_CHECKING:
     from histotile.cli.gathering import Gathered
-    from histotile.cohort import CohortSlide
+    from histotile.io.cohort import CohortSlide
     from histotile.reports.facts import SlideScore
 
 
@@ -57,12 +57,12 @@ def report(results: Path, cohort: Path, configuration: str | None, settings: Rep
     the pages that `report-slide` writes; groups of ready-made tiles have none.
     """
     from histotile.cli.gathering import Gathered
-    from histotile.reports.checklist import render_checklist
-    from histotile.reports.cohort_page import render_cohort_page
+    from histotile.io.atomic import write_text
+    from histotile.reports.checklist.checklist import render_checklist
+    from histotile.reports.cohort.page import render_cohort_page
+    from histotile.reports.cohort.terminal_summary import summary_lines
     from histotile.reports.facts import summarise_slide
-    from histotile.reports.model_card import render_model_card
-    from histotile.reports.summary import summary_lines
-    from histotile.writing import write_text
+    from histotile.reports.model_card.model_card import render_model_card
 
     config = whole_config(configuration)
     gathered = Gathered(results, cohorts.read_cohort(cohort), config, settings)
@@ -100,9 +100,12 @@ def write_slide_page(
         of_cohort: Whether there is a page of the cohort to link to.
     """
     from histotile.cli.scenes import slide_facts
+    from histotile.io.atomic import (
+        replacing,
+        write_text,
+    )
     from histotile.reports.facts import summarise_slide
-    from histotile.reports.slide_page import render_slide_page
-    from histotile.writing import replacing, write_text
+    from histotile.reports.slide.page import render_slide_page
 
     page = gathered.results / "report/slides" / f"{slide.slide_id}.html"
     folder = page.with_name(f"{slide.slide_id}_files")

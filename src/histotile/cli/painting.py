@@ -5,17 +5,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from histotile import tables
 from histotile.config import Heatmap
 from histotile.errors import HistotileError
-from histotile.identity import check_same
-from histotile.results.frame import Caption
-from histotile.results.heatmap import paint_heatmap, paint_map, write_picture
-from histotile.results.maps import Layout, ProbabilityMap, probability_map
-from histotile.results.objects import write_region_objects, write_tile_objects
-from histotile.results.pyramid import write_colour_map, write_map
-from histotile.results.regions import Region, find_regions
-from histotile.results.wsinfer_csv import write_wsinfer_csv
+from histotile.heatmaps.figure_frame import Caption
+from histotile.heatmaps.heatmap import (
+    paint_heatmap,
+    paint_map,
+    write_picture,
+)
+from histotile.heatmaps.ome_tiff import (
+    write_colour_map,
+    write_map,
+)
+from histotile.heatmaps.probability_map import (
+    Layout,
+    ProbabilityMap,
+    probability_map,
+)
+from histotile.heatmaps.qupath_objects import (
+    write_region_objects,
+    write_tile_objects,
+)
+from histotile.heatmaps.regions import (
+    Region,
+    find_regions,
+)
+from histotile.heatmaps.wsinfer_csv import write_wsinfer_csv
+from histotile.io import tables
+from histotile.io.identity import check_same
 
 if TYPE_CHECKING:
     import pyarrow as pa

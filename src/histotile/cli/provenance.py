@@ -14,7 +14,7 @@ from typing import Any
 
 import histotile
 from histotile.config import Config
-from histotile.digests import digest
+from histotile.io.digests import digest
 from histotile.reports.run_facts import RunFacts
 
 PACKAGE = Path(histotile.__file__).parent
@@ -51,7 +51,7 @@ def find_commit(folder: Path) -> str | None:
 
 def count_folds(table: Path) -> dict[str, dict[str, tuple[int, int]]]:
     """Fold -> role -> (patients, slides), from a fold table."""
-    from histotile.tiles.folds import read_folds
+    from histotile.splitting.fold_table import read_folds
 
     columns = read_folds(table)
     members: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -72,7 +72,7 @@ def find_licence(weights: str) -> str | None:
         weights: The setting `backbone.weights`.
     """
     scheme, _, name = weights.partition(":")
-    folders = {"shipped": PACKAGE / "models/backbones_shipped" / name, "local-dir": Path(name)}
+    folders = {"shipped": PACKAGE / "backbones/shipped" / name, "local-dir": Path(name)}
     path = folders.get(scheme, Path()) / "config.json"
     if scheme not in folders or not path.is_file():
         return None

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from histotile import cohort as cohorts
 from histotile.cli.options import (
     FILE,
     FOLDER,
@@ -19,9 +18,13 @@ from histotile.cli.options import (
     verb,
 )
 from histotile.config import Aggregate, Evaluate, Heatmap
+from histotile.io import cohort as cohorts
 
 if TYPE_CHECKING:
-    from histotile.results.aggregation import FoldSlide, PredictedTiles
+    from histotile.aggregation.aggregate import (
+        FoldSlide,
+        PredictedTiles,
+    )
 
 
 @verb("aggregate")
@@ -41,7 +44,7 @@ def aggregate(
     settings: Aggregate,
 ) -> None:
     """Turn the tile probabilities in the folder PREDICTIONS into slide and patient scores."""
-    from histotile.results.aggregation import aggregate_cohort
+    from histotile.aggregation.aggregate import aggregate_cohort
 
     members = _members(folds, cohort)
     tiles = ((m.slide_id, _probabilities(predictions, m.slide_id, classes)) for m in members)
@@ -81,13 +84,16 @@ def evaluate(
     settings: Evaluate,
 ) -> None:
     """Measure held-out predictions of COHORT, with intervals, beside a colour-only baseline."""
-    from histotile import tables
-    from histotile.results.aggregation import fold_slides
-    from histotile.results.evaluation import evaluate as measure
-    from histotile.results.pictures import draw_pictures
-    from histotile.results.units import slide_tiles
-    from histotile.tiles.folds import read_folds
-    from histotile.writing import write_json, write_text
+    from histotile.aggregation.aggregate import fold_slides
+    from histotile.evaluation.evaluate import evaluate as measure
+    from histotile.evaluation.figures.figures import draw_pictures
+    from histotile.evaluation.units import slide_tiles
+    from histotile.io import tables
+    from histotile.io.atomic import (
+        write_json,
+        write_text,
+    )
+    from histotile.splitting.fold_table import read_folds
 
     table = read_folds(folds)
     slides = []
@@ -125,8 +131,11 @@ def heatmap(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> 
 
 
 def _members(folds: Path | None, cohort: Path | None) -> "list[FoldSlide]":
-    from histotile.results.aggregation import FoldSlide, fold_slides
-    from histotile.tiles.folds import read_folds
+    from histotile.aggregation.aggregate import (
+        FoldSlide,
+        fold_slides,
+    )
+    from histotile.splitting.fold_table import read_folds
 
     if folds:
         return fold_slides(read_folds(folds))
@@ -139,9 +148,9 @@ def _members(folds: Path | None, cohort: Path | None) -> "list[FoldSlide]":
 def _probabilities(folder: Path, slide_id: str, classes: Sequence[str]) -> "PredictedTiles":
     import numpy as np
 
+    from histotile.aggregation.aggregate import PredictedTiles
     from histotile.cli.files import read_familiarity
-    from histotile.results.aggregation import PredictedTiles
-    from histotile.tables import read_table
+    from histotile.io.tables import read_table
 
     path = folder / f"{slide_id}.parquet"
     table, known = read_table(path), read_familiarity(path)
@@ -151,7 +160,7 @@ def _probabilities(folder: Path, slide_id: str, classes: Sequence[str]) -> "Pred
 
 
 def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    from histotile.writing import write_text
+    from histotile.io.atomic import write_text
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -13,13 +13,22 @@ from numpy.typing import NDArray
 from histotile.cli.gathering import MARKS, Gathered, SlideTiles
 from histotile.cli.painting import slide_map
 from histotile.cli.progress import Progress
-from histotile.cohort import CohortSlide
 from histotile.errors import HistotileError
-from histotile.reports.deepzoom import TILE_PX, Pyramid, Read, write_pyramid
+from histotile.heatmaps.regions import find_regions
+from histotile.io.cohort import CohortSlide
 from histotile.reports.facts import SlideFacts
 from histotile.reports.images import TopTile, fit_jpeg
-from histotile.reports.scene import Outline, Places, Scene
-from histotile.results.regions import find_regions
+from histotile.reports.slide.deepzoom import (
+    TILE_PX,
+    Pyramid,
+    Read,
+    write_pyramid,
+)
+from histotile.reports.slide.viewer_data import (
+    Outline,
+    Places,
+    Scene,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,9 +120,12 @@ def _marked(known: SlideTiles) -> dict[str, Places]:
 def _outlines(gathered: Gathered, slide: CohortSlide, known: SlideTiles) -> list[Outline]:
     if not slide.annotations:
         return []
-    from histotile.slides.annotations import read_layers
+    from histotile.slides.annotations.read import read_layers
     from histotile.slides.slide import Bounds
-    from histotile.tiles.meanings import meaning, names_of_classes
+    from histotile.tiling.outline_names import (
+        meaning,
+        names_of_classes,
+    )
 
     size = (known.footer["width"], known.footer["height"])
     bounds = Bounds(*known.footer["bounds"])
@@ -151,7 +163,7 @@ def _galleries(most: int, scene: Scene) -> tuple[Ints, Ints]:
 
 
 def _tiles(opened: "Slide", scene: Scene, known: SlideTiles, rows: Ints) -> Sequence[TopTile]:
-    from histotile.tiles.source import SlideSource
+    from histotile.data.source import SlideSource
 
     source = SlideSource(opened, known.footer["tile_mpp"], known.footer["tile_px"])
     classes, (x, y) = scene.found.classes, scene.places
@@ -177,8 +189,11 @@ def _picture(opened: "Slide", max_px: int, folder: Path | None) -> NDArray[np.ui
 
 def _reader(opened: "Slide") -> Read:
     """Reads level 0; what is damaged stays white and is logged."""
-    from histotile.slides.pixels import known_mpp, read_tile
     from histotile.slides.slide import UnreadableTile
+    from histotile.slides.tile_reader import (
+        known_mpp,
+        read_tile,
+    )
 
     def read(x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         try:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from histotile.ledger import Entry
-    from histotile.slides.annotations import Annotations
+    from histotile.io.ledger import Entry
+    from histotile.slides.annotations.read import Annotations
     from histotile.slides.inspection import Inspection
-    from histotile.slides.tissue import Survey
+    from histotile.slides.tissue.tissue import Survey
 
 
 @verb("synthesize")
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--processes", type=click.IntRange(1), default=1, help="Slides made side by side.")
 def synthesize(output: Path, processes: int, settings: Synthesize) -> None:
     """Make a cohort of synthetic H&E slides with known truth in the folder OUTPUT."""
-    from histotile.slides.factory.cohort import synthesize_cohort
+    from histotile.synthetic.slides.cohort import synthesize_cohort
 
     cohort = synthesize_cohort(output, settings, Progress("synthesize", "slides"), processes)
     click.echo(f"{settings.slides} slides, {cohort}")
@@ -56,8 +56,8 @@ def inspect(
     settings: Inspect,
 ) -> None:
     """Open SLIDE at every level; find its scale (mpp), and whether it can be used."""
-    from histotile.slides.opening import inspect_apart
-    from histotile.writing import write_json
+    from histotile.io.atomic import write_json
+    from histotile.slides.opening.first_look import inspect_apart
 
     found = inspect_apart(slide, slide_id or slide.stem, settings, mpp, accept)
     write_json(output, found)
@@ -86,7 +86,10 @@ def mask(
     import numpy as np
 
     from histotile.cli.masking import tell, write_mask
-    from histotile.slides.tissue import Survey, draw_overlay
+    from histotile.slides.tissue.tissue import (
+        Survey,
+        draw_overlay,
+    )
 
     found = look_at(slide, inspection, mpp)
     if found.verdict == "ok":
@@ -136,11 +139,14 @@ def tile(
     settings: Tile,
 ) -> None:
     """Lay a grid of tiles over the tissue of SLIDE: where, how good, and with what label."""
-    from histotile import tables
-    from histotile.tiles.bookkeeping import tell_ledger, with_tissue
-    from histotile.tiles.labels import SlideTruth
-    from histotile.tiles.tabulate import tabulate
-    from histotile.tiles.tabulate_coordinates import tabulate_coordinates
+    from histotile.io import tables
+    from histotile.tiling.from_coordinates import tabulate_coordinates
+    from histotile.tiling.labels import SlideTruth
+    from histotile.tiling.ledger import (
+        tell_ledger,
+        with_tissue,
+    )
+    from histotile.tiling.tile_table import tabulate
 
     found = look_at(slide, inspection, mpp)
     usable = found.verdict == "ok"
@@ -160,7 +166,7 @@ def tile(
 
 
 def _outlines(slide: Path, found: "Inspection", annotations: tuple[Path, ...]) -> "Annotations":
-    from histotile.slides.annotations import read_layers
+    from histotile.slides.annotations.read import read_layers
     from histotile.slides.slide import Bounds
 
     size = (found.width, found.height)
@@ -174,8 +180,8 @@ def _levels(
     if mask is None:
         survey = tissue_of(slide, found, section_settings("mask", None))[1]
         return survey.levels, survey.ledger
-    from histotile.slides.tissue_file import read_levels
-    from histotile.tiles.bookkeeping import of_mask
+    from histotile.slides.tissue.mask_file import read_levels
+    from histotile.tiling.ledger import of_mask
 
     return read_levels(mask), of_mask(mask)
 
@@ -186,7 +192,7 @@ def tissue_of(
     """The overview of a usable slide, and what each of its px shows."""
     from histotile.slides.overview import read_overview
     from histotile.slides.slide import Slide
-    from histotile.slides.tissue import survey
+    from histotile.slides.tissue.tissue import survey
 
     assert found.mpp is not None
     with Slide.open(slide, found.mpp) as opened:
@@ -198,7 +204,7 @@ def write_image(path: Path, pixels: "NDArray[np.uint8]") -> None:
     """A PNG or JPEG, by the suffix; whole or not at all."""
     from PIL import Image
 
-    from histotile.writing import replacing
+    from histotile.io.atomic import replacing
 
     with replacing(path) as temporary:
         Image.fromarray(pixels).save(temporary)

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from histotile import cohort as cohorts
 from histotile.cli.options import FILE, FOLDER, output_option, verb
 from histotile.cli.progress import Progress
 from histotile.errors import HistotileError
+from histotile.io import cohort as cohorts
 
 if TYPE_CHECKING:
-    from histotile.results.suspects import LabelledSlide, Suspect
+    from histotile.evaluation.label_errors import (
+        LabelledSlide,
+        Suspect,
+    )
 
 TABLE = "suspects.csv"
 NAMED = 5
@@ -44,7 +47,7 @@ def suspects(results: Path, cohort: Path, output: Path, most: int, least: float)
     In QuPath, change the class of squares whose label is wrong, export them as GeoJSON, and name
     that file in the cohort file, behind the annotation that the slide may have: `old.xml;new.json`.
     """
-    from histotile.results.suspects import find_suspects
+    from histotile.evaluation.label_errors import find_suspects
 
     _refuse_overwriting(output)
     members = cohorts.read_cohort(cohort)
@@ -72,7 +75,7 @@ def _tables(results: Path, slide_id: str) -> tuple[Path, Path] | None:
 
 
 def _footer(results: Path, slide_id: str) -> Mapping[str, Any]:
-    from histotile.tables import read_footer
+    from histotile.io.tables import read_footer
 
     return read_footer(results / "tile" / f"{slide_id}.parquet")
 
@@ -92,9 +95,12 @@ def _tell(results: Path, absent: Sequence[str], footers: Mapping[str, Mapping[st
 
 def _slides(results: Path, members: Sequence[cohorts.CohortSlide]) -> "Iterator[LabelledSlide]":
     from histotile.cli.folds import fold_rows
-    from histotile.identity import check_same
-    from histotile.results.suspects import LabelledSlide
-    from histotile.tables import read_footer, read_table
+    from histotile.evaluation.label_errors import LabelledSlide
+    from histotile.io.identity import check_same
+    from histotile.io.tables import (
+        read_footer,
+        read_table,
+    )
 
     folds = results / "split/folds.csv"
     rows = fold_rows(folds) if folds.is_file() else []
@@ -127,8 +133,8 @@ def _refuse_overwriting(folder: Path) -> None:
 
 
 def _write_table(path: Path, found: "Sequence[Suspect]") -> None:
-    from histotile.results.suspects import COLUMNS
-    from histotile.writing import write_text
+    from histotile.evaluation.label_errors import COLUMNS
+    from histotile.io.atomic import write_text
 
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -144,8 +150,8 @@ def _write_annotations(
     footers: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """A file per slide that has suspects; ready-made tiles have no place on a slide."""
-    from histotile.qupath import write_features
-    from histotile.results.suspects import suspect_features
+    from histotile.evaluation.label_errors import suspect_features
+    from histotile.io.qupath import write_features
 
     for slide_id in dict.fromkeys(s.slide_id for s in found if s.file is None):
         footer = footers[slide_id]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from histotile.config import Export
 from histotile.exports import onnx, timm_folder
 from histotile.exports.parity import Omission, Parity, compare
-from histotile.models.checkpoint import TrainedModel
-from histotile.writing import write_json
+from histotile.inference.checkpoint import TrainedModel
+from histotile.io.atomic import write_json
 
 Tiles = NDArray[np.uint8]
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.engines.onnxruntime import OnnxRuntimeEngine
-from histotile.models.checkpoint import TrainedModel
-from histotile.models.facts import ONNX
-from histotile.models.onnx_writer import write_onnx
+from histotile.inference.checkpoint import TrainedModel
+from histotile.inference.engines.onnxruntime import OnnxRuntimeEngine
+from histotile.inference.model_metadata import ONNX
+from histotile.inference.onnx_export import write_onnx
 
 
 def write(model: TrainedModel, folder: Path) -> None:

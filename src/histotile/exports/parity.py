@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.engines.probabilities import softmax
-from histotile.engines.torch import TorchEngine
 from histotile.errors import HistotileError
-from histotile.models.checkpoint import TrainedModel
+from histotile.inference.checkpoint import TrainedModel
+from histotile.inference.engines.probabilities import softmax
+from histotile.inference.engines.torch import TorchEngine
 
 
 @dataclass(frozen=True)

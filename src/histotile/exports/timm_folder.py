@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from timm.data import resolve_model_data_config
 from timm.models import save_for_hf
 
-from histotile.engines.torch import TorchEngine
-from histotile.models.checkpoint import TrainedModel
-from histotile.tables import RESEARCH_USE
-from histotile.writing import write_text
+from histotile.inference.checkpoint import TrainedModel
+from histotile.inference.engines.torch import TorchEngine
+from histotile.io.atomic import write_text
+from histotile.io.tables import RESEARCH_USE
 
 FILES = ("model.safetensors", "config.json")
 

@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.decision.record import Alarm, Decision
-from histotile.decision.verification import Verification
 from histotile.reports.accepted import Accepted
-from histotile.reports.deepzoom import Pyramid
 from histotile.reports.images import Picture, TopTile, thumbnail
 from histotile.reports.run_facts import RunFacts
-from histotile.reports.scene import Scene
 from histotile.reports.set_aside import SetAside
+from histotile.reports.slide.deepzoom import Pyramid
+from histotile.reports.slide.viewer_data import Scene
 from histotile.reports.wording import used_tiles
+from histotile.strategy.record import (
+    Alarm,
+    Decision,
+)
+from histotile.strategy.verification.regret import Verification
 from histotile.trust.judging import Familiarity
 
 if TYPE_CHECKING:
-    from histotile.results.regions import Region
+    from histotile.heatmaps.regions import Region
 
 THUMBNAIL_PX = 108  # longer side: at most 3 kB each, of thousands in one page
 

@@ -10,9 +10,13 @@ from markupsafe import Markup
 
 from histotile import __version__
 from histotile.errors import HistotileError
-from histotile.reports import images, measures, wording
+from histotile.io.tables import RESEARCH_USE
+from histotile.reports import (
+    images,
+    wording,
+)
+from histotile.reports.cohort import metrics_table
 from histotile.reports.scripts import Script, read_script
-from histotile.tables import RESEARCH_USE
 
 # The viewer's scripts in the order in which a page runs them.
 _VIEWER = (
@@ -97,7 +101,7 @@ def _environment() -> Environment:
         wording.excluded_tiles,
         images.data_uri,
         images.svg_uri,
-        measures.value_text,
+        metrics_table.value_text,
         as_json,
         viewer_scripts,
     ):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from histotile.ledger import WORDS
+from histotile.io.ledger import WORDS
 
 _MEASURES = {
     "auprc": "AUPRC",

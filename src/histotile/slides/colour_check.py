@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.slides.grey_tissue import is_grey
-from histotile.slides.ink import lowest_and_highest
+from histotile.slides.metadata.tiff_pages import TiffFacts
 from histotile.slides.slide import Slide, UnreadableTile
-from histotile.slides.tiff_facts import TiffFacts
+from histotile.slides.tissue.grey import is_grey
+from histotile.slides.tissue.ink import lowest_and_highest
 
 Pixels = NDArray[np.uint8]  # (n, 3)
 

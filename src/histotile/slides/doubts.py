@@ -3,12 +3,19 @@
 from typing import Any, NamedTuple
 
 from histotile.config import Inspect
-from histotile.findings import Finding
+from histotile.io.findings import Finding
 from histotile.slides.colour_check import check_colours
-from histotile.slides.level_findings import doubt_level_0
-from histotile.slides.scale import Scale, find_scale
+from histotile.slides.levels.findings import doubt_level_0
+from histotile.slides.metadata.tiff_pages import (
+    ORIENTATIONS,
+    TiffFacts,
+    read_tiff_facts,
+)
+from histotile.slides.mpp import (
+    Scale,
+    find_scale,
+)
 from histotile.slides.slide import Slide
-from histotile.slides.tiff_facts import ORIENTATIONS, TiffFacts, read_tiff_facts
 
 # Kind of a finding -> problem of the slide that it stands for.
 PROBLEMS = {"level": "level", "colour": "colour", "orientation": "orientation", "scale": "mpp"}

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from histotile.errors import HistotileError
-from histotile.identity import Identity, words
-from histotile.slides.files import slide_files
+from histotile.io.identity import (
+    Identity,
+    words,
+)
+from histotile.slides.opening.files import slide_files
 
 _ENDS = 1 << 16  # bytes hashed at the head and at the tail of the slide file
 _BLOCKS, _BLOCK = 16, 1 << 12  # and in between, evenly spread

@@ -10,18 +10,21 @@ from typing import Any, Literal
 
 from histotile.config import Inspect
 from histotile.errors import HistotileError
-from histotile.findings import accept
-from histotile.slides.dicom import remark
+from histotile.io.findings import accept
 from histotile.slides.doubts import look_closer, verdict
-from histotile.slides.files import checksum, slide_files
-from histotile.slides.first_reads import read_everywhere
 from histotile.slides.identity import identify
-from histotile.slides.level_findings import left_out
-from histotile.slides.opening import inspect_apart
+from histotile.slides.levels.findings import left_out
+from histotile.slides.metadata.dicom import remark
+from histotile.slides.metadata.properties import Bounds
+from histotile.slides.metadata.scanner import name_scanner
+from histotile.slides.mpp import objective_power
+from histotile.slides.opening.files import (
+    checksum,
+    slide_files,
+)
+from histotile.slides.opening.first_look import inspect_apart
+from histotile.slides.opening.first_reads import read_everywhere
 from histotile.slides.picture import take_picture
-from histotile.slides.properties import Bounds
-from histotile.slides.scale import objective_power
-from histotile.slides.scanner import name_scanner
 from histotile.slides.slide import Slide
 
 

@@ -12,16 +12,28 @@ import openslide
 from numpy.typing import NDArray
 from PIL import Image
 
-from histotile.slides.comparison import Trusted
-from histotile.slides.decoded_tiles import RECENT_BYTES
-from histotile.slides.dicom import choose_instance
-from histotile.slides.direct import DirectReader, Spent
-from histotile.slides.level_check import Levels
-from histotile.slides.level_scale import level_scale, tile_size
-from histotile.slides.properties import Bounds as Bounds
-from histotile.slides.properties import find_bounds, property_mpp
-from histotile.slides.refusal import refusal
-from histotile.slides.tiff_levels import OddSlide, find_levels
+from histotile.slides.diagnosis import refusal
+from histotile.slides.levels.check import Levels
+from histotile.slides.levels.scale import (
+    level_scale,
+    tile_size,
+)
+from histotile.slides.metadata.dicom import choose_instance
+from histotile.slides.metadata.properties import Bounds as Bounds
+from histotile.slides.metadata.properties import (
+    find_bounds,
+    property_mpp,
+)
+from histotile.slides.readers.tiff.conformance import Trusted
+from histotile.slides.readers.tiff.decoded_tile_cache import RECENT_BYTES
+from histotile.slides.readers.tiff.reader import (
+    DirectReader,
+    Spent,
+)
+from histotile.slides.readers.tiff.tiff_levels import (
+    OddSlide,
+    find_levels,
+)
 
 Rgb = NDArray[np.uint8]
 Reader = Literal["auto", "openslide"]

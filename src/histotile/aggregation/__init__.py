@@ -1,0 +1,1 @@
+"""From tile probabilities to slide and patient scores."""

@@ -1,0 +1,245 @@
+"""From tile probabilities to slide and patient scores."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.aggregation.block_bootstrap import score_interval
+from histotile.aggregation.pooling import (
+    pool,
+    with_background,
+)
+from histotile.config import Aggregate
+from histotile.errors import HistotileError
+
+Floats = NDArray[np.floating[Any]]
+Columns = dict[str, list[Any]]
+
+HOLDOUT = "holdout"  # fold of slides that are tested in every fold
+UNTESTED = "none"  # fold of slides that no fold tests
+
+
+@dataclass(frozen=True)
+class FoldSlide:
+    """What the fold table says of one slide: whose it is, its label, and the fold that tests it.
+
+    `fold` is the fold's number as text, `holdout` for the fixed test set, or any word the caller
+    likes for slides outside the folds, e.g. `new`.
+    """
+
+    slide_id: str
+    patient_id: str
+    label: str | None
+    site: str | None
+    fold: str
+
+
+@dataclass(frozen=True)
+class PredictedTiles:
+    """The tiles of one slide as its prediction table gives them.
+
+    Args:
+        x: (N,) left edges, level-0 px; 0 for ready-made tiles, whose place is unknown.
+        y: (N,) top edges.
+        probabilities: (N, C); a row that holds a NaN has no prediction.
+        distance: Of the slide from those taught on, 1 being the limit of foreign; None: unknown.
+        familiarity: familiar, unusual, foreign or unknown.
+    """
+
+    x: NDArray[np.integer[Any]]
+    y: NDArray[np.integer[Any]]
+    probabilities: Floats
+    distance: float | None = None
+    familiarity: str = "unknown"
+
+
+def fold_slides(folds: Mapping[str, Sequence[Any]]) -> list[FoldSlide]:
+    """One entry per slide of a fold table (columns as in `tables.FOLDS`), in its order.
+
+    Raises:
+        HistotileError: A slide is tested in several folds but not in all of them, or a patient
+            is tested in two folds.
+    """
+    tested: dict[str, list[str]] = {}
+    rows: dict[str, int] = {}
+    for row, slide_id in enumerate(folds["slide_id"]):
+        rows.setdefault(slide_id, row)
+        tested.setdefault(slide_id, [])
+        if folds["role"][row] == "test":
+            tested[slide_id].append(str(folds["fold"][row]))
+    n_folds = len(set(folds["fold"]))
+    facts = [_fold_slide(folds, row, tested[slide_id], n_folds) for slide_id, row in rows.items()]
+    _check_patients(facts)
+    return facts
+
+
+def _fold_slide(
+    folds: Mapping[str, Sequence[Any]], row: int, tested: list[str], n_folds: int
+) -> FoldSlide:
+    slide_id = folds["slide_id"][row]
+    if 1 < len(tested) < n_folds:
+        raise HistotileError(
+            slide_id, f"is tested in folds {', '.join(tested)}, not in one or all", "split again"
+        )
+    fold = HOLDOUT if len(tested) > 1 else (tested or [UNTESTED])[0]
+    label, site = folds["label"][row] or None, folds["site"][row] or None
+    return FoldSlide(slide_id, folds["patient_id"][row], label, site, fold)
+
+
+def _check_patients(facts: Sequence[FoldSlide]) -> None:
+    fold_of: dict[str, str] = {}
+    for slide in facts:
+        if fold_of.setdefault(slide.patient_id, slide.fold) != slide.fold:
+            raise HistotileError(
+                f"patient {slide.patient_id}",
+                f"is tested in folds {fold_of[slide.patient_id]} and {slide.fold}",
+                "split again: a patient belongs to one fold",
+            )
+
+
+def aggregate_slide(probabilities: Floats, settings: Aggregate) -> NDArray[np.float64]:
+    """The score of each class for one slide; NaN where the slide has no tile.
+
+    `mean` averages the tiles. The other methods look for a lesion, i.e. a change that a small part
+    of the tissue may carry; they pool every class but the first, and the first, the background,
+    scores 1 - the highest of these. So the class of the highest score is the slide's `pred` for
+    every method, and a lesion is called from a score of 0.5.
+
+    - `top_k`: mean of the k largest probabilities (of all, where there are fewer tiles);
+    - `quantile`: that quantile of the probabilities, linear between neighbours;
+    - `noisy_or`: chance that k tiles drawn at random hold at least one of the class,
+      1 - exp(k * mean(log(1 - p))), with k = `top_k` or the number of tiles if smaller. Up to k
+      tiles it is the plain noisy-or 1 - prod(1 - p); it does not grow with the size of the slide,
+      where the plain one comes to 1 on any large slide. p is held below 1 - 1e-6.
+
+    Args:
+        probabilities: (N, C), one row per tile; rows that hold a NaN (no prediction) are left out.
+        settings: Method and its parameters.
+    """
+    known = probabilities[~np.isnan(probabilities).any(axis=1)].astype(np.float64)
+    if len(known) == 0:
+        return np.full(probabilities.shape[1], np.nan)
+    return with_background(pool(known, settings), settings)
+
+
+def aggregate_patient(
+    scores: Floats, n_tiles: NDArray[np.integer[Any]], settings: Aggregate
+) -> NDArray[np.float64]:
+    """The score of each class for one patient; NaN where no slide has a tile.
+
+    For `mean`, the mean over all tiles of the patient; for the lesion methods, the highest score
+    over the slides, since a lesion on one of them makes the patient positive.
+
+    Args:
+        scores: (S, C), one row per slide, as `aggregate_slide` gives them.
+        n_tiles: (S,) tiles behind each row.
+        settings: The settings the slides were aggregated with.
+    """
+    known = n_tiles > 0
+    if not known.any():
+        return np.full(scores.shape[1], np.nan)
+    if settings.method == "mean":
+        return np.asarray(np.average(scores[known], axis=0, weights=n_tiles[known]))
+    return with_background(scores[known].max(axis=0).astype(np.float64), settings)
+
+
+def patient_label(labels: Iterable[str | None], classes: Sequence[str]) -> str | None:
+    """The label of a patient: of its slides' labels the last in class order; None if none has one.
+
+    So one slide with a lesion outweighs any number of healthy ones.
+    """
+    known = {label for label in labels if label is not None}
+    return max(known, key=lambda label: classes.index(label), default=None)
+
+
+def aggregate_cohort(
+    facts: Sequence[FoldSlide],
+    predictions: Iterable[tuple[str, PredictedTiles]],
+    classes: Sequence[str],
+    settings: Aggregate,
+) -> tuple[Columns, Columns]:
+    """Columns of the slide table and of the patient table.
+
+    A slide without tiles keeps its row: `n_tiles` 0, scores and `pred` None. Columns: slide_id,
+    patient_id, label, site, fold, n_tiles, score_<class>..., low_<class>..., high_<class>...
+    (`tissue_blocks.score_interval`; None where there is none), pred, distance and familiarity (of
+    the slide from those taught on; None without tiles); and patient_id, label, site,
+    fold, n_slides, n_slides_without_tiles, n_tiles, score_<class>..., pred.
+
+    Args:
+        facts: The slides, in the order of the table.
+        predictions: slide_id and its tiles; read one at a time, any order; slides that do not
+            occur count as without tiles.
+        classes: Names in the order of the probabilities' columns.
+        settings: How tiles become scores, and the number of resamples behind an interval.
+    """
+    scores = np.full((len(facts), len(classes)), np.nan)
+    bounds = np.full((2, len(facts), len(classes)), np.nan)
+    n_tiles = np.zeros(len(facts), dtype=np.int64)
+    rows = {slide.slide_id: row for row, slide in enumerate(facts)}
+    distances: list[float | None] = [None] * len(facts)
+    flags: list[str | None] = [None] * len(facts)
+    for slide_id, tiles in predictions:
+        row = rows[slide_id]
+        if len(tiles.probabilities):
+            distances[row], flags[row] = tiles.distance, tiles.familiarity
+        scores[row] = aggregate_slide(tiles.probabilities, settings)
+        bounds[:, row] = score_interval(tiles.x, tiles.y, tiles.probabilities, settings)
+        n_tiles[row] = int((~np.isnan(tiles.probabilities).any(axis=1)).sum())
+    slides: Columns = {
+        name: [getattr(slide, name) for slide in facts]
+        for name in ("slide_id", "patient_id", "label", "site", "fold")
+    }
+    slides |= {"n_tiles": n_tiles.tolist(), **_score_columns("score", scores, classes)}
+    for name, values in zip(("low", "high"), bounds, strict=True):
+        slides |= _score_columns(name, values, classes)
+    slides |= {"pred": _preds(scores, classes), "distance": distances, "familiarity": flags}
+    return slides, _patient_columns(facts, scores, n_tiles, classes, settings)
+
+
+def _patient_columns(
+    facts: Sequence[FoldSlide],
+    scores: NDArray[np.float64],
+    n_tiles: NDArray[np.int64],
+    classes: Sequence[str],
+    settings: Aggregate,
+) -> Columns:
+    members: dict[str, list[int]] = {}
+    for row, slide in enumerate(facts):
+        members.setdefault(slide.patient_id, []).append(row)
+    groups = list(members.values())
+    pooled = [aggregate_patient(scores[rows], n_tiles[rows], settings) for rows in groups]
+    columns: Columns = {
+        "patient_id": list(members),
+        "label": [patient_label((facts[r].label for r in rows), classes) for rows in groups],
+        "site": [_joined(facts[r].site for r in rows) for rows in groups],
+        "fold": [facts[rows[0]].fold for rows in groups],
+        "n_slides": [len(rows) for rows in groups],
+        "n_slides_without_tiles": [int((n_tiles[rows] == 0).sum()) for rows in groups],
+        "n_tiles": [int(n_tiles[rows].sum()) for rows in groups],
+    }
+    patients = np.array(pooled).reshape(-1, len(classes))
+    columns |= _score_columns("score", patients, classes)
+    return columns | {"pred": _preds(patients, classes)}
+
+
+def _joined(sites: Iterable[str | None]) -> str | None:
+    return ";".join(sorted({site for site in sites if site})) or None
+
+
+def _score_columns(name: str, values: NDArray[np.float64], classes: Sequence[str]) -> Columns:
+    return {
+        f"{name}_{class_name}": [None if np.isnan(v) else _rounded(v) for v in values[:, c]]
+        for c, class_name in enumerate(classes)
+    }
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 6) + 0.0  # 0.0 turns -0.0, as 1 - 1.0000000000000002 gives, into 0.0
+
+
+def _preds(scores: NDArray[np.float64], classes: Sequence[str]) -> list[str | None]:
+    return [None if np.isnan(s[0]) else classes[int(s.argmax())] for s in scores]

@@ -1,0 +1,1 @@
+"""Networks from timm below the head: built, loaded with weights, cut by stages."""

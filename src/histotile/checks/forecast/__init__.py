@@ -1,0 +1,1 @@
+"""What a whole run will take, measured on a few tiles of the cohort."""

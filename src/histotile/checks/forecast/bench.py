@@ -1,0 +1,58 @@
+"""Where verbs are tried: a folder, and what each of them took in it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from histotile.checks.forecast.cost import (
+    Cost,
+    measure,
+    size_of,
+)
+from histotile.config import Config
+
+_THREADS = {"control": 2, "train": 2}  # of rules that have more than one
+Points = dict[str, list[tuple[float, Cost]]]
+
+
+class Bench:
+    """Runs verbs as the rules would, and notes their cost.
+
+    Args:
+        folder: An empty folder; results are laid out in it as the workflow lays them out.
+        config: The settings.
+        cores: Jobs run side by side, as in the workflow.
+    """
+
+    def __init__(self, folder: Path, config: Config, cores: int) -> None:
+        self.folder, self.config, self.cores = folder, config, cores
+        self.points: Points = defaultdict(list)
+
+    def do(
+        self,
+        verb: str,
+        number: float,
+        *words: object,
+        wrote: Sequence[str] = (),
+        stage: str | None = None,
+    ) -> None:
+        """Runs a verb and notes its cost at this number; `wrote` are its files or folders."""
+        before = size_of(*(self.folder / name for name in wrote))
+        cost = measure(verb, *words, folder=self.folder, threads=self.threads(verb))
+        after = size_of(*(self.folder / name for name in wrote))
+        self.points[stage or verb].append((number, replace(cost, disk=after - before)))
+
+    def sized(self, verb: str, folder: str) -> tuple[float, Cost]:
+        """What a verb took last, with all that lies in its folder."""
+        number, cost = self.points[verb][-1]
+        return number, replace(cost, disk=size_of(self.folder / folder))
+
+    def threads(self, verb: str) -> int:
+        """Threads of a verb's rule."""
+        return min(_THREADS.get(verb, 1), self.cores)
+
+    def settings(self, section: str, **changes: object) -> tuple[str, str]:
+        """A section as `--settings`, with some of it changed."""
+        found = getattr(self.config, section).model_copy(update=changes)
+        return "--settings", found.model_dump_json()

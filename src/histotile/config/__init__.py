@@ -1,0 +1,46 @@
+"""Every setting: its name, type, unit, bounds, and when to change it.
+
+Values stand in config/config.yaml alone: no field of a section has a default here. A section is
+named after the rule that uses it; a job receives its whole section as JSON on its command line.
+"""
+
+from histotile.config.models import Augment, Backbone, Embed, Engine, Pack, Recipe, Train
+from histotile.config.results import Aggregate, Apply, Evaluate, Export, Heatmap, Report
+from histotile.config.sections import Config
+from histotile.config.slides import Inspect, Labels, Mask, Quality, Split, Tile
+from histotile.config.strategy import Alarms, Control, Decide, SimilarityRule, SizeRule, Verify
+from histotile.config.synthetic import Pretrain, Synthesize
+from histotile.config.values import Section, Strength
+
+__all__ = [
+    "Aggregate",
+    "Alarms",
+    "Apply",
+    "Augment",
+    "Backbone",
+    "Config",
+    "Control",
+    "Decide",
+    "Embed",
+    "Engine",
+    "Evaluate",
+    "Export",
+    "Heatmap",
+    "Inspect",
+    "Labels",
+    "Mask",
+    "Pack",
+    "Pretrain",
+    "Quality",
+    "Recipe",
+    "Report",
+    "Section",
+    "SimilarityRule",
+    "SizeRule",
+    "Split",
+    "Strength",
+    "Synthesize",
+    "Tile",
+    "Train",
+    "Verify",
+]

@@ -1,0 +1,163 @@
+"""Settings of networks: backbone, engine, features, packs, training."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from histotile.config.values import Positive, Section, Strength
+
+
+class Backbone(Section):
+    """The network below the head."""
+
+    name: str = Field(
+        description="timm model name, e.g. resnet18 or vit_small_patch16_224; `auto` where the "
+        "weights bring their own network (hf-hub, local-dir, shipped)."
+    )
+    weights: str = Field(
+        description="`imagenet` (timm's own, from the hub), `hf-hub:org/name`, `local-dir:/folder` "
+        "(config.json + model.safetensors), a .safetensors or .pth file, `shipped:natural` or "
+        "`shipped:histology` (small ones trained by this project; they bring their own network), "
+        "or `none` (random)."
+    )
+    domain: Literal["auto", "natural", "pathology"] = Field(
+        description="What the weights were learnt on. `pathology`: counts as similar, and a linear "
+        "head is preferred. `auto` knows the published pathology models by name."
+    )
+    options: dict[str, Any] = Field(
+        description="Further arguments of timm.create_model, for weights from other libraries: "
+        "{pad_type: same, pretrained_cfg_overlay: {mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}}."
+    )
+
+
+class Engine(Section):
+    """What runs the networks. It changes speed, and results by rounding, see `max_difference`."""
+
+    name: Literal["auto", "torch", "openvino", "onnxruntime"] = Field(
+        description="`auto`: PyTorch on a GPU, else OpenVINO. Name one to compare, or where "
+        "another fails. OpenVINO and ONNX Runtime start in a second; PyTorch takes five."
+    )
+    precision: Literal["auto", "float32"] = Field(
+        description="`auto`: 16-bit floats for predictions where the hardware is faster with them "
+        "and `max_difference` holds. Features are always computed in 32 bit."
+    )
+    max_difference: Annotated[float, Field(gt=0, le=0.1)] = Field(
+        description="Largest difference of probabilities between 16 and 32 bit on the first 64 "
+        "tiles of each slide; beyond it that slide is predicted in 32 bit. Later tiles may differ "
+        "by more."
+    )
+    compile: bool = Field(
+        description="Whether PyTorch compiles the network first: a minute per job, so only for "
+        "large slides on a GPU. Networks that make features are never compiled."
+    )
+
+
+class Embed(Section):
+    """Keeping features of every tile."""
+
+    views: Annotated[int, Field(ge=0, le=16)] = Field(
+        description="Randomly changed copies of each tile (train.augment) whose features are kept "
+        "too, for heads that must bear other stains. Each costs as much time as the tile itself."
+    )
+    seed: int = Field(description="Seed of the changes.")
+
+
+class Pack(Section):
+    """Keeping the pixels of labelled tiles in one file per slide, for training."""
+
+    use: Literal["never", "auto", "always"] = Field(
+        description="`auto`: slides whose tiles are read at least twice as fast from a pack. That "
+        "is measured from memory: on slow storage say `always`. Worth its space when many epochs "
+        "read more tiles than fit into memory. Ready-made tiles are one read each already: they "
+        "are never packed."
+    )
+    quality: Annotated[int, Field(ge=0, le=100)] = Field(
+        description="JPEG quality of tiles off the slide's own grid; those on it are copied as "
+        "they are. 0: kept without loss, about three times as large, so that training sees the "
+        "very pixels of the slide. Above 0 needs `use: always`."
+    )
+
+    @model_validator(mode="after")
+    def _pixels_do_not_hang_on_speed(self) -> "Pack":
+        if self.use == "auto" and self.quality:
+            raise ValueError(
+                "use: auto packs slides by the time they take, and quality above 0 changes their "
+                "pixels, so speed would decide what is trained on; set quality: 0 or use: always"
+            )
+        return self
+
+
+class Augment(Section):
+    """Random changes of training tiles; validation and test tiles are never changed."""
+
+    orientation: Literal["d4", "flip", "off"] = Field(
+        description="`d4`: the 8 mirror images and quarter turns, right for tissue."
+    )
+    resized_crop: Strength = Field(description="Crops resized to tile_px: a change of mpp.")
+    perspective: Strength = Field(description="Slight oblique views.")
+    colour: Strength = Field(description="Brightness, contrast, saturation and hue.")
+    stain: Strength = Field(
+        description="Haematoxylin and eosin strength (HED space). Raise it when new slides come "
+        "from other laboratories."
+    )
+    erasing: Strength = Field(description="Rectangles filled with the tile's mean colour.")
+
+
+class Recipe(Section):
+    """How a trained cell learns."""
+
+    optimiser: Literal["auto", "sgd", "adamw"] = Field(
+        description="`auto`: SGD with Nesterov momentum for networks with batch norm, else AdamW."
+    )
+    sgd_rate: Positive = Field(description="Peak learning rate of SGD.")
+    adamw_rate: Positive = Field(description="Peak learning rate of AdamW.")
+    sgd_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of SGD.")
+    adamw_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of AdamW.")
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="Learning rate of a layer relative to the next deeper one. Below 1, early "
+        "layers keep what they have learnt."
+    )
+
+
+class Train(Section):
+    """Training one fold."""
+
+    strategy: Literal["auto", "fixed", "early_fixed", "finetune", "init"] = Field(
+        description="`auto`: what `decide` finds. `fixed`: frozen backbone, linear head, seconds. "
+        "`early_fixed`: linear head on an early stage. `finetune`: all layers, gently. `init`: all "
+        "layers, pre-trained weights as a start only. The last two take hours without a GPU."
+    )
+    early_fixed: Literal["truncate", "retrain_tail"] = Field(
+        description="`truncate`: later stages are dropped, seconds. `retrain_tail`: later stages "
+        "are trained over the frozen early ones."
+    )
+    finetune: Recipe
+    init: Recipe
+    augment: Augment
+    max_tiles_per_slide: Annotated[int, Field(ge=1)] = Field(
+        description="Tiles drawn per slide and class for training. Tiles of one slide are alike: "
+        "more than some hundred add time and little else."
+    )
+    class_weights: bool = Field(
+        description="Whether rare classes weigh more. Switch off to learn the cohort's prevalence."
+    )
+    epochs: Annotated[int, Field(ge=1)] = Field(
+        description="Most passes over the training tiles, unless `min_steps` asks for more."
+    )
+    min_steps: Annotated[int, Field(ge=0)] = Field(
+        description="Passes are added until this many optimisation steps are planned: small "
+        "cohorts need more passes."
+    )
+    patience: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="Share of the planned epochs without a better validation loss before training "
+        "stops."
+    )
+    batch_size: Annotated[int, Field(ge=1)] = Field(
+        description="Most tiles per optimisation step. Changes the result, unlike that of "
+        "prediction."
+    )
+    precision: Literal["auto", "32", "bf16", "16"] = Field(
+        description="Number format. `auto`: bf16 where the GPU has it, else 32 bit."
+    )
+    tensorboard: bool = Field(description="Whether to write TensorBoard logs beside the CSV.")
+    seed: int = Field(description="Seed of initialisation, sampling and augmentation.")

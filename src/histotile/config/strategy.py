@@ -1,0 +1,131 @@
+"""Settings of the decision table and of its verification."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from histotile.config.values import Fraction, Positive, Section
+
+
+class Control(Section):
+    """What the backbone is held against: itself with random weights, and colour alone."""
+
+    max_tiles: Annotated[int, Field(ge=64)] = Field(
+        description="Labelled tiles, spread evenly over patients and classes, on which the "
+        "transfer of features is measured. More narrow the intervals of large cohorts."
+    )
+    ruler: str | None = Field(
+        description="JSON written by `histotile ruler` for this backbone: what a shift of "
+        "batch-norm statistics means. null: that shift is shown, and decides nothing."
+    )
+    seed: int = Field(description="Seed of the random weights and of the choice of tiles.")
+
+
+class SizeRule(Section):
+    """When a cohort is small, borderline or large."""
+
+    icc_prior: Fraction = Field(
+        description="Likeness of tiles of one patient (intra-class correlation) where fewer than "
+        "5 patients leave it unmeasured."
+    )
+    small_neff: Positive = Field(
+        description="Fewer effective tiles than this in some class: small."
+    )
+    small_patients: Annotated[int, Field(ge=1)] = Field(
+        description="Fewer patients than this in some class: small."
+    )
+    large_neff: Positive = Field(
+        description="At least this many effective tiles in each class, and `large_patients`: large."
+    )
+    large_patients: Annotated[int, Field(ge=1)] = Field(
+        description="At least this many patients in each class, and `large_neff`: large."
+    )
+
+
+class SimilarityRule(Section):
+    """When features transfer as they are."""
+
+    depth_tolerance: Fraction = Field(
+        description="Small cohorts: how far (AUROC) the last stage may lie below the best one. "
+        "Beyond it the head moves to the best stage."
+    )
+    min_gain: Annotated[float, Field(ge=-10, le=1)] = Field(
+        description="Large cohorts: least gain of the last stage over random weights, "
+        "(a - r) / (1 - r) of the AUROCs, for gentle steps. -0.6: it makes 60 % more errors than "
+        "they do, which fine-tuning still mends."
+    )
+    min_gain_borderline: Annotated[float, Field(ge=-10, le=1)] = Field(
+        description="Cohorts neither small nor large count as large from this gain on, else as "
+        "small. 1: always small. -10: always large."
+    )
+    min_best_gain: Annotated[float, Field(ge=-10, le=1)] = Field(
+        description="Gain of the best stage below which, if its whole 95 % interval lies below 0, "
+        "no stage is worth keeping: the weights are only a start, in cohorts of any size."
+    )
+    saturated: Fraction = Field(
+        description="AUROC of the best stage from which, if the last one is as good, there is "
+        "nothing to gain: similar, and the cheapest cell."
+    )
+    min_patients: Annotated[int, Field(ge=1)] = Field(
+        description="Small cohorts: fewer patients in some class leave similarity undecided."
+    )
+    max_interval: Fraction = Field(
+        description="Small cohorts: a wider 95 % interval of last minus best earlier stage, if it "
+        "holds zero, leaves similarity undecided."
+    )
+
+
+class Alarms(Section):
+    """When a leak or a shortcut is reported."""
+
+    stop: bool = Field(
+        description="Whether an error (not a warning) stops training. Switch off only to see what "
+        "a leak does."
+    )
+    max_near_duplicates: Fraction = Field(
+        description="Share of tiles with a near duplicate under another patient above which it is "
+        "an error."
+    )
+    duplicate_cosine: Fraction = Field(
+        description="Likeness of features (cosine, after whitening on the cohort) from which two "
+        "tiles of like picture hash count as near duplicates. Copies saved anew reach 0.6 to 1, "
+        "other tiles hardly 0.7."
+    )
+    max_association: Fraction = Field(
+        description="Association (Cramer's V) of label with site, file format or mpp from which to "
+        "warn."
+    )
+
+
+class Decide(Section):
+    """Choosing the strategy of transfer learning."""
+
+    size: SizeRule
+    similarity: SimilarityRule
+    alarms: Alarms
+    folds: Annotated[int, Field(ge=2, le=20)] = Field(
+        description="Folds of the probes' cross-validation by patient."
+    )
+    repeats: Annotated[int, Field(ge=1, le=20)] = Field(
+        description="Times the probes' cross-validation is repeated with other folds."
+    )
+    bootstraps: Annotated[int, Field(ge=20)] = Field(
+        description="Resamples of patients behind intervals and the cloud of decisions."
+    )
+    seed: int = Field(description="Seed of folds and resamples.")
+
+
+class Verify(Section):
+    """Checking the decision against the other cells."""
+
+    budget: Literal["off", "probe", "full"] = Field(
+        description="`probe`: the cells that learn from cached features, minutes on a laptop. "
+        "`full`: all four cells in every fold, for cohorts worth the time. `off`: none."
+    )
+    margin: Fraction = Field(
+        description="Regret (AUROC) that does not matter. Above it for certain: contradicted."
+    )
+    bootstraps: Annotated[int, Field(ge=100)] = Field(
+        description="Resamples of patients behind the interval of the regret."
+    )
+    seed: int = Field(description="Seed of the resamples.")

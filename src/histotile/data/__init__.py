@@ -1,0 +1,1 @@
+"""Tiles as training and prediction read them: selection, pixels, prefetching."""

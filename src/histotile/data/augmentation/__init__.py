@@ -1,0 +1,1 @@
+"""Random changes of training tiles that leave their label true."""

@@ -1,0 +1,1 @@
+"""Packs: the pixels of a slide's tiles in one file."""

@@ -1,0 +1,192 @@
+"""Which tiles of a cohort a network is trained on."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from histotile.data.source import is_of_images
+from histotile.errors import HistotileError
+from histotile.io import tables
+from histotile.io.identity import Identity
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Labelled tiles of several slides, all of one mpp and size.
+
+    Attributes:
+        classes: Class names; `label` counts in them.
+        slide_ids: Slides; `slide` counts in them.
+        paths: Their files.
+        mpps: Their mpp at level 0.
+        identities: By which it is noticed that a slide was replaced since; None if unknown.
+        tile_mpp: mpp of the tiles.
+        tile_px: Side of the tiles, px.
+        slide: Slide of every tile, (tiles,).
+        tile_id: Row in the slide's tile table.
+        x: Left edge, level-0 px.
+        y: Top edge, level-0 px.
+        label: Class number.
+        files: Path of every tile's own image, (tiles,) text; None for tiles of slides.
+        checksums: Of these files, likewise.
+    """
+
+    classes: tuple[str, ...]
+    slide_ids: tuple[str, ...]
+    paths: tuple[Path, ...]
+    mpps: tuple[float, ...]
+    identities: tuple[Identity | None, ...]
+    tile_mpp: float
+    tile_px: int
+    slide: NDArray[np.int32]
+    tile_id: NDArray[np.int32]
+    x: NDArray[np.int32]
+    y: NDArray[np.int32]
+    label: NDArray[np.int64]
+    files: NDArray[np.object_] | None = None
+    checksums: NDArray[np.object_] | None = None
+
+    def __len__(self) -> int:
+        """Number of tiles."""
+        return len(self.label)
+
+    def take(self, rows: NDArray[np.int64]) -> Selection:
+        """These of its tiles, in this order."""
+        names = ("slide", "tile_id", "x", "y", "label", "files", "checksums")
+        arrays = {name: getattr(self, name) for name in names}
+        taken: dict[str, Any] = {k: None if a is None else a[rows] for k, a in arrays.items()}
+        return replace(self, **taken)
+
+    def count(self) -> dict[str, int]:
+        """Number of tiles of each class."""
+        counts = np.bincount(self.label, minlength=len(self.classes)).tolist()
+        return dict(zip(self.classes, counts, strict=True))
+
+
+def select_tiles(
+    tile_tables: Mapping[str, Path],
+    slide_ids: Sequence[str],
+    classes: tuple[str, ...],
+    max_tiles_per_slide: int,
+    seed: int,
+) -> Selection:
+    """At most so many tiles of each slide and class, drawn at random; all if there are fewer.
+
+    Tiles without label and excluded ones are left out. What is drawn from a slide depends on the
+    seed and the slide alone, not on the other slides.
+
+    Args:
+        tile_tables: slide_id -> tile table.
+        slide_ids: Slides to draw from, e.g. those of a role in a fold.
+        classes: Class names; labels that are none of them are left out.
+        max_tiles_per_slide: Most tiles per slide and class.
+        seed: Of the draw.
+
+    Raises:
+        HistotileError: A slide without tile table, tables of different mpp or tile_px, or none.
+    """
+    missing = [s for s in slide_ids if s not in tile_tables]
+    if missing or not slide_ids:
+        fact = f"no tile table for slides: {', '.join(missing)}" if missing else "no slide is named"
+        raise HistotileError("tiles", fact, "run `histotile tile` on the slides of the fold table")
+    parts = [
+        _draw(tile_tables[slide_id], slide_id, classes, max_tiles_per_slide, seed)
+        for slide_id in slide_ids
+    ]
+    return make_selection(tile_tables, slide_ids, classes, parts)
+
+
+def make_selection(
+    tile_tables: Mapping[str, Path],
+    slide_ids: Sequence[str],
+    classes: tuple[str, ...],
+    parts: Sequence[NDArray[np.int64]],
+) -> Selection:
+    """These tiles, with what their tables' footers say of them.
+
+    Args:
+        tile_tables: slide_id -> tile table.
+        slide_ids: The slides.
+        classes: Class names.
+        parts: Per slide the rows tile_id, x, y, class number, (4, tiles of the slide).
+
+    Raises:
+        HistotileError: Tables of different mpp or tile_px.
+    """
+    footers = [tables.read_footer(tile_tables[s]) for s in slide_ids]
+    tile_mpp, tile_px = common_scale(footers)
+    slide = np.repeat(np.arange(len(parts), dtype=np.int32), [p.shape[1] for p in parts])
+    tile_id, x, y, label = np.concatenate(parts, axis=1)
+    return Selection(
+        classes=classes,
+        slide_ids=tuple(slide_ids),
+        paths=tuple(Path(f["path"]) for f in footers),
+        mpps=tuple(float(f["mpp"] or np.nan) for f in footers),
+        identities=tuple(f.get("identity") for f in footers),
+        tile_mpp=tile_mpp,
+        tile_px=tile_px,
+        slide=slide,
+        tile_id=tile_id.astype(np.int32),
+        x=x.astype(np.int32),
+        y=y.astype(np.int32),
+        label=label,
+        **_files([tile_tables[s] for s in slide_ids], footers, parts),
+    )
+
+
+def _files(
+    paths: Sequence[Path],
+    footers: Sequence[Mapping[str, Any]],
+    parts: Sequence[NDArray[np.int64]],
+) -> dict[str, NDArray[np.object_]]:
+    """The fields `files` and `checksums`; nothing for tiles of slides."""
+    if not any(map(is_of_images, footers)):
+        return {}
+    columns = ["file", "checksum"]
+    chosen = [
+        tables.read_table(path, columns).take(part[0])
+        for path, part in zip(paths, parts, strict=True)
+    ]
+    return {
+        f"{name}s": np.array([v for rows in chosen for v in rows[name].to_pylist()], object)
+        for name in columns
+    }
+
+
+def _draw(
+    path: Path, slide_id: str, classes: tuple[str, ...], most: int, seed: int
+) -> NDArray[np.int64]:
+    """Rows tile_id, x, y, class number of the tiles drawn from one slide."""
+    table = tables.read_table(path)
+    used = pc.is_null(table["excluded"])
+    chosen, labels = [], []
+    for number, name in enumerate(classes):
+        of_class = pc.fill_null(pc.equal(table["label"], name), False)
+        rows = np.flatnonzero(pc.and_(used, of_class).to_numpy())
+        if len(rows) > most:
+            rng = np.random.default_rng([seed, zlib.crc32(slide_id.encode()), number])
+            rows = np.sort(rng.choice(rows, most, replace=False))
+        chosen.append(rows)
+        labels.append(np.full(len(rows), number))
+    rows = np.concatenate(chosen)
+    columns = [table[name].to_numpy()[rows] for name in ("tile_id", "x", "y")]
+    return np.stack([*columns, np.concatenate(labels)]).astype(np.int64)
+
+
+def common_scale(footers: Sequence[Mapping[str, Any]]) -> tuple[float, int]:
+    """The mpp and tile_px of these tile tables; raises HistotileError unless all share them."""
+    scales = {(float(f["tile_mpp"]), int(f["tile_px"])): f["slide_id"] for f in footers}
+    if len(scales) > 1:
+        found = "; ".join(f"{px} px at {mpp:g} um/px ({s})" for (mpp, px), s in scales.items())
+        raise HistotileError(
+            "tiles", f"tile tables of different scales: {found}", "tile all slides again alike"
+        )
+    return next(iter(scales))

@@ -1,0 +1,89 @@
+"""What colour alone achieves: the control beside every result of the network."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.aggregation.aggregate import HOLDOUT
+from histotile.evaluation.units import (
+    UNLABELLED,
+    SlideTiles,
+)
+
+Floats = NDArray[np.float32]
+
+_ENOUGH = 200_000  # tiles a model of seven weights per class can learn from; more add time only
+
+
+def predict_from_colour(
+    slides: Sequence[SlideTiles], folds: Mapping[str, Sequence[Any]], n_classes: int
+) -> tuple[list[Floats], dict[str, str]]:
+    """Tile probabilities of a logistic regression on mean and SD of red, green and blue.
+
+    One model per fold, trained on the labelled tiles of its training slides (role `train`), with
+    standardised features, L2 penalty 1 and balanced class weights; it predicts the slides its fold
+    tests. Slides of the fixed test set get the mean of all folds' models.
+
+    Args:
+        slides: The cohort.
+        folds: Fold table, columns as in `tables.FOLDS`.
+        n_classes: Number of classes.
+
+    Returns:
+        (N, C) per slide, NaN where no model tests it; and fold -> why it has no model.
+    """
+    trained: dict[str, set[str]] = {}
+    for fold, slide_id, role in zip(folds["fold"], folds["slide_id"], folds["role"], strict=True):
+        chosen = trained.setdefault(str(fold), set())
+        if role == "train":
+            chosen.add(slide_id)
+    models, skipped = {}, {}
+    for fold, slide_ids in trained.items():
+        colour, labels = _training_tiles(slides, slide_ids)
+        if len(np.unique(labels)) > 1:
+            models[fold] = _fit(colour, labels)
+        else:
+            skipped[fold] = f"fold {fold} has no two classes among its training tiles"
+    return [_predict(tiles, models, n_classes) for tiles in slides], skipped
+
+
+def _training_tiles(
+    slides: Sequence[SlideTiles], slide_ids: set[str]
+) -> tuple[Floats, NDArray[np.int64]]:
+    chosen = [tiles for tiles in slides if tiles.slide.slide_id in slide_ids]
+    if not chosen:
+        return np.empty((0, 6), dtype=np.float32), np.empty(0, dtype=np.int64)
+    colour = np.concatenate([tiles.colour[tiles.labels != UNLABELLED] for tiles in chosen])
+    labels = np.concatenate([tiles.labels[tiles.labels != UNLABELLED] for tiles in chosen])
+    finite = np.isfinite(colour).all(axis=1)
+    step = max(1, -(-int(finite.sum()) // _ENOUGH))
+    return colour[finite][::step], labels[finite][::step]
+
+
+def _fit(colour: Floats, labels: NDArray[np.int64]) -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    logistic = LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000)
+    return make_pipeline(StandardScaler(), logistic).fit(colour.astype(np.float64), labels)
+
+
+def _predict(tiles: SlideTiles, models: Mapping[str, Any], n_classes: int) -> Floats:
+    fold = tiles.slide.fold
+    chosen = list(models.values()) if fold == HOLDOUT else [models[fold]] if fold in models else []
+    probabilities = np.full((len(tiles.labels), n_classes), np.nan, dtype=np.float32)
+    finite = np.isfinite(tiles.colour).all(axis=1)
+    if chosen and finite.any():
+        each = [_probabilities(m, tiles.colour[finite], n_classes) for m in chosen]
+        probabilities[finite] = np.mean(each, axis=0)
+    return probabilities
+
+
+def _probabilities(model: Any, colour: Floats, n_classes: int) -> Floats:
+    """(N, C): a class the model never saw has probability 0."""
+    whole = np.zeros((len(colour), n_classes), dtype=np.float32)
+    whole[:, model.classes_] = model.predict_proba(colour.astype(np.float64))
+    return whole

@@ -1,0 +1,1 @@
+"""Probabilities over a slide: pictures, regions, and files for QuPath and viewers."""

@@ -1,0 +1,154 @@
+"""What a trained model says of itself, read without PyTorch and without its weights."""
+
+import json
+import pickletools
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from histotile.errors import HistotileError
+from histotile.inference.onnx_metadata import read_onnx_facts
+from histotile.trust.taught import Taught
+
+CHECKPOINT = "model.ckpt"
+ONNX = "model.onnx"
+TIMM = "config.json"
+MOST_LOST = 0.1  # share of a slide's tiles that may be unreadable before it is flagged
+TRAIN = "train it again with `histotile train`"
+_EXPORT = "export it with `histotile export`"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The classes of a model in the order of its logits, and the tiles it was trained on.
+
+    Tiles measure `tile_px` pixels at `tile_mpp` um/px; `model_id` names the weights, `strategy`
+    how they were trained. `taught` recognises slides unlike those trained on; None in models of
+    older make.
+    """
+
+    classes: tuple[str, ...]
+    tile_mpp: float
+    tile_px: int
+    model_id: str
+    strategy: str
+    taught: Taught | None = None
+
+
+class _Judge(Protocol):
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def tile_mpp(self) -> float: ...
+    @property
+    def tile_px(self) -> int: ...
+
+
+def facts_of(model: Path) -> ModelFacts:
+    """What a trained model says of itself, by its file or folder as `find_models` names it.
+
+    Raises:
+        HistotileError: It is missing, damaged, or no trained model, as a backbone's file is.
+    """
+    entry = read_facts(model)
+    try:
+        return parse_facts(entry)
+    except KeyError as error:
+        fact = f"is no trained model: it does not say its {error.args[0]}"
+        raise HistotileError(model, fact, "give a fold of results/train or its export") from error
+
+
+def parse_facts(entry: Mapping[str, Any]) -> ModelFacts:
+    """The facts in what `TrainedModel.facts` gave; raises KeyError where some are missing."""
+    return ModelFacts(
+        classes=tuple(entry["classes"]),
+        tile_mpp=float(entry["tile_mpp"]),
+        tile_px=int(entry["tile_px"]),
+        model_id=str(entry["model_id"]),
+        strategy=str(entry["strategy"]),
+        taught=parse_taught(entry),
+    )
+
+
+def parse_taught(entry: Mapping[str, Any]) -> Taught | None:
+    """What recognises slides unlike those trained on; None where the facts are of older make."""
+    found = entry.get("taught")
+    return Taught.from_json(found) if found else None
+
+
+def read_facts(model: Path) -> dict[str, Any]:
+    """What a model's file or folder says of it, as `find_models` names it.
+
+    Raises:
+        HistotileError: It is missing, damaged, or histotile did not write it.
+    """
+    if model.is_dir():
+        return _of_timm_folder(model)
+    return read_onnx_facts(model) if model.suffix == ".onnx" else _of_checkpoint(model)
+
+
+def _of_checkpoint(path: Path) -> dict[str, Any]:
+    """A .ckpt is a ZIP file whose data.pkl holds the facts as text; nothing of it is executed."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            (name,) = (n for n in archive.namelist() if n.endswith("/data.pkl"))
+            steps = pickletools.genops(archive.read(name))
+        words = [word for _, word, _ in steps if isinstance(word, str)]
+        found: dict[str, Any] = json.loads(words[words.index("facts") + 1])
+    except (OSError, zipfile.BadZipFile) as error:
+        raise HistotileError(path, f"not a readable model ({error})", TRAIN) from error
+    except (ValueError, IndexError) as error:
+        raise HistotileError(path, "histotile did not write this model", TRAIN) from error
+    return found
+
+
+def _of_timm_folder(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / TIMM).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise HistotileError(folder, f"not a model folder ({error})", _EXPORT) from error
+    if "histotile" not in config:
+        fact = "config.json has no `histotile` section with classes, tile_mpp and tile_px"
+        raise HistotileError(folder, fact, _EXPORT)
+    found: dict[str, Any] = config["histotile"]
+    return found
+
+
+def find_models(path: Path) -> list[Path]:
+    """All models below a path: .ckpt and .onnx files, and folders of timm.
+
+    Args:
+        path: A folder of folds, one fold's folder, a file, or the folder of an export.
+
+    Raises:
+        HistotileError: There is no model.
+    """
+    if path.is_file():
+        return [path]
+    for name in (CHECKPOINT, TIMM, ONNX):
+        if (path / name).is_file():
+            return [path if name == TIMM else path / name]
+    found = sorted(path.glob(f"*/{CHECKPOINT}"), key=_fold_order)
+    if not found:
+        fact = f"there is neither {CHECKPOINT}, {ONNX}, {TIMM}, nor a folder of folds here"
+        raise HistotileError(path, fact, "give results/train, one fold of it, or an exported model")
+    return found
+
+
+def check_agreement(models: Sequence[_Judge], names: Sequence[str]) -> None:
+    """Raises HistotileError unless all models share classes, tile_mpp and tile_px."""
+    for model, name in zip(models[1:], names[1:], strict=True):
+        for what in ("classes", "tile_mpp", "tile_px"):
+            ours, theirs = getattr(models[0], what), getattr(model, what)
+            if ours != theirs:
+                fact = f"has {what} {theirs}, but {names[0]} has {ours}"
+                raise HistotileError(name, fact, "use models of one training run together")
+
+
+def _fold_order(file: Path) -> tuple[int, str]:
+    name = file.parent.name
+    number = re.search(r"\d+$", name)  # fold10 comes after fold9
+    return (int(number.group()) if number else -1, name)

@@ -1,1 +1,0 @@
-"""Backbones, strategies, training, embedding and prediction."""

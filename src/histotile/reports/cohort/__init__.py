@@ -1,0 +1,1 @@
+"""The page of a cohort, and the terminal's summary."""

@@ -1,0 +1,111 @@
+"""The table of transfer learning with this cohort on it, as SVG."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from histotile.reports.rendering import render
+from histotile.strategy.record import (
+    STRATEGIES,
+    Decision,
+    Strategy,
+)
+
+# The four cells: what they are called, and what they do, for readers who train no networks.
+CELLS: dict[Strategy, tuple[str, str, str]] = {
+    "fixed": ("Fixed features", "the network as it comes;", "only a linear head learns"),
+    "early_fixed": ("Early layers fixed", "later layers dropped;", "a linear head learns"),
+    "finetune": ("Fine-tuning", "all layers learn,", "in small steps"),
+    "init": ("Weights as a start", "all layers learn,", "in large steps"),
+}
+LEFT, TOP, WIDTH, HEIGHT = 70, 58, 640, 500
+WORDS = 112  # px kept free for a cell's words, at the top of upper and the bottom of lower cells
+SMALL, LARGE = 0.42, 0.58  # where the borderline band begins and ends, share of the width
+REACH_SMALL, REACH_LARGE = 2.3, 2.0  # natural logarithms shown left and right of the band
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A position on the picture, px."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A rectangle of the table with its words and its share of the resamples."""
+
+    strategy: Strategy
+    name: str
+    lines: tuple[str, str]
+    x: float
+    y: float
+    width: float
+    height: float
+    share: float
+    chosen: bool
+
+
+def draw_decision(decision: Decision) -> str:
+    """SVG of the four cells, the cohort's position, and the positions of resampled cohorts."""
+    rng = np.random.default_rng(0)
+    jitter = rng.uniform(-4, 4, (len(decision.cloud), 2))  # shows how many lie on one place
+    cloud = [
+        Dot(_x(point.x) + dx, _y(point.y) + dy)
+        for point, (dx, dy) in zip(decision.cloud, jitter, strict=True)
+    ]
+    return render(
+        "decision_table.svg",
+        decision=decision,
+        cells=[_cell(decision, strategy) for strategy in STRATEGIES],
+        cloud=cloud,
+        here=Dot(_x(decision.position.x), _y(decision.position.y)),
+        band=(LEFT + SMALL * WIDTH, (LARGE - SMALL) * WIDTH),
+        frame=(LEFT, TOP, WIDTH, HEIGHT),
+        sentence=describe(decision),
+    ).strip()
+
+
+def describe(decision: Decision) -> str:
+    """The picture in words, for readers who cannot see it."""
+    shares = ", ".join(
+        f"{CELLS[s][0].lower()} {100 * decision.frequencies.get(s, 0):.0f} %" for s in STRATEGIES
+    )
+    return (
+        f"Table of transfer learning. Size: {decision.size.verdict}. Features: "
+        f"{decision.similarity.verdict}. Chosen: {CELLS[decision.strategy][0].lower()}. "
+        f"Share of resampled cohorts per cell: {shares}."
+    )
+
+
+def _cell(decision: Decision, strategy: Strategy) -> Cell:
+    left = strategy in ("fixed", "early_fixed")
+    upper = strategy in ("fixed", "finetune")
+    middle = SMALL if upper else LARGE  # borderline cohorts go by the gain of their last stage
+    name, *lines = CELLS[strategy]
+    return Cell(
+        strategy=strategy,
+        name=name,
+        lines=(lines[0], lines[1]),
+        x=LEFT + (0 if left else middle * WIDTH),
+        y=TOP + (0 if upper else HEIGHT / 2),
+        width=WIDTH * (middle if left else 1 - middle),
+        height=HEIGHT / 2,
+        share=decision.frequencies.get(strategy, 0.0),
+        chosen=strategy == decision.table_strategy,
+    )
+
+
+def _x(value: float) -> float:
+    if value < 0:
+        share = SMALL * (1 + max(value, -REACH_SMALL) / REACH_SMALL)
+    elif value <= 1:
+        share = SMALL + value * (LARGE - SMALL)
+    else:
+        share = LARGE + (1 - LARGE) * min(value - 1, REACH_LARGE) / REACH_LARGE
+    return LEFT + 12 + share * (WIDTH - 24)
+
+
+def _y(value: float) -> float:
+    return TOP + HEIGHT / 2 - (HEIGHT / 2 - WORDS) * min(max(value, -1.0), 1.0)

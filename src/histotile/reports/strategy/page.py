@@ -1,0 +1,40 @@
+"""The page that explains the choice of a strategy."""
+
+from histotile.reports.rendering import render
+from histotile.reports.strategy.figure import (
+    CELLS,
+    describe,
+    draw_decision,
+)
+from histotile.strategy.record import Decision
+
+BASIS = {
+    "measured": "measured on this cohort",
+    "saturated": "the frozen features solve the task already",
+    "ruler": "from the shift of batch-norm statistics: probes could not decide",
+    "prior": "from prior knowledge: probes could not decide",
+    "pathology": "the backbone was taught on pathology",
+    "foreign": "random weights do better than any stage of the backbone",
+}
+
+
+def render_decision_page(decision: Decision) -> str:
+    """One self-contained HTML page: verdict, picture, both axes, budget, controls, alarms."""
+    warnings = [alarm for alarm in decision.alarms if alarm.level != "error"]
+    banners = [f"{alarm.fact}. {alarm.remedy}." for alarm in warnings]
+    if not decision.has_patients:
+        banners.insert(
+            0,
+            "Patients are unknown: leakage between tiles of one patient cannot be "
+            "excluded, and the cohort counts as larger than it may be.",
+        )
+    return render(
+        "decision.html",
+        decision=decision,
+        picture=draw_decision(decision),
+        sentence=describe(decision),
+        cells=CELLS,
+        basis=BASIS[decision.similarity.basis],
+        banners=banners,
+        alarms=decision.alarms,
+    )

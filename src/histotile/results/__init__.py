@@ -1,1 +1,0 @@
-"""From tile probabilities to slide scores, metrics with intervals, and heatmaps."""

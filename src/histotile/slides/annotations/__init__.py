@@ -1,0 +1,1 @@
+"""Outlines drawn by people, from the files of many programs, in the frame of the slide."""

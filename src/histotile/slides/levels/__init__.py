@@ -1,0 +1,1 @@
+"""Which levels of a pyramid show the slide, and at what scale."""

@@ -1,0 +1,1 @@
+"""What a slide's files say of it: properties, scanner, scale, pages."""

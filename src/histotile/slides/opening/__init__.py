@@ -1,0 +1,1 @@
+"""The first look at a slide file, in a process that may die without harm."""

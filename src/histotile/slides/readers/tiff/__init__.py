@@ -1,0 +1,1 @@
+"""The direct reader of tiled TIFF: OpenSlide's pixels from the compressed tiles, in less time."""

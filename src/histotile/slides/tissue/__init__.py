@@ -1,0 +1,1 @@
+"""Tissue, ink and artefacts on a slide."""

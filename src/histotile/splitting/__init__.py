@@ -1,0 +1,1 @@
+"""Patient-disjoint folds, and the fold table."""

@@ -1,0 +1,1 @@
+"""Statistics that rooms share: AUROC, patient bootstrap, logistic heads. NumPy alone."""

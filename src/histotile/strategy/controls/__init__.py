@@ -1,0 +1,1 @@
+"""References for the decision: random weights, and shifts of batch norm."""

@@ -1,0 +1,168 @@
+"""Whether features transfer as they are: the vertical axis of the table.
+
+Two questions to probes on left-out patients. S1, for small cohorts: is the last stage as good as
+the best one, or should the head sit earlier? S2, for large ones: is the last stage worth setting
+out from, held against the same network with random weights, or are the weights only a start?
+Borderline cohorts are asked S2 if the gain of their last stage is high enough, else S1. Where
+random weights beat every stage, the features are foreign, and neither answer counts.
+The best of several stages (and the best random stage) is chosen on the same patients that score it,
+which flatters it a little. Intervals come from resampled patients, in pairs: both sides judged by
+the same patients, nothing fitted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from histotile.stats import auroc
+from histotile.stats.crossvalidation import (
+    Floats,
+    Plan,
+    divide,
+    patients_per_class,
+)
+from histotile.stats.logistic import Single
+from histotile.strategy.probing import transferability
+from histotile.strategy.probing.linear_probe import (
+    HeldOut,
+    components,
+    hold_out,
+)
+from histotile.strategy.record import (
+    Similarity,
+    StageScore,
+)
+from histotile.strategy.similarity_rule import (
+    Profile,
+    estimate,
+    gain,
+    similarity_of,
+)
+
+if TYPE_CHECKING:
+    from histotile.config import Decide
+    from histotile.strategy.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Similarity and what it rests on.
+
+    Args:
+        similarity: For the record.
+        counts_as: The half of the table whose question was asked, "small" or "large".
+        allowed: By how much the last stage may lie below the best one (AUROC).
+        plan: The folds; None where a class has fewer than two patients: nothing was measured.
+        stages: Logits of left-out patients per stage, shallow to deep.
+        random: The same with random weights; may be empty.
+    """
+
+    similarity: Similarity
+    counts_as: str
+    allowed: float
+    plan: Plan | None
+    stages: tuple[HeldOut, ...]
+    random: tuple[HeldOut, ...]
+
+    def resample(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
+        """What the rule would compare in other cohorts made of the same patients.
+
+        The best stage is chosen anew in each, as it would have been.
+
+        Args:
+            weights: (B, P) how often each patient counts.
+
+        Returns:
+            (B,) score of the last stage; best stage minus last stage (>= 0); gain of the last stage
+            over random weights. NaN where it could not be measured.
+        """
+        nothing = np.full(len(weights), np.nan)
+        if self.plan is None:
+            return nothing, nothing, nothing
+        found = np.stack([stage.scores(weights) for stage in self.stages], axis=1)
+        last, shortfall = found[:, -1], found.max(1) - found[:, -1]
+        if not self.random:
+            return last, shortfall, nothing
+        twin = np.stack([stage.scores(weights) for stage in self.random], axis=1)
+        return last, shortfall, gain(last, twin.max(1))
+
+
+def judge(evidence: Evidence, settings: Decide, quick: bool, size: str) -> Judgement:
+    """The verdict on similarity, with scores of all stages.
+
+    Args:
+        evidence: Sampled tiles and their features.
+        settings: Rule, folds, repeats, resamples, seed.
+        quick: One repeat of the folds, and none of the scores that only inform.
+        size: `small`, `borderline` or `large`: which question decides.
+    """
+    count = len(evidence.classes)
+    times = (settings.folds, 1 if quick else settings.repeats)
+    plan = divide(evidence.labels, evidence.patients, count, times, settings.seed)
+    fewest = min(patients_per_class(evidence.labels, evidence.patients, count))
+    if plan is None:
+        return _unmeasured(evidence, settings, fewest, size)
+    weights = np.concatenate(
+        [
+            auroc.once(evidence.patients),
+            auroc.resamples(evidence.patients, settings.bootstraps, settings.seed),
+        ]
+    )
+    stages, known = [], []
+    for features in evidence.features:
+        points = components(features, settings.seed)
+        stages.append(hold_out(points, plan))
+        known.append((None, None) if quick else _informing(points, plan))
+    own = np.stack([stage.scores(weights) for stage in stages], axis=1)
+    if not np.isfinite(own[0]).all():  # no fold holds all it takes
+        return _unmeasured(evidence, settings, fewest, size)
+    random = tuple(hold_out(components(f, settings.seed), plan) for f in evidence.random)
+    twin = np.stack([stage.scores(weights) for stage in random], axis=1) if random else None
+    profile = Profile(_table(evidence, own, twin, known), fewest, own, twin)
+    verdict = similarity_of(profile, evidence, settings.similarity, size)
+    return Judgement(*verdict, plan, tuple(stages), random)
+
+
+def _informing(points: Single, plan: Plan) -> tuple[float, float]:
+    return transferability.knn(points, plan), transferability.log_evidence(
+        points, plan.labels, plan.classes
+    )
+
+
+def _table(
+    evidence: Evidence,
+    own: Floats,
+    twin: Floats | None,
+    known: Sequence[tuple[float | None, float | None]],
+) -> list[StageScore]:
+    shifts = {shift.stage: shift for shift in evidence.bn}
+    rows = []
+    for k, stage in enumerate(evidence.stages):
+        shift = shifts.get(stage.number)
+        rows.append(
+            StageScore(
+                stage=stage.number,
+                name=stage.name,
+                weights=stage.weights,
+                score=estimate(float(own[0, k]), own[1:, k]),
+                random_score=None if twin is None else estimate(float(twin[0, k]), twin[1:, k]),
+                knn=known[k][0],
+                logme=known[k][1],
+                bn_hellinger=None if shift is None else shift.hellinger,
+                bn_shift=None if shift is None else shift.shift_sd,
+            )
+        )
+    return rows
+
+
+def _unmeasured(evidence: Evidence, settings: Decide, fewest: int, size: str) -> Judgement:
+    """Chance, without an interval, stands for scores that could not be measured."""
+    chance = np.full((1, len(evidence.stages)), 0.5)
+    stages = _table(evidence, chance, None, [(None, None)] * len(evidence.stages))
+    profile = Profile(stages, fewest, None, None)
+    verdict = similarity_of(profile, evidence, settings.similarity, size)
+    return Judgement(*verdict, None, (), ())

@@ -1,0 +1,1 @@
+"""Leaks and shortcuts of a cohort, searched for before anything is trained."""

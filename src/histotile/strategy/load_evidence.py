@@ -1,0 +1,170 @@
+"""Evidence, gathered from feature files, the control file, tile tables and the fold table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.errors import HistotileError
+from histotile.io import tables
+from histotile.io.features import (
+    ControlFile,
+    Half,
+    read_control,
+    read_features,
+)
+from histotile.io.identity import check_same
+from histotile.strategy.evidence import Evidence
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class _SlideRows:
+    """What one slide gives: S sampled tiles, and counts of all its labelled tiles."""
+
+    kept: NDArray[np.int64]  # (S,) rows of the control file
+    features: tuple[Half, ...]
+    labels: NDArray[np.int64]
+    colour: NDArray[np.float32]
+    counts: NDArray[np.int64]  # (C,)
+
+
+def gather_evidence(
+    features: Path,
+    control: Path,
+    tiles: Path,
+    folds: Rows,
+    classes: tuple[str, ...],
+    has_patients: bool,
+) -> Evidence:
+    """What a decision about this cohort rests on.
+
+    The sample is that of the control file. Slides of the fixed test set, which test in every fold,
+    give neither tiles nor counts; sampled tiles that a feature file lacks are left out.
+
+    Args:
+        features: Folder of feature files, {slide_id}.h5.
+        control: The control file.
+        tiles: Folder of tile tables, {slide_id}.parquet.
+        folds: Rows with the columns `tables.FOLDS`.
+        classes: Class names.
+        has_patients: Whether patient_id is real; else slides stand for patients.
+
+    Raises:
+        HistotileError: A file is missing or broken; features and control are of different
+            backbones.
+    """
+    against = read_control(control)
+    slides = _teaching_slides(folds)
+    names = list(slides)
+    patient_ids, patient_of = _number([slides[name]["patient_id"] for name in names])
+    site_names, site_of = _number([slides[name]["site"] or "" for name in names])
+    found = [_read_slide(features, tiles, name, against, classes) for name in names]
+    sizes = [len(rows.kept) for rows in found]
+    counts = np.zeros((len(patient_ids), len(classes)), np.int64)
+    np.add.at(counts, patient_of, np.array([rows.counts for rows in found]))
+    kept = np.concatenate([rows.kept for rows in found])
+    return Evidence(
+        classes=classes,
+        stages=against.stages,
+        features=tuple(map(np.concatenate, zip(*(rows.features for rows in found), strict=True))),
+        random=tuple(against.of_stage(stage.number)[kept] for stage in against.stages),
+        labels=np.concatenate([rows.labels for rows in found]),
+        patients=np.repeat(patient_of, sizes),
+        sites=np.repeat(site_of, sizes) if site_names != [""] else None,
+        slides=np.repeat(np.arange(len(names)), sizes),
+        colour=np.concatenate([rows.colour for rows in found]),
+        bn=against.bn,
+        ruler=against.ruler,
+        domain=against.facts["domain"],
+        counts=counts,
+        facts={
+            "backbone": _name(against.facts["backbone"]),
+            "backbone_id": against.facts["backbone_id"],
+            "has_patients": has_patients,
+            "patient_ids": patient_ids,
+            "slide_ids": names,
+            "site_names": site_names,
+        },
+    )
+
+
+def patients_of_folds(folds: Rows, evidence: Evidence) -> dict[str, set[int]]:
+    """Fold -> numbers of the patients who train or validate in it."""
+    number = {name: p for p, name in enumerate(evidence.facts["patient_ids"])}
+    found: dict[str, set[int]] = {}
+    for row in folds:
+        of_fold = found.setdefault(str(row["fold"]), set())
+        if row["role"] in {"train", "val"}:
+            of_fold.add(number[str(row["patient_id"])])
+    return found
+
+
+def _teaching_slides(folds: Rows) -> dict[str, Mapping[str, Any]]:
+    """slide_id -> one of its rows, for slides that train or validate in some fold; by name."""
+    rows = sorted(folds, key=lambda row: str(row["slide_id"]))
+    found = {str(row["slide_id"]): row for row in rows if row["role"] in {"train", "val"}}
+    if not found:
+        raise HistotileError("fold table", "no slide trains in any fold", "run `histotile split`")
+    return found
+
+
+def _read_slide(
+    features: Path, tiles: Path, slide_id: str, control: ControlFile, classes: tuple[str, ...]
+) -> _SlideRows:
+    table = tables.read_table(tiles / f"{slide_id}.parquet")
+    labels = _labels(table, classes)
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    asked = np.flatnonzero(control.slide_ids == slide_id)
+    if not len(asked):
+        nothing = tuple(np.zeros((0, stage.width), np.float16) for stage in control.stages)
+        colour = np.zeros((0, len(tables.COLOUR)), np.float32)
+        return _SlideRows(asked, nothing, np.zeros(0, np.int64), colour, counts)
+    file = read_features(features / f"{slide_id}.h5")
+    _check_backbone(features / f"{slide_id}.h5", file.facts, file.stages, control)
+    known_by = tables.read_footer(tiles / f"{slide_id}.parquet").get("identity")
+    check_same(features / f"{slide_id}.h5", known_by, file.facts["identity"])
+    known = np.flatnonzero(labels >= 0)
+    ids, rows, sampled = np.intersect1d(file.tile_ids, control.tile_ids[asked], return_indices=True)
+    usable = np.isin(ids, known)
+    ids, rows, sampled = ids[usable], rows[usable], sampled[usable]
+    return _SlideRows(
+        kept=asked[sampled],
+        features=tuple(file.of_stage(stage.number)[rows] for stage in file.stages),
+        labels=labels[ids],
+        colour=np.stack([table[c].to_numpy() for c in tables.COLOUR], 1)[ids].astype(np.float32),
+        counts=counts,
+    )
+
+
+def _labels(table: Any, classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """(N,) class number of each tile; -1 without a label, or excluded."""
+    number = {name: c for c, name in enumerate(classes)}
+    pairs = zip(table["label"].to_pylist(), table["excluded"].to_pylist(), strict=True)
+    found = [number.get(label, -1) if excluded is None else -1 for label, excluded in pairs]
+    return np.array(found, np.int64)
+
+
+def _check_backbone(
+    path: Path, facts: Mapping[str, Any], stages: Sequence[Any], control: ControlFile
+) -> None:
+    made_by, wanted = str(facts["backbone_id"]), str(control.facts["backbone_id"])
+    if made_by != wanted or tuple(stages) != control.stages:
+        fact = f"made by backbone {made_by}, the control by {wanted}"
+        raise HistotileError(path, fact, "run `histotile embed` and `histotile control` again")
+
+
+def _number(names: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
+    """The different names in order, and each one's number among them."""
+    different, numbers = np.unique(np.array(names, np.str_), return_inverse=True)
+    return different.tolist(), numbers
+
+
+def _name(backbone: Mapping[str, Any]) -> str:
+    return f"{backbone['name']}, {backbone['weights']}"

@@ -1,0 +1,1 @@
+"""Linear probes on features of every stage, cross-validated over patients."""

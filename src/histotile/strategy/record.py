@@ -1,0 +1,205 @@
+"""The decision as it is written down: decision.json, its fields and their meaning.
+
+Scores are tile AUROCs (one class against the rest, mean over classes) of patients left out, mean
+over folds. Intervals are 95 % percentile intervals over resampled patients.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from histotile.errors import HistotileError
+from histotile.io.findings import Finding
+
+Strategy = Literal["fixed", "early_fixed", "finetune", "init"]
+STRATEGIES: tuple[Strategy, ...] = ("fixed", "early_fixed", "finetune", "init")
+
+
+class Entry(BaseModel):
+    """A part of the record; knows no other keys than its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Estimate(Entry):
+    """A number with its 95 % interval; the ends are null where it could not be had."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class ClassSize(Entry):
+    """How much independent evidence there is of one class."""
+
+    name: str
+    tiles: int
+    patients: int
+    effective: float = Field(description="Effective tiles, after Kish: tiles of a patient overlap")
+
+
+class Size(Entry):
+    """The horizontal axis of the table."""
+
+    verdict: Literal["small", "borderline", "large"]
+    counts_as: Literal["small", "large"] = Field(
+        description="The half of the table; borderline cohorts go by the gain of their last stage"
+    )
+    icc: float = Field(description="Likeness of tiles of one patient in feature space, 0-1")
+    icc_source: Literal["measured", "prior"]
+    classes: list[ClassSize]
+    reasons: list[str] = Field(description="The comparisons with the thresholds, as sentences")
+
+
+class StageScore(Entry):
+    """What one stage of the backbone is worth on this cohort."""
+
+    stage: int
+    name: str
+    weights: int
+    score: Estimate
+    random_score: Estimate | None = Field(description="The same with random weights")
+    knn: float | None = Field(description="AUROC of 20 nearest tiles of other patients")
+    logme: float | None
+    bn_hellinger: float | None = Field(description="Squared Hellinger distance of BN statistics")
+    bn_shift: float | None = Field(description="Median shift in source standard deviations")
+
+
+class Similarity(Entry):
+    """The vertical axis of the table."""
+
+    verdict: Literal["similar", "different"]
+    basis: Literal["measured", "saturated", "ruler", "prior", "pathology", "foreign"]
+    stages: list[StageScore]
+    best_stage: int
+    shortfall: Estimate = Field(description="Best stage minus last stage")
+    gain: Estimate | None = Field(description="(a - r) / (1 - r): last stage a, best random r")
+    best_gain: Estimate | None = Field(default=None, description="The same of the best stage")
+    depth_sufficient: bool | None = Field(
+        description="S1, decides if small: the last stage is as good as the best"
+    )
+    gain_sufficient: bool | None = Field(description="S2, decides if large: the gain suffices")
+    reasons: list[str]
+
+
+class Budget(Entry):
+    """What a cell would train, and how many samples there are for it."""
+
+    strategy: Strategy
+    trained_weights: int
+    frozen_weights: int
+    dropped_weights: int
+    effective_per_weight: float
+    allowed_weights: int = Field(description="By the rule of thumb of two samples per weight")
+    chosen: bool
+
+
+class Control(Entry):
+    """A number beside the decision that tells whether it can be trusted."""
+
+    name: str
+    score: Estimate
+    meaning: str
+
+
+class Alarm(Entry):
+    """A leak or a shortcut. An error that is a leak stops training; a shortcut is told."""
+
+    level: Literal["error", "warning"]
+    name: Literal[
+        "near_duplicates",
+        "site_label",
+        "site_features",
+        "scanner_label",
+        "colour",
+        "format_label",
+        "mpp_label",
+        "lost_tiles",
+    ]
+    key: str = Field(default="", description="Which slides it is about, where it may be accepted")
+    fact: str
+    remedy: str
+
+    @property
+    def is_leak(self) -> bool:
+        """Whether it makes scores wrong by itself, so that nothing is to be trained."""
+        return self.level == "error" and self.name == "near_duplicates"
+
+    @property
+    def finding(self) -> Finding:
+        """By which the user may accept it."""
+        return Finding("alarm", f"{self.name} {self.key}", "decision", self.fact, self.remedy)
+
+
+class Point(Entry):
+    """A place on the table: x < 0 small, 0-1 borderline, from 1 large; y from 0 similar.
+
+    Cohorts that are borderline and similar, but count as small, stand at x = -0.05.
+    """
+
+    x: float
+    y: float
+    strategy: Strategy
+
+
+class FoldDecision(Entry):
+    """The decision made from the training and validation patients of one fold alone."""
+
+    fold: str
+    strategy: Strategy = Field(description="What is trained")
+    stage: int = Field(description="Stage under the head")
+    table_strategy: Strategy = Field(description="What the table says, if it was overruled")
+    early_stage: int = Field(description="Where early_fixed would cut")
+
+
+class Decision(Entry):
+    """Everything behind the choice of a strategy."""
+
+    histotile: str
+    research_use: str
+    created: str
+    classes: list[str]
+    backbone: str = Field(description="Name and weights")
+    backbone_id: str
+    tiles: int = Field(description="Tiles the probes used")
+    labelled_tiles: int
+    patients: int
+    has_patients: bool
+    strategy: Strategy = Field(description="What is trained")
+    stage: int = Field(description="Stage under the head; the last one unless early_fixed")
+    early_stage: int = Field(description="Where early_fixed would cut: the best but the last one")
+    last_stage: int
+    table_strategy: Strategy = Field(description="What the table says, if it was overruled")
+    forced: bool
+    size: Size
+    similarity: Similarity
+    budget: list[Budget]
+    training: list[str] = Field(description="What is frozen, how the rest learns, as sentences")
+    flips: list[str] = Field(description="What would change the decision")
+    controls: list[Control]
+    alarms: list[Alarm]
+    stop: bool = Field(description="Whether a leak that is an error stops training")
+    position: Point
+    cloud: list[Point] = Field(description="Positions over resampled patients")
+    frequencies: dict[Strategy, float] = Field(description="Share of the cloud per cell")
+    folds: list[FoldDecision]
+    thresholds: dict[str, float | str]
+    notes: list[str]
+    seconds: float
+
+    def of_fold(self, fold: str) -> FoldDecision:
+        """The decision for a fold.
+
+        Raises:
+            HistotileError: It knows no such fold.
+        """
+        found = next((f for f in self.folds if f.fold == fold), None)
+        if found is None:
+            known = ", ".join(f.fold for f in self.folds) or "none"
+            raise HistotileError("decision", f"it knows no {fold} (but {known})", "decide again")
+        return found
+
+
+def read_decision(text: str) -> Decision:
+    """The decision in the text of a decision.json; ValidationError if it is none."""
+    return Decision.model_validate_json(text)

@@ -1,0 +1,1 @@
+"""How firm a decision is: resampled, and what would change it."""

@@ -1,0 +1,142 @@
+"""How firm a decision is: the same decision over resampled patients."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.strategy.decision_table import (
+    KNOWN_OF_ALL,
+    choose,
+    depth_margin,
+    gain_margin,
+    horizontal,
+    unmeasured_vertical,
+)
+from histotile.strategy.effective_sample_size import ratios
+from histotile.strategy.record import (
+    STRATEGIES,
+    Point,
+    Strategy,
+)
+
+if TYPE_CHECKING:
+    from histotile.config import Decide
+    from histotile.strategy.effective_sample_size import Groups
+    from histotile.strategy.feature_similarity import Judgement
+
+LEAST_STRATUM = 5  # patients of rarer mixes of classes are drawn together
+EDGE = 0.05  # how far left of the border a borderline cohort is shown that counts as small
+TRIES = 20  # draws per wanted resample before one gives up on those that lack a class
+
+
+def place(
+    groups: Groups, judgement: Judgement, weights: NDArray[np.float64], settings: Decide
+) -> list[Point]:
+    """Where cohorts made of the same patients stand on the table, and what it says to them.
+
+    Nothing is fitted again: sizes and scores of left-out patients are weighed anew, and each
+    resample answers the question of its own size. A similarity that rests on the ruler or on
+    experience is the same for all small ones; foreign features and backbones pre-trained on
+    pathology are the same for all. Resamples without a score are left out.
+
+    Args:
+        groups: Tiles by patient and class.
+        judgement: Similarity and the scores behind it.
+        weights: (B, P) how often each patient counts.
+        settings: Thresholds.
+    """
+    small, large = ratios(groups.sizes(weights, settings.size.icc_prior), settings.size)
+    similarity = judgement.similarity
+    probed = judgement.resample(weights)
+    is_good = probed[2] >= settings.similarity.min_gain_borderline  # False where unmeasured
+    is_large = (small >= 1) & ((large >= 1) | is_good)
+    y = _heights(judgement, probed, is_large, settings)
+    x = horizontal(small, large)
+    # The border between the halves: below the band for similar features, above it for others.
+    x = np.where(~is_large & (y >= 0), np.minimum(x, -EDGE), x)
+    found = []
+    for b in range(len(x)):
+        if np.isnan(y[b]):
+            continue
+        verdict = "similar" if y[b] >= 0 else "different"
+        there = similarity.model_copy(update={"verdict": verdict})
+        if similarity.basis not in KNOWN_OF_ALL:
+            basis = "saturated" if np.isposinf(y[b]) else "measured"
+            there = there.model_copy(update={"basis": basis})
+        strategy = choose("large" if is_large[b] else "small", there).strategy
+        height = float(np.clip(y[b], -1, 1))
+        found.append(Point(x=float(x[b]), y=height, strategy=strategy))
+    return found
+
+
+def _heights(
+    judgement: Judgement,
+    probed: tuple[NDArray[np.float64], ...],
+    is_large: NDArray[np.bool_],
+    settings: Decide,
+) -> NDArray[np.float64]:
+    """(B,) place on the similarity axis, infinite if saturated."""
+    similarity, rule = judgement.similarity, settings.similarity
+    assumed = unmeasured_vertical(similarity)
+    if assumed is not None and (judgement.plan is None or similarity.basis in KNOWN_OF_ALL):
+        return np.full(len(is_large), assumed)
+    last, shortfall, gain = probed
+    depth = depth_margin(shortfall, judgement.allowed)
+    useful = np.where(np.isnan(shortfall), np.nan, 1.0)  # without random weights: similar
+    if similarity.gain is not None:
+        useful = gain_margin(gain, rule.min_gain)
+    saturated = (last + shortfall >= rule.saturated) & (shortfall <= judgement.allowed)
+    y = np.where(saturated, np.inf, np.where(is_large, useful, depth))
+    # Doubts are for small cohorts.
+    return y if assumed is None else np.where(is_large, y, assumed)
+
+
+def resample_patients(counts: NDArray[np.int64], bootstraps: int, seed: int) -> NDArray[np.float64]:
+    """(B, P) how often each patient is drawn, with replacement.
+
+    Patients who show the same classes are drawn among themselves; resamples that lack a class are
+    drawn again. Fewer than asked for, or none, where a class is too rare for that.
+
+    Args:
+        counts: (P, C) tiles per patient and class.
+        bootstraps: Resamples wanted.
+        seed: Of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    shows = counts > 0
+    needed = np.asarray(shows.any(0))
+    strata = _strata(shows)
+    found: list[NDArray[np.float64]] = []
+    for _ in range(TRIES * bootstraps):
+        if len(found) == bootstraps:
+            break
+        weights = np.zeros(len(counts))
+        for members in strata:
+            drawn = rng.choice(members, len(members))
+            weights += np.bincount(drawn, minlength=len(counts))
+        shown = np.asarray(shows[weights > 0].any(0))
+        if shown[needed].all():
+            found.append(weights)
+    return np.array(found).reshape(-1, len(counts))
+
+
+def _strata(shows: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Patients by the classes they show; rare mixes together; nobody without tiles."""
+    mixes: dict[tuple[bool, ...], list[int]] = {}
+    for patient, mix in enumerate(shows):
+        if mix.any():
+            mixes.setdefault(tuple(mix.tolist()), []).append(patient)
+    large = [np.array(m) for m in mixes.values() if len(m) >= LEAST_STRATUM]
+    rest = [p for m in mixes.values() if len(m) < LEAST_STRATUM for p in m]
+    return large + ([np.array(rest)] if rest else [])
+
+
+def frequencies(cloud: Sequence[Point]) -> dict[Strategy, float]:
+    """Share of the cloud per strategy; all zero without a cloud."""
+    counts = Counter(point.strategy for point in cloud)
+    return {s: counts[s] / max(len(cloud), 1) for s in STRATEGIES}

@@ -1,0 +1,241 @@
+"""From scores of stages to similar or different, with the reasons as sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from histotile.stats.crossvalidation import Floats
+from histotile.strategy.record import (
+    Estimate,
+    Similarity,
+    StageScore,
+)
+
+if TYPE_CHECKING:
+    from histotile.config import SimilarityRule
+    from histotile.strategy.evidence import Evidence
+
+Verdict = Literal["similar", "different"]
+Basis = Literal["measured", "saturated", "ruler", "prior", "pathology", "foreign"]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Scores of K stages; the first of B + 1 rows is the cohort, the others resamples of it.
+
+    Args:
+        stages: For the record, shallow to deep.
+        fewest: Patients of the class that has fewest.
+        own: (B + 1, K) AUROC; None: could not be measured.
+        twin: (B + 1, K) AUROC of random weights; None: there are none.
+    """
+
+    stages: list[StageScore]
+    fewest: int
+    own: Floats | None
+    twin: Floats | None
+
+
+@dataclass(frozen=True)
+class _Depth:
+    """The last stage against the best one, and against its rival, the best earlier stage."""
+
+    best: int
+    shortfall: Estimate
+    allowed: float
+    apart: tuple[float, float]
+
+    @property
+    def sufficient(self) -> bool:
+        """S1: the last stage is as good as the best."""
+        return self.shortfall.value <= self.allowed
+
+
+def counted(size: str, gain: float | None, rule: SimilarityRule) -> str:
+    """The half of the table a cohort is in: "small" or "large".
+
+    A borderline cohort can teach all layers, but not from far: it counts as large where its last
+    stage is a good one to set out from, else as small.
+    """
+    if size != "borderline":
+        return size
+    return "large" if gain is not None and gain >= rule.min_gain_borderline else "small"
+
+
+def similarity_of(
+    profile: Profile, evidence: Evidence, rule: SimilarityRule, size: str
+) -> tuple[Similarity, str, float]:
+    """The verdict, what the size counts as, and the shortfall of the last stage that is allowed.
+
+    A small cohort can only choose where to put its head: it asks for depth. A large one teaches all
+    layers, which mends late ones: it asks whether its last stage, from where gentle steps set out,
+    is worth setting out from.
+
+    `best_stage` is the one with the best mean score, the deeper one of equals. Where nothing was
+    measured it is the last stage: nothing speaks for an earlier one.
+    """
+    last = len(profile.stages) - 1
+    if profile.own is None:
+        depth = _Depth(last, Estimate(value=0.0), rule.depth_tolerance, (0.0, 0.0))
+        reasons = [
+            f"Similarity cannot be measured: some class has {_patients(profile.fewest)}, and "
+            "probes need two or more to leave one out."
+        ]
+        lift, useful, kept = None, None, None
+    else:
+        depth = _depth(profile.own, rule.depth_tolerance)
+        lift = None if profile.twin is None else _gain(profile.own, profile.twin, last)
+        kept = None if profile.twin is None else _gain(profile.own, profile.twin, depth.best)
+        useful = None if lift is None else lift.value >= rule.min_gain
+        reasons = [_depth_reason(profile, depth), _gain_reason(profile, lift, rule.min_gain)]
+    counts_as = counted(size, None if lift is None else lift.value, rule)
+    asked = depth.sufficient if counts_as == "small" else useful is not False
+    doubts = _doubts(profile, depth, rule) if counts_as == "small" else []
+    verdict, basis, why = _decide(profile, depth, kept, asked, doubts, evidence, rule)
+    measured = profile.own is not None
+    similarity = Similarity(
+        verdict=verdict,
+        basis=basis,
+        stages=profile.stages,
+        best_stage=profile.stages[depth.best].stage,
+        shortfall=depth.shortfall,
+        gain=lift,
+        best_gain=kept,
+        depth_sufficient=depth.sufficient if measured else None,
+        gain_sufficient=useful,
+        reasons=[*reasons, *why],
+    )
+    return similarity, counts_as, depth.allowed
+
+
+def _decide(
+    profile: Profile,
+    depth: _Depth,
+    kept: Estimate | None,
+    asked: bool,
+    doubts: list[str],
+    evidence: Evidence,
+    rule: SimilarityRule,
+) -> tuple[Verdict, Basis, list[str]]:
+    if evidence.domain == "pathology":
+        why = "The backbone was pre-trained on pathology: its features count as similar."
+        return "similar", "pathology", [why]
+    if profile.own is None:
+        return _without_measure(evidence, [])
+    top = float(profile.own[0, depth.best])
+    if top >= rule.saturated and depth.sufficient:
+        why = (
+            f"AUROC {top:.3f} reaches {rule.saturated:g}: there is nothing to gain, so the "
+            "features count as similar."
+        )
+        return "similar", "saturated", [why]
+    if kept is not None and kept.value < rule.min_best_gain and (kept.high or 0.0) < 0:
+        why = (
+            "Random weights do better than any stage of the backbone (gain of the best one "
+            f"{kept.value:.2f}, below {rule.min_best_gain:g}; its 95 % interval ends at "
+            f"{kept.high:.2f}): its features are foreign to this tissue."
+        )
+        return "different", "foreign", [why]
+    if doubts:
+        return _without_measure(evidence, doubts)
+    return ("similar" if asked else "different"), "measured", []
+
+
+def _doubts(profile: Profile, depth: _Depth, rule: SimilarityRule) -> list[str]:
+    found = []
+    if profile.fewest < rule.min_patients:
+        found.append(
+            f"Undecided by measurement: some class has {_patients(profile.fewest)}, fewer than "
+            f"{rule.min_patients}."
+        )
+    low, high = depth.apart
+    if high - low > rule.max_interval and low < 0 < high:
+        found.append(
+            "Undecided by measurement: the 95 % interval of last minus best earlier stage "
+            f"({low:+.3f} to {high:+.3f}) is wider than {rule.max_interval:g} and holds zero."
+        )
+    return found
+
+
+def _without_measure(evidence: Evidence, doubts: list[str]) -> tuple[Verdict, Basis, list[str]]:
+    if evidence.ruler is not None:
+        why = f"The shift of batch-norm statistics decides, by the ruler: {evidence.ruler}."
+        return evidence.ruler, "ruler", [*doubts, why]
+    why = (
+        "There is no ruler either, so experience decides: a backbone pre-trained on photographs "
+        "counts as different from tissue."
+    )
+    return "different", "prior", [*doubts, why]
+
+
+def _depth(own: Floats, tolerance: float) -> _Depth:
+    scores = np.nan_to_num(own[0], nan=-1.0)
+    last = len(scores) - 1
+    best = last - int(np.argmax(scores[::-1]))
+    if last == 0:
+        return _Depth(0, Estimate(value=0.0, low=0.0, high=0.0), tolerance, (0.0, 0.0))
+    rival = last - 1 - int(np.argmax(scores[:-1][::-1]))
+    ahead = own[1:, rival] - own[1:, last]
+    ahead = ahead[np.isfinite(ahead)]
+    short = float(max(scores[best] - scores[last], 0.0))
+    if len(ahead) < 2:
+        return _Depth(best, Estimate(value=short), tolerance, (-np.inf, np.inf))
+    low, high = (float(end) for end in np.percentile(ahead, [2.5, 97.5]))
+    floor = 0.0 if best == last else low  # no stage lies below itself
+    interval = Estimate(value=short, low=floor, high=max(high, 0.0, floor))
+    return _Depth(best, interval, tolerance, (-high, -low))
+
+
+def gain(last: Floats, random: Floats) -> Floats:
+    """(a - r) / (1 - r): what share of the errors of random weights the last stage takes away.
+
+    -1: it makes twice as many.
+    """
+    return (last - random) / np.maximum(1 - random, 1e-3)
+
+
+def _gain(own: Floats, twin: Floats, stage: int) -> Estimate:
+    """A stage over best random stage; the interval keeps that one as it is on the cohort."""
+    values = gain(own[:, stage], twin[:, int(np.nanargmax(twin[0]))])
+    return estimate(float(values[0]), values[1:])
+
+
+def estimate(value: float, resampled: Floats) -> Estimate:
+    """A value with its 95 % percentile interval; without one if most resamples say nothing."""
+    finite = resampled[np.isfinite(resampled)]
+    if len(finite) < max(2, len(resampled) / 2):
+        return Estimate(value=value)
+    low, high = np.percentile(finite, [2.5, 97.5])
+    return Estimate(value=value, low=float(low), high=float(high))
+
+
+def _depth_reason(profile: Profile, depth: _Depth) -> str:
+    last, best = profile.stages[-1], profile.stages[depth.best]
+    if best.stage == last.stage:
+        return f"The last stage ({last.name}, AUROC {last.score.value:.3f}) is the best one."
+    compared = "no more than" if depth.sufficient else "more than"
+    return (
+        f"The last stage ({last.name}) reaches AUROC {last.score.value:.3f}, stage {best.stage} "
+        f"({best.name}) {best.score.value:.3f}: {depth.shortfall.value:.3f} less, {compared} the "
+        f"{depth.allowed:.3f} allowed."
+    )
+
+
+def _gain_reason(profile: Profile, lift: Estimate | None, least: float) -> str:
+    if profile.twin is None or lift is None:
+        return "The gain over random weights is unmeasured: no features of random weights at hand."
+    best = int(np.nanargmax(profile.twin[0]))
+    top = profile.stages[-1].score.value
+    compared = "at least" if lift.value >= least else "below"
+    return (
+        f"Random weights reach AUROC {profile.twin[0, best]:.3f} (stage "
+        f"{profile.stages[best].stage}), the backbone's last stage {top:.3f}: a gain of "
+        f"{lift.value:.2f}, {compared} {least:g}."
+    )
+
+
+def _patients(count: int) -> str:
+    return f"{count} patient" if count == 1 else f"{count} patients"

@@ -1,0 +1,100 @@
+"""What is frozen and how the rest learns, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from histotile.strategy.parameter_budget import (
+    SAMPLES_PER_WEIGHT,
+    effective_tiles,
+    head_weights,
+)
+from histotile.strategy.record import (
+    Budget,
+    Size,
+)
+
+if TYPE_CHECKING:
+    from histotile.config import Recipe, Train
+    from histotile.io.features import Stage
+
+
+def describe_training(
+    budget: Budget, stage: int, stages: Sequence[Stage], size: Size, train: Train
+) -> list[str]:
+    """Sentences about the chosen cell.
+
+    Args:
+        budget: Its weights.
+        stage: Stage under the head or, with `retrain_tail`, the last frozen one.
+        stages: Depths of the backbone, shallow to deep.
+        size: Classes and their effective tiles.
+        train: Recipes.
+    """
+    tail = budget.strategy == "early_fixed" and train.early_fixed == "retrain_tail"
+    head = stages[-1] if tail else stages[stage - 1]
+    weights = head_weights(head.width, len(size.classes))
+    if budget.strategy in {"fixed", "early_fixed"}:
+        found = _frozen(budget, stages[stage - 1], tail)
+    else:
+        found = ["Nothing is frozen."]
+    if tail:
+        found.append(
+            f"A linear head ({weights:,} weights) is fitted first, then it and the stages above "
+            f"{stages[stage - 1].name} learn together: {budget.trained_weights:,} weights; "
+            f"{_rates(train.finetune)}."
+        )
+    elif budget.strategy in {"fixed", "early_fixed"}:
+        found.append(
+            f"A linear head on {head.width:,} features ({weights:,} weights) learns; its L2 "
+            "penalty is chosen by cross-validation within the training patients."
+        )
+    else:
+        found += _all_layers(budget, weights, train)
+    return found + _penalty(size, weights)
+
+
+def _frozen(budget: Budget, stage: Stage, tail: bool) -> list[str]:
+    found = [
+        f"Frozen: everything up to stage {stage.number} ({stage.name}), "
+        f"{budget.frozen_weights:,} weights; batch norm keeps its statistics."
+    ]
+    if budget.strategy == "early_fixed" and not tail:
+        found.append(f"Dropped: the stages above it, {budget.dropped_weights:,} weights.")
+    return found
+
+
+def _all_layers(budget: Budget, head: int, train: Train) -> list[str]:
+    if budget.strategy == "finetune":
+        return [
+            f"A linear head ({head:,} weights) is fitted first, so that it does not distort the "
+            f"layers below; then all {budget.trained_weights:,} weights learn: "
+            f"{_rates(train.finetune)}.",
+            "Batch norm keeps its statistics.",
+        ]
+    return [
+        "The statistics of batch norm are estimated anew on the training tiles; then all "
+        f"{budget.trained_weights:,} weights learn: {_rates(train.init)}."
+    ]
+
+
+def _rates(recipe: Recipe) -> str:
+    sgd = f"SGD with a peak learning rate of {recipe.sgd_rate:g}"
+    adamw = f"AdamW with a peak learning rate of {recipe.adamw_rate:g}"
+    rates = {"sgd": sgd, "adamw": adamw}.get(
+        recipe.optimiser, f"{sgd} (networks with batch norm), or {adamw} (others)"
+    )
+    if recipe.layer_decay == 1:
+        return f"{rates}, the same for all layers"
+    return f"{rates}; each layer at {recipe.layer_decay:g} times the rate of the one above it"
+
+
+def _penalty(size: Size, head: int) -> list[str]:
+    samples = effective_tiles(size)
+    if samples >= SAMPLES_PER_WEIGHT * head:
+        return []
+    return [
+        f"{samples:.0f} effective tiles for the {head:,} weights of the head are fewer than "
+        f"{SAMPLES_PER_WEIGHT} each: the head needs its L2 penalty."
+    ]

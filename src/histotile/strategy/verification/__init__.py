@@ -1,0 +1,1 @@
+"""Whether the chosen strategy was the best: every strategy trained and compared."""

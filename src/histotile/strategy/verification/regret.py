@@ -1,0 +1,251 @@
+"""Whether the table chose well: every cell under the same nested cross-validation, and the regret.
+
+The folds are the workflow's own: whatever is learnt from data (the decision, the stage, the
+strength of the head, when to stop) is learnt from a fold's training and validation patients, and
+judged on its test patients.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from histotile import __version__
+from histotile.config import Verify
+from histotile.errors import HistotileError
+from histotile.io.tables import RESEARCH_USE
+from histotile.stats.auroc import (
+    aurocs,
+    judged_classes,
+    mean_of_known,
+)
+from histotile.strategy.record import (
+    Entry,
+    Estimate,
+)
+
+Floats = NDArray[np.float64]
+TABLE = "table"  # the cell that the table chose in each fold
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What one cell (or control) says of the labelled tiles a fold tests.
+
+    Args:
+        fold: Its name.
+        cell: A strategy, or a control such as `colour`.
+        labels: (N,) class index.
+        patients: (N,) patient_id.
+        probabilities: (N, C).
+        seconds: Time of training and predicting.
+    """
+
+    fold: str
+    cell: str
+    labels: NDArray[np.int64]
+    patients: NDArray[np.str_]
+    probabilities: NDArray[np.floating]
+    seconds: float
+
+
+class CellScore(Entry):
+    """How a cell did on the patients it had not seen."""
+
+    cell: str
+    score: Estimate = Field(description="Tile AUROC per fold, mean over folds")
+    folds: dict[str, float | None]
+    seconds: float
+
+
+class Verification(Entry):
+    """The table's choice against the other cells."""
+
+    histotile: str
+    research_use: str
+    budget: Literal["probe", "full"]
+    verdict: Literal["confirmed", "not contradicted", "contradicted", "not checked"]
+    chosen: dict[str, str] = Field(description="Fold -> cell the table chose there")
+    cells: list[CellScore]
+    controls: list[CellScore]
+    table: CellScore | None
+    rival: str | None = Field(description="The best cell other than the table's choice")
+    regret: Estimate | None = Field(
+        description="Rival minus table's choice; its positive part is the regret"
+    )
+    selector_regret: float | None = Field(
+        description="Regret against a selector that chooses on other patients (bootstrap bias "
+        "correction): free of the optimism of the best of several"
+    )
+    margin: float
+    reasons: list[str]
+
+
+def verify(
+    rehearsals: Sequence[Rehearsal],
+    chosen: Mapping[str, str],
+    cells: Sequence[str],
+    budget: Literal["probe", "full"],
+    settings: Verify,
+) -> Verification:
+    """Scores of all cells, the regret of the table's choice with its interval, and a verdict.
+
+    Args:
+        rehearsals: One per fold and cell; the tiles of a fold in the same order for every cell.
+        chosen: Fold -> cell the table chose from that fold's own training patients.
+        cells: Names that are cells of the table; other rehearsals are controls.
+        budget: Which cells were rehearsed.
+        settings: Margin, resamples, seed.
+
+    Raises:
+        HistotileError: A cell lacks a fold, or saw other tiles than the rest.
+    """
+    table = _by_cell(rehearsals)
+    present = [cell for cell in cells if cell in table]
+    resamples = _scores(table, settings)
+    controls = [name for name in table if name not in cells]
+    facts = {
+        "histotile": __version__,
+        "research_use": RESEARCH_USE,
+        "budget": budget,
+        "chosen": dict(chosen),
+        "cells": [_cell_score(c, table[c], resamples[c]) for c in present],
+        "controls": [_cell_score(c, table[c], resamples[c]) for c in controls],
+        "margin": settings.margin,
+    }
+    missing = sorted(set(chosen.values()) - set(present))
+    if missing or len(present) < 2:
+        reason = f"the table chose {', '.join(missing)}, which budget `{budget}` does not train"
+        reason = reason if missing else "there is no other cell to compare with"
+        nothing = {"table": None, "rival": None, "regret": None, "selector_regret": None}
+        return Verification(verdict="not checked", reasons=[reason], **facts, **nothing)
+    own = {fold: table[cell][fold] for fold, cell in chosen.items()}
+    resamples[TABLE] = _resample(own, settings)
+    return _judge(facts, own, present, resamples, settings)
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Scores of a cell: per fold, over resampled patients, and over those left out of them."""
+
+    folds: dict[str, float | None]
+    value: float
+    inside: Floats  # (B,)
+    outside: Floats  # (B,)
+
+
+def _judge(
+    facts: dict[str, object],
+    own: Mapping[str, Rehearsal],
+    present: Sequence[str],
+    resamples: Mapping[str, _Scores],
+    settings: Verify,
+) -> Verification:
+    choice = resamples[TABLE]
+    same = {rehearsal.cell for rehearsal in own.values()}
+    others = [cell for cell in present if same != {cell}]
+    rival = max(others, key=lambda cell: resamples[cell].value)
+    value = resamples[rival].value - choice.value
+    regret = _estimate(value, resamples[rival].inside - choice.inside)
+    verdict, reason = _verdict(regret, rival, settings.margin)
+    return Verification.model_validate(
+        facts
+        | {
+            "verdict": verdict,
+            "table": _cell_score(TABLE, own, choice),
+            "rival": rival,
+            "regret": regret,
+            "selector_regret": _selector_regret([resamples[c] for c in present], choice),
+            "reasons": [reason],
+        }
+    )
+
+
+def _verdict(regret: Estimate, rival: str, margin: float) -> tuple[str, str]:
+    if regret.low is None or regret.high is None:
+        return "not contradicted", "too few patients for an interval of the regret"
+    value, low, high = (round(v, 3) + 0.0 for v in (regret.value, regret.low, regret.high))
+    span = f"{rival} minus the table's choice: {value:+.3f}, 95 % {low:+.3f} to {high:+.3f}"
+    if regret.high < margin:
+        return "confirmed", f"{span}: no other cell tried is better by {margin:g} or more"
+    if regret.low > margin:
+        return "contradicted", f"{span}: use train.strategy: {rival}"
+    return "not contradicted", f"{span}: the data cannot tell them apart by {margin:g}"
+
+
+def _selector_regret(cells: Sequence[_Scores], choice: _Scores) -> float | None:
+    """Mean, over resamples, of left-out score of the best cell inside minus the table's."""
+    inside = np.stack([c.inside for c in cells])
+    outside = np.stack([c.outside for c in cells])
+    picked = outside[inside.argmax(axis=0), np.arange(inside.shape[1])]
+    differences = picked - choice.outside
+    differences = differences[np.isfinite(differences)]
+    return float(differences.mean()) if len(differences) else None
+
+
+def _by_cell(rehearsals: Sequence[Rehearsal]) -> dict[str, dict[str, Rehearsal]]:
+    table: dict[str, dict[str, Rehearsal]] = {}
+    for rehearsal in rehearsals:
+        table.setdefault(rehearsal.cell, {})[rehearsal.fold] = rehearsal
+    folds = {fold for of_cell in table.values() for fold in of_cell}
+    first = {r.fold: r for r in reversed(rehearsals)}
+    for cell, of_cell in table.items():
+        lacking = sorted(folds - set(of_cell))
+        if lacking:
+            raise HistotileError(f"verify {cell}", f"lacks {', '.join(lacking)}", "rehearse again")
+        for fold, r in of_cell.items():
+            same = np.array_equal(r.patients, first[fold].patients)
+            if not (same and np.array_equal(r.labels, first[fold].labels)):
+                fact = f"{fold} judged other tiles than {first[fold].cell}"
+                raise HistotileError(f"verify {cell}", fact, "rehearse all cells again")
+    return table
+
+
+def _scores(table: Mapping[str, Mapping[str, Rehearsal]], settings: Verify) -> dict[str, _Scores]:
+    return {cell: _resample(of_cell, settings) for cell, of_cell in table.items()}
+
+
+def _resample(of_cell: Mapping[str, Rehearsal], settings: Verify) -> _Scores:
+    """Patients are resampled within each fold, alike for every cell (same seed)."""
+    plain, inside, outside = {}, [], []
+    for number, (fold, r) in enumerate(sorted(of_cell.items())):
+        found = _fold(r, [settings.seed, number], settings.bootstraps)
+        plain[fold] = float(found[0]) if np.isfinite(found[0]) else None
+        inside.append(found[1 : settings.bootstraps + 1])
+        outside.append(found[settings.bootstraps + 1 :])
+    known = [v for v in plain.values() if v is not None]
+    both = (mean_of_known(np.stack(part, axis=1)) for part in (inside, outside))
+    return _Scores(plain, float(np.mean(known)) if known else 0.5, *both)
+
+
+def _fold(r: Rehearsal, seed: Sequence[int], bootstraps: int) -> Floats:
+    """(1 + 2B,) scores of a fold: as it is, over resamples, and over those left out of each."""
+    names, patients = np.unique(r.patients, return_inverse=True)
+    even = np.full(len(names), 1 / len(names))
+    counts = np.random.default_rng(seed).multinomial(len(names), even, size=bootstraps)
+    weights = np.concatenate([np.ones((1, len(names))), counts, counts == 0]).astype(float)
+    each = [
+        aurocs(r.probabilities[:, c], r.labels == c, patients, weights)
+        for c in judged_classes(r.probabilities.shape[1])
+    ]
+    return mean_of_known(np.stack(each, axis=1))
+
+
+def _estimate(value: float, resampled: Floats) -> Estimate:
+    finite = resampled[np.isfinite(resampled)]
+    if len(finite) < len(resampled) / 2:
+        return Estimate(value=value)
+    low, high = np.quantile(finite, (0.025, 0.975))
+    return Estimate(value=value, low=float(low), high=float(high))
+
+
+def _cell_score(cell: str, of_cell: Mapping[str, Rehearsal], scores: _Scores) -> CellScore:
+    return CellScore(
+        cell=cell,
+        score=_estimate(scores.value, scores.inside),
+        folds=scores.folds,
+        seconds=sum(r.seconds for r in of_cell.values()),
+    )

@@ -1,0 +1,168 @@
+"""One cell of the table on one fold: trained on its training patients, judged on its test ones."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.backbones.build import head
+from histotile.config import Backbone, Train
+from histotile.data.augmentation.augmentation import make_transform
+from histotile.data.dataset import TileDataset
+from histotile.data.selection import (
+    Selection,
+    select_tiles,
+)
+from histotile.inference.checkpoint import (
+    TrainedModel,
+    load,
+)
+from histotile.inference.engines.probabilities import softmax
+from histotile.inference.engines.torch import TorchEngine
+from histotile.inference.model_metadata import CHECKPOINT
+from histotile.io import tables
+from histotile.io.features import read_features
+from histotile.io.identity import check_same
+from histotile.training.job import (
+    FoldSlide,
+    Machine,
+)
+from histotile.training.logistic_head import (
+    Features,
+    fit_probe,
+)
+from histotile.training.train_fold import train_fold
+
+COLOUR = "colour"
+_TRUNCATED = ("early_fixed", "truncate")  # like `fixed`, no more than a head on cached features
+BATCH = 64
+
+
+def rehearse(
+    slides: Sequence[FoldSlide],
+    tested: Sequence[FoldSlide],
+    classes: Sequence[str],
+    backbone: Backbone,
+    settings: Train,
+    decided: tuple[Any, int],
+    machine: Machine | None = None,
+) -> dict[str, Any]:
+    """Columns slide_id, patient_id, tile_id, label and prob_<class> of the labelled test tiles.
+
+    At most `settings.max_tiles_per_slide` per slide and class, the same for every cell.
+
+    Args:
+        slides: Training and validation slides of the fold.
+        tested: Its test slides (their role does not matter).
+        classes: In order.
+        backbone: The network below the head.
+        settings: Section `train`; its strategy is ignored.
+        decided: The cell to rehearse, and the stage of `early_fixed`.
+        machine: How it runs.
+    """
+    start = time.monotonic()
+    named = {s.slide_id: s.tiles for s in tested}
+    limit = settings.max_tiles_per_slide
+    chosen = select_tiles(named, list(named), tuple(classes), limit, settings.seed)
+    patients = np.array([s.patient_id for s in tested])[chosen.slide]
+    settings = settings.model_copy(update={"strategy": decided[0], "tensorboard": False})
+    with tempfile.TemporaryDirectory() as folder:
+        train_fold(Path(folder), slides, classes, backbone, settings, machine, decided)
+        model = load(Path(folder) / CHECKPOINT)
+    headed = decided[0] == "fixed" or (decided[0], settings.early_fixed) == _TRUNCATED
+    if headed and all(s.features for s in tested):
+        probabilities = _from_features(model, chosen, tested)
+    else:
+        probabilities = _from_pixels(model, chosen, settings, machine)
+    return _columns(chosen, patients, classes, probabilities, time.monotonic() - start)
+
+
+def rehearse_colour(
+    slides: Sequence[FoldSlide],
+    tested: Sequence[FoldSlide],
+    classes: Sequence[str],
+    settings: Train,
+) -> dict[str, Any]:
+    """The same columns from mean and SD of red, green and blue alone: the control."""
+    start = time.monotonic()
+    limit = settings.max_tiles_per_slide
+    train, test = (
+        select_tiles(
+            {s.slide_id: s.tiles for s in some},
+            [s.slide_id for s in some],
+            tuple(classes),
+            limit,
+            settings.seed,
+        )
+        for some in (slides, tested)
+    )
+    groups = np.array([s.patient_id for s in slides])[train.slide]
+    seen = Features(_colour(train, slides), train.label, groups)
+    probe = fit_probe(seen, len(classes), settings.class_weights, settings.seed)
+    probabilities = softmax(probe.logits(_colour(test, tested)))
+    patients = np.array([s.patient_id for s in tested])[test.slide]
+    return _columns(test, patients, classes, probabilities, time.monotonic() - start)
+
+
+def _columns(
+    chosen: Selection,
+    patients: NDArray[np.str_],
+    classes: Sequence[str],
+    probabilities: NDArray[np.floating],
+    seconds: float,
+) -> dict[str, Any]:
+    return {
+        "slide_id": np.array(chosen.slide_ids)[chosen.slide],
+        "patient_id": patients,
+        "tile_id": chosen.tile_id,
+        "label": chosen.label,
+        **{f"prob_{name}": p for name, p in zip(classes, probabilities.T, strict=True)},
+        "seconds": seconds,
+    }
+
+
+def _colour(chosen: Selection, slides: Sequence[FoldSlide]) -> NDArray[np.float64]:
+    paths = {s.slide_id: s.tiles for s in slides}
+    found = []
+    for number, slide_id in enumerate(chosen.slide_ids):
+        table = tables.read_table(paths[slide_id])
+        rows = chosen.tile_id[chosen.slide == number]
+        found.append(np.stack([table[name].to_numpy()[rows] for name in tables.COLOUR], axis=1))
+    return np.concatenate(found).astype(np.float64)
+
+
+def _from_features(
+    model: TrainedModel, chosen: Selection, tested: Sequence[FoldSlide]
+) -> NDArray[np.float64]:
+    files = {s.slide_id: s.features for s in tested}
+    layer = head(model.network)
+    weight, bias = (p.detach().double().numpy() for p in (layer.weight, layer.bias))
+    logits = []
+    for number, slide_id in enumerate(chosen.slide_ids):
+        path = files[slide_id]
+        assert path is not None
+        file = read_features(path)
+        check_same(path, chosen.identities[number], file.facts["identity"])
+        row_of = {int(tile): row for row, tile in enumerate(file.tile_ids)}
+        rows = [row_of[int(tile)] for tile in chosen.tile_id[chosen.slide == number]]
+        stage = model.architecture.stage or len(file.stages)
+        logits.append(file.of_stage(stage)[rows].astype(np.float64) @ weight.T + bias)
+    return softmax(np.concatenate(logits))
+
+
+def _from_pixels(
+    model: TrainedModel, chosen: Selection, settings: Train, machine: Machine | None
+) -> NDArray[np.float64]:
+    transform = make_transform("test", settings.augment, chosen.tile_px, settings.seed)
+    threads = machine.threads if machine else None
+    engine = TorchEngine(model.network, model.mean, model.std, threads=threads)
+    data = TileDataset(chosen, transform, packs=machine.packs if machine else None)
+    logits = []
+    for start in range(0, len(data), BATCH):
+        tiles = [data[n][0].numpy() for n in range(start, min(start + BATCH, len(data)))]
+        logits.append(engine(np.stack(tiles).transpose(0, 2, 3, 1)))
+    return softmax(np.concatenate(logits))

@@ -1,0 +1,1 @@
+"""Synthetic slides and tiles with known truth, and the pre-training of the shipped backbones."""

@@ -1,0 +1,1 @@
+"""How the shipped backbones were pre-trained, on pictures made here."""

@@ -1,1 +1,0 @@
-"""Tiles: grid, labels, splits, augmentation, dataset."""

@@ -1,0 +1,1 @@
+"""Cohorts of ready-made tiles: image files instead of slides."""

@@ -1,0 +1,1 @@
+"""Training one fold: loaders, optimiser, learning by gradients, resuming."""

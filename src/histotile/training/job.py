@@ -1,0 +1,188 @@
+"""The tiles of one fold: who trains, who stops the training, and what training gives back."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from histotile.backbones.build import Architecture
+from histotile.config import Backbone, Train
+from histotile.data.profiling.training_profiler import TrainingPace
+from histotile.data.selection import (
+    Selection,
+    select_tiles,
+)
+from histotile.errors import HistotileError
+from histotile.training.learning_curve import Point
+
+Strategy = Literal["fixed", "early_fixed", "finetune", "init"]
+
+
+@dataclass(frozen=True)
+class FoldSlide:
+    """A slide of a fold's training patients: its role, tile table and, for heads, features."""
+
+    slide_id: str
+    patient_id: str
+    role: Literal["train", "val"]
+    tiles: Path
+    features: Path | None = None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What trains; none of it belongs to the science.
+
+    Attributes:
+        devices: GPUs, or processes where there is none.
+        threads: Of the processor, for all of it; None: as many as it has.
+        workers: Processes that load tiles for each device; None: see `loading`.
+        packs: Folder of `<slide_id>.pack`; None: tiles are read from the slides.
+        progress: Called with steps done and steps in all.
+        pace: Finds out where the time goes.
+    """
+
+    devices: int = 1
+    threads: int | None = None
+    workers: int | None = None
+    packs: Path | None = None
+    progress: Callable[[int, int], None] | None = None
+    pace: TrainingPace = field(default_factory=TrainingPace)
+
+    def loading(self) -> int:
+        """Processes that load tiles for each device.
+
+        Beside a GPU all threads but one load. Without one the network needs them all: the tiles
+        are then read in between, which takes few per cent of the time.
+        """
+        if self.workers is not None:
+            return self.workers
+        if not torch.cuda.is_available():
+            return 0
+        return max(1, (self.threads or os.cpu_count() or 1) // self.devices - 1)
+
+
+@dataclass(frozen=True)
+class FoldTiles:
+    """What one fold trains on and what stops it."""
+
+    slides: tuple[FoldSlide, ...]
+    train: Selection
+    val: Selection
+
+    def patients(self, selection: Selection) -> NDArray[Any]:
+        """The patient of each tile of one of the two selections."""
+        of_slide = {s.slide_id: s.patient_id for s in self.slides}
+        return np.array([of_slide[name] for name in selection.slide_ids])[selection.slide]
+
+    def sizes(self) -> dict[str, Any]:
+        """Patients, slides and tiles per class of both roles, ready for JSON."""
+        return {
+            role: {
+                "patients": len(set(self.patients(selection))),
+                "slides": len(set(selection.slide.tolist())),
+                "tiles": selection.count(),
+            }
+            for role, selection in (("train", self.train), ("val", self.val))
+        }
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a strategy is given. `stage` is the one under the head, where it is an early one."""
+
+    folder: Path
+    fold: FoldTiles
+    backbone: Backbone
+    settings: Train
+    machine: Machine
+    strategy: Strategy
+    stage: int | None
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.fold.train.classes)
+
+    @property
+    def untaught(self) -> bool:
+        """Whether the backbone comes with random weights: nothing in it is worth keeping."""
+        return self.backbone.weights == "none"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a strategy gives back: the network, its learning curve, and facts for the summary.
+
+    The curve runs over epochs, or else over L2 strengths. `stage` counts from 1, shallow to deep;
+    `dropped_weights` are those of the backbone behind it, where they are left out. `primary` is
+    false in all but one of the processes of a training on several devices. `cached`: whether the
+    head learnt from cached features of its stage, and the layers below it not at all.
+    """
+
+    network: nn.Module
+    architecture: Architecture
+    curve: Sequence[Point]
+    best: Point
+    over_epochs: bool
+    stage: int
+    trained_weights: int
+    dropped_weights: int
+    facts: dict[str, Any]
+    primary: bool = True
+    cached: bool = False
+
+
+def gather_tiles(
+    slides: Sequence[FoldSlide], classes: Sequence[str], max_per_slide: int, seed: int
+) -> FoldTiles:
+    """The labelled, not excluded tiles of a fold, at most so many per slide and class.
+
+    Raises:
+        HistotileError: Tables of different scale, no labelled tile for val, or a class without
+            tiles for train.
+    """
+    tables = {s.slide_id: s.tiles for s in slides}
+    chosen = {
+        role: select_tiles(
+            tables,
+            [s.slide_id for s in slides if s.role == role],
+            tuple(classes),
+            max_per_slide,
+            seed,
+        )
+        for role in ("train", "val")
+        if _has_slides(slides, role)
+    }
+    train, val = chosen["train"], chosen["val"]
+    if (train.tile_mpp, train.tile_px) != (val.tile_mpp, val.tile_px):
+        fact = f"train has {train.tile_px} px at {train.tile_mpp} um/px, val {val.tile_px} px at"
+        raise HistotileError("tiles", f"{fact} {val.tile_mpp}", "tile all slides again alike")
+    _check_classes(train, val)
+    return FoldTiles(tuple(slides), train, val)
+
+
+_REMEDY = "check labels, annotations (tile.labels) and split.folds: too few patients per class?"
+
+
+def _has_slides(slides: Sequence[FoldSlide], role: str) -> bool:
+    if not any(s.role == role for s in slides):
+        raise HistotileError("training", f"the fold has no slide of role {role}", _REMEDY)
+    return True
+
+
+def _check_classes(train: Selection, val: Selection) -> None:
+    if not len(val):
+        raise HistotileError("training", "no slide of role val has a labelled tile", _REMEDY)
+    counts = train.count()
+    missing = [name for name, count in counts.items() if not count]
+    if missing:
+        there = ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "none at all"
+        fact = f"no training tile is labelled {' or '.join(missing)} (there are: {there})"
+        raise HistotileError("training", fact, _REMEDY)

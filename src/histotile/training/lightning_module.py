@@ -1,0 +1,160 @@
+"""The LightningModule: one training step, one measurement, the optimiser."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from histotile.backbones.build import Architecture
+from histotile.config import Recipe
+from histotile.inference.engines.probabilities import softmax
+from histotile.training.learning_curve import (
+    Point,
+    auroc,
+)
+from histotile.training.logistic_head import log_loss
+from histotile.training.optimizer import (
+    make_optimiser,
+    rate_factor,
+)
+
+Batch = tuple[Tensor, Tensor, Tensor]  # tiles uint8 NCHW, class index, tile index
+
+
+class TileClassifier(pl.LightningModule):
+    """A network that learns the class of a tile.
+
+    Loss: class-weighted cross-entropy. Tiles arrive as uint8 and are normalised on the device.
+
+    Args:
+        network: Takes normalised float NCHW, gives (N, C).
+        architecture: Mean and standard deviation of the three channels.
+        weights: One per class, for the loss.
+        recipe: Optimiser and rates of the parameters that require gradients.
+        still: Modules that stay in evaluation while training: their running statistics do not
+            move, nothing in them is dropped out. (A module frozen by `requires_grad` alone still
+            drifts.)
+        passes: Over the training tiles, in what Lightning counts as an epoch.
+    """
+
+    shift: Tensor
+    scale: Tensor
+    weights: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        architecture: Architecture,
+        weights: Sequence[float],
+        recipe: Recipe,
+        still: Sequence[nn.Module] = (),
+        passes: int = 1,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.recipe = recipe
+        self.still = list(still)
+        self.passes = passes
+        self.curve: list[Point] = []
+        shift, scale = (
+            torch.tensor(values).view(1, 3, 1, 1) * 255
+            for values in (architecture.mean, architecture.std)
+        )
+        self.register_buffer("shift", shift, persistent=False)
+        self.register_buffer("scale", scale, persistent=False)
+        self.register_buffer("weights", torch.tensor(weights).float(), persistent=False)
+        self._seen: dict[int, list[tuple[Tensor, Tensor, Tensor]]] = {0: [], 1: []}
+        self._running: list[Tensor] = []
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        """Logits (N, C) of uint8 tiles (N, 3, height, width)."""
+        pixels = (tiles.float() - self.shift) / self.scale
+        logits: Tensor = self.network(pixels.contiguous(memory_format=torch.channels_last))
+        return logits
+
+    def train(self, mode: bool = True) -> "TileClassifier":
+        """As in PyTorch, but some modules stay in evaluation."""
+        super().train(mode)
+        for module in self.still:
+            module.eval()
+        return self
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the curve, so that a resumed training has all of it."""
+        checkpoint["curve"] = [
+            [float(value) if isinstance(value, float) else value for value in vars(point).values()]
+            for point in self.curve
+        ]  # NumPy's floats would come back by pickled code alone
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Continue the curve."""
+        self.curve = [Point(*values) for values in checkpoint["curve"]]
+
+    # Losses
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """Loss of one batch of augmented tiles."""
+        tiles, labels, _indices = batch
+        loss = nn.functional.cross_entropy(self(tiles).float(), labels, self.weights)
+        self._running.append(loss.detach())
+        return loss
+
+    def validation_step(self, batch: Batch, _: int, dataloader_idx: int = 0) -> None:
+        """Collect logits; loader 0 holds val, loader 1 some training tiles as they are."""
+        tiles, labels, indices = batch
+        self._seen[dataloader_idx].append((self(tiles).float(), labels, indices))
+
+    # Metrics
+
+    def on_validation_epoch_end(self) -> None:
+        """Add a point to the curve and log it."""
+        val_logits, val_labels = self._collected(0)
+        train_logits, train_labels = self._collected(1)
+        if self.trainer.sanity_checking:
+            return
+        weights = self.weights.double().cpu().numpy()
+        running = torch.stack(self._running).mean() if self._running else None
+        self._running.clear()
+        point = Point(
+            step=(self.current_epoch + 1) * self.passes if self.trainer.state.fn == "fit" else 0,
+            running_loss=None if running is None else float(self._gathered(running).mean()),
+            train_loss=log_loss(train_logits, train_labels, weights),
+            val_loss=log_loss(val_logits, val_labels, weights),
+            val_auroc=auroc(softmax(val_logits), val_labels),
+        )
+        self.curve.append(point)
+        if point.running_loss is not None:
+            self.log("running_loss", point.running_loss)
+        self.log("train_loss", point.train_loss)
+        self.log("val_loss", point.val_loss)
+        self.log("val_auroc", math.nan if point.val_auroc is None else point.val_auroc)
+
+    def _collected(self, loader: int) -> tuple[Any, Any]:
+        """Logits and labels of all devices, each tile once."""
+        parts = [torch.cat(column) for column in zip(*self._seen[loader], strict=True)]
+        self._seen[loader].clear()
+        logits, labels, indices = (
+            self._gathered(part).reshape(-1, *part.shape[1:]).cpu().numpy() for part in parts
+        )
+        _, once = np.unique(indices, return_index=True)
+        return logits[once].astype(np.float64), labels[once]
+
+    def _gathered(self, tensor: Tensor) -> Tensor:
+        everywhere: Any = self.all_gather(tensor)
+        return torch.as_tensor(everywhere)
+
+    # Optimiser
+
+    def configure_optimizers(self) -> Any:
+        """The recipe's optimiser with warm-up and cosine, stepped per batch."""
+        optimiser = make_optimiser(self.network, self.recipe)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: rate_factor(s, steps))
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }

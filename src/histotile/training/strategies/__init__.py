@@ -1,0 +1,1 @@
+"""How a backbone is used: one module per strategy of transfer learning."""

@@ -1,0 +1,89 @@
+"""The strategy `early_fixed`: early layers stay as they came; later ones go, or learn anew."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from histotile.backbones.build import (
+    body_digest,
+    build_network,
+    head,
+)
+from histotile.backbones.stages import (
+    parameters_up_to,
+    stages_of,
+    truncate,
+)
+from histotile.training.job import (
+    Job,
+    Outcome,
+)
+from histotile.training.strategies.linear_probe import (
+    fit_head,
+    train_fixed,
+)
+
+
+def train_truncated(job: Job) -> Outcome:
+    """The backbone cut off after the job's stage, under a logistic head on cached features.
+
+    Raises:
+        HistotileError: Features are missing, made by another backbone, or lack the stage.
+    """
+    network, architecture = build_network(job.backbone, job.classes, job.fold.train.tile_px)
+    stage = _stage(job)
+    if stage == len(stages_of(network)):  # nothing lies behind it
+        return train_fixed(job)
+    fitted = fit_head(job, stage, body_digest(network))
+    whole = _body_weights(network)
+    cut = truncate(network, stage, job.classes)
+    fitted.probe.fill(head(cut))
+    short = replace(architecture, stage=stage)
+    return fitted.outcome(cut.eval(), short, stage, dropped=whole - _body_weights(cut))
+
+
+def train_tail(job: Job) -> Outcome:
+    """The whole network; layers behind the job's stage learn by the recipe of `finetune`.
+
+    Layers up to the stage keep weights and statistics bit by bit. No gradient is computed in them:
+    autograd records nothing before the first parameter that learns.
+    """
+    from histotile.training.fit import (
+        Approach,
+        learn,
+    )
+
+    stage = _stage(job)
+
+    def freeze(network: nn.Module) -> list[nn.Module]:
+        from histotile.backbones.batch_norm import batch_norms
+
+        names = parameters_up_to(network, stage)
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(name not in names)
+        statistics = [] if job.untaught else batch_norms(network)
+        return [*fully_frozen(network), *statistics]
+
+    return learn(job, Approach(job.settings.finetune, stage, freeze))
+
+
+def fully_frozen(network: nn.Module) -> Iterator[nn.Module]:
+    """Modules with parameters of which none learns; of nested ones the outermost."""
+    parameters = list(network.parameters())
+    if parameters and not any(p.requires_grad for p in parameters):
+        yield network
+        return
+    for child in network.children():
+        yield from fully_frozen(child)
+
+
+def _stage(job: Job) -> int:
+    assert job.stage is not None, "train_fold makes sure of it"
+    return job.stage
+
+
+def _body_weights(network: Any) -> int:
+    own = {id(p) for p in head(network).parameters()}
+    return sum(p.numel() for p in network.parameters() if id(p) not in own)

@@ -1,0 +1,40 @@
+"""The strategy `init`: pre-trained weights are a start only; all layers learn at a normal rate."""
+
+from histotile.backbones.batch_norm import (
+    adapt,
+    are_folded,
+    unfold,
+)
+from histotile.training.datamodule import TileDataModule
+from histotile.training.fit import (
+    Approach,
+    learn,
+    passed_through,
+)
+from histotile.training.job import (
+    Job,
+    Outcome,
+)
+from histotile.training.lightning_module import TileClassifier
+
+
+def train_init(job: Job) -> Outcome:
+    """The network after the epoch with the least loss on val; batch norm learns with the rest.
+
+    Statistics of batch norm are first measured anew on training tiles, so that the first steps do
+    not have to undo those of other images; then a linear probe starts the head.
+
+    Raises:
+        HistotileError: Fewer devices came together than were asked for.
+    """
+
+    def prepare(module: TileClassifier, data: TileDataModule) -> None:
+        def run() -> None:
+            passed_through(module, data.mixed_dataloader())
+
+        if are_folded(module.network) and not job.untaught:
+            unfold(module.network, run)
+        else:
+            adapt(module.network, run)
+
+    return learn(job, Approach(job.settings.init, None, lambda network: [], prepare))

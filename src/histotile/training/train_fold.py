@@ -1,0 +1,173 @@
+"""Training one fold: tiles in; a model, its learning curve and a summary out."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from histotile.config import Backbone, Train
+from histotile.errors import HistotileError
+from histotile.inference.checkpoint import TrainedModel
+from histotile.inference.model_metadata import (
+    CHECKPOINT,
+    ONNX,
+)
+from histotile.inference.onnx_export import keep_onnx
+from histotile.io.atomic import write_json
+from histotile.training.familiarity import remember
+from histotile.training.job import (
+    FoldSlide,
+    FoldTiles,
+    Job,
+    Machine,
+    Outcome,
+    Strategy,
+    gather_tiles,
+)
+from histotile.training.learning_curve import (
+    Diagnosis,
+    diagnose,
+    draw_curve,
+    write_curve,
+)
+from histotile.trust.taught import Taught
+
+
+def train_fold(
+    folder: Path,
+    slides: Sequence[FoldSlide],
+    classes: Sequence[str],
+    backbone: Backbone,
+    settings: Train,
+    machine: Machine | None = None,
+    decided: tuple[Strategy, int] | None = None,
+    *,
+    portable: bool = False,
+) -> dict[str, Any]:
+    """Trains a fold and gives its summary; the folder receives all there is to keep.
+
+    Writes model.ckpt (the best state), curves.csv, curves.svg and summary.json; with `tensorboard`
+    also logs. Strategies that learn by gradients keep their state in checkpoints/ until they are
+    done, and go on from there after an interruption.
+
+    Args:
+        folder: Of this fold.
+        slides: Of roles train and val; test slides are never given.
+        classes: In the order of the logits.
+        backbone: The network below the head.
+        settings: Section `train`.
+        machine: Devices, threads and the like; None is one device.
+        decided: Strategy and stage that `decide` found for this fold; `auto` takes both,
+            `early_fixed` the stage.
+        portable: Whether the model is to be used elsewhere: it is written as model.onnx, too, which
+            needs no PyTorch to predict (the summary's `torch_only` says why, if that cannot be),
+            and carries what recognises slides unlike those it was taught on.
+
+    Raises:
+        HistotileError: Too few labelled tiles, a class without any, unfitting features, or no
+            decision where one is needed.
+    """
+    start = time.monotonic()
+    machine = machine or Machine()
+    if machine.threads is not None:
+        torch.set_num_threads(machine.threads)
+    strategy, stage = _chosen(settings, decided)
+    fold = gather_tiles(slides, classes, settings.max_tiles_per_slide, settings.seed)
+    job = Job(folder, fold, backbone, settings, machine, strategy, stage)
+    outcome = _train(job)
+    kept = outcome.primary and portable
+    taught, forgotten = remember(job, outcome) if kept else (None, "it was not asked for")
+    model = _model(job, outcome, taught)
+    diagnosis = diagnose(outcome.curve, outcome.best, len(classes), strategy, outcome.over_epochs)
+    summary = _summary(model, fold, outcome, diagnosis) | {"seconds": time.monotonic() - start}
+    summary["taught"] = taught.summary() if taught else forgotten
+    if kept:
+        summary["torch_only"] = keep_onnx(folder / ONNX, model.graph(), model.facts())
+    if outcome.primary:
+        _write(folder, model, outcome, summary)
+    return summary
+
+
+def _chosen(settings: Train, decided: tuple[Strategy, int] | None) -> tuple[Strategy, int | None]:
+    """What is trained, and the stage under its head if that is an early one."""
+    if settings.strategy in ("auto", "early_fixed") and decided is None:
+        fact = f"`{settings.strategy}` needs a decision, and there is none for this fold"
+        remedy = "run `histotile decide`, or set fixed, finetune or init"
+        raise HistotileError("train.strategy", fact, remedy)
+    strategy = settings.strategy
+    if strategy == "auto":
+        assert decided is not None
+        strategy = decided[0]
+    return strategy, decided[1] if decided and strategy == "early_fixed" else None
+
+
+def _model(job: Job, outcome: Outcome, taught: Taught | None) -> TrainedModel:
+    return TrainedModel(
+        network=outcome.network,
+        architecture=outcome.architecture,
+        classes=job.fold.train.classes,
+        tile_mpp=job.fold.train.tile_mpp,
+        tile_px=job.fold.train.tile_px,
+        strategy=job.strategy,
+        backbone=job.backbone.model_dump(mode="json"),
+        settings=job.settings.model_dump(mode="json"),
+        taught=taught,
+    )
+
+
+def _train(job: Job) -> Outcome:
+    """By the job's strategy; those that learn heads alone do not wait for Lightning's import."""
+    if job.strategy == "fixed":
+        from histotile.training.strategies.linear_probe import train_fixed
+
+        return train_fixed(job)
+    if job.strategy == "early_fixed":
+        from histotile.training.strategies.early_probe import (
+            train_tail,
+            train_truncated,
+        )
+
+        retrain = job.settings.early_fixed == "retrain_tail"
+        return train_tail(job) if retrain else train_truncated(job)
+    if job.strategy == "finetune":
+        from histotile.training.strategies.finetune import train_finetune
+
+        return train_finetune(job)
+    from histotile.training.strategies.retrain import train_init
+
+    return train_init(job)
+
+
+def _write(folder: Path, model: TrainedModel, outcome: Outcome, summary: dict[str, Any]) -> None:
+    model.save(folder / CHECKPOINT)
+    write_curve(folder / "curves.csv", outcome.curve)
+    xlabel = "epoch" if outcome.over_epochs else "L2 strength"
+    draw_curve(folder / "curves.svg", outcome.curve, outcome.best, xlabel)
+    write_json(folder / "summary.json", summary)
+    if outcome.over_epochs:
+        from histotile.training.resume import clear_state
+
+        clear_state(folder)
+
+
+def _summary(
+    model: TrainedModel, fold: FoldTiles, outcome: Outcome, diagnosis: Diagnosis
+) -> dict[str, Any]:
+    weights = sum(p.numel() for p in outcome.network.parameters())
+    return {
+        **model.facts(),
+        "sizes": fold.sizes(),
+        "stage": outcome.stage,
+        "weights": weights,
+        "trained_weights": outcome.trained_weights,
+        "frozen_weights": weights - outcome.trained_weights,
+        "dropped_weights": outcome.dropped_weights,
+        "points": len(outcome.curve),
+        "best": asdict(outcome.best),
+        "diagnosis": asdict(diagnosis),
+        "torch": torch.__version__,
+        **outcome.facts,
+    }

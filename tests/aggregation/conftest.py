@@ -1,0 +1,3 @@
+"""Fixtures of this room's tests."""
+
+from fixtures.results import *  # noqa: F403

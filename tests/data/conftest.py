@@ -1,0 +1,3 @@
+"""Fixtures of this room's tests."""
+
+from fixtures.tiles import *  # noqa: F403

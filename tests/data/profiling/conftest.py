@@ -1,0 +1,3 @@
+"""Fixtures of this room's tests."""
+
+from fixtures.models import *  # noqa: F403

@@ -1,0 +1,48 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from histotile.reports.tile_counts import (
+    add_counts,
+    covered_mm2,
+    list_fates,
+)
+
+counts = st.builds(
+    lambda used, no_tissue, excluded: {
+        "grid": used + no_tissue + sum(excluded.values()),
+        "no_tissue": no_tissue,
+        "tiles": used + sum(excluded.values()),
+        "excluded": excluded,
+    },
+    st.integers(0, 10**6),
+    st.integers(0, 10**6),
+    st.dictionaries(st.sampled_from(["pen", "blur", "unreadable"]), st.integers(0, 1000)),
+)
+
+
+@given(st.lists(counts, min_size=1))
+def test_fates_of_a_cohort_add_up_to_its_grids(slides: list[dict[str, int]]) -> None:
+    total = add_counts(slides)
+    fates = list_fates(total)
+    assert sum(fate.tiles for fate in fates) == sum(slide["grid"] for slide in slides)
+    single = [fate for slide in slides for fate in list_fates(slide) if fate.kind == "used"]
+    assert fates[0].tiles == sum(fate.tiles for fate in single)
+
+
+def test_without_a_grid_there_are_no_fates() -> None:
+    assert list_fates({}) == []
+    assert add_counts([]) == {}
+    assert add_counts([{}, {}]) == {}
+
+
+@pytest.mark.parametrize(("stride_px", "area_mm2"), [(200, 4.0), (100, 1.0), (400, 4.0)])
+def test_overlapping_tiles_count_no_area_twice(stride_px: int, area_mm2: float) -> None:
+    footer = {
+        "tile_px": 200,
+        "stride_px": stride_px,
+        "tile_mpp": 1.0,
+        "counts": {"tiles": 110, "excluded": {"pen": 10}},
+    }
+    assert covered_mm2(footer) == pytest.approx(area_mm2)
+    assert covered_mm2({"counts": {}}) is None

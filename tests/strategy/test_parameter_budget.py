@@ -1,0 +1,66 @@
+"""Weights of the cells: what is trained, frozen and dropped adds up."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
+
+from histotile.config import Config
+from histotile.io.features import Stage
+from histotile.strategy.effective_sample_size import (
+    group_tiles,
+    measure_size,
+)
+from histotile.strategy.evidence import Evidence
+from histotile.strategy.parameter_budget import (
+    effective_tiles,
+    head_weights,
+    weigh_cells,
+)
+from histotile.strategy.training_summary import describe_training
+
+STAGES = (Stage(1, "layer1", 8, 100), Stage(2, "layer2", 16, 700), Stage(3, "pool", 32, 5000))
+
+
+@pytest.mark.parametrize("variant", ["truncate", "retrain_tail"])
+def test_weights_add_up(
+    make_evidence: Callable[..., Evidence],
+    config: Config,
+    variant: Literal["truncate", "retrain_tail"],
+) -> None:
+    evidence = make_evidence(12, 10)
+    size = measure_size(group_tiles(evidence), evidence.classes, config.decide.size)
+    cells = {b.strategy: b for b in weigh_cells(size, STAGES, 2, variant, "fixed")}
+    fixed, early = cells["fixed"], cells["early_fixed"]
+    assert head_weights(32, 2) == 66
+    assert (fixed.trained_weights, fixed.frozen_weights, fixed.dropped_weights) == (66, 5000, 0)
+    if variant == "truncate":
+        assert (early.trained_weights, early.frozen_weights) == (34, 700)
+        assert early.dropped_weights == 4300
+    else:
+        assert (early.trained_weights, early.frozen_weights) == (4366, 700)
+        assert early.dropped_weights == 0
+    for name in ("finetune", "init"):
+        assert (cells[name].trained_weights, cells[name].frozen_weights) == (5066, 0)
+    assert [b.strategy for b in cells.values() if b.chosen] == ["fixed"]
+    assert fixed.allowed_weights == int(effective_tiles(size) / 2)
+    assert fixed.effective_per_weight == pytest.approx(effective_tiles(size) / 66)
+
+
+def test_training_names_rates_weights_and_the_penalty(
+    make_evidence: Callable[..., Evidence], config: Config
+) -> None:
+    evidence = make_evidence(12, 10)
+    size = measure_size(group_tiles(evidence), evidence.classes, config.decide.size)
+    wide = (*STAGES[:2], Stage(3, "pool", 2048, 5000))
+    texts = {}
+    for cell in weigh_cells(size, wide, 2, "truncate", "init"):
+        stage = 2 if cell.strategy == "early_fixed" else 3
+        lines = describe_training(cell, stage, wide, size, config.train)
+        texts[cell.strategy] = " ".join(lines)
+    assert "0.003" in texts["finetune"]
+    assert "0.75 times" in texts["finetune"]
+    assert "0.01" in texts["init"]
+    assert "Dropped: the stages above it, 4,300 weights" in texts["early_fixed"]
+    assert "needs its L2 penalty" in texts["fixed"]
+    assert "needs its L2 penalty" not in texts["early_fixed"]

@@ -1,0 +1,114 @@
+"""Rates per layer, and how a training is laid out."""
+
+import itertools
+import math
+from typing import Any
+
+import pytest
+import timm
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from histotile.config import Recipe
+from histotile.training.optimizer import (
+    deal,
+    make_optimiser,
+    parameter_groups,
+    plan,
+    rate_factor,
+    rates,
+    uses_sgd,
+)
+
+
+def recipe(**changes: Any) -> Recipe:
+    plain = {
+        "optimiser": "auto",
+        "sgd_rate": 0.1,
+        "adamw_rate": 0.001,
+        "sgd_decay": 0.01,
+        "adamw_decay": 0.05,
+        "layer_decay": 0.5,
+    }
+    return Recipe(**(plain | changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "optimiser"),
+    [
+        ("test_resnet", torch.optim.SGD),
+        ("test_efficientnet", torch.optim.SGD),
+        ("test_vit", torch.optim.AdamW),
+        ("test_convnext", torch.optim.AdamW),
+    ],
+)
+def test_networks_with_batch_norm_take_sgd(name: str, optimiser: type) -> None:
+    network = timm.create_model(name, num_classes=2)
+    found = make_optimiser(network, recipe())
+    assert type(found) is optimiser
+    assert uses_sgd(network, recipe()) == (optimiser is torch.optim.SGD)
+    if optimiser is torch.optim.SGD:
+        assert all(g["nesterov"] and g["momentum"] == 0.9 for g in found.param_groups)
+    assert type(make_optimiser(network, recipe(optimiser="adamw"))) is torch.optim.AdamW
+
+
+def test_position_embeddings_and_vectors_do_not_decay() -> None:
+    network = timm.create_model("test_vit", num_classes=2)
+    names = {id(p): n for n, p in network.named_parameters()}
+    for group in parameter_groups(network, recipe()):
+        for parameter in group["params"]:
+            kept = parameter.ndim <= 1 or names[id(parameter)] in ("pos_embed", "cls_token")
+            assert group["weight_decay"] == (0 if kept else 0.05), names[id(parameter)]
+
+
+def test_frozen_parameters_are_left_out_and_depth_still_counts() -> None:
+    network = timm.create_model("test_resnet", num_classes=2)
+    whole = rates(network, recipe())
+    for parameter in network.layer1.parameters():
+        parameter.requires_grad_(False)
+    without = rates(network, recipe())
+    assert len(without) == len(whole) - 1
+    assert {entry["rate"] for entry in without} < {entry["rate"] for entry in whole}
+    assert whole[-1] == {"rate": 0.1, "weights": sum(p.numel() for p in network.fc.parameters())}
+    assert sum(e["weights"] for e in whole) == sum(p.numel() for p in network.parameters())
+
+
+def test_learning_rate_warms_up_and_falls_per_step() -> None:
+    factors = [rate_factor(step, 200) for step in range(201)]
+    assert factors[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
+    assert all(a >= b for a, b in itertools.pairwise(factors[10:]))
+    assert factors[105] == pytest.approx(0.505)
+    assert factors[200] == pytest.approx(0.01)
+    assert all(math.isfinite(rate_factor(s, 1)) for s in range(3))
+
+
+@given(st.integers(2, 3000), st.integers(1, 300), st.integers(1, 50))
+def test_batches_are_of_like_size_and_few_tiles_are_left_out(
+    tiles: int, batch_size: int, passes: int
+) -> None:
+    batches = deal(tiles, batch_size, passes)
+    assert 2 <= batches.size <= max(2, batch_size)
+    whole, left = divmod(tiles * passes, batches.size)
+    if batches.drop_last:
+        assert whole >= 2
+        assert left <= batches.size / 2
+    else:
+        assert left == 0 or left > batches.size / 2 or whole < 2
+    assert left != 1 or batches.drop_last or tiles < 4  # batch norm cannot learn from one tile
+
+
+@pytest.mark.parametrize(
+    ("tiles", "min_steps", "expected"),
+    [
+        (6400, 0, (64, 1, 20, 5)),  # as many epochs as asked for
+        (640, 500, (64, 2, 25, 6)),  # 500 steps of ten per epoch: 50 epochs, every second measured
+        (20, 500, (10, 10, 25, 6)),  # two batches of ten: 250 epochs
+    ],
+)
+def test_plan(make_settings: Any, tiles: int, min_steps: int, expected: tuple[int, ...]) -> None:
+    settings = make_settings(epochs=20, min_steps=min_steps, patience=0.25, batch_size=64)
+    found = plan(tiles, settings)
+    assert (found.batches.size, found.passes, found.rounds, found.patience) == expected
+    assert found.rounds <= 25
+    assert found.epochs * tiles / found.batches.size >= min_steps
