@@ -61,8 +61,8 @@ import json, sys
 from pathlib import Path
 from histotile.config import Backbone
 from histotile.exports.onnx import write
-from histotile.models.backbones import build_network
-from histotile.models.checkpoint import TrainedModel
+from histotile.backbones.build import build_network
+from histotile.inference.checkpoint import TrainedModel
 backbone = Backbone(**json.loads(sys.argv[2]))
 network, architecture = build_network(backbone, 2, 128)
 model = TrainedModel(network, architecture, ("healthy", "tumour"), 0.5, 128, "fixed",

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import histotile.cli
 from histotile.__main__ import main
-from histotile.writing import replacing
+from histotile.io.atomic import replacing
 
 @click.command()
 @click.argument("output", type=Path)

@@ -3,10 +3,10 @@
 import doctest
 from typing import Any
 
-import histotile.config.messages
 import pytest
 from pydantic import ValidationError
 
+import histotile.config.messages
 from histotile.config import Backbone, Config, Labels, Tile
 from histotile.config.messages import (
     dotted,

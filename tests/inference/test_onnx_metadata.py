@@ -74,7 +74,7 @@ def test_same_weights_give_the_same_bytes_and_tell_nothing_of_this_machine(
         assert keep_onnx(tmp_path / name, model.graph(), model.facts()) == ""
         written.append((tmp_path / name).read_bytes())
     assert written[0] == written[1]
-    for word in (b"site-packages", b"/home", str(Path.cwd()).encode(), b"histotile.models"):
+    for word in (b"site-packages", b"/home", str(Path.cwd()).encode(), b"histotile.inference"):
         assert word not in written[0]
 
 

@@ -105,7 +105,7 @@ def test_nulls_are_no_numbers() -> None:
 
 def test_pandas_is_not_imported(tmp_path: Path) -> None:
     code = (
-        "import sys, numpy as np, pyarrow as pa; from histotile import tables;"
+        "import sys, numpy as np, pyarrow as pa; from histotile.io import tables;"
         "from histotile.io.arrow import numbers;"
         "from pathlib import Path;"
         "schema = pa.schema([('i', pa.int32()), ('s', pa.string())]);"

@@ -16,8 +16,8 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from histotile.config import Backbone, Train
-from histotile.models.fold import FoldSlide, Machine
-from histotile.models.training import train_fold
+from histotile.training.job import FoldSlide, Machine
+from histotile.training.train_fold import train_fold
 
 data = json.loads(Path(sys.argv[1]).read_text())
 slides = [FoldSlide(*row[:3], Path(row[3])) for row in data["slides"]]

@@ -41,7 +41,7 @@ def test_a_library_is_looked_for_without_importing_it() -> None:
 
 _FAULTS = """
 import resource, sys
-from histotile.engines.memory import keep_freed_memory
+from histotile.inference.engines.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 import numpy as np

@@ -85,7 +85,7 @@ import json, sys
 calls = []
 sys.addaudithook(lambda event, _: calls.append(event) if event.startswith("socket.") else None)
 from pathlib import Path
-from histotile.engines.openvino import OpenVinoEngine, computes_in_bf16
+from histotile.inference.engines.openvino import OpenVinoEngine, computes_in_bf16
 computes_in_bf16()
 OpenVinoEngine(Path(sys.argv[1]))
 import threading
@@ -109,7 +109,7 @@ def test_signals_find_their_stack_after_engines_have_gone(file: Path) -> None:
     code = """
 import gc, os, signal, sys, threading
 from pathlib import Path
-from histotile.engines.openvino import OpenVinoEngine
+from histotile.inference.engines.openvino import OpenVinoEngine
 signal.signal(signal.SIGUSR1, lambda *_: None)
 engines = [OpenVinoEngine(Path(sys.argv[1]), 1)]
 thread = threading.Thread(target=lambda: (engines.clear(), gc.collect()))

@@ -123,7 +123,8 @@ def test_cut_or_foreign_bytes_give_a_tile_or_the_one_error(
 
 _LITTLE = """
 import resource, sys
-from histotile.slides.codecs import APERIO_JPEG2000, JPEG, YCBCR, UndecodableTile, decoder
+from histotile.slides.readers.tiff.codecs import APERIO_JPEG2000, JPEG, YCBCR
+from histotile.slides.readers.tiff.codecs import UndecodableTile, decoder
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (100 << 20), resource.RLIM_INFINITY))
 compression = {"jpeg": JPEG, "jpeg 2000": APERIO_JPEG2000}[sys.argv[1]]

@@ -32,7 +32,7 @@ def test_it_works_where_no_folder_keeps_machine_code(use: str) -> None:
 
 
 def test_where_one_does_the_next_process_finds_it() -> None:
-    code = _USES["blending"] + "from histotile.slides import blending\n"
+    code = _USES["blending"] + "from histotile.slides.readers.tiff import blending\n"
     code = f"import numpy as np\n{code}print(sum(blending._blend.stats.cache_hits.values()))\n"
     words = [sys.executable, "-c", code]
     subprocess.check_call(words, stdout=subprocess.DEVNULL)
