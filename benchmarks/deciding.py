@@ -100,6 +100,7 @@ def prepare(folder: Path) -> Any:
     from histotile.inference.embed import embed_slide
     from histotile.io import tables
     from histotile.synthetic.slides.sampler import TileSampler
+    from histotile.tasks.registry import make_task
     from histotile.tiling.image_cohort.listing import list_images
     from histotile.tiling.image_cohort.tile_table import tabulate_images
     from histotile.training.job import (
@@ -129,7 +130,7 @@ def prepare(folder: Path) -> Any:
         augment = config.train.augment
         embed_slide(table, backbone, config.embed, augment, 64, 1).write(features)
         slides.append(FoldSlide(name, name, "val" if k % 5 == 0 else "train", table, features))
-    fold = gather_tiles(slides, config.classes, 1000, 0)
+    fold = gather_tiles(slides, make_task(config.classes), 1000, 0)
     return Job(folder, fold, backbone, config.train, Machine(threads=1), "fixed", None)
 
 

@@ -20,20 +20,19 @@ from numpy.typing import NDArray
 from histotile.backbones.build import build_network
 from histotile.backbones.stages import WithFeatures
 from histotile.config import Backbone
+from histotile.inference.engines.judgement import judge
 from histotile.inference.engines.onnxruntime import OnnxRuntimeEngine
 from histotile.inference.engines.openvino import OpenVinoEngine
-from histotile.inference.engines.probabilities import (
-    judge,
-    mean_probabilities,
-)
 from histotile.inference.onnx_export import (
     Graph,
     write_onnx,
 )
+from histotile.tasks.binary import Binary
 from histotile.trust.fitting import Sample, fit_taught
 from histotile.trust.judging import Watch
 
 PX, TILES, BATCH = 224, 64, 16
+TASK = Binary(("healthy", "tumour"))
 NETWORKS = ("resnet18", "mobilenetv3_large_100")
 ENGINES = {"openvino": OpenVinoEngine, "onnxruntime": OnnxRuntimeEngine}
 
@@ -63,13 +62,13 @@ def programs(
     def watched() -> None:
         watch = Watch([taught], ids, looks[:TILES])
         found = [
-            watch.see(ids[k : k + BATCH], judge([both], tiles[k : k + BATCH]).features)
+            watch.see(ids[k : k + BATCH], judge([both], tiles[k : k + BATCH], TASK).features)
             for k in range(0, TILES, BATCH)
         ]
         watch.slide(0.5, watch.flags(np.concatenate(found)))
 
     return {
-        "without": lambda: [mean_probabilities([plain], batch) for batch in batches],
+        "without": lambda: [judge([plain], batch, TASK) for batch in batches],
         "with": watched,
     }
 

@@ -37,10 +37,8 @@ from histotile.synthetic.slides.tile_cohort import (
     TileCohort,
     draw_tile_cohort,
 )
-from histotile.training.logistic_head import (
-    Features,
-    fit_probe,
-)
+from histotile.tasks.binary import Binary
+from histotile.tasks.probe import Features, fit_probe
 from histotile.training.optimizer import (
     make_optimiser,
     rate_factor,
@@ -183,7 +181,7 @@ def trained_score(
 def _probe(features: NDArray[np.float16], tiles: TileCohort) -> Any:
     groups = np.array(tiles.patient_ids)[tiles.patients]
     values = np.asarray(features, np.float32)
-    return fit_probe(Features(values, tiles.labels, groups), 2, True, 0)
+    return fit_probe(Binary(("healthy", "tumour")), Features(values, tiles.labels, groups), True, 0)
 
 
 def _learn(

@@ -104,12 +104,13 @@ def write_everything(
             regions,
             wsinfer_csv,
         )
-    x, y, p = tiles
+        from histotile.tasks.registry import make_task
+    (x, y, p), task = tiles, make_task(CLASSES)
     facts = {"slide_id": stem.name, "models": ["3fa9c1"], "note": RESEARCH_USE}
     caption = figure_frame.Caption(stem.name, "3fa9c1", MPP)
     layout = probability_map.Layout(*BOUNDS, STEP, STEP)
     with timed(spent, "map of the tiles"):
-        found = probability_map.probability_map(x, y, p, CLASSES, layout)
+        found = probability_map.probability_map(x, y, p, task, layout)
     with timed(spent, "overlay"):
         painted = heatmap.paint_heatmap(*overview, found, settings, caption)
     with timed(spent, "overlay, PNG"):
@@ -129,9 +130,9 @@ def write_everything(
         qupath_objects.write_region_objects(geojson, stem.name, merged, CLASSES, BOUNDS)
     with timed(spent, "tiles, GeoJSON"):
         geojson = stem.with_suffix(".tiles.geojson.gz")
-        qupath_objects.write_tile_objects(geojson, stem.name, x, y, STEP, p, CLASSES, BOUNDS)
+        qupath_objects.write_tile_objects(geojson, stem.name, x, y, STEP, p, task, BOUNDS)
     with timed(spent, "tiles, CSV"):
-        wsinfer_csv.write_wsinfer_csv(stem.with_suffix(".csv"), x, y, STEP, p, CLASSES)
+        wsinfer_csv.write_wsinfer_csv(stem.with_suffix(".csv"), x, y, STEP, p, task.columns)
 
 
 def main() -> None:

@@ -49,6 +49,7 @@ from histotile.strategy.verification.train_alternatives import (
     rehearse,
     rehearse_colour,
 )
+from histotile.tasks.registry import make_task
 from histotile.tiling.image_cohort.listing import list_images
 from histotile.tiling.image_cohort.tile_table import tabulate_images
 from histotile.training.job import (
@@ -207,7 +208,7 @@ def decided(setting: Setting) -> tuple[Decision, dict[str, Any]]:
     control = setting.folder / f"{setting.network}.control.{os.getpid()}.h5"
     measure_control(
         [ControlSlide(s.slide_id, s.patient_id, s.tiles) for s in taught],
-        config.classes,
+        make_task(config.classes),
         backbone_of(setting.network),
         config.control.model_copy(update={"seed": setting.seed}),
         threads=1,
@@ -217,7 +218,7 @@ def decided(setting: Setting) -> tuple[Decision, dict[str, Any]]:
         control,
         setting.folder / "tile",
         rows,
-        config.classes,
+        make_task(config.classes),
         bool(SETS[setting.name].tested),
     )
     folds = patients_of_folds(rows, evidence)
@@ -250,6 +251,7 @@ def high_end(found: Estimate | None) -> float | str:
 def scored(setting: Setting, early: int) -> dict[str, Any]:
     """What each strategy reaches on the groups that judge."""
     config, backbone = setting.config, backbone_of(setting.network)
+    task = make_task(config.classes)
     taught, tested = setting.slides("train", "val"), setting.slides("test")
     row: dict[str, Any] = {}
     for cell in (*TAUGHT, "colour"):
@@ -257,12 +259,12 @@ def scored(setting: Setting, early: int) -> dict[str, Any]:
             row |= {cell: "", f"{cell}_bacc": "", f"{cell}_s": ""}  # the larger net, to save time
             continue
         if cell == "colour":
-            found = rehearse_colour(taught, tested, config.classes, config.train)
+            found = rehearse_colour(taught, tested, task, config.train)
         else:
             body = untaught(backbone) if cell == "scratch" else backbone
             chosen = ("init" if cell == "scratch" else cell, early)
             machine = Machine(threads=1)
-            found = rehearse(taught, tested, config.classes, body, config.train, chosen, machine)
+            found = rehearse(taught, tested, task, body, config.train, chosen, machine)
         row |= {cell: auroc(found, config.classes), f"{cell}_bacc": balanced(found, config.classes)}
         row[f"{cell}_s"] = round(found["seconds"], 1)
     return row

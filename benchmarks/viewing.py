@@ -49,6 +49,7 @@ from histotile.reports.slide.viewer_data import (
     Outline,
     Scene,
 )
+from histotile.tasks.registry import make_task
 
 ROUNDS, PICTURE_PX = 5, 4096
 Row = tuple[str, str, list[float], float]  # what, unit, one value per round, limit
@@ -81,7 +82,11 @@ def made_up_slide() -> SlideFacts:
         opacity=0.5,
         colormap="viridis",
         found=probability_map(
-            x, y, p, CLASSES, Layout(BOUNDS[0], BOUNDS[1], BOUNDS[2], BOUNDS[3], STEP, STEP)
+            x,
+            y,
+            p,
+            make_task(CLASSES),
+            Layout(BOUNDS[0], BOUNDS[1], BOUNDS[2], BOUNDS[3], STEP, STEP),
         ),
         side=STEP,
         places=(x, y),

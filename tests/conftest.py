@@ -150,7 +150,7 @@ def _predict_darkness(slide: Path, tiles: Path, predicted: Path) -> None:
         "unreadable": [],
         "device": "cpu",
     }
-    schema = tables.prediction_schema(("healthy", "tumour"))
+    schema = tables.prediction_schema(("prob_healthy", "prob_tumour"))
     tables.write_table(predicted, columns, schema, facts)
 
 

@@ -17,8 +17,10 @@ from histotile.aggregation.aggregate import (
 )
 from histotile.config import Aggregate
 from histotile.errors import HistotileError
+from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 
 
 def settings(method: str, top_k: int = 2, quantile: float = 0.5) -> Aggregate:
@@ -110,7 +112,7 @@ def test_cohort_keeps_slides_without_tiles_and_counts_them() -> None:
         ("s1", placed(tiles(0.1), 0)),
         ("s3", placed(np.empty((0, 2)), 0)),
     ]
-    slides, patients = aggregate_cohort(facts, iter(given), CLASSES, settings("mean"))
+    slides, patients = aggregate_cohort(facts, iter(given), TASK, settings("mean"))
     assert slides["slide_id"] == ["s1", "s2", "s3"]
     assert slides["n_tiles"] == [1, 2, 0]
     assert slides["score_tumour"] == [pytest.approx(0.1), pytest.approx(0.8), None]
@@ -133,7 +135,7 @@ def test_cohort_tells_how_much_a_score_hangs_on_the_place_of_the_tissue() -> Non
         ("images", images),
         ("short", placed(tiles(0.2, 0.4), 0)),
     ]
-    slides, patients = aggregate_cohort(facts, iter(given), CLASSES, settings("mean"))
+    slides, patients = aggregate_cohort(facts, iter(given), TASK, settings("mean"))
     assert slides["low_tumour"][0] == slides["high_tumour"][0] == pytest.approx(0.3)
     assert slides["low_tumour"][1] < 0.4 < slides["score_tumour"][1] < 0.6
     assert slides["high_tumour"][1] > 0.6
@@ -142,7 +144,7 @@ def test_cohort_tells_how_much_a_score_hangs_on_the_place_of_the_tissue() -> Non
         assert slides[name][2:] == [None, None]
     assert not any(name.startswith(("low", "high")) for name in patients)
     none = settings("mean").model_copy(update={"bootstraps": 0})
-    slides, _ = aggregate_cohort(facts, iter(given), CLASSES, none)
+    slides, _ = aggregate_cohort(facts, iter(given), TASK, none)
     assert slides["low_tumour"] == slides["high_tumour"] == [None] * 4
     assert slides["score_tumour"][1] == pytest.approx(0.5)
 

@@ -79,7 +79,7 @@ def test_a_slide_that_lost_many_tiles_ends_with_a_status_of_its_own(
         (output,) = outputs.values()
         columns: dict[str, list[float]] = {"tile_id": [], "x": [], "y": []}
         columns |= {"prob_healthy": [], "prob_tumour": [], "distance": [], "familiarity": []}
-        schema = prediction_schema(("healthy", "tumour"))
+        schema = prediction_schema(("prob_healthy", "prob_tumour"))
         write_table(output, columns, schema, {"lost_share": share})
 
     monkeypatch.setattr(ensemble, "load_members", lambda *_: Judges([]))

@@ -13,9 +13,11 @@ from PIL import Image
 
 from histotile.io import tables
 from histotile.splitting.fold_table import write_folds
+from histotile.tasks.registry import make_task
 
 BOUNDS = (37, 21, 700, 480)
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 SET = ("--set", "mpp=0.5", "--set", "tile_px=64", "--set", "stride_px=64")
 
 
@@ -84,7 +86,7 @@ def predict(desk: Path, doubts: dict[int, float], name: str = "s", models: int =
     columns |= {"distance": p, "familiarity": ["familiar"] * len(p)}
     footer = {"slide_id": name, "models": [f"m{k}" for k in range(models)]}
     path = desk / f"results/predict/{name}.parquet"
-    tables.write_table(path, columns, tables.prediction_schema(CLASSES), footer)
+    tables.write_table(path, columns, tables.prediction_schema(TASK.columns), footer)
 
 
 def write_cohort(desk: Path, *names: str) -> None:

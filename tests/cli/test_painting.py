@@ -28,7 +28,8 @@ def write_predictions(path: Path, n: int, shift: int, classes: tuple[str, ...]) 
     columns: dict[str, Any] = {"tile_id": np.arange(n), "x": edges, "y": edges}
     columns |= {"distance": np.zeros(n, np.float32), "familiarity": [None] * n}
     columns |= {f"prob_{name}": np.full(n, 0.5, np.float32) for name in classes}
-    tables.write_table(path, columns, tables.prediction_schema(classes), {"models": ["m"]})
+    schema = tables.prediction_schema([f"prob_{name}" for name in classes])
+    tables.write_table(path, columns, schema, {"models": ["m"]})
     return path
 
 
@@ -37,7 +38,7 @@ def write_predictions(path: Path, n: int, shift: int, classes: tuple[str, ...]) 
     [
         (5, 1, CLASSES, "its tiles lie elsewhere"),
         (6, 0, CLASSES, "its tiles lie elsewhere"),
-        (5, 0, ("healthy", "lesion"), "no probabilities of tumour"),
+        (5, 0, ("healthy", "lesion"), "lacks the columns prob_tumour"),
     ],
 )
 def test_predictions_of_other_tiles_or_classes_are_refused(

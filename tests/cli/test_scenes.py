@@ -94,7 +94,7 @@ def gather(tmp_path: Path, slide: CohortSlide, repository: Path) -> Callable[...
     tables.write_table(
         results / "predict" / name,
         {key: values[used] for key, values in columns_of.items()},
-        tables.prediction_schema(("healthy", "tumour")),
+        tables.prediction_schema(("prob_healthy", "prob_tumour")),
         {"models": ["m"]},
     )
     inspection = {"slide_id": slide.slide_id, "verdict": "ok", "mpp": 0.5, "path": str(slide.path)}

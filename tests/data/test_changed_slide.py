@@ -27,6 +27,7 @@ from histotile.data.source import (
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.slides.identity import identify
+from histotile.tasks.registry import make_task
 from histotile.training.dataloader import _next
 
 MakeSlide = Callable[..., Path]
@@ -57,7 +58,7 @@ def test_every_reader_of_its_tiles_stops(changed: Path, tmp_path: Path) -> None:
         sample_tiles([changed], 3)
     with pytest.raises(HistotileError, match=said):
         pack_tiles(changed, tmp_path / "s.pack", Pack(use="always", quality=0))
-    chosen = select_tiles({"s": changed}, ["s"], ("healthy",), 9, 0)
+    chosen = select_tiles({"s": changed}, ["s"], make_task(("healthy",)), 9, 0)
     with pytest.raises(HistotileError, match=said):
         TileDataset(chosen, plain)
 
@@ -116,7 +117,7 @@ def test_an_image_is_held_against_the_checksum_of_its_table(tmp_path: Path) -> N
     assert done.exit_code == 0, done.output
     files = UsedTiles.of(table).files
     assert files is not None
-    chosen = select_tiles({"g": table}, ["g"], ("healthy", "tumour"), 9, 0)
+    chosen = select_tiles({"g": table}, ["g"], make_task(("healthy", "tumour")), 9, 0)
     assert len(TileDataset(chosen, plain)[0]) == 3
     for file, _ in files:
         Image.new("RGB", (64, 64), "red").save(file)

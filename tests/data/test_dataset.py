@@ -25,8 +25,10 @@ from histotile.data.slide_pool import SlidePool
 from histotile.errors import HistotileError
 from histotile.slides.slide import Slide, UnreadableTile
 from histotile.slides.tile_reader import read_tile
+from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 STRONG = Augment(
     orientation="d4",
     resized_crop="medium",
@@ -41,7 +43,7 @@ STRONG = Augment(
 def selection(make_slide: Any, make_table: Any) -> Selection:
     labels = ["healthy"] * 48 + ["tumour"] * 48
     tables = {n: make_table(make_slide(n, seed=s), labels) for s, n in enumerate("abc")}
-    return select_tiles(tables, ["a", "b", "c"], CLASSES, 12, 0)
+    return select_tiles(tables, ["a", "b", "c"], TASK, 12, 0)
 
 
 @cache
@@ -80,7 +82,7 @@ def test_workers_give_the_same_tiles(selection: Selection, workers: int) -> None
 
 def test_opens_few_slides_at_once(make_slide: Any, make_table: Any) -> None:
     tables = {f"s{n}": make_table(make_slide(f"s{n}"), ["healthy"] * 96) for n in range(6)}
-    selection = select_tiles(tables, sorted(tables), CLASSES, 2, 0)
+    selection = select_tiles(tables, sorted(tables), TASK, 2, 0)
     pool = SlidePool(2)
     one, other = (TileDataset(selection, unchanged, pool=pool) for _ in range(2))
     for number in range(len(one)):
@@ -206,7 +208,7 @@ def test_slide_without_a_readable_tile_of_a_class_is_named(
 def test_reads_real_slides(shared_data: Path, make_table: Any) -> None:
     path = shared_data / "slides" / "CMU-1-Small-Region.svs"
     table = make_table(path, ["tumour"] * 96, mpp=0.499, tile_mpp=1.0)
-    tiles = TileDataset(select_tiles({"s": table}, ["s"], CLASSES, 5, 0), unchanged)
+    tiles = TileDataset(select_tiles({"s": table}, ["s"], TASK, 5, 0), unchanged)
     with Slide.open(path, 0.499) as slide:
         x, y = int(tiles.selection.x[3]), int(tiles.selection.y[3])
         np.testing.assert_array_equal(tiles[3][0].permute(1, 2, 0), read_tile(slide, x, y, 1.0, 64))

@@ -19,8 +19,10 @@ from histotile.data.sampling import (
 from histotile.data.selection import Selection
 from histotile.errors import HistotileError
 from histotile.io import tables
+from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 Counts = dict[Cell, int]
 Cohort = tuple[dict[str, Path], dict[str, str]]
 
@@ -56,12 +58,12 @@ def cohort(write: Any) -> Cohort:
 
 def per(selection: Selection, patients: dict[str, str]) -> Counter[tuple[str, str, str]]:
     slides = [selection.slide_ids[s] for s in selection.slide]
-    names = [selection.classes[c] for c in selection.label]
+    names = [selection.task.names[c] for c in selection.label]
     return Counter((patients[s], n, s) for s, n in zip(slides, names, strict=True))
 
 
 def test_patients_share_evenly_then_classes_then_slides(cohort: Cohort) -> None:
-    found = sample_labelled(*cohort, CLASSES, 85, 0)
+    found = sample_labelled(*cohort, TASK, 85, 0)
     assert per(found, cohort[1]) == {
         ("A", "healthy", "a1"): 10,
         ("A", "healthy", "a2"): 10,
@@ -73,7 +75,7 @@ def test_patients_share_evenly_then_classes_then_slides(cohort: Cohort) -> None:
 
 
 def test_tiles_are_used_labelled_sorted_and_where_the_table_says(cohort: Cohort) -> None:
-    found = sample_labelled(*cohort, CLASSES, 10_000, 0)
+    found = sample_labelled(*cohort, TASK, 10_000, 0)
     assert len(found) == 500 + 100 + 20 + 300 + 4 + 5
     assert found.slide_ids == ("a1", "a2", "b", "c")  # `empty` gives none
     assert (found.tile_mpp, found.tile_px, found.mpps) == (0.5, 64, (0.25,) * 4)
@@ -93,15 +95,15 @@ def test_tiles_are_used_labelled_sorted_and_where_the_table_says(cohort: Cohort)
 def test_draw_depends_on_the_seed_and_not_on_the_order(cohort: Cohort) -> None:
     tile_tables, patients = cohort
     backwards = dict(reversed(tile_tables.items())), dict(reversed(patients.items()))
-    one = sample_labelled(*cohort, CLASSES, 50, 0)
-    other = sample_labelled(*backwards, CLASSES, 50, 0)
+    one = sample_labelled(*cohort, TASK, 50, 0)
+    other = sample_labelled(*backwards, TASK, 50, 0)
     assert np.array_equal(one.tile_id, other.tile_id)
     assert one.slide_ids == other.slide_ids
-    assert not np.array_equal(one.tile_id, sample_labelled(*cohort, CLASSES, 50, 1).tile_id)
+    assert not np.array_equal(one.tile_id, sample_labelled(*cohort, TASK, 50, 1).tile_id)
 
 
 def test_a_part_of_the_sample_is_spread_alike(cohort: Cohort) -> None:
-    found = sample_labelled(*cohort, CLASSES, 500, 0)
+    found = sample_labelled(*cohort, TASK, 500, 0)
     part = spread(found, cohort[1], 45, 0)
     keys = list(zip(part.slide.tolist(), part.tile_id.tolist(), strict=True))
     assert len(set(keys)) == 45
@@ -115,13 +117,13 @@ def test_a_part_of_the_sample_is_spread_alike(cohort: Cohort) -> None:
 
 def test_no_labelled_tile(write: Any) -> None:
     with pytest.raises(HistotileError, match="no tile has a label"):
-        sample_labelled({"a": write("a", 0, 0)}, {"a": "A"}, CLASSES, 10, 0)
+        sample_labelled({"a": write("a", 0, 0)}, {"a": "A"}, TASK, 10, 0)
 
 
 def test_tables_of_different_scale(write: Any) -> None:
     found = {"a": write("a", 5, 5), "b": write("b", 5, 5, tile_px=96)}
     with pytest.raises(HistotileError, match="96 px"):
-        sample_labelled(found, {"a": "A", "b": "B"}, CLASSES, 10, 0)
+        sample_labelled(found, {"a": "A", "b": "B"}, TASK, 10, 0)
 
 
 @given(st.lists(st.integers(0, 50), max_size=12), st.integers(0, 400), st.integers(0, 99))

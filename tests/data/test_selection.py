@@ -8,8 +8,10 @@ import pytest
 
 from histotile.data.selection import select_tiles
 from histotile.errors import HistotileError
+from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 LABELS = (["healthy"] * 60 + ["tumour"] * 20 + [None] * 10 + ["cyst"] * 6)[:96]
 EXCLUDED = [None] * 55 + ["pen"] * 10 + [None] * 31
 
@@ -23,7 +25,7 @@ def tile_tables(make_slide: Any, make_table: Any) -> dict[str, Path]:
 
 
 def test_takes_used_labelled_tiles_with_their_places(tile_tables: dict[str, Path]) -> None:
-    drawn = select_tiles(tile_tables, ["b", "a"], CLASSES, 1000, 0)
+    drawn = select_tiles(tile_tables, ["b", "a"], TASK, 1000, 0)
     assert drawn.slide_ids == ("b", "a")
     assert [p.stem for p in drawn.paths] == ["b", "a"]
     assert (drawn.tile_mpp, drawn.tile_px, drawn.mpps) == (0.5, 64, (0.5, 0.5))
@@ -38,7 +40,7 @@ def test_takes_used_labelled_tiles_with_their_places(tile_tables: dict[str, Path
 
 
 def test_draws_at_most_so_many_of_each_slide_and_class(tile_tables: dict[str, Path]) -> None:
-    drawn = select_tiles(tile_tables, ["a", "b", "c"], CLASSES, 10, 0)
+    drawn = select_tiles(tile_tables, ["a", "b", "c"], TASK, 10, 0)
     assert drawn.count() == {"healthy": 30, "tumour": 30}
     for slide in range(3):
         assert len(set(drawn.tile_id[drawn.slide == slide].tolist())) == 20
@@ -46,12 +48,12 @@ def test_draws_at_most_so_many_of_each_slide_and_class(tile_tables: dict[str, Pa
 
 def test_draw_depends_on_the_seed_and_the_slide_alone(tile_tables: dict[str, Path]) -> None:
     def of_b(slides: list[str], seed: int) -> list[int]:
-        drawn = select_tiles(tile_tables, slides, CLASSES, 10, seed)
+        drawn = select_tiles(tile_tables, slides, TASK, 10, seed)
         return list(drawn.tile_id[drawn.slide == slides.index("b")])
 
     assert of_b(["b"], 0) == of_b(["a", "b", "c"], 0)
     assert of_b(["b"], 0) != of_b(["b"], 1)
-    both = select_tiles(tile_tables, ["a", "b"], CLASSES, 10, 0)
+    both = select_tiles(tile_tables, ["a", "b"], TASK, 10, 0)
     assert both.tile_id[both.slide == 0].tolist() != both.tile_id[both.slide == 1].tolist()
 
 
@@ -60,6 +62,6 @@ def test_tables_that_do_not_fit_together(
 ) -> None:
     tile_tables["d"] = make_table(make_slide("d"), tile_mpp=1.0)
     with pytest.raises(HistotileError, match=r"64 px at 0.5 um/px .*; 64 px at 1 um/px \(d\)"):
-        select_tiles(tile_tables, ["a", "d"], CLASSES, 10, 0)
+        select_tiles(tile_tables, ["a", "d"], TASK, 10, 0)
     with pytest.raises(HistotileError, match="no tile table for slides: x"):
-        select_tiles(tile_tables, ["a", "x"], CLASSES, 10, 0)
+        select_tiles(tile_tables, ["a", "x"], TASK, 10, 0)

@@ -13,15 +13,17 @@ from histotile.evaluation.evaluate import (
     evaluate,
 )
 from histotile.evaluation.units import SlideTiles
+from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 SETTINGS = Evaluate(bootstraps=200, confidence=0.95, seed=0)
 TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
 Cohort = tuple[list[SlideTiles], dict[str, list[Any]]]
 
 
 def run(cohort: Cohort, has_patients: bool = True) -> Evaluation:
-    return evaluate(cohort[0], cohort[1], CLASSES, SETTINGS, TOP, has_patients)
+    return evaluate(cohort[0], cohort[1], TASK, SETTINGS, TOP, has_patients)
 
 
 def row(found: Evaluation, level: str, model: str, fold: str, metric: str) -> dict[str, Any]:
@@ -179,7 +181,7 @@ def test_three_classes(make_cohort: Callable[..., Cohort]) -> None:
         three.append(
             replace(t, labels=labels, slide=facts, probabilities=(p / 3).astype(np.float32))
         )
-    found = evaluate(three, folds, classes, SETTINGS, TOP, True)
+    found = evaluate(three, folds, make_task(classes), SETTINGS, TOP, True)
     assert row(found, "tile", "network", "mean", "auroc")["value"] > 0.95
     assert "sensitivity" not in found.metrics["metric"]
     assert len(found.confusion["count"]) == 3 * 2 * 9

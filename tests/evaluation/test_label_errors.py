@@ -21,8 +21,10 @@ from histotile.io.tables import (
     TILES,
     prediction_schema,
 )
+from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour", "<b>\u202eנק")
+TASK = make_task(CLASSES)
 
 
 def slide(
@@ -38,7 +40,7 @@ def slide(
     guesses: dict[str, Any] = {name: values[name] for name in ("tile_id", "x", "y")}
     guesses |= {f"prob_{c}": p[:, i] for i, c in enumerate(CLASSES)}
     guesses |= {"distance": [0.5] * n, "familiarity": ["familiar"] * n}
-    schema = prediction_schema(CLASSES)
+    schema = prediction_schema(TASK.columns)
     predictions = pa.table({f.name: pa.array(guesses[f.name], f.type) for f in schema})
     return LabelledSlide(name, f"p-{name}", tiles, predictions.take(np.arange(n)[::-1]))
 
@@ -51,7 +53,7 @@ def test_the_largest_disagreements_of_the_cohort_come_first() -> None:
         excluded=[None, None, None, "pen", None],
     )
     second = slide("b", ["tumour", "healthy"], [[0.99, 0.01, 0], [0.4, 0.3, 0.3]])
-    found = find_suspects([first, second], CLASSES, most=200, least=0.5)
+    found = find_suspects([first, second], TASK, most=200, least=0.5)
     assert [(s.rank, s.slide_id, s.tile_id, s.label, s.pred) for s in found] == [
         (1, "b", 0, "tumour", "healthy"),
         (2, "a", 0, "healthy", "tumour"),
@@ -76,8 +78,8 @@ def test_the_largest_disagreements_of_the_cohort_come_first() -> None:
 
 def test_a_doubted_label_that_is_still_the_most_probable_is_no_suspect() -> None:
     unsure = slide("a", ["healthy"], [[0.4, 0.3, 0.3]])
-    assert find_suspects([unsure], CLASSES, most=9, least=0.5) == []
-    assert find_suspects([], CLASSES, most=9, least=0.5) == []
+    assert find_suspects([unsure], TASK, most=9, least=0.5) == []
+    assert find_suspects([], TASK, most=9, least=0.5) == []
 
 
 @given(
@@ -98,7 +100,7 @@ def test_keeping_the_best_slide_by_slide_loses_none(
         doubt = 1 - p[np.arange(n), labels].astype(float)
         wrong = p.argmax(axis=1) != labels
         expected += [(-doubt[i], number, i) for i in range(n) if wrong[i] and doubt[i] >= least]
-    found = find_suspects(cohort, CLASSES, most, least)
+    found = find_suspects(cohort, TASK, most, least)
     assert [(-s.disagreement, int(s.slide_id), s.tile_id) for s in found] == sorted(expected)[:most]
     assert [s.rank for s in found] == list(range(1, len(found) + 1))
 
@@ -106,7 +108,7 @@ def test_keeping_the_best_slide_by_slide_loses_none(
 def test_qupath_shows_the_present_label_and_what_the_model_says() -> None:
     p = {"healthy": 0.02, "tumour": 0.98, CLASSES[2]: 0.0}
     suspect = Suspect("s", "p", 3, 350, 260, "healthy", "tumour", p, 0.98, None, 4)
-    (found,) = suspect_features([suspect], CLASSES, 99.5, (300, 200, 4000, 3000))
+    (found,) = suspect_features([suspect], TASK, 99.5, (300, 200, 4000, 3000))
     assert found is not None
     properties = found["properties"]
     assert properties["name"] == "label healthy, pred tumour 0.98"
@@ -125,19 +127,19 @@ def test_qupath_shows_the_present_label_and_what_the_model_says() -> None:
 
 def test_ready_made_tiles_are_named_by_their_files() -> None:
     group = slide("g", ["healthy"], [[0, 1, 0]], file=["a/<1>.png"])
-    row = find_suspects([group], CLASSES, 9, 0.5)[0].row()
+    row = find_suspects([group], TASK, 9, 0.5)[0].row()
     assert (row["file"], row["x"], row["y"]) == ("a/<1>.png", None, None)
 
 
 def test_labels_and_classes_have_to_fit() -> None:
     with pytest.raises(HistotileError, match="no classes"):
-        find_suspects([slide("a", ["cyst"], [[1, 0, 0]])], CLASSES, 9, 0.5)
+        find_suspects([slide("a", ["cyst"], [[1, 0, 0]])], TASK, 9, 0.5)
     with pytest.raises(HistotileError, match="lack the columns prob_cyst"):
-        find_suspects([slide("a", ["tumour"], [[1, 0, 0]])], (*CLASSES, "cyst"), 9, 0.5)
+        find_suspects([slide("a", ["tumour"], [[1, 0, 0]])], make_task((*CLASSES, "cyst")), 9, 0.5)
 
 
 def test_predictions_of_an_earlier_grid_are_refused() -> None:
     now = slide("a", ["tumour", "healthy"], [[1, 0, 0], [0, 1, 0]])
     moved = now.predictions.set_column(1, "x", pa.array([1, 0], pa.int32()))
     with pytest.raises(HistotileError, match="lie elsewhere"):
-        find_suspects([LabelledSlide("a", "p", now.tiles, moved)], CLASSES, 9, 0.5)
+        find_suspects([LabelledSlide("a", "p", now.tiles, moved)], TASK, 9, 0.5)

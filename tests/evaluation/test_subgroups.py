@@ -9,8 +9,10 @@ from sklearn.metrics import roc_auc_score
 from histotile.config import Aggregate, Evaluate
 from histotile.evaluation.evaluate import evaluate
 from histotile.evaluation.units import SlideTiles
+from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 SETTINGS = Evaluate(bootstraps=100, confidence=0.95, seed=0)
 TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
 
@@ -20,7 +22,7 @@ def at(tiles: SlideTiles, site: str | None) -> SlideTiles:
 
 
 def summary_of(slides: list[SlideTiles], folds: Any, has_patients: bool = True) -> dict[str, Any]:
-    found = evaluate(slides, folds, CLASSES, SETTINGS, TOP, has_patients).summary
+    found = evaluate(slides, folds, TASK, SETTINGS, TOP, has_patients).summary
     json.dumps(found, allow_nan=False)
     return found
 

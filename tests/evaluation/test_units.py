@@ -10,8 +10,10 @@ from histotile.io.tables import (
     TILES,
     prediction_schema,
 )
+from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 SLIDE = FoldSlide("s", "p", "tumour", None, "0")
 
 
@@ -28,13 +30,13 @@ def guesses(tile_ids: list[int], p: list[float], classes: tuple[str, ...] = CLAS
     columns: dict[str, object] = {"tile_id": tile_ids, "x": tile_ids, "y": tile_ids}
     columns |= {f"prob_{classes[0]}": [1 - v for v in p], f"prob_{classes[1]}": p}
     columns |= {"distance": [0.5] * len(p), "familiarity": ["familiar"] * len(p)}
-    schema = prediction_schema(classes)
+    schema = prediction_schema(make_task(classes).columns)
     return pa.table({f.name: pa.array(columns[f.name], f.type) for f in schema})
 
 
 def test_predictions_join_by_tile_id_whatever_their_order() -> None:
     table = tiles(["tumour", None, "healthy", "tumour"], [None, None, "pen", None])
-    found = slide_tiles(SLIDE, table, guesses([3, 0], [0.3, 0.9]), "annotation", CLASSES)
+    found = slide_tiles(SLIDE, table, guesses([3, 0], [0.3, 0.9]), "annotation", TASK)
     assert found.labels.tolist() == [1, -1, 1]
     assert found.colour[:, 0].tolist() == [0, 1, 3]
     assert found.colour.shape == (3, len(COLOUR))
@@ -45,15 +47,15 @@ def test_predictions_join_by_tile_id_whatever_their_order() -> None:
 def test_no_predictions_and_no_tiles_are_values() -> None:
     table = tiles(["tumour"], [None])
     for none in (None, guesses([], [])):
-        found = slide_tiles(SLIDE, table, none, "slide", CLASSES)
+        found = slide_tiles(SLIDE, table, none, "slide", TASK)
         assert np.isnan(found.probabilities).all()
-    empty = slide_tiles(SLIDE, tiles([], []), guesses([], []), "slide", CLASSES)
+    empty = slide_tiles(SLIDE, tiles([], []), guesses([], []), "slide", TASK)
     assert empty.probabilities.shape == (0, 2)
 
 
 def test_foreign_labels_and_classes_are_named() -> None:
     with pytest.raises(HistotileError, match="stroma"):
-        slide_tiles(SLIDE, tiles(["stroma"], [None]), None, "annotation", CLASSES)
+        slide_tiles(SLIDE, tiles(["stroma"], [None]), None, "annotation", TASK)
     other = guesses([0], [0.5], ("a", "b"))
     with pytest.raises(HistotileError, match="prob_healthy"):
-        slide_tiles(SLIDE, tiles(["tumour"], [None]), other, "annotation", CLASSES)
+        slide_tiles(SLIDE, tiles(["tumour"], [None]), other, "annotation", TASK)

@@ -15,6 +15,8 @@ from histotile.heatmaps.fonts import (
     font_for,
     writable,
 )
+from histotile.tasks.registry import make_task
+from histotile.tasks.task import Layer
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_scale_bars_use_much_of_the_room_they_have(um: float) -> None:
 def test_bar_on_the_sheet_is_as_long_as_it_says(um_per_px: float) -> None:
     picture = np.full((300, 1200, 3), 255, np.uint8)
     bar = np.full((256, 3), 200, np.uint8)
-    legend = Legend("tumour", 0.5, bar, um_per_px, True)
+    legend = Legend(shown("tumour"), 0.5, bar, um_per_px, True)
     sheet = frame_picture(picture, Caption("s", None, um_per_px), legend)
     length, _ = nice_length(0.24 * sheet.shape[1] * um_per_px)
     dark: np.ndarray = sheet.max(axis=2) < 40
@@ -55,6 +57,10 @@ def test_bar_on_the_sheet_is_as_long_as_it_says(um_per_px: float) -> None:
 def test_thresholds_are_never_rounded() -> None:
     texts = [threshold_text(t) for t in (0, 0.5, 0.004, 0.333, 0.995, 1)]
     assert texts == ["0.00", "0.50", "0.004", "0.333", "0.995", "1.00"]
+
+
+def shown(name: str) -> Layer:
+    return make_task(("healthy", name)).layer(name)
 
 
 def _longest(row: np.ndarray) -> int:
@@ -94,7 +100,7 @@ def test_control_characters_and_turns_of_direction_are_spelled_out() -> None:
 def test_any_text_finds_its_place_on_the_sheet(text: str) -> None:
     picture, bar = np.full((300, 900, 3), 255, np.uint8), np.full((256, 3), 200, np.uint8)
     for is_empty in (False, True):
-        legend = Legend(text, 0.5, bar, 1.0, is_empty)
+        legend = Legend(shown(text), 0.5, bar, 1.0, is_empty)
         sheet = frame_picture(picture, Caption(text, text, 1.0, text), legend)
         for edge in (sheet[:4], sheet[-4:], sheet[:, :8], sheet[:, -8:]):
             assert (edge == 255).all()
@@ -103,8 +109,8 @@ def test_any_text_finds_its_place_on_the_sheet(text: str) -> None:
 def test_key_tells_the_colour_of_no_tile_where_there_is_one() -> None:
     picture, bar = np.full((300, 900, 3), 255, np.uint8), np.full((256, 3), 200, np.uint8)
     caption, colour = Caption("s", "m", 1.0), (7, 130, 99)
-    told = frame_picture(picture, caption, Legend("c", 0.5, bar, 1.0, False, no_tile=colour))
-    plain = frame_picture(picture, caption, Legend("c", 0.5, bar, 1.0, False))
+    told = frame_picture(picture, caption, Legend(shown("c"), 0.5, bar, 1.0, False, no_tile=colour))
+    plain = frame_picture(picture, caption, Legend(shown("c"), 0.5, bar, 1.0, False))
     assert (told == colour).all(axis=2).any()
     assert not (plain == colour).all(axis=2).any()
     assert told.shape == plain.shape

@@ -21,8 +21,10 @@ from histotile.heatmaps.probability_map import (
     ProbabilityMap,
     probability_map,
 )
+from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 CAPTION = Caption("slide", "3fa9c1", 0.25)
 
 
@@ -38,7 +40,7 @@ def look(threshold: float = 0.5, opacity: float = 0.5) -> Heatmap:
 
 def one_tile(x: int, y: int, p: float, layout: Layout) -> ProbabilityMap:
     guess = np.array([[1 - p, p]], dtype=np.float32)
-    return probability_map(np.array([x]), np.array([y]), guess, CLASSES, layout)
+    return probability_map(np.array([x]), np.array([y]), guess, TASK, layout)
 
 
 @settings(deadline=None, max_examples=40)
@@ -72,7 +74,7 @@ def test_a_tile_colours_its_own_px_to_within_one(
 def test_opacity_is_proportional_to_probability_and_zero_leaves_tissue_alone() -> None:
     layout = Layout(0, 0, 400, 100, 100, 100)
     guess = np.array([[1, 0], [0.5, 0.5], [0, 1]], dtype=np.float32)
-    found = probability_map(np.array([0, 100, 200]), np.zeros(3, int), guess, CLASSES, layout)
+    found = probability_map(np.array([0, 100, 200]), np.zeros(3, int), guess, TASK, layout)
     overview = np.full((100, 400, 3), 200, np.uint8)
     painted = paint_overlay(overview, 1.0, found, look(threshold=1.0))
     assert (painted[50, 50] == 200).all()
@@ -135,7 +137,7 @@ def test_a_square_of_cells_lies_where_it_is_on_the_map_alone(
     across, down = np.meshgrid(np.arange(column, column + side), np.arange(row, row + side))
     x = origin[0] + np.rint(across.ravel() * stride).astype(int)
     y = origin[1] + np.rint(down.ravel() * stride).astype(int)
-    found = probability_map(x, y, np.tile([0.6, 0.4], (len(x), 1)), CLASSES, layout)
+    found = probability_map(x, y, np.tile([0.6, 0.4], (len(x), 1)), TASK, layout)
     shown = look(threshold=1.0).model_copy(update={"overview_px": overview_px})
     painted, downsample = paint_cells(found, shown)
     assert overview_px / 2 < max(painted.shape) <= overview_px
@@ -221,7 +223,7 @@ def test_edges_of_the_frame_stay_white_so_no_word_is_cut() -> None:
 def test_slide_without_tiles_says_so() -> None:
     layout = Layout(0, 0, 3000, 2400, 100, 100)
     nothing = np.empty(0, int)
-    empty = probability_map(nothing, nothing, np.empty((0, 2)), CLASSES, layout)
+    empty = probability_map(nothing, nothing, np.empty((0, 2)), TASK, layout)
     overview = np.full((600, 750, 3), 180, np.uint8)
     plain = paint_heatmap(overview, 4.0, empty, look(), Caption("s", None, None, "no tissue"))
     other = paint_heatmap(overview, 4.0, empty, look(), Caption("s", None, None, "too small"))

@@ -24,8 +24,10 @@ from histotile.heatmaps.probability_map import (
     ProbabilityMap,
     probability_map,
 )
+from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 FACTS = {"slide_id": "S001", "models": ["3fa9c1"], "note": "Research use only."}
 HOSTILE = ('<script>alert("1")</script>', "שלום & 😐🧬", "schön\n]]>\t\x01'{0}")
 LOOK = Heatmap(class_name=None, threshold=0.5, colormap="viridis", opacity=0.5, overview_px=2048)
@@ -235,7 +237,7 @@ def test_a_square_lies_where_it_is_on_the_slide_to_within_a_level_0_px(
     )
     extent = (25.5 * stride, 17.5 * stride)
     layout = Layout(*bounds, *extent, stride, stride)
-    found = probability_map(x, y, np.tile([0.1, 0.9], (len(x), 1)), CLASSES, layout)
+    found = probability_map(x, y, np.tile([0.1, 0.9], (len(x), 1)), TASK, layout)
     folder = tmp_path_factory.mktemp("square")
     write_map(folder / "a.ome.tif", found, mpp, FACTS)
     write_colour_map(folder / "c.ome.tif", found, LOOK, mpp, FACTS)

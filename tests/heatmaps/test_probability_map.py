@@ -8,8 +8,10 @@ from histotile.heatmaps.probability_map import (
     Layout,
     probability_map,
 )
+from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 
 
 def binary(*p: float) -> np.ndarray:
@@ -29,7 +31,7 @@ def test_every_tile_of_a_grid_without_overlap_gets_its_own_cell(
     x = x0 + np.rint(np.arange(n) * stride).astype(int)
     p = np.random.default_rng(seed).random(n)
     layout = Layout(x0, 7, n * stride, 2 * stride, stride, stride)
-    found = probability_map(x, np.full(n, 7 + round(stride)), binary(*p), CLASSES, layout)
+    found = probability_map(x, np.full(n, 7 + round(stride)), binary(*p), TASK, layout)
     assert found.values.shape[2] >= n
     assert found.layer(None)[1, :n] == pytest.approx(p, abs=1e-6)
     assert np.isnan(found.values[:, 0]).all()
@@ -62,7 +64,7 @@ def test_overlapping_tiles_blend_under_hann_windows(stride: float, ratio: float,
     x, y = (100 + np.rint(a * stride).astype(int) for a in (column, row))
     p = rng.random(len(x)).astype(np.float32)
     layout = Layout(100, 100, 17.5 * stride, 14.5 * stride, ratio * stride, stride)
-    found = probability_map(x, y, binary(*p), CLASSES, layout)
+    found = probability_map(x, y, binary(*p), TASK, layout)
     assert (found.step, found.covered) == (stride, stride)
     centres = (np.arange(18) + 0.5, np.arange(15) + 0.5)
     expected = blended(centres, column, row, p, ratio)
@@ -71,7 +73,7 @@ def test_overlapping_tiles_blend_under_hann_windows(stride: float, ratio: float,
 
 def test_a_tile_counts_most_where_it_sees_all_around() -> None:
     layout = Layout(0, 0, 40, 30, 30, 10)
-    found = probability_map(np.array([0, 10]), np.array([0, 0]), binary(0, 1), CLASSES, layout)
+    found = probability_map(np.array([0, 10]), np.array([0, 0]), binary(0, 1), TASK, layout)
     at_rim, at_middle = np.sin(np.pi / 6) ** 2, 1.0
     share = at_rim / (at_rim + at_middle)
     assert found.layer("tumour") == pytest.approx(np.array([[0, share, 1 - share, 1]] * 3))
@@ -86,7 +88,7 @@ def test_tiles_without_overlap_keep_their_values_exactly(
     p = np.random.default_rng(seed).dirichlet(np.ones(3), 200).astype(np.float32)
     y, x = (np.rint(a.ravel() * side * apart).astype(int) for a in np.indices((10, 20)))
     layout = Layout(0, 0, 20 * side * apart, 10 * side * apart, side, side * apart)
-    found = probability_map(x, y, p, ("a", "b", "c"), layout)
+    found = probability_map(x, y, p, make_task("abc"), layout)
     np.testing.assert_array_equal(found.values[:, :10, :20].reshape(3, -1), p.T)
     assert found.covered == pytest.approx(side)
 
@@ -104,7 +106,7 @@ def test_a_tile_off_the_grid_shifts_by_an_eighth_of_a_stride_at_most(
     side = ratio * stride
     layout = Layout(origin, origin, 20 * stride, 20 * stride, side, stride)
     x, y = (origin + stride * k + d for k, d in zip((3, 5), offset, strict=True))
-    found = probability_map(np.array([x]), np.array([y]), binary(0.7), CLASSES, layout)
+    found = probability_map(np.array([x]), np.array([y]), binary(0.7), TASK, layout)
     assert found.step == stride / 4
     rows, columns = np.nonzero(~np.isnan(found.layer(None)))
     assert len(rows) == (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
@@ -127,7 +129,7 @@ def test_outlines_with_offsets_of_their_own_blend_where_they_meet(seed: int, rat
     p = rng.random(len(x)).astype(np.float32)
     p[7] = np.nan
     layout = Layout(0, 0, 1000, 950, ratio * stride, stride)
-    found = probability_map(x, y, binary(*p), CLASSES, layout)
+    found = probability_map(x, y, binary(*p), TASK, layout)
     step, known = stride / 4, ~np.isnan(p)
     centres = ((np.arange(42) + 0.5) * step, (np.arange(40) + 0.5) * step)
     expected = blended(centres, x[known], y[known], p[known], ratio * stride)
@@ -139,14 +141,14 @@ def test_one_px_of_rounding_is_no_offset_two_px_are() -> None:
     layout = Layout(10, 10, 500, 500, 100, 100)
     for shift, step in ((1, 100), (2, 25)):
         x, y = np.array([10, 110 + shift]), np.array([10, 210])
-        found = probability_map(x, y, binary(0.1, np.nan), CLASSES, layout)
+        found = probability_map(x, y, binary(0.1, np.nan), TASK, layout)
         assert found.step == step, "unpredicted tiles count: the cells are those of the table"
 
 
 def test_parts_outside_the_scanned_area_are_left_out() -> None:
     layout = Layout(100, 100, 200, 200, 100, 100)
     found = probability_map(
-        np.array([60, 260]), np.array([160, 160]), binary(0.2, 0.8), CLASSES, layout
+        np.array([60, 260]), np.array([160, 160]), binary(0.2, 0.8), TASK, layout
     )
     known = ~np.isnan(found.layer(None))
     assert known.shape == (8, 8)
@@ -157,11 +159,11 @@ def test_parts_outside_the_scanned_area_are_left_out() -> None:
 def test_unpredicted_tiles_and_empty_slides_are_nan() -> None:
     layout = Layout(5, 5, 100, 60, 20, 20)
     nothing = np.empty(0, int)
-    empty = probability_map(nothing, nothing, np.empty((0, 2)), CLASSES, layout)
+    empty = probability_map(nothing, nothing, np.empty((0, 2)), TASK, layout)
     assert empty.values.shape == (2, 3, 5)
     assert np.isnan(empty.values).all()
     some = binary(0.2, np.nan)
-    found = probability_map(np.array([5, 25]), np.array([5, 5]), some, CLASSES, layout)
+    found = probability_map(np.array([5, 25]), np.array([5, 5]), some, TASK, layout)
     assert (~np.isnan(found.layer(None))).sum() == 1
 
 
@@ -172,6 +174,6 @@ def test_layout_comes_from_the_footer_of_a_tile_table() -> None:
 
 def test_unknown_class_is_named() -> None:
     layout = Layout(0, 0, 10, 10, 10, 10)
-    found = probability_map(np.array([0]), np.array([0]), binary(0.5), CLASSES, layout)
+    found = probability_map(np.array([0]), np.array([0]), binary(0.5), TASK, layout)
     with pytest.raises(HistotileError, match="stroma"):
         found.layer("stroma")

@@ -88,13 +88,20 @@ def test_folds_load_in_order_of_number(tmp_path: Path, make_model: Make) -> None
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
-    [("classes", ("tumour", "healthy")), ("tile_mpp", 1.0), ("tile_px", 96)],
+    ("field", "value", "named"),
+    [
+        ("classes", ("tumour", "healthy"), "task"),
+        ("kind", "multiclass", "task"),
+        ("tile_mpp", 1.0, "tile_mpp"),
+        ("tile_px", 96, "tile_px"),
+    ],
 )
-def test_members_must_agree(tmp_path: Path, make_model: Make, field: str, value: object) -> None:
+def test_members_must_agree(
+    tmp_path: Path, make_model: Make, field: str, value: object, named: str
+) -> None:
     make_model().save(tmp_path / "fold0" / "model.ckpt")
     make_model(**{field: value}).save(tmp_path / "fold1" / "model.ckpt")
-    with pytest.raises(HistotileError, match=f"fold1.*{field}"):
+    with pytest.raises(HistotileError, match=f"fold1.*{named}"):
         load_ensemble(tmp_path)
 
 

@@ -81,13 +81,13 @@ def test_columns_make_a_prediction_table(
 ) -> None:
     table = make_slide("s")
     found = predict_slide(table, judges(make_model()))
-    schema = tables.prediction_schema(found.classes)
+    schema = tables.prediction_schema(found.task.columns)
     tables.write_table(tmp_path / "p.parquet", found.columns, schema, found.facts)
     written = tables.read_table(tmp_path / "p.parquet")
     rows = tables.read_table(table)
     for name in ("tile_id", "x", "y"):
         assert written[name].to_pylist() == rows[name].to_pylist()
-    total = np.sum([written[f"prob_{c}"].to_numpy() for c in found.classes], axis=0)
+    total = np.sum([written[c].to_numpy() for c in found.task.columns], axis=0)
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
@@ -164,7 +164,9 @@ def test_pixels_are_read_once_for_the_whole_ensemble(
 
 
 def written(path: Path, found: Prediction) -> bytes:
-    tables.write_table(path, found.columns, tables.prediction_schema(found.classes), found.facts)
+    tables.write_table(
+        path, found.columns, tables.prediction_schema(found.task.columns), found.facts
+    )
     return path.read_bytes()
 
 

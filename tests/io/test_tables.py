@@ -7,7 +7,7 @@ import pytest
 from histotile.errors import HistotileError
 from histotile.io import tables
 
-SCHEMA = tables.prediction_schema(("healthy", "tumour"))
+SCHEMA = tables.prediction_schema(("prob_healthy", "prob_tumour"))
 COLUMNS = {
     "tile_id": [0, 1],
     "x": [0, 224],

@@ -20,8 +20,10 @@ from histotile.strategy.load_evidence import (
     gather_evidence,
     patients_of_folds,
 )
+from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 STAGES = (Stage(1, "layer1", 3, 10), Stage(2, "pool", 2, 40))
 SLIDES = ("a", "b", "c", "d")
 PATIENTS = {"a": "p1", "b": "p1", "c": "p2", "d": "p3"}
@@ -81,7 +83,7 @@ def write_control(path: Path, sample: Sequence[tuple[str, int]]) -> None:
 
 def gathered(folder: Path, rows: Sequence[Mapping[str, Any]] | None = None) -> Evidence:
     return gather_evidence(
-        folder, folder / "control.h5", folder, fold_rows() if rows is None else rows, CLASSES, True
+        folder, folder / "control.h5", folder, fold_rows() if rows is None else rows, TASK, True
     )
 
 

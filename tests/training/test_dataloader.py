@@ -14,6 +14,7 @@ from histotile.config import Backbone, Pack, Train
 from histotile.data.packs.pack_writer import pack_tiles
 from histotile.data.profiling.training_profiler import TrainingPace
 from histotile.errors import HistotileError
+from histotile.tasks.registry import make_task
 from histotile.training import dataloader as module
 from histotile.training import datamodule
 from histotile.training.dataloader import Feed
@@ -28,12 +29,13 @@ from histotile.training.optimizer import Batches
 from histotile.training.train_fold import train_fold
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 Settings = Callable[..., Train]
 
 
 @pytest.fixture
 def tiles(fold: list[FoldSlide]) -> FoldTiles:
-    return gather_tiles(fold, CLASSES, 16, 0)
+    return gather_tiles(fold, TASK, 16, 0)
 
 
 @pytest.fixture
@@ -171,7 +173,7 @@ def test_weights_are_the_same_by_workers_and_from_packs(
     settings = make_settings(strategy="finetune", epochs=2)
     machines = [Machine(workers=0), Machine(workers=2), Machine(workers=1, packs=packs)]
     summaries = [
-        train_fold(tmp_path / f"f{n}", fold, CLASSES, tiny_backbone, settings, machine)
+        train_fold(tmp_path / f"f{n}", fold, TASK, tiny_backbone, settings, machine)
         for n, machine in enumerate(machines)
     ]
     assert len({summary["model_id"] for summary in summaries}) == 1
@@ -201,7 +203,7 @@ def test_packs_of_other_tiles_stop_a_training(
         train_fold(
             tmp_path / "f",
             fold,
-            CLASSES,
+            TASK,
             tiny_backbone,
             make_settings(strategy="finetune"),
             Machine(packs=packs),

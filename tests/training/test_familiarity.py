@@ -26,6 +26,7 @@ from histotile.inference.ensemble import (
 )
 from histotile.inference.predict import predict_slide
 from histotile.io import tables
+from histotile.tasks.registry import make_task
 from histotile.training.familiarity import remember
 from histotile.training.job import (
     FoldSlide,
@@ -38,6 +39,7 @@ from histotile.training.train_fold import train_fold
 from histotile.trust.judging import FLAGS
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def folder(
 ) -> Path:
     """A fold trained with a frozen backbone, to be used elsewhere; read only."""
     found = tmp_path_factory.mktemp("remembered") / "fold0"
-    train_fold(found, fold_files, CLASSES, tiny_backbone, _settings(), portable=True)
+    train_fold(found, fold_files, TASK, tiny_backbone, _settings(), portable=True)
     return found
 
 
@@ -128,7 +130,7 @@ def test_cached_features_and_the_network_itself_are_remembered_alike(
     tmp_path: Path, fold_files: Sequence[FoldSlide], tiny_backbone: Backbone
 ) -> None:
     settings = _settings()
-    fold = gather_tiles(fold_files, CLASSES, 16, 0)
+    fold = gather_tiles(fold_files, TASK, 16, 0)
     job = Job(tmp_path, fold, tiny_backbone, settings, Machine(), "fixed", None)
     outcome = train_fixed(job)
     assert outcome.cached
@@ -182,7 +184,7 @@ def test_slides_that_cannot_be_read_cost_no_training(
         raise HistotileError("s0.tiff", "is gone", "bring it back")
 
     monkeypatch.setattr(familiarity, "_read", fail)
-    summary = train_fold(tmp_path, fold_files, CLASSES, tiny_backbone, _settings(), portable=True)
+    summary = train_fold(tmp_path, fold_files, TASK, tiny_backbone, _settings(), portable=True)
     assert "is gone" in summary["taught"]
     assert load(tmp_path / "model.ckpt").taught is None
 
@@ -192,7 +194,7 @@ def test_the_prediction_table_holds_them(
 ) -> None:
     found = predict_slide(make_slide("new"), load_by(folder))
     path = tmp_path / "p.parquet"
-    schema = tables.prediction_schema(found.classes)
+    schema = tables.prediction_schema(found.task.columns)
     tables.write_table(path, found.columns, schema, found.facts)
     table = tables.read_table(path)
     assert table["familiarity"].to_pylist() == found.columns["familiarity"].tolist()

@@ -9,6 +9,7 @@ from torch import nn
 
 from histotile.backbones.build import Architecture
 from histotile.config import Train
+from histotile.tasks.registry import make_task
 from histotile.training.datamodule import (
     MEASURED,
     TileDataModule,
@@ -18,9 +19,10 @@ from histotile.training.job import (
     Machine,
     gather_tiles,
 )
-from histotile.training.lightning_module import TileClassifier
+from histotile.training.lightning_module import Objective, TileModule
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 
 
 def normalising(mean: Sequence[float] = (0.5,) * 3, std: Sequence[float] = (0.5,) * 3) -> Any:
@@ -30,7 +32,7 @@ def normalising(mean: Sequence[float] = (0.5,) * 3, std: Sequence[float] = (0.5,
 def test_still_modules_stay_in_evaluation(make_settings: Callable[..., Train]) -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout())
     recipe = make_settings().finetune
-    module = TileClassifier(network, normalising(), [1, 1], recipe, [network[1]])
+    module = TileModule(network, normalising(), Objective(TASK, [1, 1]), recipe, [network[1]])
     module.train()
     assert network[2].training
     assert not network[1].training
@@ -40,7 +42,8 @@ def test_still_modules_stay_in_evaluation(make_settings: Callable[..., Train]) -
 
 def test_tiles_are_normalised_as_in_prediction(make_settings: Callable[..., Train]) -> None:
     architecture = normalising((0.7, 0.6, 0.5), (0.2, 0.1, 0.3))
-    module = TileClassifier(nn.Identity(), architecture, [1, 1], make_settings().finetune)
+    objective = Objective(TASK, [1, 1])
+    module = TileModule(nn.Identity(), architecture, objective, make_settings().finetune)
     tiles = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
     mean, std = torch.tensor([0.7, 0.6, 0.5]), torch.tensor([0.2, 0.1, 0.3])
     expected = (tiles / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
@@ -50,7 +53,7 @@ def test_tiles_are_normalised_as_in_prediction(make_settings: Callable[..., Trai
 def test_only_training_tiles_change_and_the_epoch_keeps_its_size(
     fold: list[FoldSlide], make_settings: Callable[..., Train]
 ) -> None:
-    tiles = gather_tiles(fold, CLASSES, 16, 0)
+    tiles = gather_tiles(fold, TASK, 16, 0)
     data = TileDataModule(tiles, make_settings(), Machine())
     batches = list(data.train_dataloader())
     seen = torch.cat([numbers for _, _, numbers in batches])
@@ -70,7 +73,7 @@ def test_only_training_tiles_change_and_the_epoch_keeps_its_size(
 def test_a_round_of_several_passes_holds_every_tile_as_often(
     fold: list[FoldSlide], make_settings: Callable[..., Train]
 ) -> None:
-    tiles = gather_tiles(fold, CLASSES, 2, 0)  # 20 tiles in batches of 10
+    tiles = gather_tiles(fold, TASK, 2, 0)  # 20 tiles in batches of 10
     data = TileDataModule(tiles, make_settings(epochs=100), Machine())
     assert (data.plan.passes, data.plan.rounds, data.plan.batches.size) == (4, 25, 10)
     seen = torch.cat([numbers for _, _, numbers in data.train_dataloader()]).tolist()
@@ -82,7 +85,7 @@ def test_a_round_of_several_passes_holds_every_tile_as_often(
 def test_mixed_batches_are_of_many_slides(
     fold: list[FoldSlide], make_settings: Callable[..., Train]
 ) -> None:
-    tiles = gather_tiles(fold, CLASSES, 16, 0)
+    tiles = gather_tiles(fold, TASK, 16, 0)
     data = TileDataModule(tiles, make_settings(), Machine())
     batches = [numbers.numpy() for _, _, numbers in data.mixed_dataloader()]
     assert sorted(np.concatenate(batches).tolist()) == list(range(160))

@@ -16,6 +16,7 @@ from histotile.backbones.build import build_network
 from histotile.config import Backbone, Pack, Train
 from histotile.data.packs.pack_writer import pack_tiles
 from histotile.io import tables
+from histotile.tasks.registry import make_task
 from histotile.training.job import (
     FoldSlide,
     Job,
@@ -31,6 +32,7 @@ from histotile.training.resume import (
 from histotile.training.train_fold import train_fold
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 Settings = Callable[..., Train]
 Slides = list[FoldSlide]
 
@@ -53,7 +55,7 @@ def test_interrupted_training_goes_on_as_if_nothing_had_happened(
         decided: Any = ("early_fixed", 2)
     else:
         settings, decided = make_settings(strategy=strategy, rate=1e-4), None
-    whole = train_fold(tmp_path / "whole", fold, CLASSES, tiny_backbone, settings, decided=decided)
+    whole = train_fold(tmp_path / "whole", fold, TASK, tiny_backbone, settings, decided=decided)
     steps: list[int] = []
 
     def stop(done: int, total: int) -> None:
@@ -63,10 +65,10 @@ def test_interrupted_training_goes_on_as_if_nothing_had_happened(
 
     cut = tmp_path / "cut"
     with pytest.raises(InterruptedHereError):
-        train_fold(cut, fold, CLASSES, tiny_backbone, settings, Machine(progress=stop), decided)
+        train_fold(cut, fold, TASK, tiny_backbone, settings, Machine(progress=stop), decided)
     assert not (cut / "model.ckpt").exists()
     resumed = Machine(progress=lambda done, total: steps.append(done))
-    again = train_fold(cut, fold, CLASSES, tiny_backbone, settings, resumed, decided)
+    again = train_fold(cut, fold, TASK, tiny_backbone, settings, resumed, decided)
     assert steps[:25] == list(range(1, 26))
     assert steps[25] == 21  # after the last whole epoch, not from the start
     assert points(cut) == points(tmp_path / "whole")
@@ -78,7 +80,7 @@ def test_rounds_of_several_epochs_resume_too(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
     settings = make_settings(strategy="init", epochs=41, max_tiles_per_slide=1, patience=0.1)
-    whole = train_fold(tmp_path / "whole", fold, CLASSES, tiny_backbone, settings)
+    whole = train_fold(tmp_path / "whole", fold, TASK, tiny_backbone, settings)
     assert (whole["planned_epochs"], whole["epochs_per_point"]) == (42, 2)
     steps = [float(p["step"]) for p in points(tmp_path / "whole")]
     assert steps == [2.0 * n for n in range(len(steps))]
@@ -90,8 +92,8 @@ def test_rounds_of_several_epochs_resume_too(
 
     cut = tmp_path / "cut"
     with pytest.raises(InterruptedHereError):
-        train_fold(cut, fold, CLASSES, tiny_backbone, settings, Machine(progress=stop))
-    again = train_fold(cut, fold, CLASSES, tiny_backbone, settings)
+        train_fold(cut, fold, TASK, tiny_backbone, settings, Machine(progress=stop))
+    again = train_fold(cut, fold, TASK, tiny_backbone, settings)
     assert points(cut) == points(tmp_path / "whole")
     assert again["model_id"] == whole["model_id"]
 
@@ -106,11 +108,11 @@ def test_state_of_another_training_is_not_resumed(
     folder = tmp_path / "f"
     settings = make_settings(strategy="finetune")
     with pytest.raises(InterruptedHereError):
-        train_fold(folder, fold, CLASSES, tiny_backbone, settings, Machine(progress=stop))
+        train_fold(folder, fold, TASK, tiny_backbone, settings, Machine(progress=stop))
     steps: list[int] = []
     machine = Machine(progress=lambda done, total: steps.append(done))
     changed = make_settings(strategy="finetune", rate=2e-3, epochs=2)
-    train_fold(folder, fold, CLASSES, tiny_backbone, changed, machine)
+    train_fold(folder, fold, TASK, tiny_backbone, changed, machine)
     assert steps[0] == 1
 
 
@@ -126,7 +128,7 @@ def interrupted(
 
     settings, folder = make_settings(strategy="finetune"), tmp_path / "interrupted"
     with pytest.raises(InterruptedHereError):
-        train_fold(folder, fold, CLASSES, tiny_backbone, settings, Machine(progress=stop))
+        train_fold(folder, fold, TASK, tiny_backbone, settings, Machine(progress=stop))
     return folder
 
 
@@ -149,9 +151,7 @@ def first_step(
 
         settings = make_settings(strategy="finetune")
         with pytest.raises(ReachedError):
-            train_fold(
-                interrupted, slides, CLASSES, tiny_backbone, settings, Machine(progress=note)
-            )
+            train_fold(interrupted, slides, TASK, tiny_backbone, settings, Machine(progress=note))
         return steps[0]
 
     return begin
@@ -251,7 +251,7 @@ def test_states_left_in_the_working_folder_are_not_taken(
 def test_state_of_other_pixels_is_not_resumed(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
-    settings, tiles = make_settings(strategy="finetune"), gather_tiles(fold, CLASSES, 100, 0)
+    settings, tiles = make_settings(strategy="finetune"), gather_tiles(fold, TASK, 100, 0)
     for quality in (0, 50):
         for slide in fold:
             pack = tmp_path / str(quality) / f"{slide.slide_id}.pack"

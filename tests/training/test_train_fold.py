@@ -23,10 +23,12 @@ from histotile.inference.ensemble import (
 )
 from histotile.inference.predict import predict_slide
 from histotile.io.features import read_features
+from histotile.tasks.registry import make_task
 from histotile.training.job import FoldSlide
 from histotile.training.train_fold import train_fold
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 Settings = Callable[..., Train]
 Slides = list[FoldSlide]
 
@@ -48,7 +50,7 @@ def test_fold_learns_what_tells_the_classes_apart(
 ) -> None:
     folder = tmp_path / "fold0"
     settings = make_settings(strategy=strategy)
-    summary = train_fold(folder, fold, CLASSES, tiny_backbone, settings, portable=True)
+    summary = train_fold(folder, fold, TASK, tiny_backbone, settings, portable=True)
     assert sorted(p.name for p in folder.iterdir()) == [
         "curves.csv",
         "curves.svg",
@@ -84,7 +86,7 @@ def test_fixed_head_on_the_network_equals_the_probe_on_features(
     tiny_backbone: Backbone,
     judges: Callable[..., Ensemble],
 ) -> None:
-    train_fold(tmp_path / "f", fold, CLASSES, tiny_backbone, make_settings())
+    train_fold(tmp_path / "f", fold, TASK, tiny_backbone, make_settings())
     assert not (tmp_path / "f" / "model.onnx").exists()  # rehearsals need none
     model = load(tmp_path / "f" / "model.ckpt")
     assert fold[6].features is not None
@@ -103,7 +105,7 @@ def test_fixed_leaves_the_backbone_as_it_came(
         build_network,
     )
 
-    summary = train_fold(tmp_path / "f", fold, CLASSES, tiny_backbone, make_settings())
+    summary = train_fold(tmp_path / "f", fold, TASK, tiny_backbone, make_settings())
     network, _ = build_network(tiny_backbone, 2, 64)
     assert body_digest(load(tmp_path / "f" / "model.ckpt").network) == body_digest(network)
     assert summary["trained_weights"] == 2 * 256 + 2
@@ -115,13 +117,13 @@ def test_same_seed_gives_the_same_weights(
 ) -> None:
     settings = make_settings(strategy=strategy, epochs=2)
     ids = [
-        train_fold(tmp_path / name, fold, CLASSES, tiny_backbone, settings)["model_id"]
+        train_fold(tmp_path / name, fold, TASK, tiny_backbone, settings)["model_id"]
         for name in ("once", "again")
     ]
     assert ids[0] == ids[1]
     if strategy == "finetune":
         other = make_settings(strategy=strategy, epochs=2, seed=1)
-        third = train_fold(tmp_path / "other", fold, CLASSES, tiny_backbone, other)
+        third = train_fold(tmp_path / "other", fold, TASK, tiny_backbone, other)
         assert third["model_id"] != ids[0]
 
 
@@ -131,8 +133,8 @@ def test_a_forced_strategy_does_not_need_a_decision_and_auto_follows_it(
     forced = make_settings(strategy="finetune", epochs=1)
     auto = make_settings(strategy="auto", epochs=1)
     decided: Any = ("finetune", 5)
-    once = train_fold(tmp_path / "a", fold, CLASSES, tiny_backbone, forced)
-    again = train_fold(tmp_path / "b", fold, CLASSES, tiny_backbone, auto, decided=decided)
+    once = train_fold(tmp_path / "a", fold, TASK, tiny_backbone, forced)
+    again = train_fold(tmp_path / "b", fold, TASK, tiny_backbone, auto, decided=decided)
     assert once["model_id"] == again["model_id"]
     assert again["strategy"] == load(tmp_path / "b" / "model.ckpt").strategy == "finetune"
 
@@ -142,7 +144,7 @@ def test_training_stops_when_val_no_longer_improves(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
     settings = make_settings(strategy="finetune", rate=0.3, epochs=12, patience=2 / 12)
-    train_fold(tmp_path / "f", fold, CLASSES, tiny_backbone, settings)
+    train_fold(tmp_path / "f", fold, TASK, tiny_backbone, settings)
     losses = [float(p["val_loss"]) for p in points(tmp_path / "f")]
     trained = losses[1:]  # the probe before them does not count
     assert len(trained) < 12
@@ -156,7 +158,7 @@ def test_tensorboard_log_is_written_when_asked_for(
 ) -> None:
     pytest.importorskip("tensorboard")
     settings = make_settings(strategy="finetune", epochs=1, tensorboard=True)
-    train_fold(tmp_path / "f", fold, CLASSES, tiny_backbone, settings)
+    train_fold(tmp_path / "f", fold, TASK, tiny_backbone, settings)
     assert list((tmp_path / "f" / "tensorboard").glob("events.out.*"))
 
 
@@ -184,14 +186,14 @@ def test_too_few_labels_are_named(
 ) -> None:
     slides = [relabelled(make_slide, s, label) if s.role == role else s for s in fold]
     with pytest.raises(HistotileError, match=message):
-        train_fold(tmp_path / "f", slides, CLASSES, tiny_backbone, make_settings())
+        train_fold(tmp_path / "f", slides, TASK, tiny_backbone, make_settings())
 
 
 def test_a_fold_without_val_slides_is_refused(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
     with pytest.raises(HistotileError, match="no slide of role val"):
-        train_fold(tmp_path / "f", fold[:5], CLASSES, tiny_backbone, make_settings())
+        train_fold(tmp_path / "f", fold[:5], TASK, tiny_backbone, make_settings())
 
 
 def test_features_must_fit(
@@ -199,10 +201,10 @@ def test_features_must_fit(
 ) -> None:
     other = Backbone(name="test_efficientnet_gn", weights="none", domain="auto", options={})
     with pytest.raises(HistotileError, match="was made by backbone"):
-        train_fold(tmp_path / "f", fold, CLASSES, other, make_settings())
+        train_fold(tmp_path / "f", fold, TASK, other, make_settings())
     without = [replace(fold[0], features=None), *fold[1:]]
     with pytest.raises(HistotileError, match="histotile embed"):
-        train_fold(tmp_path / "f", without, CLASSES, tiny_backbone, make_settings())
+        train_fold(tmp_path / "f", without, TASK, tiny_backbone, make_settings())
 
 
 def test_fixed_never_imports_lightning() -> None:

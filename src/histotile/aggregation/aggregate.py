@@ -14,6 +14,7 @@ from histotile.aggregation.pooling import (
 )
 from histotile.config import Aggregate
 from histotile.errors import HistotileError
+from histotile.tasks.task import Task
 
 Floats = NDArray[np.floating[Any]]
 Columns = dict[str, list[Any]]
@@ -158,7 +159,7 @@ def patient_label(labels: Iterable[str | None], classes: Sequence[str]) -> str |
 def aggregate_cohort(
     facts: Sequence[FoldSlide],
     predictions: Iterable[tuple[str, PredictedTiles]],
-    classes: Sequence[str],
+    task: Task,
     settings: Aggregate,
 ) -> tuple[Columns, Columns]:
     """Columns of the slide table and of the patient table.
@@ -173,9 +174,10 @@ def aggregate_cohort(
         facts: The slides, in the order of the table.
         predictions: slide_id and its tiles; read one at a time, any order; slides that do not
             occur count as without tiles.
-        classes: Names in the order of the probabilities' columns.
+        task: What was learnt.
         settings: How tiles become scores, and the number of resamples behind an interval.
     """
+    classes = task.names
     scores = np.full((len(facts), len(classes)), np.nan)
     bounds = np.full((2, len(facts), len(classes)), np.nan)
     n_tiles = np.zeros(len(facts), dtype=np.int64)
@@ -196,17 +198,18 @@ def aggregate_cohort(
     slides |= {"n_tiles": n_tiles.tolist(), **_score_columns("score", scores, classes)}
     for name, values in zip(("low", "high"), bounds, strict=True):
         slides |= _score_columns(name, values, classes)
-    slides |= {"pred": _preds(scores, classes), "distance": distances, "familiarity": flags}
-    return slides, _patient_columns(facts, scores, n_tiles, classes, settings)
+    slides |= {"pred": task.preds(scores), "distance": distances, "familiarity": flags}
+    return slides, _patient_columns(facts, scores, n_tiles, task, settings)
 
 
 def _patient_columns(
     facts: Sequence[FoldSlide],
     scores: NDArray[np.float64],
     n_tiles: NDArray[np.int64],
-    classes: Sequence[str],
+    task: Task,
     settings: Aggregate,
 ) -> Columns:
+    classes = task.names
     members: dict[str, list[int]] = {}
     for row, slide in enumerate(facts):
         members.setdefault(slide.patient_id, []).append(row)
@@ -223,7 +226,7 @@ def _patient_columns(
     }
     patients = np.array(pooled).reshape(-1, len(classes))
     columns |= _score_columns("score", patients, classes)
-    return columns | {"pred": _preds(patients, classes)}
+    return columns | {"pred": task.preds(patients)}
 
 
 def _joined(sites: Iterable[str | None]) -> str | None:
@@ -239,7 +242,3 @@ def _score_columns(name: str, values: NDArray[np.float64], classes: Sequence[str
 
 def _rounded(value: float) -> float:
     return round(float(value), 6) + 0.0  # 0.0 turns -0.0, as 1 - 1.0000000000000002 gives, into 0.0
-
-
-def _preds(scores: NDArray[np.float64], classes: Sequence[str]) -> list[str | None]:
-    return [None if np.isnan(s[0]) else classes[int(s.argmax())] for s in scores]

@@ -7,8 +7,9 @@ from histotile.config import Config
 def check_network(config: Config) -> list[Problem]:
     """Whether the network is known, its weights fit, and it takes tiles of this size."""
     from histotile.backbones.build import build_network
+    from histotile.tasks.registry import make_task
 
     problems: list[Problem] = []
-    tile_px, classes = config.tile.tile_px, len(config.classes)
-    attempt(problems, build_network, config.backbone, classes, tile_px)
+    outputs = make_task(config.classes).outputs
+    attempt(problems, build_network, config.backbone, outputs, config.tile.tile_px)
     return problems

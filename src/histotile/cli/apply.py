@@ -172,8 +172,6 @@ def _write_page(
 
 
 def _score(gathered: "Gathered", name: str) -> "SlideScore":
-    import numpy as np
-
     from histotile.aggregation.aggregate import (
         FoldSlide,
         PredictedTiles,
@@ -181,13 +179,16 @@ def _score(gathered: "Gathered", name: str) -> "SlideScore":
     )
     from histotile.cli.scores import read_score
     from histotile.io.tables import read_table
+    from histotile.tasks.registry import make_task
+    from histotile.tasks.task import read_values
 
     config = gathered.config
     table = read_table(gathered.results / "predict" / f"{name}.parquet")
-    probabilities = np.stack([table[f"prob_{c}"].to_numpy() for c in config.classes], axis=1)
-    tiles = PredictedTiles(table["x"].to_numpy(), table["y"].to_numpy(), probabilities)
+    task = make_task(config.classes)
+    values = read_values(task, table)
+    tiles = PredictedTiles(table["x"].to_numpy(), table["y"].to_numpy(), values)
     facts = [FoldSlide(name, name, None, None, "new")]
-    columns, _ = aggregate_cohort(facts, [(name, tiles)], config.classes, config.aggregate)
+    columns, _ = aggregate_cohort(facts, [(name, tiles)], task, config.aggregate)
     row = {column: "" if value is None else str(value) for column, (value,) in columns.items()}
     return read_score(row, config.classes)
 

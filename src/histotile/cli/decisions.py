@@ -67,6 +67,7 @@ def control(
         ControlSlide,
         measure_control,
     )
+    from histotile.tasks.registry import make_task
 
     roles: dict[tuple[str, str], set[str]] = {}
     for row in fold_rows(folds):
@@ -77,7 +78,8 @@ def control(
         if found != {"test"}
     ]
     progress = Progress("control")
-    found = measure_control(slides, classes, backbone, settings, threads=threads, progress=progress)
+    task = make_task(classes)
+    found = measure_control(slides, task, backbone, settings, threads=threads, progress=progress)
     found.write(output)
     click.echo(f"{len(found.tile_ids)} tiles of {len(set(found.slide_ids))} slides")
 
@@ -119,10 +121,11 @@ def decide(
         gather_evidence,
         patients_of_folds,
     )
+    from histotile.tasks.registry import make_task
 
     rows = [row | {"fold": f"fold{row['fold']}"} for row in fold_rows(folds)]
     known = read_cohort(cohort).has_patients
-    evidence = gather_evidence(features, control, tiles, rows, classes, known)
+    evidence = gather_evidence(features, control, tiles, rows, make_task(classes), known)
     files = gather_alarm_files(features, inspections, rows)
     given: Train = section_settings("train", None, as_changes(train))
     with threadpool_limits(1):  # matrices are small: more threads would wait for each other
@@ -159,7 +162,7 @@ def _tell(decision: "Decision") -> None:
 @TILES
 @click.option("--features", type=PATH, help="Folder of features.")
 @click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
-@output_option("Parquet: labelled test tiles of the fold with prob_<class>.")
+@output_option("Parquet: labelled test tiles of the fold with the task's columns.")
 @classes_option
 @backbone_option
 @threads_option
@@ -188,21 +191,23 @@ def rehearse(
         rehearse,
         rehearse_colour,
     )
+    from histotile.tasks.registry import make_task
     from histotile.training.job import Machine
 
+    task = make_task(classes)
     taught = fold_slides(folds, fold, tiles, features, ("train", "val"))
     tested = fold_slides(folds, fold, tiles, features, ("test",))
     if cell == COLOUR:
-        found = rehearse_colour(taught, tested, classes, settings)
+        found = rehearse_colour(taught, tested, task, settings)
     else:
         decided = read_decision(decision.read_text(encoding="utf-8")).of_fold(fold)
         progress = Progress(f"{fold} {cell}", "steps")
         machine = Machine(1, threads, packs=packs, progress=progress)
         found = rehearse(
-            taught, tested, classes, backbone, settings, (cell, decided.early_stage), machine
+            taught, tested, task, backbone, settings, (cell, decided.early_stage), machine
         )
-    footer = {"fold": fold, "cell": cell, "classes": list(classes), "seconds": found.pop("seconds")}
-    write_table(output, found, rehearsal_schema(classes), footer)
+    footer = {"fold": fold, "cell": cell, **task.metadata(), "seconds": found.pop("seconds")}
+    write_table(output, found, rehearsal_schema(task.columns, task.label_type), footer)
 
 
 @verb("verify")
@@ -253,16 +258,19 @@ def _rehearsal(path: Path) -> Any:
         read_table,
     )
     from histotile.strategy.verification.regret import Rehearsal
+    from histotile.tasks.registry import read_task
+    from histotile.tasks.task import read_values
 
     footer, table = read_footer(path), read_table(path)
-    columns = [f"prob_{name}" for name in footer["classes"]]
+    task = read_task(footer)
     return Rehearsal(
         footer["fold"],
         footer["cell"],
-        table["label"].to_numpy().astype(np.int64),
+        table["label"].to_numpy(),
         np.array(table["patient_id"].to_pylist(), dtype=np.str_),
-        np.stack([table[name].to_numpy() for name in columns], axis=1),
+        read_values(task, table),
         float(footer["seconds"]),
+        task,
     )
 
 

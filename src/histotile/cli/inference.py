@@ -107,7 +107,7 @@ def embed(
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
 @TILES
 @click.option("--folds", type=FILE, help="Fold table: only folds that tested the slide predict it.")
-@output_option("Parquet: tile_id, x, y (level-0 px), prob_<class>, distance; or a folder.")
+@output_option("Parquet: tile_id, x, y (level-0 px), the task's columns, distance; or a folder.")
 @TIMING
 @engine_option
 @BATCH
@@ -183,7 +183,8 @@ def predict_to(
     predictions = predict_slides(tables, ensemble, batch_size, progress)
     for table, found in zip(tables, predictions, strict=True):
         found.pace.start_s, start_s = found.pace.start_s + start_s, 0.0
-        write_table(outputs[table], found.columns, prediction_schema(found.classes), found.facts)
+        schema = prediction_schema(found.task.columns)
+        write_table(outputs[table], found.columns, schema, found.facts)
         if table in timings:
             write_json(timings[table], found.timing())
         click.echo(f"{found.facts['slide_id']}: {found.pace.line()}; {engine_words(found.facts)}")

@@ -125,6 +125,7 @@ def train(
 ) -> None:
     """Train FOLD (fold0, fold1, ...) on its training patients; stop early on its val patients."""
     from histotile.data.profiling.profiler import process_age_s
+    from histotile.tasks.registry import make_task
     from histotile.training.job import Machine
     from histotile.training.train_fold import train_fold
 
@@ -134,7 +135,7 @@ def train(
     machine.pace.start_s += process_age_s()
     try:
         summary = train_fold(
-            output, slides, classes, backbone, settings, machine, decided, portable=True
+            output, slides, make_task(classes), backbone, settings, machine, decided, portable=True
         )
     except SystemExit:
         _say_what_is_kept(fold, output)

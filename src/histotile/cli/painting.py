@@ -33,6 +33,8 @@ from histotile.heatmaps.regions import (
 from histotile.heatmaps.wsinfer_csv import write_wsinfer_csv
 from histotile.io import tables
 from histotile.io.identity import check_same
+from histotile.tasks.registry import read_task
+from histotile.tasks.task import Task, missing_columns, read_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,10 +58,11 @@ def paint(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> No
     """
     footer = tables.read_footer(tiles)
     facts = tables.read_footer(predictions)
-    classes = tuple(footer["classes"])
+    task = read_task(footer)
+    classes = task.names
     check_same(predictions, footer.get("identity"), facts.get("identity"))
-    table = _predictions_of(tiles, predictions, classes)
-    probabilities = np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
+    table = _predictions_of(tiles, predictions, task)
+    values = read_values(task, table)
     found = slide_map(table, footer)
     overview, downsample = _overview(footer, settings)
     name = tables.name_models(facts["models"])
@@ -81,18 +84,17 @@ def paint(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> No
         x,
         y,
         side,
-        probabilities,
-        classes,
+        values,
+        task,
         _bounds(footer),
     )
-    write_wsinfer_csv(_beside(output, ".csv"), x, y, side, probabilities, classes)
+    write_wsinfer_csv(_beside(output, ".csv"), x, y, side, values, task.columns)
 
 
-def _predictions_of(tiles: Path, predictions: Path, classes: tuple[str, ...]) -> "pa.Table":
+def _predictions_of(tiles: Path, predictions: Path, task: Task) -> "pa.Table":
     table = tables.read_table(predictions)
-    missing = [name for name in classes if f"prob_{name}" not in table.column_names]
-    if missing:
-        fact = f"it has no probabilities of {', '.join(missing)}, classes of {tiles}"
+    if missing := missing_columns(task, table.column_names):
+        fact = f"it lacks the columns {', '.join(missing)} of {tiles}"
         raise HistotileError(predictions, fact, "predict with a model of these classes")
     places, ids = tables.read_table(tiles, ["x", "y"]), table["tile_id"].to_numpy()
     if (ids >= len(places)).any() or any(
@@ -105,13 +107,12 @@ def _predictions_of(tiles: Path, predictions: Path, classes: tuple[str, ...]) ->
 
 def slide_map(predictions: "pa.Table", footer: dict[str, Any]) -> ProbabilityMap:
     """The map of a slide from its predictions and the footer of its tile table."""
-    classes = tuple(footer["classes"])
+    task = read_task(footer)
     if footer["verdict"] != "ok" or footer["size_level0_px"] is None:
-        layer = np.full((len(classes), 1, 1), np.nan, np.float32)
-        return ProbabilityMap(layer, classes, 0.0, 0.0, 1.0, 1.0)
-    probabilities = np.stack([predictions[f"prob_{name}"].to_numpy() for name in classes], axis=1)
+        layer = np.full((len(task.names), 1, 1), np.nan, np.float32)
+        return ProbabilityMap(layer, task.names, 0.0, 0.0, 1.0, 1.0, task.kind)
     x, y = predictions["x"].to_numpy(), predictions["y"].to_numpy()
-    return probability_map(x, y, probabilities, classes, Layout.from_footer(footer))
+    return probability_map(x, y, read_values(task, predictions), task, Layout.from_footer(footer))
 
 
 def list_regions(found: ProbabilityMap, settings: Heatmap, mpp: float | None) -> list[Region]:

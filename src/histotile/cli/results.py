@@ -45,10 +45,11 @@ def aggregate(
 ) -> None:
     """Turn the tile probabilities in the folder PREDICTIONS into slide and patient scores."""
     from histotile.aggregation.aggregate import aggregate_cohort
+    from histotile.tasks.registry import make_task
 
     members = _members(folds, cohort)
     tiles = ((m.slide_id, _probabilities(predictions, m.slide_id, classes)) for m in members)
-    by_slide, by_patient = aggregate_cohort(members, tiles, classes, settings)
+    by_slide, by_patient = aggregate_cohort(members, tiles, make_task(classes), settings)
     _write_csv(slides, by_slide)
     if patients:
         _write_csv(patients, by_patient)
@@ -94,17 +95,18 @@ def evaluate(
         write_text,
     )
     from histotile.splitting.fold_table import read_folds
+    from histotile.tasks.registry import make_task
 
-    table = read_folds(folds)
+    table, task = read_folds(folds), make_task(classes)
     slides = []
     for member in fold_slides(table):
         path = tiles / f"{member.slide_id}.parquet"
         source = tables.read_footer(path)["labels_source"]
         guesses = tables.read_table(predictions / f"{member.slide_id}.parquet")
-        slides.append(slide_tiles(member, tables.read_table(path), guesses, source, classes))
+        slides.append(slide_tiles(member, tables.read_table(path), guesses, source, task))
     has_patients = cohorts.read_cohort(cohort).has_patients
     pool: Aggregate = section_settings("aggregate", pooling)
-    found = measure(slides, table, classes, settings, pool, has_patients)
+    found = measure(slides, table, task, settings, pool, has_patients)
     _write_csv(metrics, found.metrics)
     _write_csv(metrics.with_name("confusion.csv"), found.confusion)
     write_json(evaluation, found.summary)
@@ -146,15 +148,15 @@ def _members(folds: Path | None, cohort: Path | None) -> "list[FoldSlide]":
 
 
 def _probabilities(folder: Path, slide_id: str, classes: Sequence[str]) -> "PredictedTiles":
-    import numpy as np
-
     from histotile.aggregation.aggregate import PredictedTiles
     from histotile.cli.files import read_familiarity
     from histotile.io.tables import read_table
+    from histotile.tasks.registry import make_task
+    from histotile.tasks.task import read_values
 
     path = folder / f"{slide_id}.parquet"
     table, known = read_table(path), read_familiarity(path)
-    probabilities = np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
+    probabilities = read_values(make_task(classes), table)
     x, y = table["x"].to_numpy(), table["y"].to_numpy()
     return PredictedTiles(x, y, probabilities, known.distance, known.flag)
 

@@ -29,6 +29,8 @@ from histotile.reports.slide.viewer_data import (
     Places,
     Scene,
 )
+from histotile.tasks.registry import read_task
+from histotile.tasks.task import missing_columns, read_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,12 +78,11 @@ def slide_facts(gathered: Gathered, slide: CohortSlide, folder: Path | None = No
 
 def _scene(gathered: Gathered, slide: CohortSlide, known: SlideTiles, table: "pa.Table") -> Scene:
     footer, settings = known.footer, gathered.config.heatmap
-    classes = tuple(footer["classes"])
-    missing = [name for name in classes if f"prob_{name}" not in table.column_names]
-    if missing:
-        fact = f"its predictions lack the classes {', '.join(missing)}"
+    task = read_task(footer)
+    if missing := missing_columns(task, table.column_names):
+        fact = f"its predictions lack the columns {', '.join(missing)}"
         raise HistotileError(slide.slide_id, fact, "predict it again with this model")
-    p = np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
+    p = read_values(task, table)
     predicted = ~np.isnan(p).any(axis=1)
     x, y = (table[axis].to_numpy()[predicted] for axis in "xy")
     p = p[predicted]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         LabelledSlide,
         Suspect,
     )
+    from histotile.tasks.task import Task
 
 TABLE = "suspects.csv"
 NAMED = 5
@@ -48,6 +49,7 @@ def suspects(results: Path, cohort: Path, output: Path, most: int, least: float)
     that file in the cohort file, behind the annotation that the slide may have: `old.xml;new.json`.
     """
     from histotile.evaluation.label_errors import find_suspects
+    from histotile.tasks.registry import read_task
 
     _refuse_overwriting(output)
     members = cohorts.read_cohort(cohort)
@@ -58,10 +60,10 @@ def suspects(results: Path, cohort: Path, output: Path, most: int, least: float)
         )
     footers = {s.slide_id: _footer(results, s.slide_id) for s in known}
     _tell(results, [s.slide_id for s in members.slides if s not in known], footers)
-    classes = next(iter(footers.values()))["classes"]
-    found = find_suspects(_slides(results, known), classes, most, least)
+    task = read_task(next(iter(footers.values())))
+    found = find_suspects(_slides(results, known), task, most, least)
     _write_table(output / TABLE, found)
-    _write_annotations(output, found, classes, footers)
+    _write_annotations(output, found, task, footers)
     where = len({s.slide_id for s in found})
     kind = "groups" if members.of_images else "slides"
     said = f"suspects: {len(found)}, in {where} of {len(known)} {kind}" if found else "no suspects"
@@ -146,7 +148,7 @@ def _write_table(path: Path, found: "Sequence[Suspect]") -> None:
 def _write_annotations(
     folder: Path,
     found: "Sequence[Suspect]",
-    classes: Sequence[str],
+    task: "Task",
     footers: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """A file per slide that has suspects; ready-made tiles have no place on a slide."""
@@ -156,7 +158,7 @@ def _write_annotations(
     for slide_id in dict.fromkeys(s.slide_id for s in found if s.file is None):
         footer = footers[slide_id]
         own = [s for s in found if s.slide_id == slide_id]
-        features = suspect_features(own, classes, footer["size_level0_px"], footer["bounds"])
+        features = suspect_features(own, task, footer["size_level0_px"], footer["bounds"])
         write_features(folder / f"{slide_id}.geojson", features)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -36,8 +36,8 @@ class Reseedable(Protocol):
         """Start another stream."""
 
 
-class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
-    """Tiles by number: uint8 tensor (3, tile_px, tile_px), class number, tile number.
+class TileDataset(Dataset[tuple[torch.Tensor, Any, int]]):
+    """Tiles by number: uint8 tensor (3, tile_px, tile_px), label, tile number.
 
     Numbers go on behind the last tile: `n + k * len(dataset)` is tile n, changed at random for the
     k-th time anew. What comes out for a number depends on the seed and on it alone, so neither the
@@ -46,7 +46,7 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
     Pixels are read from packs, slides or image files as they are asked for and cast to float on
     the device, by the model. Each process keeps as many slides open as the pool allows.
 
-    A damaged tile is replaced by another of its slide and class, whose number is returned; it is
+    A damaged tile is replaced by another of its slide and stratum, whose number is returned; it is
     logged once and stands in `damaged` (of this worker process).
 
     Attributes:
@@ -91,8 +91,8 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
         """Number of tiles."""
         return len(self.selection)
 
-    def __getitem__(self, number: int) -> tuple[torch.Tensor, int, int]:
-        """Pixels, class number and number of the tile, or of its replacement."""
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, Any, int]:
+        """Pixels, label and number of the tile, or of its replacement."""
         begin = perf_counter()
         rgb, tile = self._readable(number % len(self))
         read = perf_counter()
@@ -102,7 +102,7 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
         pixels = np.ascontiguousarray(self._transform(rgb).transpose(2, 0, 1))
         done = perf_counter()
         self.tally.add(busy_s=done - begin, augmenting_s=done - read)
-        return torch.from_numpy(pixels), int(self.selection.label[tile]), tile
+        return torch.from_numpy(pixels), self.selection.label[tile], tile
 
     @property
     def kept(self) -> bool:
@@ -120,14 +120,15 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, int]]):
         if tile not in self.damaged and (rgb := self._read(tile)) is not None:
             return rgb, tile
         s = self.selection
-        alike = np.flatnonzero((s.slide == s.slide[tile]) & (s.label == s.label[tile]))
+        stratum = s.task.stratum(s.label)
+        alike = np.flatnonzero((s.slide == s.slide[tile]) & (stratum == stratum[tile]))
         start = int(np.searchsorted(alike, tile))
         for other in map(int, np.roll(alike, -start)):
             if other not in self.damaged and (rgb := self._read(other)) is not None:
                 return rgb, other
         raise HistotileError(
             s.paths[s.slide[tile]],
-            f"none of its {len(alike)} tiles of class {s.classes[s.label[tile]]!r} can be read",
+            f"none of its {len(alike)} tiles of class {s.task.strata[stratum[tile]]!r} can be read",
             "copy the slide again, or take it out of the cohort",
         )
 

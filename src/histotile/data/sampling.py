@@ -6,12 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from histotile.data.selection import (
+    Part,
     Selection,
     make_selection,
+    read_labels,
+    take_part,
 )
 from histotile.data.source import open_source
 from histotile.errors import HistotileError
@@ -21,8 +23,9 @@ from histotile.io.tables import (
     read_table,
 )
 from histotile.slides.slide import UnreadableTile
+from histotile.tasks.task import Task
 
-Cell = tuple[str, str, str]  # patient_id, class, slide_id
+Cell = tuple[str, str, str]  # patient_id, stratum, slide_id
 
 
 def sample_tiles(tables: Sequence[Path], count: int) -> NDArray[np.uint8]:
@@ -70,21 +73,21 @@ def used_rows(tiles: Path) -> NDArray[np.int64]:
 def sample_labelled(
     tile_tables: Mapping[str, Path],
     patients: Mapping[str, str],
-    classes: tuple[str, ...],
+    task: Task,
     max_tiles: int,
     seed: int,
 ) -> Selection:
-    """At most `max_tiles` labelled tiles, spread over patients, their classes, and their slides.
+    """At most `max_tiles` labelled tiles, spread over patients, their strata, and their slides.
 
     Patients give the same number each; who has fewer gives all, and the others share the rest. So
-    it goes on within a patient over classes, and within a class over slides; from a slide tiles
-    are drawn at random. The draw depends on the seed, not on the order of the slides. Tiles come
-    sorted by slide_id, then tile_id; slides without any are left out.
+    it goes on within a patient over strata (e.g. classes), and within a stratum over slides; from
+    a slide tiles are drawn at random. The draw depends on the seed, not on the order of the slides.
+    Tiles come sorted by slide_id, then tile_id; slides without any are left out.
 
     Args:
         tile_tables: slide_id -> tile table.
         patients: slide_id -> patient_id.
-        classes: Class names; labels that are none of them, and excluded tiles, are left out.
+        task: Excluded tiles, and those whose label is none of its own, are left out.
         max_tiles: Most tiles in all.
         seed: Of the draw.
 
@@ -92,13 +95,13 @@ def sample_labelled(
         HistotileError: No tile has a label, or tables of different mpp or tile_px.
     """
     counts = {
-        (patients[slide_id], classes[number], slide_id): len(rows)
+        (patients[slide_id], task.strata[number], slide_id): len(rows)
         for slide_id in sorted(tile_tables)
-        for number, rows in enumerate(_labelled(tile_tables[slide_id], classes))
+        for number, rows in enumerate(_labelled(tile_tables[slide_id], task))
         if len(rows)
     }
     if not counts:
-        fact = f"no tile has a label that is one of {', '.join(classes)}"
+        fact = f"no tile has a label that is one of {', '.join(task.strata)}"
         raise HistotileError("control", fact, "annotate slides, or mend tile.labels and classes")
     rng = np.random.default_rng(seed % 2**32)
     shares = share_evenly(counts, max_tiles, rng)
@@ -106,16 +109,17 @@ def sample_labelled(
     for (_, label, slide_id), share in shares.items():
         wanted[slide_id][label] = share
     chosen = {s: wanted[s] for s in sorted(wanted) if any(wanted[s].values())}
-    parts = [_drawn(tile_tables[s], classes, share, rng) for s, share in chosen.items()]
-    return make_selection(tile_tables, list(chosen), classes, parts)
+    parts = [_drawn(tile_tables[s], task, share, rng) for s, share in chosen.items()]
+    return make_selection(tile_tables, list(chosen), task, parts)
 
 
 def spread(selection: Selection, patients: Mapping[str, str], count: int, seed: int) -> Selection:
     """At most `count` tiles of a selection, in its order, spread as by `sample_labelled`."""
     cells: dict[Cell, list[int]] = defaultdict(list)
-    for tile, (slide, label) in enumerate(zip(selection.slide, selection.label, strict=True)):
+    task, strata = selection.task, selection.task.stratum(selection.label)
+    for tile, (slide, stratum) in enumerate(zip(selection.slide, strata, strict=True)):
         slide_id = selection.slide_ids[slide]
-        cells[patients[slide_id], selection.classes[label], slide_id].append(tile)
+        cells[patients[slide_id], task.strata[stratum], slide_id].append(tile)
     rng = np.random.default_rng(seed % 2**32)
     shares = share_evenly({cell: len(tiles) for cell, tiles in cells.items()}, count, rng)
     drawn = [rng.choice(cells[cell], share, replace=False) for cell, share in shares.items()]
@@ -128,7 +132,7 @@ def share_evenly(
     """How many of the tiles there are in each cell to take: `total`, or all if there are fewer.
 
     Cells are filled like vessels with water, first those of patients, then within each patient
-    those of classes, then those of slides. What cannot be divided falls to some at random.
+    those of strata, then those of slides. What cannot be divided falls to some at random.
     """
     return dict(_share(sorted(counts), dict(counts), 0, total, rng))
 
@@ -168,26 +172,15 @@ def _share(
     return found
 
 
-def _labelled(tiles: Path, classes: tuple[str, ...]) -> list[NDArray[np.int64]]:
-    """Per class the rows of a tile table that are used and have its label."""
-    table = read_table(tiles, ["label", "excluded"])
-    used = pc.is_null(table["excluded"])
-    return [
-        np.flatnonzero(pc.and_(used, pc.fill_null(pc.equal(table["label"], name), False)))
-        for name in classes
-    ]
+def _labelled(tiles: Path, task: Task) -> list[NDArray[np.int64]]:
+    """Per stratum the rows of a tile table that are used and labelled so."""
+    return read_labels(read_table(tiles, ["label", "excluded"]), task)[1]
 
 
-def _drawn(
-    tiles: Path, classes: tuple[str, ...], wanted: Mapping[str, int], rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Rows tile_id, x, y, class number of tiles drawn from one slide, sorted by tile_id."""
-    rows, labels = [], []
-    for number, (name, of_class) in enumerate(zip(classes, _labelled(tiles, classes), strict=True)):
-        rows.append(rng.choice(of_class, wanted.get(name, 0), replace=False))
-        labels.append(np.full(len(rows[-1]), number))
-    chosen = np.concatenate(rows)
-    table = read_table(tiles, ["tile_id", "x", "y"])
-    columns = [table[name].to_numpy()[chosen] for name in ("tile_id", "x", "y")]
-    drawn = np.stack([*columns, np.concatenate(labels)]).astype(np.int64)
-    return drawn[:, np.argsort(drawn[0])]
+def _drawn(tiles: Path, task: Task, wanted: Mapping[str, int], rng: np.random.Generator) -> Part:
+    """Tiles drawn from one slide, sorted by tile_id."""
+    table = read_table(tiles, ["tile_id", "x", "y", "label", "excluded"])
+    labels, strata = read_labels(table, task)
+    pairs = zip(task.strata, strata, strict=True)
+    chosen = [rng.choice(rows, wanted.get(name, 0), replace=False) for name, rows in pairs]
+    return take_part(table, labels, [np.sort(np.concatenate(chosen))])

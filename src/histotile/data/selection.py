@@ -6,9 +6,10 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -16,6 +17,14 @@ from histotile.data.source import is_of_images
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.identity import Identity
+from histotile.tasks.task import UNKNOWN, Labels, Task, counts
+
+
+class Part(NamedTuple):
+    """Chosen tiles of one slide: tile_id, x and y (3, tiles), and their labels (tiles, ...)."""
+
+    places: NDArray[np.int64]
+    labels: Labels
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,7 @@ class Selection:
     """Labelled tiles of several slides, all of one mpp and size.
 
     Attributes:
-        classes: Class names; `label` counts in them.
+        task: What is learnt of them.
         slide_ids: Slides; `slide` counts in them.
         paths: Their files.
         mpps: Their mpp at level 0.
@@ -34,12 +43,12 @@ class Selection:
         tile_id: Row in the slide's tile table.
         x: Left edge, level-0 px.
         y: Top edge, level-0 px.
-        label: Class number.
+        label: As the task numbers or measures it, (tiles, ...).
         files: Path of every tile's own image, (tiles,) text; None for tiles of slides.
         checksums: Of these files, likewise.
     """
 
-    classes: tuple[str, ...]
+    task: Task
     slide_ids: tuple[str, ...]
     paths: tuple[Path, ...]
     mpps: tuple[float, ...]
@@ -50,7 +59,7 @@ class Selection:
     tile_id: NDArray[np.int32]
     x: NDArray[np.int32]
     y: NDArray[np.int32]
-    label: NDArray[np.int64]
+    label: Labels
     files: NDArray[np.object_] | None = None
     checksums: NDArray[np.object_] | None = None
 
@@ -66,19 +75,18 @@ class Selection:
         return replace(self, **taken)
 
     def count(self) -> dict[str, int]:
-        """Number of tiles of each class."""
-        counts = np.bincount(self.label, minlength=len(self.classes)).tolist()
-        return dict(zip(self.classes, counts, strict=True))
+        """Number of tiles of each stratum, e.g. class."""
+        return counts(self.task, self.label)
 
 
 def select_tiles(
     tile_tables: Mapping[str, Path],
     slide_ids: Sequence[str],
-    classes: tuple[str, ...],
+    task: Task,
     max_tiles_per_slide: int,
     seed: int,
 ) -> Selection:
-    """At most so many tiles of each slide and class, drawn at random; all if there are fewer.
+    """At most so many tiles of each slide and stratum, drawn at random; all if there are fewer.
 
     Tiles without label and excluded ones are left out. What is drawn from a slide depends on the
     seed and the slide alone, not on the other slides.
@@ -86,8 +94,8 @@ def select_tiles(
     Args:
         tile_tables: slide_id -> tile table.
         slide_ids: Slides to draw from, e.g. those of a role in a fold.
-        classes: Class names; labels that are none of them are left out.
-        max_tiles_per_slide: Most tiles per slide and class.
+        task: Tiles whose label is none of its own are left out.
+        max_tiles_per_slide: Most tiles per slide and stratum, e.g. class.
         seed: Of the draw.
 
     Raises:
@@ -98,35 +106,35 @@ def select_tiles(
         fact = f"no tile table for slides: {', '.join(missing)}" if missing else "no slide is named"
         raise HistotileError("tiles", fact, "run `histotile tile` on the slides of the fold table")
     parts = [
-        _draw(tile_tables[slide_id], slide_id, classes, max_tiles_per_slide, seed)
+        _draw(tile_tables[slide_id], slide_id, task, max_tiles_per_slide, seed)
         for slide_id in slide_ids
     ]
-    return make_selection(tile_tables, slide_ids, classes, parts)
+    return make_selection(tile_tables, slide_ids, task, parts)
 
 
 def make_selection(
     tile_tables: Mapping[str, Path],
     slide_ids: Sequence[str],
-    classes: tuple[str, ...],
-    parts: Sequence[NDArray[np.int64]],
+    task: Task,
+    parts: Sequence[Part],
 ) -> Selection:
     """These tiles, with what their tables' footers say of them.
 
     Args:
         tile_tables: slide_id -> tile table.
         slide_ids: The slides.
-        classes: Class names.
-        parts: Per slide the rows tile_id, x, y, class number, (4, tiles of the slide).
+        task: What is learnt of them.
+        parts: Per slide, its tiles.
 
     Raises:
         HistotileError: Tables of different mpp or tile_px.
     """
     footers = [tables.read_footer(tile_tables[s]) for s in slide_ids]
     tile_mpp, tile_px = common_scale(footers)
-    slide = np.repeat(np.arange(len(parts), dtype=np.int32), [p.shape[1] for p in parts])
-    tile_id, x, y, label = np.concatenate(parts, axis=1)
+    slide = np.repeat(np.arange(len(parts), dtype=np.int32), [len(p.labels) for p in parts])
+    tile_id, x, y = np.concatenate([part.places for part in parts], axis=1)
     return Selection(
-        classes=classes,
+        task=task,
         slide_ids=tuple(slide_ids),
         paths=tuple(Path(f["path"]) for f in footers),
         mpps=tuple(float(f["mpp"] or np.nan) for f in footers),
@@ -137,7 +145,7 @@ def make_selection(
         tile_id=tile_id.astype(np.int32),
         x=x.astype(np.int32),
         y=y.astype(np.int32),
-        label=label,
+        label=np.concatenate([part.labels for part in parts]),
         **_files([tile_tables[s] for s in slide_ids], footers, parts),
     )
 
@@ -145,14 +153,14 @@ def make_selection(
 def _files(
     paths: Sequence[Path],
     footers: Sequence[Mapping[str, Any]],
-    parts: Sequence[NDArray[np.int64]],
+    parts: Sequence[Part],
 ) -> dict[str, NDArray[np.object_]]:
     """The fields `files` and `checksums`; nothing for tiles of slides."""
     if not any(map(is_of_images, footers)):
         return {}
     columns = ["file", "checksum"]
     chosen = [
-        tables.read_table(path, columns).take(part[0])
+        tables.read_table(path, columns).take(part.places[0])
         for path, part in zip(paths, parts, strict=True)
     ]
     return {
@@ -161,24 +169,29 @@ def _files(
     }
 
 
-def _draw(
-    path: Path, slide_id: str, classes: tuple[str, ...], most: int, seed: int
-) -> NDArray[np.int64]:
-    """Rows tile_id, x, y, class number of the tiles drawn from one slide."""
-    table = tables.read_table(path)
-    used = pc.is_null(table["excluded"])
-    chosen, labels = [], []
-    for number, name in enumerate(classes):
-        of_class = pc.fill_null(pc.equal(table["label"], name), False)
-        rows = np.flatnonzero(pc.and_(used, of_class).to_numpy())
-        if len(rows) > most:
-            rng = np.random.default_rng([seed, zlib.crc32(slide_id.encode()), number])
-            rows = np.sort(rng.choice(rows, most, replace=False))
-        chosen.append(rows)
-        labels.append(np.full(len(rows), number))
+def read_labels(table: pa.Table, task: Task) -> tuple[Labels, list[NDArray[np.int64]]]:
+    """The label of each tile of a tile table, and the rows of each stratum that are in use."""
+    labels = task.labels(table["label"].to_pylist())
+    used = pc.is_null(table["excluded"]).to_numpy()
+    strata = np.where(used, task.stratum(labels), UNKNOWN)
+    return labels, [np.flatnonzero(strata == number) for number in range(len(task.strata))]
+
+
+def take_part(table: pa.Table, labels: Labels, chosen: Sequence[NDArray[np.int64]]) -> Part:
+    """These rows of a tile table, stratum by stratum."""
     rows = np.concatenate(chosen)
     columns = [table[name].to_numpy()[rows] for name in ("tile_id", "x", "y")]
-    return np.stack([*columns, np.concatenate(labels)]).astype(np.int64)
+    return Part(np.stack(columns).astype(np.int64), labels[rows])
+
+
+def _draw(path: Path, slide_id: str, task: Task, most: int, seed: int) -> Part:
+    table = tables.read_table(path)
+    labels, strata = read_labels(table, task)
+    for number, rows in enumerate(strata):
+        if len(rows) > most:
+            rng = np.random.default_rng([seed, zlib.crc32(slide_id.encode()), number])
+            strata[number] = np.sort(rng.choice(rows, most, replace=False))
+    return take_part(table, labels, strata)
 
 
 def common_scale(footers: Sequence[Mapping[str, Any]]) -> tuple[float, int]:

@@ -41,6 +41,7 @@ from histotile.evaluation.units import (
     pooled_units,
     tile_units,
 )
+from histotile.tasks.task import Task
 
 KEYS = ("level", "model", "fold", "metric")
 NUMBERS = ("value", "lower", "upper", "n", "n_positive", "note")
@@ -69,7 +70,7 @@ class Evaluation:
 def evaluate(
     slides: Sequence[SlideTiles],
     folds: Mapping[str, Sequence[Any]],
-    classes: Sequence[str],
+    task: Task,
     settings: Evaluate,
     aggregate: Aggregate,
     has_patients: bool,
@@ -91,25 +92,25 @@ def evaluate(
     Args:
         slides: From `units.slide_tiles`.
         folds: Fold table, columns as in `tables.FOLDS`.
-        classes: Names in order; with two, the last is the positive one.
+        task: What was learnt.
         settings: Number and seed of resamples, level of intervals.
         aggregate: How tiles become slide scores.
         has_patients: Whether the cohort knows patients; if not, slides stand in for them.
     """
+    classes = task.names
     colour, skipped = predict_from_colour(slides, folds, len(classes))
     guesses: Probabilities = {NETWORK: [t.probabilities for t in slides], COLOUR_ONLY: colour}
     patients = list_patients(slides, classes)
-    tiles = tile_units(slides, patients, guesses)
     by_slide, by_patient = pooled_units(slides, patients, guesses, classes, aggregate)
-    levels = _levels(slides, tiles, by_slide, by_patient)
+    levels = _levels(slides, tile_units(slides, patients, guesses), by_slide, by_patient)
+    screened = levels[1:] if task.positive else []
     names = sorted({str(fold) for fold in folds["fold"]}, key=lambda f: (len(f), f))
     strata = list(zip(patients.folds, patients.labels, strict=True))
     weights = draw_weights(strata, settings.bootstraps, settings.seed)
     rows = [r for units in levels for r in level_rows(units, names, weights, settings, classes)]
     confusions = [r for units in levels for r in _confusion_rows(units, names, classes)]
-    screened = levels[1:] if len(classes) == 2 else []
     summary = {
-        **_facts(slides, patients, classes, settings, aggregate),
+        **_facts(slides, patients, task, settings, aggregate),
         "folds": names,
         "has_patients": has_patients,
         "metrics": rows,
@@ -159,13 +160,13 @@ def _columns(rows: Sequence[Row], names: Sequence[str]) -> Columns:
 def _facts(
     slides: Sequence[SlideTiles],
     patients: Patients,
-    classes: Sequence[str],
+    task: Task,
     settings: Evaluate,
     aggregate: Aggregate,
 ) -> dict[str, Any]:
     return {
-        "classes": list(classes),
-        "positive": classes[-1] if len(classes) == 2 else None,
+        **task.metadata(),
+        "positive": task.positive,
         "settings": {"evaluate": settings.model_dump(), "aggregate": aggregate.model_dump()},
         "counts": _counts(slides, patients),
     }

@@ -15,6 +15,8 @@ from histotile.io.qupath import (
     Feature,
     feature,
 )
+from histotile.tasks.multiclass import PREFIX
+from histotile.tasks.task import Task, missing_columns, read_values
 
 COLUMNS = (
     "slide_id",
@@ -24,8 +26,8 @@ COLUMNS = (
     "y",
     "label",
     "pred",
-    "prob_label",
-    "prob_pred",
+    f"{PREFIX}label",
+    f"{PREFIX}pred",
     "disagreement",
     "rank",
     "file",
@@ -82,8 +84,8 @@ class Suspect:
     def row(self) -> dict[str, Any]:
         """Its row of the table, keys as `COLUMNS`."""
         facts = vars(self) | {
-            "prob_label": round(self.probabilities[self.label], 6),
-            "prob_pred": round(self.probabilities[self.pred], 6),
+            f"{PREFIX}label": round(self.probabilities[self.label], 6),
+            f"{PREFIX}pred": round(self.probabilities[self.pred], 6),
             "disagreement": round(self.disagreement, 6),
         }
         if self.file is not None:
@@ -92,7 +94,7 @@ class Suspect:
 
 
 def find_suspects(
-    slides: Iterable[LabelledSlide], classes: Sequence[str], most: int, least: float
+    slides: Iterable[LabelledSlide], task: Task, most: int, least: float
 ) -> list[Suspect]:
     """The tiles in use whose label and prediction disagree most, over the whole cohort, ranked.
 
@@ -103,7 +105,7 @@ def find_suspects(
 
     Args:
         slides: One after the other.
-        classes: Names in order.
+        task: What was learnt.
         most: At most so many tiles.
         least: Disagreement below which a tile is none, 0-1.
 
@@ -113,13 +115,13 @@ def find_suspects(
     """
     found: list[Suspect] = []
     for slide in slides:
-        found += _of_slide(slide, classes, most, least)
+        found += _of_slide(slide, task, most, least)
         found = sorted(found, key=lambda s: -s.disagreement)[:most]
     return [Suspect(**{**vars(s), "rank": rank}) for rank, s in enumerate(found, 1)]
 
 
 def suspect_features(
-    suspects: Iterable[Suspect], classes: Sequence[str], side: float, bounds: Sequence[int]
+    suspects: Iterable[Suspect], task: Task, side: float, bounds: Sequence[int]
 ) -> list[Feature | None]:
     """One annotation per tile of a slide, classified by the label it has now, for QuPath.
 
@@ -127,11 +129,11 @@ def suspect_features(
 
     Args:
         suspects: Tiles of one slide.
-        classes: Names in order; they give the colours.
+        task: What was learnt; its names give the colours.
         side: Of a tile, level-0 px.
         bounds: The slide's bounds, x, y, width, height: QuPath counts from their corner.
     """
-    colours = class_colours(classes)
+    colours = class_colours(task.names)
     return [
         feature(
             "annotation",
@@ -140,7 +142,7 @@ def suspect_features(
             colours[s.label],
             key=repr(("suspect", s.slide_id, s.x, s.y)),
             measurements={
-                **{f"prob_{name}": round(p, 6) for name, p in s.probabilities.items()},
+                **{PREFIX + name: round(p, 6) for name, p in s.probabilities.items()},
                 "disagreement": round(s.disagreement, 6),
                 "rank": s.rank,
             },
@@ -150,13 +152,10 @@ def suspect_features(
     ]
 
 
-def _of_slide(
-    slide: LabelledSlide, classes: Sequence[str], most: int, least: float
-) -> list[Suspect]:
-    joined = _joined(slide, classes)
-    p = np.stack([joined[f"prob_{c}"].to_numpy() for c in classes], axis=1).astype(np.float64)
-    number = {name: c for c, name in enumerate(classes)}
-    labels = np.array([number[name] for name in joined["label"].to_pylist()], np.int64)
+def _of_slide(slide: LabelledSlide, task: Task, most: int, least: float) -> list[Suspect]:
+    joined = _joined(slide, task)
+    p = read_values(task, joined).astype(np.float64)
+    labels = task.labels(joined["label"].to_pylist())
     preds = p.argmax(axis=1)
     doubt = 1 - p[np.arange(len(p)), labels]
     chosen = np.flatnonzero((preds != labels) & (doubt >= least))  # NaN, no prediction: never
@@ -169,8 +168,8 @@ def _of_slide(
             row["x"],
             row["y"],
             row["label"],
-            classes[preds[i]],
-            dict(zip(classes, p[i].tolist(), strict=True)),
+            task.names[preds[i]],
+            dict(zip(task.names, p[i].tolist(), strict=True)),
             float(doubt[i]),
             row["file"],
         )
@@ -178,19 +177,16 @@ def _of_slide(
     ]
 
 
-def _joined(slide: LabelledSlide, classes: Sequence[str]) -> pa.Table:
+def _joined(slide: LabelledSlide, task: Task) -> pa.Table:
     """The labelled tiles in use with their predictions, by tile_id, checked to fit."""
-    names = [f"prob_{c}" for c in classes]
-    missing = [n for n in names if n not in slide.predictions.column_names]
-    if missing:
+    if missing := missing_columns(task, slide.predictions.column_names):
         fact = f"its predictions lack the columns {', '.join(missing)}"
         raise HistotileError(slide.slide_id, fact, "predict with a model of these classes")
     used = pc.and_(pc.is_null(slide.tiles["excluded"]), pc.is_valid(slide.tiles["label"]))
     tiles = slide.tiles.select(["tile_id", "x", "y", "label", "file"]).filter(used)
-    unknown = sorted(set(tiles["label"].to_pylist()) - set(classes))
-    if unknown:
-        raise HistotileError(slide.slide_id, f"labels {unknown} are no classes", "tile again")
-    guesses = slide.predictions.select(["tile_id", "x", "y", *names])
+    if foreign := task.foreign(tiles["label"].to_pylist()):
+        raise HistotileError(slide.slide_id, f"labels {foreign} are no classes", "tile again")
+    guesses = slide.predictions.select(["tile_id", "x", "y", *task.columns])
     joined = tiles.join(guesses, "tile_id", join_type="inner", right_suffix="_predicted")
     if any((joined[a].to_numpy() != joined[f"{a}_predicted"].to_numpy()).any() for a in "xy"):
         fact = "its predictions are of tiles that lie elsewhere than those of its tile table"

@@ -18,11 +18,12 @@ from histotile.aggregation.aggregate import (
 from histotile.config import Aggregate
 from histotile.errors import HistotileError
 from histotile.io.tables import COLOUR
+from histotile.tasks.task import UNKNOWN, Task, missing_columns, read_values
 
 Floats = NDArray[np.floating[Any]]
 Probabilities = dict[str, list[NDArray[np.float32]]]  # model -> (N, C) per slide
 
-UNLABELLED = -1
+UNLABELLED = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class SlideTiles:
         slide: Whose they are, and the fold that tests them.
         labels: (N,) class index, -1 without label.
         colour: (N, 6) as `tables.COLOUR`.
-        probabilities: (N, C) of the network; NaN where it predicted nothing.
+        probabilities: (N, C) values of the network; NaN where it predicted nothing.
         labels_source: `annotation`, `slide`, or `image`: ready-made tiles, in groups that stand
             where slides stand.
     """
@@ -50,7 +51,7 @@ def slide_tiles(
     tiles: pa.Table,
     predictions: pa.Table | None,
     labels_source: str,
-    classes: Sequence[str],
+    task: Task,
 ) -> SlideTiles:
     """The tiles of a slide that are not excluded, joined with their predictions by `tile_id`.
 
@@ -59,22 +60,20 @@ def slide_tiles(
         tiles: Tile table (`tables.TILES`).
         predictions: Prediction table; None if there is none.
         labels_source: From the footer of the tile table.
-        classes: Names in order.
+        task: What was learnt.
 
     Raises:
         HistotileError: A label is no class, or a class has no column of predictions.
     """
     used = tiles.filter(pc.is_null(tiles["excluded"]))
-    index = {name: c for c, name in enumerate(classes)}
-    names = used["label"].to_pylist()
-    unknown = sorted({n for n in names if n is not None} - set(classes))
-    if unknown:
-        raise HistotileError(slide.slide_id, f"labels {unknown} are no classes", "tile again")
+    texts = used["label"].to_pylist()
+    if foreign := task.foreign(texts):
+        raise HistotileError(slide.slide_id, f"labels {foreign} are no classes", "tile again")
     colour = [used[name].to_numpy().astype(np.float32) for name in COLOUR]
-    probabilities = np.full((len(used), len(classes)), np.nan, dtype=np.float32)
+    probabilities = np.full((len(used), len(task.columns)), np.nan, dtype=np.float32)
     if predictions is not None:
-        _join(slide, used["tile_id"].to_numpy(), predictions, classes, probabilities)
-    labels = np.array([UNLABELLED if n is None else index[n] for n in names], dtype=np.int64)
+        _join(slide, used["tile_id"].to_numpy(), predictions, task, probabilities)
+    labels = task.labels(texts)
     return SlideTiles(slide, labels, np.stack(colour, axis=1), probabilities, labels_source)
 
 
@@ -82,20 +81,17 @@ def _join(
     slide: FoldSlide,
     tile_ids: NDArray[np.int32],
     predictions: pa.Table,
-    classes: Sequence[str],
+    task: Task,
     into: NDArray[np.float32],
 ) -> None:
-    columns = [f"prob_{name}" for name in classes]
-    missing = [name for name in columns if name not in predictions.column_names]
-    if missing:
+    if missing := missing_columns(task, predictions.column_names):
         fact = f"its predictions lack the columns {', '.join(missing)}"
         raise HistotileError(slide.slide_id, fact, "predict with a model of these classes")
     order = np.argsort(predictions["tile_id"].to_numpy())
     known = predictions["tile_id"].to_numpy()[order]
     place = np.minimum(np.searchsorted(known, tile_ids), max(len(known) - 1, 0))
     found = known[place] == tile_ids if len(known) else np.zeros(len(tile_ids), dtype=bool)
-    for c, name in enumerate(columns):
-        into[found, c] = predictions[name].to_numpy()[order][place[found]]
+    into[found] = read_values(task, predictions)[order][place[found]]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def write(model: TrainedModel, folder: Path) -> None:
     """model.onnx, weights inside, as `train` writes it too.
 
     Input `tiles`: float32 RGB (N, 3, tile_px, tile_px) in 0-1, any N; the normalisation is part of
-    the graph. Output `logits`: (N, C); softmax gives the probabilities of the classes, whose names
+    the graph. Output `logits`: (N, C); what they mean by the task, whose kind and names
     stand, with tile_mpp and tile_px, in the metadata entry `histotile` (JSON). Output `features`:
     (N, D), by which `taught` in that entry tells slides unlike those taught on.
     """

@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 
 from histotile.errors import HistotileError
 from histotile.inference.checkpoint import TrainedModel
-from histotile.inference.engines.probabilities import softmax
 from histotile.inference.engines.torch import TorchEngine
 
 
 @dataclass(frozen=True)
 class Parity:
-    """Largest difference of any probability between an export and its model, on some tiles."""
+    """Largest difference of any value between an export and its model, on some tiles."""
 
     format: str
     tiles: int
@@ -43,7 +42,7 @@ def compare(
     tiles: NDArray[np.uint8],
     tolerance: float,
 ) -> Parity:
-    """How far the logits of an export lie from the model's own, as probabilities.
+    """How far the logits of an export lie from the model's own, as values of its task.
 
     Raises:
         HistotileError: No tiles, other shapes, or a difference above the tolerance.
@@ -58,9 +57,9 @@ def compare(
         raise HistotileError(
             f"export {name}", fact, "report this: the format cannot hold the model"
         )
-    difference = float(np.abs(softmax(own) - softmax(logits)).max())
+    difference = float(np.abs(model.task.activate(own) - model.task.activate(logits)).max())
     if not difference <= tolerance:
-        fact = f"probabilities differ by up to {difference:.2e}, more than {tolerance:.0e}"
+        fact = f"values differ by up to {difference:.2e}, more than {tolerance:.0e}"
         remedy = f"take {name!r} out of export.formats, or raise export.tolerance knowingly"
         raise HistotileError(f"export {name}", fact, remedy)
     return Parity(name, len(tiles), difference)

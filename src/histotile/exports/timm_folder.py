@@ -21,7 +21,7 @@ FILES = ("model.safetensors", "config.json")
 def write(model: TrainedModel, folder: Path) -> None:
     """The two files. `timm.create_model("local-dir:FOLDER", pretrained=True)` loads them.
 
-    config.json also carries a section `histotile`: classes, tile_mpp, tile_px, settings and what
+    config.json also carries a section `histotile`: task, tile_mpp, tile_px, settings and what
     recognises slides unlike those taught on, so that the folder is enough to predict new slides.
     timm builds whole networks only: one that ends at an early stage cannot be written here.
     """

@@ -13,6 +13,7 @@ from histotile.heatmaps.fonts import (
     writable,
 )
 from histotile.io.palette import Colour
+from histotile.tasks.task import Layer
 
 Rgb = NDArray[np.uint8]
 
@@ -43,15 +44,15 @@ class Legend:
     """What the colours and lines of a heatmap mean.
 
     Args:
-        class_name: Class painted.
-        threshold: Probability of the contour.
-        bar: (256, 3) colours of probability 0 to 1 as they look on the picture.
+        shown: What is painted.
+        threshold: Value of the contour.
+        bar: (256, 3) colours from the least to the highest value as they look on the picture.
         um_per_px: Micrometres per px of the picture; None: unknown.
         is_empty: Whether there is nothing to paint.
         no_tile: Colour where there is no tile; None: the slide shows there.
     """
 
-    class_name: str
+    shown: Layer
     threshold: float
     bar: Rgb
     um_per_px: float | None
@@ -70,7 +71,7 @@ def nice_length(um: float) -> tuple[float, str]:
 
 
 def threshold_text(threshold: float) -> str:
-    """A probability with two digits, or with as many as it has, as on the page of the slide."""
+    """A value with two digits, or with as many as it has, as on the page of the slide."""
     short = f"{threshold:.2f}"
     return short if float(short) == threshold else f"{threshold:g}"
 
@@ -127,7 +128,7 @@ class _Pen:
 
     def title(self, caption: Caption, legend: Legend) -> None:
         self.words((self.em, 0.7 * self.em), caption.slide_id, size=1.25)
-        said = [f"Probability of {legend.class_name}"]
+        said = [legend.shown.title]
         if caption.model_id:
             said.append(f"model {caption.model_id}")
         self.words((self.em, 2.35 * self.em), "  ·  ".join(said), colour=_GREY)
@@ -142,22 +143,23 @@ class _Pen:
         self.words(((left + right) / 2, top + 1.25 * self.em), name, anchor="ma")
 
     def colour_bar(self, top: int, legend: Legend) -> None:
-        """From 0 on the left to 1 on the right, with the contour's double line at its threshold."""
+        """From least to highest value, with the contour's double line at its threshold."""
         wide, high = int(0.45 * self.width), self.em
         left = self.width - 2 * self.em - wide
         shown = legend.bar[np.arange(wide) * 255 // (wide - 1)]
         bar = Image.fromarray(np.repeat(shown[None], high, axis=0))
         self.sheet.paste(bar, (left, top))
         self.draw.rectangle((left - 1, top - 1, left + wide, top + high), outline=_INK)
-        for value in (0.0, 0.25, 0.5, 0.75, 1.0):
-            x = left + value * (wide - 1)
+        low, span = legend.shown.low, legend.shown.high - legend.shown.low
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+            x, value = left + share * (wide - 1), low + share * span
             self.draw.line((x, top + high, x, top + high + self.em // 4), fill=_INK)
             self.words((x, top + 1.35 * self.em), f"{value:g}", size=0.9, anchor="ma")
-        name = f"p({legend.class_name})"
+        name = legend.shown.label
         font = font_for(name, self.em)
         name = fitted(writable(name, font), font, 0.2 * self.width)
         self.words((left - 0.7 * self.em, top - 0.05 * self.em), name, anchor="ra")
-        self._threshold(left + legend.threshold * (wide - 1), top, high)
+        self._threshold(left + (legend.threshold - low) / span * (wide - 1), top, high)
 
     def _threshold(self, x: float, top: int, high: int) -> None:
         px = max(1, self.em // 12)
@@ -168,7 +170,7 @@ class _Pen:
         """What the lines mean, each round the colours it surrounds, and the colour of no tile."""
         above, below = ((int(r), int(g), int(b)) for r, g, b in legend.bar[[255, 0]])
         x = self._swatch(self.em, top, above, ((0, 0, 0), (255, 255, 255)))
-        x = self._explained(x, top, f"p ≥ {threshold_text(legend.threshold)}")
+        x = self._explained(x, top, f"{legend.shown.symbol} ≥ {threshold_text(legend.threshold)}")
         x = self._swatch(x, top, below, (_ANALYSED,))
         x = self._explained(x, top, "analysed")
         if legend.no_tile:

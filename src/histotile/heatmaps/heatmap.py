@@ -1,4 +1,4 @@
-"""The pictures of a slide's probabilities, for the eyes of a pathologist."""
+"""The pictures of a slide's predictions, for the eyes of a pathologist."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -51,10 +51,11 @@ def paint_heatmap(
     larger = overview.repeat(factor, axis=0).repeat(factor, axis=1)
     painted = paint_overlay(larger, downsample / factor, found, settings)
     spread = _spread(found, found.layer(settings.class_name), larger.shape, downsample / factor)
+    shown = found.meaning(settings.class_name)
     legend = Legend(
-        class_name=class_shown(found, settings),
+        shown=shown,
         threshold=settings.threshold,
-        bar=_blend(_tissue_below(larger, spread), np.linspace(0, 1, 256), settings),
+        bar=_blend(_tissue_below(larger, shown.share(spread)), np.linspace(0, 1, 256), settings),
         um_per_px=caption.mpp * downsample / factor if caption.mpp else None,
         is_empty=bool(np.isnan(spread).all()),
     )
@@ -62,7 +63,7 @@ def paint_heatmap(
 
 
 def paint_map(found: ProbabilityMap, settings: Heatmap, caption: Caption) -> Rgb:
-    """The probabilities alone, no slide below them, in the same frame.
+    """The values alone, no slide below them, in the same frame.
 
     Args:
         found: Map of the slide.
@@ -77,7 +78,7 @@ def paint_map(found: ProbabilityMap, settings: Heatmap, caption: Caption) -> Rgb
     """
     painted, downsample = paint_cells(found, settings)
     legend = Legend(
-        class_name=class_shown(found, settings),
+        shown=found.meaning(settings.class_name),
         threshold=settings.threshold,
         bar=colours(np.linspace(0, 1, 256), settings),
         um_per_px=caption.mpp * downsample if caption.mpp else None,
@@ -108,7 +109,8 @@ def paint_cells(found: ProbabilityMap, settings: Heatmap) -> tuple[Rgb, float]:
     spread = _spread(replace(found, x0=0.0, y0=0.0), layer, size, downsample)
     painted = np.full((*size, 3), _NO_TILE, np.uint8)
     known = ~np.isnan(spread)
-    painted[known] = colours(spread[known], settings)
+    shares = found.meaning(settings.class_name).share(spread[known])
+    painted[known] = colours(shares, settings)
     _draw_lines(painted, spread, settings.threshold, found.covered / downsample)
     return painted, downsample
 
@@ -119,7 +121,7 @@ def class_shown(found: ProbabilityMap, settings: Heatmap) -> str:
 
 
 def colours(p: NDArray[np.floating], settings: Heatmap) -> Rgb:
-    """(..., 3) opaque colours of probabilities; values beyond 0 and 1 look like these."""
+    """(..., 3) opaque colours of shares of the scale; values beyond 0 and 1 look like these."""
     return np.asarray(np.rint(_ramp(settings)[_level(p)]), dtype=np.uint8)
 
 
@@ -140,9 +142,10 @@ def paint_overlay(
         settings: Class, threshold, colours.
     """
     spread = _spread(found, found.layer(settings.class_name), overview.shape, downsample)
+    shares = found.meaning(settings.class_name).share(spread)
     painted = overview.copy()
     for top in range(0, len(painted), _STRIP):
-        p = spread[top : top + _STRIP]
+        p = shares[top : top + _STRIP]
         known = ~np.isnan(p)
         strip = painted[top : top + _STRIP]
         strip[known] = _blend(strip[known], p[known], settings)
@@ -161,7 +164,7 @@ def write_picture(path: Path, rgb: Rgb) -> None:
 def _spread(
     found: ProbabilityMap, layer: NDArray[np.float32], shape: tuple[int, ...], downsample: float
 ) -> NDArray[np.float32]:
-    """(h, w): the probability at the centre of each px of the overview; NaN outside tiles."""
+    """(h, w): the value at the centre of each px of the overview; NaN outside tiles."""
     rows, in_rows = _cells(shape[0], downsample, found.y0, found, layer.shape[0])
     columns, in_columns = _cells(shape[1], downsample, found.x0, found, layer.shape[1])
     spread = layer[np.ix_(rows, columns)]

@@ -25,6 +25,7 @@ from histotile.io.palette import (
     Colour,
     class_colours,
 )
+from histotile.tasks.registry import AUTO
 
 Values = NDArray[np.float32]
 
@@ -45,9 +46,9 @@ def write_map(
     One px is one cell of the map: px (row i, column j) of the first level covers x0 + j * step and
     y0 + i * step onwards (level-0 px of the slide), so its top-left corner is that of the scanned
     area. Each further level is a SubIFD of half the size, the mean of what is known of four px,
-    until one tile of 256 px holds it. A MapAnnotation tells classes, x0, y0, step, covered, mpp
-    and `facts`, each value as JSON, so that `read_map` gives back exactly what was written. The
-    same map gives the same bytes.
+    until one tile of 256 px holds it. A MapAnnotation tells task, classes, x0, y0, step, covered,
+    mpp and `facts`, each value as JSON, so that `read_map` gives back exactly what was written.
+    The same map gives the same bytes.
 
     Args:
         path: Where; whole or not at all.
@@ -87,7 +88,10 @@ def write_colour_map(
         HistotileError: `settings.class_name` is not in the map.
     """
     shown = class_shown(found, settings)
-    levels = [_coloured(level[0], settings) for level in halvings(found.layer(shown)[None])]
+    levels = [
+        _coloured(found.meaning(shown).share(level[0]), settings)
+        for level in halvings(found.layer(shown)[None])
+    ]
     look = {"class_shown": shown, "colormap": settings.colormap}
     metadata = _metadata(found, mpp, {**facts, **look}) | {"Channel": {"Name": _plain(shown)}}
     _write(path, levels, "YXS", metadata, mpp)
@@ -104,7 +108,7 @@ def read_map(path: Path) -> tuple[ProbabilityMap, dict[str, Any]]:
     try:
         with tifffile.TiffFile(path) as tiff:
             facts = _annotation(tiff.ome_metadata or "")
-            classes = tuple(facts.pop("classes"))
+            classes, kind = tuple(facts.pop("classes")), str(facts.pop("task", AUTO))
             pages = [tiff.pages[c].asarray() for c in range(len(classes))]
         place = {name: float(facts.pop(name)) for name in _PLACE}
         values = np.stack(pages)
@@ -112,7 +116,7 @@ def read_map(path: Path) -> tuple[ProbabilityMap, dict[str, Any]]:
             raise ValueError(f"its px are {values.dtype}, {values.ndim - 1} axes")
     except _DAMAGE as error:
         raise HistotileError(path, f"not a readable map ({error})", "make it again") from error
-    return ProbabilityMap(values, classes, **place), facts
+    return ProbabilityMap(values, classes, **place, kind=kind), facts
 
 
 def halvings(values: Values) -> list[Values]:
@@ -151,7 +155,7 @@ def _coloured(layer: Values, settings: Heatmap) -> NDArray[np.uint8]:
 def _metadata(found: ProbabilityMap, mpp: float | None, facts: Mapping[str, Any]) -> dict[str, Any]:
     """What both kinds of map say in OME's terms."""
     place = {name: getattr(found, name) for name in _PLACE}
-    note = {**facts, "classes": list(found.classes), **place, "mpp": mpp}
+    note = {**facts, "task": found.kind, "classes": list(found.classes), **place, "mpp": mpp}
     told = {str(key): _exact(value) for key, value in note.items()}
     content = hashlib.sha256(json.dumps(told).encode() + found.values.tobytes()).hexdigest()
     metadata: dict[str, Any] = {

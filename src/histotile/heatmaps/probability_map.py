@@ -1,7 +1,7 @@
 """The map of a slide's probabilities: as data, not as a picture."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.errors import HistotileError
+from histotile.tasks.registry import AUTO, make_task
+from histotile.tasks.task import Layer, Task
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -60,6 +62,7 @@ class ProbabilityMap:
             lie on no grid.
         covered: Side of the part of a cell, from its top left, that tiles cover, level-0 px; less
             than `step` only where tiles lie apart.
+        kind: Of the task that `classes` are the names of.
     """
 
     values: NDArray[np.float32]
@@ -68,6 +71,12 @@ class ProbabilityMap:
     y0: float
     step: float
     covered: float
+    kind: str = AUTO
+
+    def meaning(self, name: str | None) -> Layer:
+        """What that layer shows; None: the last."""
+        task = make_task(self.classes, self.kind)
+        return task.layer(self.classes[-1] if name is None else name)
 
     def layer(self, name: str | None) -> NDArray[np.float32]:
         """(H, W) of that class; of the last one for None.
@@ -84,7 +93,7 @@ class ProbabilityMap:
 
 
 def probability_map(
-    x: Ints, y: Ints, probabilities: Floats, classes: Sequence[str], layout: Layout
+    x: Ints, y: Ints, probabilities: Floats, task: Task, layout: Layout
 ) -> ProbabilityMap:
     """The probabilities of tiles laid out on the slide.
 
@@ -104,7 +113,7 @@ def probability_map(
         x: (N,) left edges of the tiles, level-0 px.
         y: (N,) top edges, level-0 px.
         probabilities: (N, C).
-        classes: Names of the C columns.
+        task: What was learnt.
         layout: Grid the tiles were cut on, or whose stride they follow.
     """
     columns = (x.astype(np.float64) - layout.x0) / layout.stride
@@ -118,7 +127,7 @@ def probability_map(
     shape = tuple(max(1, int(np.ceil(side / step))) for side in (layout.height, layout.width))
     values = _blended(columns[known], rows[known], probabilities[known], layout.tile / step, shape)
     covered = min(layout.tile, step)
-    return ProbabilityMap(values, tuple(classes), layout.x0, layout.y0, step, covered)
+    return ProbabilityMap(values, task.names, layout.x0, layout.y0, step, covered, task.kind)
 
 
 def _on_grid(place: NDArray[np.float64], stride: float) -> bool:

@@ -16,6 +16,7 @@ from histotile.io.qupath import (
     square,
     write_features,
 )
+from histotile.tasks.task import Task
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -27,13 +28,13 @@ def write_tile_objects(
     x: Ints,
     y: Ints,
     side: float,
-    probabilities: Floats,
-    classes: Sequence[str],
+    values: Floats,
+    task: Task,
     bounds: tuple[int, int, int, int],
 ) -> None:
     """A GeoJSON file of tile objects: a square each, as its most probable class.
 
-    Its measurements are prob_<class> (6 decimals) for every class; its id follows from slide and
+    Its measurements are the columns of the task (6 decimals); its id follows from slide and
     place, so that the same tile has the same id in every run. Tiles whose row holds a NaN (no
     prediction) are left out. Coordinates count from the corner of the bounds, as QuPath's do.
 
@@ -43,15 +44,16 @@ def write_tile_objects(
         x: (N,) left edges of the tiles, level-0 px as OpenSlide counts them; no place twice.
         y: (N,) top edges.
         side: Side of a tile, level-0 px.
-        probabilities: (N, C).
-        classes: Names of the C columns, in the order that gives them their colours.
+        values: (N, C).
+        task: What was learnt; the order of its names gives them their colours.
         bounds: x, y, width, height of the scanned area, level-0 px.
     """
-    known = ~np.isnan(probabilities).any(axis=1)
+    classes = task.names
+    known = ~np.isnan(values).any(axis=1)
     places = zip(x[known].tolist(), y[known].tolist(), strict=True)
-    rows = np.round(probabilities[known].astype(np.float64), 6).tolist()
-    best = probabilities[known].argmax(axis=1).tolist()
-    colours, names = class_colours(classes), [f"prob_{name}" for name in classes]
+    rows = np.round(values[known].astype(np.float64), 6).tolist()
+    best = values[known].argmax(axis=1).tolist()
+    colours = class_colours(classes)
     write_features(
         path,
         (
@@ -62,7 +64,7 @@ def write_tile_objects(
                 classes[chosen],
                 colours[classes[chosen]],
                 key=repr(("tile", slide_id, left, top)),
-                measurements=dict(zip(names, row, strict=True)),
+                measurements=dict(zip(task.columns, row, strict=True)),
             )
             for (left, top), row, chosen in zip(places, rows, best, strict=True)
         ),

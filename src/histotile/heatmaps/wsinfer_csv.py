@@ -1,4 +1,4 @@
-"""Tile probabilities as WSInfer writes them, for tools that read its tables."""
+"""Tile predictions as WSInfer writes them, for tools that read its tables."""
 
 import csv
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ Ints = NDArray[np.integer[Any]]
 
 
 def write_wsinfer_csv(
-    path: Path, x: Ints, y: Ints, side: float, probabilities: Floats, classes: Sequence[str]
+    path: Path, x: Ints, y: Ints, side: float, values: Floats, columns: Sequence[str]
 ) -> None:
-    """A CSV with the columns minx, miny, width, height and one prob_<class> per class.
+    """A CSV with the columns minx, miny, width, height and those of the task.
 
     Places and sides are whole level-0 px; as in WSInfer, the corner of the slide's bounds is not
-    subtracted. Probabilities have as many digits as 32-bit floats need. Tiles whose row holds a
+    subtracted. Values have as many digits as 32-bit floats need. Tiles whose row holds a
     NaN (no prediction) are left out.
 
     Args:
@@ -28,15 +28,15 @@ def write_wsinfer_csv(
         x: (N,) left edges of the tiles, level-0 px as OpenSlide counts them.
         y: (N,) top edges.
         side: Side of a tile, level-0 px; rounded.
-        probabilities: (N, C).
-        classes: Names of the C columns.
+        values: (N, C).
+        columns: Names of the C columns, as in prediction tables.
     """
-    known = ~np.isnan(probabilities).any(axis=1)
+    known = ~np.isnan(values).any(axis=1)
     side_px = round(side)
     places = zip(x[known].tolist(), y[known].tolist(), strict=True)
-    numbers = probabilities[known].astype(np.float32).astype(str).tolist()
+    numbers = values[known].astype(np.float32).astype(str).tolist()
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["minx", "miny", "width", "height", *(f"prob_{c}" for c in classes)])
+        writer.writerow(["minx", "miny", "width", "height", *columns])
         for (left, top), row in zip(places, numbers, strict=True):
             writer.writerow([left, top, side_px, side_px, *row])

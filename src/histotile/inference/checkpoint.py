@@ -29,14 +29,17 @@ from histotile.inference.model_metadata import (
 )
 from histotile.inference.onnx_export import Graph
 from histotile.io.atomic import replacing
+from histotile.tasks.registry import AUTO, make_task, read_task
+from histotile.tasks.task import Task
 from histotile.trust.taught import Taught
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network that gives one logit per class for a tile, and the tiles it was trained on.
+    """A network that gives the logits of a task for a tile, and the tiles it was trained on.
 
-    `classes` are in the order of the logits; tiles measure `tile_px` pixels at `tile_mpp` um/px.
+    `classes` are the names of its task, which is of that `kind`; tiles measure `tile_px` pixels
+    at `tile_mpp` um/px.
     `backbone` and `settings` are the configuration sections it was made by, `strategy` how.
     `taught` is what recognises slides unlike those trained on. `model_id` names the weights.
     """
@@ -50,6 +53,12 @@ class TrainedModel:
     backbone: Mapping[str, Any]
     settings: Mapping[str, Any]
     taught: Taught | None = None
+    kind: str = AUTO
+
+    @property
+    def task(self) -> Task:
+        """What it has learnt."""
+        return make_task(self.classes, self.kind)
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -71,7 +80,7 @@ class TrainedModel:
         return {
             "histotile": __version__,
             "model_id": self.model_id,
-            "classes": list(self.classes),
+            **self.task.metadata(),
             "tile_mpp": self.tile_mpp,
             "tile_px": self.tile_px,
             "strategy": self.strategy,
@@ -107,7 +116,7 @@ def load(path: Path) -> TrainedModel:
         raise HistotileError(path, f"not a readable model ({error})", TRAIN) from error
     except (KeyError, TypeError, ValueError) as error:
         raise HistotileError(path, "histotile did not write this model", TRAIN) from error
-    network = rebuild(_architecture(facts), len(facts["classes"]))
+    network = rebuild(_architecture(facts), read_task(facts).outputs)
     network.load_state_dict(state)
     return _model(network, facts)
 
@@ -159,10 +168,12 @@ def _architecture(facts: Mapping[str, Any]) -> Architecture:
 
 
 def _model(network: nn.Module, facts: Mapping[str, Any]) -> TrainedModel:
+    task = read_task(facts)
     return TrainedModel(
         network=network.eval(),
         architecture=_architecture(facts),
-        classes=tuple(facts["classes"]),
+        classes=task.names,
+        kind=task.kind,
         tile_mpp=float(facts["tile_mpp"]),
         tile_px=int(facts["tile_px"]),
         strategy=str(facts["strategy"]),

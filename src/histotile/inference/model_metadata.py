@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from histotile.errors import HistotileError
 from histotile.inference.onnx_metadata import read_onnx_facts
+from histotile.tasks.registry import AUTO, make_task, read_task
+from histotile.tasks.task import Task
 from histotile.trust.taught import Taught
 
 CHECKPOINT = "model.ckpt"
@@ -23,11 +25,11 @@ _EXPORT = "export it with `histotile export`"
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The classes of a model in the order of its logits, and the tiles it was trained on.
+    """What a model has learnt, and the tiles it was trained on.
 
-    Tiles measure `tile_px` pixels at `tile_mpp` um/px; `model_id` names the weights, `strategy`
-    how they were trained. `taught` recognises slides unlike those trained on; None in models of
-    older make.
+    `classes` are the names of its task, which is of that `kind`. Tiles measure `tile_px` pixels at
+    `tile_mpp` um/px; `model_id` names the weights, `strategy` how they were trained. `taught`
+    recognises slides unlike those trained on; None in models of older make.
     """
 
     classes: tuple[str, ...]
@@ -36,11 +38,17 @@ class ModelFacts:
     model_id: str
     strategy: str
     taught: Taught | None = None
+    kind: str = AUTO
+
+    @property
+    def task(self) -> Task:
+        """What it has learnt."""
+        return make_task(self.classes, self.kind)
 
 
 class _Judge(Protocol):
     @property
-    def classes(self) -> tuple[str, ...]: ...
+    def task(self) -> Task: ...
     @property
     def tile_mpp(self) -> float: ...
     @property
@@ -63,8 +71,10 @@ def facts_of(model: Path) -> ModelFacts:
 
 def parse_facts(entry: Mapping[str, Any]) -> ModelFacts:
     """The facts in what `TrainedModel.facts` gave; raises KeyError where some are missing."""
+    task = read_task(entry)
     return ModelFacts(
-        classes=tuple(entry["classes"]),
+        classes=task.names,
+        kind=task.kind,
         tile_mpp=float(entry["tile_mpp"]),
         tile_px=int(entry["tile_px"]),
         model_id=str(entry["model_id"]),
@@ -139,9 +149,9 @@ def find_models(path: Path) -> list[Path]:
 
 
 def check_agreement(models: Sequence[_Judge], names: Sequence[str]) -> None:
-    """Raises HistotileError unless all models share classes, tile_mpp and tile_px."""
+    """Raises HistotileError unless all models share task, tile_mpp and tile_px."""
     for model, name in zip(models[1:], names[1:], strict=True):
-        for what in ("classes", "tile_mpp", "tile_px"):
+        for what in ("task", "tile_mpp", "tile_px"):
             ours, theirs = getattr(models[0], what), getattr(model, what)
             if ours != theirs:
                 fact = f"has {what} {theirs}, but {names[0]} has {ours}"

@@ -1,4 +1,4 @@
-"""Probabilities of a slide's tiles by an ensemble of trained models."""
+"""Values, e.g. probabilities, of a slide's tiles by an ensemble of trained models."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from histotile.data.prefetch import (
 from histotile.data.profiling.profiler import Pace
 from histotile.errors import HistotileError
 from histotile.inference.engines.engine import Engine
+from histotile.inference.engines.judgement import (
+    Judgement,
+    judge,
+)
 from histotile.inference.engines.parity import (
     TRIAL_TILES,
     Trial,
     hold_against,
-)
-from histotile.inference.engines.probabilities import (
-    Judgement,
-    judge,
 )
 from histotile.inference.ensemble import (
     Ensemble,
@@ -36,6 +36,7 @@ from histotile.io.tables import (
     read_footer,
     read_table,
 )
+from histotile.tasks.task import Task, value_columns
 from histotile.trust.judging import Watch
 from histotile.trust.looks import COLUMNS, tile_looks
 
@@ -45,16 +46,16 @@ Judged = tuple[NDArray[np.int32], Judgement]
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities of the tiles of one slide.
+    """What models say of the tiles of one slide.
 
-    `columns` are those of `tables.prediction_schema(classes)`: a row per tile that could be read,
-    by tile_id; excluded tiles are not predicted. `facts` go into the footer of the table: slide,
-    models, engine and numbers, tiles found damaged, and `familiarity`: whether the slide is like
-    those that the models were taught on (`trust.judging.Familiarity`). `pace` tells where the
+    `columns` are those of `tables.prediction_schema(task.columns)`: a row per tile that could be
+    read, by tile_id; excluded tiles are not predicted. `facts` go into the footer of the table:
+    slide, models, engine and numbers, tiles found damaged, and `familiarity`: whether the slide is
+    like those that the models were taught on (`trust.judging.Familiarity`). `pace` tells where the
     time went, which differs from run to run.
     """
 
-    classes: tuple[str, ...]
+    task: Task
     columns: dict[str, NDArray[Any]]
     facts: dict[str, Any]
     pace: Pace
@@ -84,10 +85,10 @@ def predict_slides(
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Prediction]:
-    """Mean over the ensemble of each model's softmax, for every tile that is not excluded.
+    """Mean over the ensemble of each model's values, for every tile that is not excluded.
 
     Pixels are read once, in batches, ahead of the network and across the border of slides; memory
-    does not grow with a slide but for the probabilities themselves. 16-bit floats are used where a
+    does not grow with a slide but for the values themselves. 16-bit floats are used where a
     slide's first tiles allow it.
 
     Args:
@@ -111,19 +112,19 @@ def _predict(reader: ReadAhead, ensemble: Ensemble, progress: Progress | None) -
     batches, full = iter(reader), ensemble.engines()
     trial, first = _first_tiles(ensemble, full, batches, reader.pace)
     engines = ensemble.engines(trial.precision) if trial else full
-    classes, watch = ensemble.facts.classes, _watch(ensemble, reader)
+    task, watch = ensemble.facts.task, _watch(ensemble, reader)
     ids: list[NDArray[np.int32]] = [np.zeros(0, np.int32)]
-    shares: list[NDArray[np.float32]] = [np.zeros((0, len(classes)), np.float32)]
+    values: list[NDArray[np.float32]] = [np.zeros((0, len(task.columns)), np.float32)]
     distances: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
-    for tile_ids, judged in chain(first, _judged(engines, batches, reader.pace)):
+    for tile_ids, judged in chain(first, _judged(engines, batches, reader.pace, task)):
         ids.append(tile_ids)
-        shares.append(judged.probabilities)
+        values.append(judged.values)
         with reader.pace.computing():
             distances.append(watch.see(tile_ids, judged.features))
         if progress is not None:
             progress(sum(map(len, ids)), len(reader))
-    found = (np.concatenate(ids), np.concatenate(shares), np.concatenate(distances))
-    columns = _columns(reader, classes, *found)
+    found = (np.concatenate(ids), np.concatenate(values), np.concatenate(distances))
+    columns = _columns(reader, task, *found)
     columns["familiarity"] = np.array(watch.flags(columns["distance"]), object)
     footer = read_footer(reader.table)
     familiarity = watch.slide(footer["mpp"], columns["familiarity"].tolist())
@@ -131,14 +132,14 @@ def _predict(reader: ReadAhead, ensemble: Ensemble, progress: Progress | None) -
         "slide_id": footer["slide_id"],
         "identity": footer.get("identity"),
         "models": ensemble.model_ids,
-        "classes": list(classes),
+        **task.metadata(),
         "unreadable": sorted(reader.unreadable),
         "familiarity": familiarity.to_json(),
         "lost_share": _lost_share(reader),
         **describe(engines[0]),
         "precision": str(trial) if trial else engines[0].precision,
     }
-    return Prediction(classes, columns, facts, reader.pace, engines[0])
+    return Prediction(task, columns, facts, reader.pace, engines[0])
 
 
 def _lost_share(reader: ReadAhead) -> float:
@@ -151,25 +152,27 @@ def _lost_share(reader: ReadAhead) -> float:
 
 def _columns(
     reader: ReadAhead,
-    classes: Sequence[str],
+    task: Task,
     tile_ids: NDArray[np.int32],
-    probabilities: NDArray[np.float32],
+    values: NDArray[np.float32],
     distances: NDArray[np.float32],
 ) -> dict[str, NDArray[Any]]:
     """By tile_id."""
     kept = np.isin(reader.tile_ids, tile_ids)
     columns: dict[str, NDArray[Any]] = {"tile_id": tile_ids}
     columns |= {"x": reader.x[kept], "y": reader.y[kept]}
-    columns |= {f"prob_{name}": probabilities[:, i] for i, name in enumerate(classes)}
+    columns |= value_columns(task, values)
     columns["distance"] = distances
     order = np.argsort(tile_ids)
-    return {name: values[order] for name, values in columns.items()}
+    return {name: column[order] for name, column in columns.items()}
 
 
-def _judged(engines: Sequence[Engine], batches: Iterator[Batch], pace: Pace) -> Iterator[Judged]:
+def _judged(
+    engines: Sequence[Engine], batches: Iterator[Batch], pace: Pace, task: Task
+) -> Iterator[Judged]:
     for tile_ids, pixels in batches:
         with pace.computing():
-            found = judge(engines, pixels)
+            found = judge(engines, pixels, task)
         yield tile_ids, found
 
 
@@ -196,12 +199,12 @@ def _first_tiles(
     if not held:
         return None, []
     with pace.computing():
-        pixels = [tiles for _, tiles in held]
+        pixels, task = [tiles for _, tiles in held], ensemble.facts.task
         reduced = ensemble.engines(ensemble.reduced)
-        trial, found = hold_against(full, reduced, pixels, ensemble.max_difference)
+        trial, found = hold_against(full, reduced, pixels, ensemble.max_difference, task)
         if not trial.passed:
-            found = [judge(full, tiles) for tiles in pixels]
-    return trial, [(ids, shares) for (ids, _), shares in zip(held, found, strict=True)]
+            found = [judge(full, tiles, task) for tiles in pixels]
+    return trial, [(ids, judged) for (ids, _), judged in zip(held, found, strict=True)]
 
 
 def _check_scale(tiles: Path, model: ModelFacts) -> None:

@@ -59,24 +59,22 @@ FOLDS = pa.schema(
 )
 
 
-def prediction_schema(classes: tuple[str, ...]) -> pa.Schema:
+def prediction_schema(columns: Sequence[str]) -> pa.Schema:
     """Columns of a prediction table.
 
-    tile_id, x, y (level-0 px), one prob_<class> per class, `distance` from the tiles taught on (1:
-    the limit of foreign; NaN: unknown) and `familiarity` (familiar, unusual, foreign, unknown).
+    tile_id, x, y (level-0 px), those of the task (`columns`), `distance` from the tiles taught on
+    (1: the limit of foreign; NaN: unknown) and `familiarity` (familiar, unusual, foreign, unknown).
     """
     keys = [("tile_id", pa.int32()), ("x", pa.int32()), ("y", pa.int32())]
-    probabilities = [(f"prob_{name}", pa.float32()) for name in classes]
-    return pa.schema(
-        [*keys, *probabilities, ("distance", pa.float32()), ("familiarity", pa.string())]
-    )
+    values = [(name, pa.float32()) for name in columns]
+    return pa.schema([*keys, *values, ("distance", pa.float32()), ("familiarity", pa.string())])
 
 
-def rehearsal_schema(classes: tuple[str, ...]) -> pa.Schema:
-    """Columns of what a cell says of the labelled tiles a fold tests; `label` is a class number."""
+def rehearsal_schema(columns: Sequence[str], label: str) -> pa.Schema:
+    """Columns of what a cell says of the labelled tiles a fold tests; `label` of that type."""
     keys = [("slide_id", pa.string()), ("patient_id", pa.string()), ("tile_id", pa.int32())]
-    probabilities = [(f"prob_{name}", pa.float32()) for name in classes]
-    return pa.schema([*keys, ("label", pa.int32()), *probabilities])
+    values = [(name, pa.float32()) for name in columns]
+    return pa.schema([*keys, ("label", pa.type_for_alias(label)), *values])
 
 
 def write_table(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histotile.data.selection import read_labels
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.features import (
@@ -20,6 +21,7 @@ from histotile.io.features import (
 )
 from histotile.io.identity import check_same
 from histotile.strategy.evidence import Evidence
+from histotile.tasks.task import Labels, Task
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -30,7 +32,7 @@ class _SlideRows:
 
     kept: NDArray[np.int64]  # (S,) rows of the control file
     features: tuple[Half, ...]
-    labels: NDArray[np.int64]
+    labels: Labels
     colour: NDArray[np.float32]
     counts: NDArray[np.int64]  # (C,)
 
@@ -40,7 +42,7 @@ def gather_evidence(
     control: Path,
     tiles: Path,
     folds: Rows,
-    classes: tuple[str, ...],
+    task: Task,
     has_patients: bool,
 ) -> Evidence:
     """What a decision about this cohort rests on.
@@ -53,7 +55,7 @@ def gather_evidence(
         control: The control file.
         tiles: Folder of tile tables, {slide_id}.parquet.
         folds: Rows with the columns `tables.FOLDS`.
-        classes: Class names.
+        task: What is learnt.
         has_patients: Whether patient_id is real; else slides stand for patients.
 
     Raises:
@@ -65,13 +67,13 @@ def gather_evidence(
     names = list(slides)
     patient_ids, patient_of = _number([slides[name]["patient_id"] for name in names])
     site_names, site_of = _number([slides[name]["site"] or "" for name in names])
-    found = [_read_slide(features, tiles, name, against, classes) for name in names]
+    found = [_read_slide(features, tiles, name, against, task) for name in names]
     sizes = [len(rows.kept) for rows in found]
-    counts = np.zeros((len(patient_ids), len(classes)), np.int64)
+    counts = np.zeros((len(patient_ids), len(task.strata)), np.int64)
     np.add.at(counts, patient_of, np.array([rows.counts for rows in found]))
     kept = np.concatenate([rows.kept for rows in found])
     return Evidence(
-        classes=classes,
+        classes=task.strata,
         stages=against.stages,
         features=tuple(map(np.concatenate, zip(*(rows.features for rows in found), strict=True))),
         random=tuple(against.of_stage(stage.number)[kept] for stage in against.stages),
@@ -116,23 +118,22 @@ def _teaching_slides(folds: Rows) -> dict[str, Mapping[str, Any]]:
 
 
 def _read_slide(
-    features: Path, tiles: Path, slide_id: str, control: ControlFile, classes: tuple[str, ...]
+    features: Path, tiles: Path, slide_id: str, control: ControlFile, task: Task
 ) -> _SlideRows:
     table = tables.read_table(tiles / f"{slide_id}.parquet")
-    labels = _labels(table, classes)
-    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    labels, strata = read_labels(table, task)
+    counts = np.array([len(rows) for rows in strata], np.int64)
     asked = np.flatnonzero(control.slide_ids == slide_id)
     if not len(asked):
         nothing = tuple(np.zeros((0, stage.width), np.float16) for stage in control.stages)
         colour = np.zeros((0, len(tables.COLOUR)), np.float32)
-        return _SlideRows(asked, nothing, np.zeros(0, np.int64), colour, counts)
+        return _SlideRows(asked, nothing, labels[:0], colour, counts)
     file = read_features(features / f"{slide_id}.h5")
     _check_backbone(features / f"{slide_id}.h5", file.facts, file.stages, control)
     known_by = tables.read_footer(tiles / f"{slide_id}.parquet").get("identity")
     check_same(features / f"{slide_id}.h5", known_by, file.facts["identity"])
-    known = np.flatnonzero(labels >= 0)
     ids, rows, sampled = np.intersect1d(file.tile_ids, control.tile_ids[asked], return_indices=True)
-    usable = np.isin(ids, known)
+    usable = np.isin(ids, np.concatenate(strata))
     ids, rows, sampled = ids[usable], rows[usable], sampled[usable]
     return _SlideRows(
         kept=asked[sampled],
@@ -141,14 +142,6 @@ def _read_slide(
         colour=np.stack([table[c].to_numpy() for c in tables.COLOUR], 1)[ids].astype(np.float32),
         counts=counts,
     )
-
-
-def _labels(table: Any, classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """(N,) class number of each tile; -1 without a label, or excluded."""
-    number = {name: c for c, name in enumerate(classes)}
-    pairs = zip(table["label"].to_pylist(), table["excluded"].to_pylist(), strict=True)
-    found = [number.get(label, -1) if excluded is None else -1 for label, excluded in pairs]
-    return np.array(found, np.int64)
 
 
 def _check_backbone(

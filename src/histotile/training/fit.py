@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
@@ -20,6 +19,7 @@ from histotile.backbones.build import (
 from histotile.backbones.stages import stages_of
 from histotile.config import Recipe
 from histotile.errors import HistotileError
+from histotile.tasks.probe import Features, fit_probe, shows_all
 from histotile.training.datamodule import TileDataModule
 from histotile.training.job import (
     Job,
@@ -27,12 +27,7 @@ from histotile.training.job import (
     Outcome,
 )
 from histotile.training.learning_curve import Point
-from histotile.training.lightning_module import TileClassifier
-from histotile.training.logistic_head import (
-    Features,
-    class_weights,
-    fit_probe,
-)
+from histotile.training.lightning_module import Objective, TileModule
 from histotile.training.optimizer import (
     Plan,
     rates,
@@ -59,7 +54,7 @@ class Approach:
     recipe: Recipe
     stage: int | None
     freeze: Callable[[nn.Module], Sequence[nn.Module]]
-    prepare: Callable[[TileClassifier, TileDataModule], None] | None = None
+    prepare: Callable[[TileModule, TileDataModule], None] | None = None
 
 
 def learn(job: Job, approach: Approach) -> Outcome:
@@ -73,13 +68,13 @@ def learn(job: Job, approach: Approach) -> Outcome:
     """
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     pl.seed_everything(job.settings.seed, workers=True, verbose=False)
-    network, architecture = build_network(job.backbone, job.classes, job.fold.train.tile_px)
+    network, architecture = build_network(job.backbone, job.task.outputs, job.fold.train.tile_px)
     data = TileDataModule(job.fold, job.settings, job.machine)
-    weights = class_weights(job.fold.train.label, job.classes, job.settings.class_weights)
-    module = TileClassifier(
+    weights = job.task.weights(job.fold.train.label, job.settings.class_weights)
+    module = TileModule(
         network,
         architecture,
-        weights.tolist(),
+        Objective(job.task, weights.tolist()),
         approach.recipe,
         approach.freeze(network),
         data.plan.passes,
@@ -105,7 +100,7 @@ _EXPECTED = ("Checkpoint directory", "Found .* in eval mode", "`isinstance.trees
 
 def _run(
     trainer: pl.Trainer,
-    module: TileClassifier,
+    module: TileModule,
     data: TileDataModule,
     job: Job,
     approach: Approach,
@@ -128,7 +123,7 @@ def _run(
 
 
 def passed_through(
-    module: TileClassifier, batches: Iterable[tuple[Tensor, Tensor, Tensor]]
+    module: TileModule, batches: Iterable[tuple[Tensor, Tensor, Tensor]]
 ) -> tuple[Any, Any]:
     """What the head sees of each tile, and the tile's number; layers keep their modes."""
     seen: list[Tensor] = []
@@ -145,15 +140,15 @@ def passed_through(
     return torch.cat([s.flatten(1).cpu() for s in seen]).numpy(), torch.cat(numbers).numpy()
 
 
-def _start_head(module: TileClassifier, data: TileDataModule, job: Job) -> None:
-    """A logistic head on features of training tiles as they are, put into the network."""
+def _start_head(module: TileModule, data: TileDataModule, job: Job) -> None:
+    """A linear head on features of training tiles as they are, put into the network."""
     module.eval()
     values, numbers = passed_through(module, data.probe_dataloader())
     selection = data.probed.selection
     groups = job.fold.patients(selection)[numbers]
     seen = Features(values, selection.label[numbers], groups)
-    if len(np.unique(seen.labels)) == job.classes:
-        probe = fit_probe(seen, job.classes, job.settings.class_weights, job.settings.seed)
+    if shows_all(job.task, seen.labels):
+        probe = fit_probe(job.task, seen, job.settings.class_weights, job.settings.seed)
         probe.fill(head(module.network))
 
 
@@ -234,7 +229,7 @@ def _facts(trainer: pl.Trainer, plan: Plan, job: Job) -> dict[str, Any]:
 
 
 def _outcome(
-    module: TileClassifier,
+    module: TileModule,
     architecture: Architecture,
     best: Point,
     stage: int | None,

@@ -19,6 +19,7 @@ from histotile.data.selection import (
     select_tiles,
 )
 from histotile.errors import HistotileError
+from histotile.tasks.task import Task
 from histotile.training.learning_curve import Point
 
 Strategy = Literal["fixed", "early_fixed", "finetune", "init"]
@@ -82,7 +83,7 @@ class FoldTiles:
         return np.array([of_slide[name] for name in selection.slide_ids])[selection.slide]
 
     def sizes(self) -> dict[str, Any]:
-        """Patients, slides and tiles per class of both roles, ready for JSON."""
+        """Patients, slides and tiles per stratum of both roles, ready for JSON."""
         return {
             role: {
                 "patients": len(set(self.patients(selection))),
@@ -106,9 +107,9 @@ class Job:
     stage: int | None
 
     @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return len(self.fold.train.classes)
+    def task(self) -> Task:
+        """What is learnt."""
+        return self.fold.train.task
 
     @property
     def untaught(self) -> bool:
@@ -140,20 +141,20 @@ class Outcome:
 
 
 def gather_tiles(
-    slides: Sequence[FoldSlide], classes: Sequence[str], max_per_slide: int, seed: int
+    slides: Sequence[FoldSlide], task: Task, max_per_slide: int, seed: int
 ) -> FoldTiles:
-    """The labelled, not excluded tiles of a fold, at most so many per slide and class.
+    """The labelled, not excluded tiles of a fold, at most so many per slide and stratum.
 
     Raises:
-        HistotileError: Tables of different scale, no labelled tile for val, or a class without
-            tiles for train.
+        HistotileError: Tables of different scale, no labelled tile for val, or a stratum (class)
+            without tiles for train.
     """
     tables = {s.slide_id: s.tiles for s in slides}
     chosen = {
         role: select_tiles(
             tables,
             [s.slide_id for s in slides if s.role == role],
-            tuple(classes),
+            task,
             max_per_slide,
             seed,
         )
@@ -164,7 +165,7 @@ def gather_tiles(
     if (train.tile_mpp, train.tile_px) != (val.tile_mpp, val.tile_px):
         fact = f"train has {train.tile_px} px at {train.tile_mpp} um/px, val {val.tile_px} px at"
         raise HistotileError("tiles", f"{fact} {val.tile_mpp}", "tile all slides again alike")
-    _check_classes(train, val)
+    _check_strata(train, val)
     return FoldTiles(tuple(slides), train, val)
 
 
@@ -177,7 +178,7 @@ def _has_slides(slides: Sequence[FoldSlide], role: str) -> bool:
     return True
 
 
-def _check_classes(train: Selection, val: Selection) -> None:
+def _check_strata(train: Selection, val: Selection) -> None:
     if not len(val):
         raise HistotileError("training", "no slide of role val has a labelled tile", _REMEDY)
     counts = train.count()

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from histotile.io.atomic import (
     replacing,
     write_text,
 )
+from histotile.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -21,15 +19,15 @@ class Point:
     """One step along a learning curve: an epoch of training, or an L2 strength of a linear head.
 
     `running_loss` is the mean loss of the training steps, with augmentation and changing weights;
-    `train_loss` is measured afterwards on training tiles as they are. Losses are class-weighted
-    cross-entropies (nats). None where there is nothing to measure.
+    `train_loss` is measured afterwards on training tiles as they are. Losses and score
+    are the task's. None where there is nothing to measure.
     """
 
     step: float
     running_loss: float | None
     train_loss: float
     val_loss: float
-    val_auroc: float | None
+    val_score: float | None
 
 
 @dataclass(frozen=True)
@@ -87,35 +85,20 @@ REMEDIES = {
 }
 
 
-def auroc(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float | None:
-    """Area under the ROC curve of (N, C); mean of one-against-rest over the classes that occur.
-
-    None where fewer than two classes occur.
-    """
-    from sklearn.metrics import roc_auc_score
-
-    present = np.unique(labels)
-    if len(present) < 2:
-        return None
-    if probabilities.shape[1] == 2:
-        return float(roc_auc_score(labels == 1, probabilities[:, 1]))
-    return float(np.mean([roc_auc_score(labels == c, probabilities[:, c]) for c in present]))
-
-
 def diagnose(
-    curve: Sequence[Point], best: Point, classes: int, strategy: str, over_epochs: bool
+    curve: Sequence[Point], best: Point, blind: float, strategy: str, over_epochs: bool
 ) -> Diagnosis:
     """Underfit, overfit or good fit, from losses measured without augmentation.
 
     Args:
         curve: All points in order.
         best: The point that was kept.
-        classes: Number of classes; log(classes) is the loss of guessing.
+        blind: The loss of guessing.
         strategy: What was trained.
         over_epochs: Whether the curve runs over epochs, so that its shape counts too.
     """
     gap = (best.val_loss - best.train_loss) / max(best.train_loss, 0.05)
-    verdict, reason = _verdict(curve, best, math.log(classes), gap, over_epochs)
+    verdict, reason = _verdict(curve, best, blind, gap, over_epochs)
     return Diagnosis(verdict, gap, reason, REMEDIES.get((verdict, strategy), ()))
 
 
@@ -144,8 +127,8 @@ def write_curve(path: Path, curve: Sequence[Point]) -> None:
     write_text(path, text.getvalue())
 
 
-def draw_curve(path: Path, curve: Sequence[Point], best: Point, xlabel: str) -> None:
-    """Loss on train and val, and AUROC on val, as SVG; the kept point is marked."""
+def draw_curve(path: Path, curve: Sequence[Point], best: Point, xlabel: str, task: Task) -> None:
+    """Loss on train and val, and the task's score on val, as SVG; the kept point is marked."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -159,12 +142,12 @@ def draw_curve(path: Path, curve: Sequence[Point], best: Point, xlabel: str) -> 
         loss.plot(steps, running, ":", color="#555555", label="train, augmented")
     rank.plot(
         steps,
-        [math.nan if p.val_auroc is None else p.val_auroc for p in curve],
+        [math.nan if p.val_score is None else p.val_score for p in curve],
         "s--",
         color="#D55E00",
         label="val",
     )
-    for axes, name in ((loss, "cross-entropy (nats)"), (rank, "tile AUROC")):
+    for axes, name in ((loss, task.error_name), (rank, task.score_name)):
         axes.axvline(best.step, color="#999999", linewidth=1, label="kept")
         axes.set(xlabel=xlabel, ylabel=name)
         if xlabel != "epoch":

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -11,29 +11,32 @@ from torch import Tensor, nn
 
 from histotile.backbones.build import Architecture
 from histotile.config import Recipe
-from histotile.inference.engines.probabilities import softmax
-from histotile.training.learning_curve import (
-    Point,
-    auroc,
-)
-from histotile.training.logistic_head import log_loss
+from histotile.tasks.task import Task, score
+from histotile.training.learning_curve import Point
 from histotile.training.optimizer import (
     make_optimiser,
     rate_factor,
 )
 
-Batch = tuple[Tensor, Tensor, Tensor]  # tiles uint8 NCHW, class index, tile index
+Batch = tuple[Tensor, Tensor, Tensor]  # tiles uint8 NCHW, label, tile index
 
 
-class TileClassifier(pl.LightningModule):
-    """A network that learns the class of a tile.
+class Objective(NamedTuple):
+    """The task whose loss becomes small, and the weights of that loss."""
 
-    Loss: class-weighted cross-entropy. Tiles arrive as uint8 and are normalised on the device.
+    task: Task
+    weights: Sequence[float]
+
+
+class TileModule(pl.LightningModule):
+    """A network that learns a task on tiles.
+
+    Tiles arrive as uint8 and are normalised on the device.
 
     Args:
-        network: Takes normalised float NCHW, gives (N, C).
+        network: Takes normalised float NCHW, gives (N, outputs of the task).
         architecture: Mean and standard deviation of the three channels.
-        weights: One per class, for the loss.
+        objective: What is learnt.
         recipe: Optimiser and rates of the parameters that require gradients.
         still: Modules that stay in evaluation while training: their running statistics do not
             move, nothing in them is dropped out. (A module frozen by `requires_grad` alone still
@@ -49,13 +52,14 @@ class TileClassifier(pl.LightningModule):
         self,
         network: nn.Module,
         architecture: Architecture,
-        weights: Sequence[float],
+        objective: Objective,
         recipe: Recipe,
         still: Sequence[nn.Module] = (),
         passes: int = 1,
     ) -> None:
         super().__init__()
         self.network = network
+        self.task = objective.task
         self.recipe = recipe
         self.still = list(still)
         self.passes = passes
@@ -66,17 +70,17 @@ class TileClassifier(pl.LightningModule):
         )
         self.register_buffer("shift", shift, persistent=False)
         self.register_buffer("scale", scale, persistent=False)
-        self.register_buffer("weights", torch.tensor(weights).float(), persistent=False)
+        self.register_buffer("weights", torch.tensor(objective.weights).float(), persistent=False)
         self._seen: dict[int, list[tuple[Tensor, Tensor, Tensor]]] = {0: [], 1: []}
         self._running: list[Tensor] = []
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """Logits (N, C) of uint8 tiles (N, 3, height, width)."""
+        """Logits (N, outputs) of uint8 tiles (N, 3, height, width)."""
         pixels = (tiles.float() - self.shift) / self.scale
         logits: Tensor = self.network(pixels.contiguous(memory_format=torch.channels_last))
         return logits
 
-    def train(self, mode: bool = True) -> "TileClassifier":
+    def train(self, mode: bool = True) -> "TileModule":
         """As in PyTorch, but some modules stay in evaluation."""
         super().train(mode)
         for module in self.still:
@@ -99,7 +103,7 @@ class TileClassifier(pl.LightningModule):
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Loss of one batch of augmented tiles."""
         tiles, labels, _indices = batch
-        loss = nn.functional.cross_entropy(self(tiles).float(), labels, self.weights)
+        loss = self.task.loss(self(tiles).float(), labels, self.weights)
         self._running.append(loss.detach())
         return loss
 
@@ -122,16 +126,16 @@ class TileClassifier(pl.LightningModule):
         point = Point(
             step=(self.current_epoch + 1) * self.passes if self.trainer.state.fn == "fit" else 0,
             running_loss=None if running is None else float(self._gathered(running).mean()),
-            train_loss=log_loss(train_logits, train_labels, weights),
-            val_loss=log_loss(val_logits, val_labels, weights),
-            val_auroc=auroc(softmax(val_logits), val_labels),
+            train_loss=self.task.error(train_logits, train_labels, weights),
+            val_loss=self.task.error(val_logits, val_labels, weights),
+            val_score=score(self.task, self.task.activate(val_logits), val_labels),
         )
         self.curve.append(point)
         if point.running_loss is not None:
             self.log("running_loss", point.running_loss)
         self.log("train_loss", point.train_loss)
         self.log("val_loss", point.val_loss)
-        self.log("val_auroc", math.nan if point.val_auroc is None else point.val_auroc)
+        self.log("val_score", math.nan if point.val_score is None else point.val_score)
 
     def _collected(self, loader: int) -> tuple[Any, Any]:
         """Logits and labels of all devices, each tile once."""

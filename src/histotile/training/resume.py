@@ -87,7 +87,7 @@ def _is_plain(file: Path) -> bool:
 
 def _tiles(part: Selection) -> Iterator[bytes]:
     """Which tiles are chosen, and their labels."""
-    yield repr((part.classes, part.slide_ids, part.tile_mpp, part.tile_px)).encode()
+    yield repr((part.task, part.slide_ids, part.tile_mpp, part.tile_px)).encode()
     for values in (part.slide, part.tile_id, part.x, part.y, part.label):
         yield values.tobytes()
 

@@ -17,6 +17,7 @@ from histotile.inference.model_metadata import (
 )
 from histotile.inference.onnx_export import keep_onnx
 from histotile.io.atomic import write_json
+from histotile.tasks.task import Task
 from histotile.training.familiarity import remember
 from histotile.training.job import (
     FoldSlide,
@@ -39,7 +40,7 @@ from histotile.trust.taught import Taught
 def train_fold(
     folder: Path,
     slides: Sequence[FoldSlide],
-    classes: Sequence[str],
+    task: Task,
     backbone: Backbone,
     settings: Train,
     machine: Machine | None = None,
@@ -56,7 +57,7 @@ def train_fold(
     Args:
         folder: Of this fold.
         slides: Of roles train and val; test slides are never given.
-        classes: In the order of the logits.
+        task: What is learnt.
         backbone: The network below the head.
         settings: Section `train`.
         machine: Devices, threads and the like; None is one device.
@@ -75,13 +76,14 @@ def train_fold(
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)
     strategy, stage = _chosen(settings, decided)
-    fold = gather_tiles(slides, classes, settings.max_tiles_per_slide, settings.seed)
+    fold = gather_tiles(slides, task, settings.max_tiles_per_slide, settings.seed)
     job = Job(folder, fold, backbone, settings, machine, strategy, stage)
     outcome = _train(job)
     kept = outcome.primary and portable
     taught, forgotten = remember(job, outcome) if kept else (None, "it was not asked for")
     model = _model(job, outcome, taught)
-    diagnosis = diagnose(outcome.curve, outcome.best, len(classes), strategy, outcome.over_epochs)
+    blind = task.blind_error(fold.train.label)
+    diagnosis = diagnose(outcome.curve, outcome.best, blind, strategy, outcome.over_epochs)
     summary = _summary(model, fold, outcome, diagnosis) | {"seconds": time.monotonic() - start}
     summary["taught"] = taught.summary() if taught else forgotten
     if kept:
@@ -108,7 +110,8 @@ def _model(job: Job, outcome: Outcome, taught: Taught | None) -> TrainedModel:
     return TrainedModel(
         network=outcome.network,
         architecture=outcome.architecture,
-        classes=job.fold.train.classes,
+        classes=job.task.names,
+        kind=job.task.kind,
         tile_mpp=job.fold.train.tile_mpp,
         tile_px=job.fold.train.tile_px,
         strategy=job.strategy,
@@ -145,7 +148,7 @@ def _write(folder: Path, model: TrainedModel, outcome: Outcome, summary: dict[st
     model.save(folder / CHECKPOINT)
     write_curve(folder / "curves.csv", outcome.curve)
     xlabel = "epoch" if outcome.over_epochs else "L2 strength"
-    draw_curve(folder / "curves.svg", outcome.curve, outcome.best, xlabel)
+    draw_curve(folder / "curves.svg", outcome.curve, outcome.best, xlabel, model.task)
     write_json(folder / "summary.json", summary)
     if outcome.over_epochs:
         from histotile.training.resume import clear_state

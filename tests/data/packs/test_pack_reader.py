@@ -25,8 +25,10 @@ from histotile.data.selection import (
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.slides.slide import Slide, UnreadableTile
+from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 LABELS = ["healthy"] * 48 + ["tumour"] * 48
 Tables = dict[str, Path]
 
@@ -38,7 +40,7 @@ def tile_tables(make_slide: Callable[..., Path], make_table: Any) -> Tables:
 
 @pytest.fixture
 def selection(tile_tables: Tables) -> Selection:
-    return select_tiles(tile_tables, ["a", "b", "c"], CLASSES, 12, 0)
+    return select_tiles(tile_tables, ["a", "b", "c"], TASK, 12, 0)
 
 
 @pytest.fixture
@@ -156,7 +158,7 @@ def test_packs_of_other_tables_are_refused(
     rows, facts = tables.read_table(table), tables.read_footer(table)
     columns = {name: rows[name].to_pylist() for name in rows.column_names}
     tables.write_table(table, columns, tables.TILES, facts | footer)
-    changed = select_tiles(tile_tables, ["b"], CLASSES, 12, 0)
+    changed = select_tiles(tile_tables, ["b"], TASK, 12, 0)
     with pytest.raises(HistotileError, match=message):
         TileDataset(changed, unchanged, packs=packs)
 
@@ -180,4 +182,4 @@ def test_tiles_at_other_places_are_refused(packs: Path, tile_tables: Tables) -> 
     columns["x"] = [x + 1 for x in columns["x"]]
     tables.write_table(table, columns, tables.TILES, facts)
     with pytest.raises(HistotileError, match="lacks 24 of 24"):
-        PackedTiles(select_tiles(tile_tables, ["b"], CLASSES, 12, 0), packs)
+        PackedTiles(select_tiles(tile_tables, ["b"], TASK, 12, 0), packs)

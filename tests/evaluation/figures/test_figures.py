@@ -9,6 +9,7 @@ import pytest
 from histotile.config import Aggregate, Evaluate
 from histotile.evaluation.evaluate import evaluate
 from histotile.evaluation.figures.figures import draw_pictures
+from histotile.tasks.registry import make_task
 
 NAMES = ["roc.svg", "pr.svg", "reliability.svg", "scores.svg"]
 
@@ -26,7 +27,7 @@ def test_four_pictures_come_out_whatever_was_measured(
         slides = [replace(t, labels_source="image") for t in slides]
     settings = Evaluate(bootstraps=100, confidence=0.95, seed=0)
     top = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
-    found = evaluate(slides, folds, ("healthy", "tumour"), settings, top, True)
+    found = evaluate(slides, folds, make_task(("healthy", "tumour")), settings, top, True)
     pictures = draw_pictures(found.shown, found.summary)
     assert list(pictures) == NAMES
     assert pictures == draw_pictures(found.shown, found.summary)

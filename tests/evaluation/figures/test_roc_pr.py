@@ -12,6 +12,7 @@ from histotile.evaluation.evaluate import (
 )
 from histotile.evaluation.figures.roc_pr import GRID
 from histotile.evaluation.metrics import precision_recall
+from histotile.tasks.registry import make_task
 
 SETTINGS = Evaluate(bootstraps=100, confidence=0.95, seed=0)
 TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
@@ -19,7 +20,7 @@ TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
 
 def run(cohort: Any) -> Evaluation:
     slides, folds = cohort
-    return evaluate(slides, folds, ("healthy", "tumour"), SETTINGS, TOP, True)
+    return evaluate(slides, folds, make_task(("healthy", "tumour")), SETTINGS, TOP, True)
 
 
 def test_area_under_the_kept_curves_is_the_metric(make_cohort: Callable[..., Any]) -> None:

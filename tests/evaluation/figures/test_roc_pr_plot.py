@@ -14,6 +14,7 @@ from histotile.evaluation.figures.roc_pr_plot import (
     draw_precision_recall,
     draw_roc,
 )
+from histotile.tasks.registry import make_task
 
 SETTINGS = Evaluate(bootstraps=100, confidence=0.9, seed=0)
 TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
@@ -21,7 +22,7 @@ TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
 
 def run(cohort: Any, classes: tuple[str, ...] = ("healthy", "tumour")) -> Evaluation:
     slides, folds = cohort
-    return evaluate(slides, folds, classes, SETTINGS, TOP, True)
+    return evaluate(slides, folds, make_task(classes), SETTINGS, TOP, True)
 
 
 def draw(found: Evaluation) -> list[str]:

@@ -19,7 +19,7 @@ def predicted(folder: Path, name: str, share: float | None) -> Path:
     columns: dict[str, list[float]] = {"tile_id": [], "x": [], "y": [], "prob_a": []}
     columns |= {"distance": [], "familiarity": []}
     footer = {} if share is None else {"lost_share": share}
-    write_table(folder / f"{name}.parquet", columns, prediction_schema(("a",)), footer)
+    write_table(folder / f"{name}.parquet", columns, prediction_schema(("prob_a",)), footer)
     return folder / f"{name}.parquet"
 
 

@@ -22,10 +22,12 @@ from histotile.strategy.controls.random_features import (
     ControlSlide,
     measure_control,
 )
+from histotile.tasks.registry import make_task
 
 MakeSlide = Callable[..., Path]
 Embed = Callable[..., FeatureFile]
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 
 
 def settings(**changes: Any) -> Control:
@@ -50,7 +52,7 @@ def cohort(make_slide: MakeSlide) -> list[ControlSlide]:
 def measure(
     cohort: list[ControlSlide], backbone: Backbone, batch_size: int = 32, **changes: Any
 ) -> ControlFile:
-    return measure_control(cohort, CLASSES, backbone, settings(**changes), batch_size, 1)
+    return measure_control(cohort, TASK, backbone, settings(**changes), batch_size, 1)
 
 
 def test_rows_are_the_sample_and_columns_the_stages_of_embed(
@@ -138,7 +140,7 @@ def test_random_weights_and_networks_without_batch_norm(
     backbone = Backbone(name=name, weights="none", domain="auto", options={})
     done: list[tuple[int, int]] = []
     control = measure_control(
-        cohort, CLASSES, backbone, settings(), 32, 1, lambda *counts: done.append(counts)
+        cohort, TASK, backbone, settings(), 32, 1, lambda *counts: done.append(counts)
     )
     assert control.bn == ()
     assert done[-1][0] == done[-1][1]

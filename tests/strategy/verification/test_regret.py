@@ -1,5 +1,6 @@
 """Verdicts on cohorts whose best cell is known."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from histotile.strategy.verification.regret import (
     Verification,
     verify,
 )
+from histotile.tasks.registry import make_task
 
 SETTINGS = Verify(budget="full", margin=0.01, bootstraps=400, seed=0)
 CELLS = ("fixed", "early_fixed", "finetune", "init")
+TASK = make_task(("healthy", "tumour"))
 FOLDS = ("fold0", "fold1", "fold2")
 
 
@@ -32,7 +35,7 @@ def rehearse(
             logits = strength * (2 * labels - 1) + shared + noise * rng.standard_normal(len(who))
             p = 1 / (1 + np.exp(-logits))
             names = np.array([f"{fold}_{w}" for w in who])
-            found.append(Rehearsal(fold, cell, labels, names, np.stack([1 - p, p], 1), 1.0))
+            found.append(Rehearsal(fold, cell, labels, names, np.stack([1 - p, p], 1), 1.0, TASK))
     return found
 
 
@@ -69,10 +72,10 @@ def test_the_honest_selector_corrects_the_optimism_of_the_best_of_many() -> None
             for r in rehearse({cell: 0.4}, patients=6, seed=seed):
                 rng = np.random.default_rng([seed, number, int(r.fold[-1])])
                 noise = rng.standard_normal(6)[np.unique(r.patients, return_inverse=True)[1]]
-                logit = np.log(r.probabilities[:, 1] / r.probabilities[:, 0])
+                logit = np.log(r.values[:, 1] / r.values[:, 0])
                 p = 1 / (1 + np.exp(-logit - (2 * r.labels - 1) * 0.4 * noise))
                 both = np.stack([1 - p, p], 1)
-                rehearsals.append(Rehearsal(r.fold, cell, r.labels, r.patients, both, 0.0))
+                rehearsals.append(Rehearsal(r.fold, cell, r.labels, r.patients, both, 0.0, TASK))
         found = verify(rehearsals, dict.fromkeys(FOLDS, "fixed"), CELLS, "full", SETTINGS)
         assert found.regret is not None and found.selector_regret is not None
         naive.append(max(0.0, found.regret.value))
@@ -87,7 +90,7 @@ def test_a_choice_outside_the_budget_is_not_checked_and_says_why() -> None:
 
 def test_cells_of_equal_scores_confirm_the_choice() -> None:
     twins = [
-        Rehearsal(r.fold, cell, r.labels, r.patients, r.probabilities, 1.0)
+        Rehearsal(r.fold, cell, r.labels, r.patients, r.values, 1.0, TASK)
         for r in rehearse({"fixed": 9.0})
         for cell in ("fixed", "early_fixed")
     ]
@@ -116,9 +119,7 @@ def test_missing_folds_and_other_tiles_are_refused() -> None:
     with pytest.raises(HistotileError, match="lacks fold2"):
         verify(rehearsals[:-1], dict.fromkeys(FOLDS, "fixed"), CELLS, "full", SETTINGS)
     other = rehearsals[-1]
-    wrong = Rehearsal(
-        other.fold, other.cell, 1 - other.labels, other.patients, other.probabilities, 1.0
-    )
+    wrong = replace(other, labels=1 - other.labels)
     with pytest.raises(HistotileError, match="other tiles"):
         verify([*rehearsals[:-1], wrong], dict.fromkeys(FOLDS, "fixed"), CELLS, "full", SETTINGS)
 
@@ -132,7 +133,7 @@ def test_several_classes_and_a_record_that_survives_json() -> None:
         for cell, strength in (("fixed", 1.0), ("early_fixed", 0.3)):
             logits = rng.standard_normal((300, 3)) + strength * np.eye(3)[labels]
             p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-            rehearsals.append(Rehearsal(fold, cell, labels, patients, p, 1.0))
+            rehearsals.append(Rehearsal(fold, cell, labels, patients, p, 1.0, make_task("abc")))
     found = verify(rehearsals, dict.fromkeys(FOLDS, "fixed"), CELLS, "probe", SETTINGS)
     assert found.verdict == "confirmed"
     assert Verification.model_validate_json(found.model_dump_json()) == found

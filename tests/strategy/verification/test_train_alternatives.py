@@ -14,12 +14,14 @@ from histotile.strategy.verification.train_alternatives import (
     rehearse,
     rehearse_colour,
 )
+from histotile.tasks.registry import make_task
 from histotile.training.job import (
     FoldSlide,
     Machine,
 )
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 KEYS = ("slide_id", "patient_id", "tile_id", "label")
 
 
@@ -37,9 +39,9 @@ def test_cached_features_and_pixels_give_the_same_probabilities(
     taught, judged = fold[:6], fold[6:]
     taught = [*taught[:5], replace(taught[5], role="val")]
     settings = make_settings()
-    cached = rehearse(taught, judged, CLASSES, tiny_backbone, settings, (cell, 2))
+    cached = rehearse(taught, judged, TASK, tiny_backbone, settings, (cell, 2))
     bare = [replace(slide, features=None) for slide in judged]
-    read = rehearse(taught, bare, CLASSES, tiny_backbone, settings, (cell, 2), Machine(threads=1))
+    read = rehearse(taught, bare, TASK, tiny_backbone, settings, (cell, 2), Machine(threads=1))
     assert set(cached) == {*KEYS, "prob_healthy", "prob_tumour", "seconds"}
     for name in KEYS:
         assert np.array_equal(cached[name], read[name])
@@ -60,8 +62,8 @@ def test_a_trained_cell_judges_the_same_tiles_as_colour(
         slides.append(FoldSlide(f"s{number}", f"p{number}", role, table))  # type: ignore[arg-type]
     settings = make_settings(epochs=1, max_tiles_per_slide=8)
     taught, judged = slides[:3], slides[3:]
-    trained = rehearse(taught, judged, CLASSES, tiny_backbone, settings, ("finetune", 1))
-    colour = rehearse_colour(taught, judged, CLASSES, settings)
+    trained = rehearse(taught, judged, TASK, tiny_backbone, settings, ("finetune", 1))
+    colour = rehearse_colour(taught, judged, TASK, settings)
     for name in KEYS:
         assert np.array_equal(trained[name], colour[name])
     assert np.bincount(trained["label"]).tolist() == [16, 16]  # 8 of each class, two slides
@@ -76,7 +78,7 @@ def test_the_strategy_of_the_settings_does_not_matter(
         rehearse(
             fold,
             judged_slides(fold),
-            CLASSES,
+            TASK,
             tiny_backbone,
             make_settings(strategy=s),
             ("fixed", 1),
@@ -91,8 +93,8 @@ def test_a_head_is_judged_by_features_however_tails_are_trained(
 ) -> None:
     taught, judged = [*own_fold[:5], replace(own_fold[5], role="val")], own_fold[6:]
     truncated, retrained = (make_settings(early_fixed=how) for how in ("truncate", "retrain_tail"))
-    whole = rehearse(taught, judged, CLASSES, tiny_backbone, truncated, ("fixed", 2))
+    whole = rehearse(taught, judged, TASK, tiny_backbone, truncated, ("fixed", 2))
     for number in range(7):
         (own_fold[number].tiles.parent / f"s{number}.tiff").unlink()
-    found = rehearse(taught, judged, CLASSES, tiny_backbone, retrained, ("fixed", 2))
+    found = rehearse(taught, judged, TASK, tiny_backbone, retrained, ("fixed", 2))
     assert np.array_equal(found["prob_tumour"], whole["prob_tumour"])

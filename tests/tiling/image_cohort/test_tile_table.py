@@ -21,6 +21,7 @@ from histotile.data.sampling import (
 from histotile.data.selection import select_tiles
 from histotile.errors import HistotileError
 from histotile.io import tables
+from histotile.tasks.registry import make_task
 from histotile.tiling.image_cohort.listing import (
     list_group,
     list_images,
@@ -31,6 +32,7 @@ from histotile.tiling.image_cohort.tile_table import (
 )
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 Tabulated = Callable[..., dict[str, Path]]
 
 
@@ -173,8 +175,8 @@ def test_every_reader_gives_the_images(folder: Path, tabulated: Tabulated) -> No
     for tile, rgb in enumerate(pixels):
         np.testing.assert_array_equal(rgb, read_image(Path(files[tile]), 24))
     for selection in (
-        select_tiles(found, ["p1", "p2"], CLASSES, 2, 0),
-        sample_labelled(found, {"p1": "p1", "p2": "p2"}, CLASSES, 8, 0),
+        select_tiles(found, ["p1", "p2"], TASK, 2, 0),
+        sample_labelled(found, {"p1": "p1", "p2": "p2"}, TASK, 8, 0),
     ):
         assert len(selection) == 8
         assert selection.files is not None

@@ -28,11 +28,13 @@ from histotile.io.features import (
     FeatureFile,
     read_features,
 )
+from histotile.tasks.registry import make_task
 from histotile.training.job import FoldSlide
 from histotile.training.strategies.early_probe import fully_frozen
 from histotile.training.train_fold import train_fold
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 SWIN = {"window_size": 2, "embed_dim": 24, "depths": (1, 1, 1), "num_heads": (1, 2, 2)}
 DENSE = {"growth_rate": 8, "block_config": (2, 2, 2, 2)}
 
@@ -106,7 +108,7 @@ def test_truncated_networks_compute_the_probe_and_hold_no_later_layer(
     settings = make_settings(strategy="early_fixed")
     decided: Any = ("fixed", stage)  # of a decision, a forced strategy takes the stage alone
     folder = tmp_path / "f"
-    summary = train_fold(folder, slides, CLASSES, network, settings, decided=decided, portable=True)
+    summary = train_fold(folder, slides, TASK, network, settings, decided=decided, portable=True)
     model = load(tmp_path / "f" / "model.ckpt")
     source, _ = build_network(network, 2, 64)
     # Weights are those of the stages kept, bit by bit; nothing else is there.
@@ -147,9 +149,9 @@ def test_the_last_stage_is_the_whole_network_under_a_head(
     slides = fold_of(network)
     last: Any = ("early_fixed", 5)
     cut = train_fold(
-        tmp_path / "cut", slides, CLASSES, network, make_settings(strategy="auto"), decided=last
+        tmp_path / "cut", slides, TASK, network, make_settings(strategy="auto"), decided=last
     )
-    whole = train_fold(tmp_path / "whole", slides, CLASSES, network, make_settings())
+    whole = train_fold(tmp_path / "whole", slides, TASK, network, make_settings())
     assert cut["model_id"] == whole["model_id"]
     assert (cut["strategy"], cut["dropped_weights"]) == ("early_fixed", 0)
 
@@ -159,7 +161,7 @@ def test_a_missing_decision_is_named(
     tmp_path: Path, make_settings: Callable[..., Train], strategy: str
 ) -> None:
     with pytest.raises(HistotileError, match="needs a decision"):
-        train_fold(tmp_path, [], CLASSES, backbone("test_resnet"), make_settings(strategy=strategy))
+        train_fold(tmp_path, [], TASK, backbone("test_resnet"), make_settings(strategy=strategy))
 
 
 def test_frozen_modules_are_the_outermost_ones() -> None:

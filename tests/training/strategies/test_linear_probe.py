@@ -14,6 +14,7 @@ from histotile.io.features import (
     FeatureFile,
     Stage,
 )
+from histotile.tasks.registry import make_task
 from histotile.training.job import (
     FoldSlide,
     FoldTiles,
@@ -21,16 +22,13 @@ from histotile.training.job import (
     Machine,
     gather_tiles,
 )
-from histotile.training.logistic_head import (
-    class_weights,
-    log_loss,
-)
 from histotile.training.strategies.linear_probe import (
     cached_features,
-    fit_head,
+    choose_head,
 )
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 
 
 @pytest.fixture
@@ -43,7 +41,7 @@ def tiles(tmp_path: Path, make_slide: Callable[..., Path]) -> FoldTiles:
         write(tmp_path / f"{name}.h5", number, views=2)
         role: Any = "train" if number < 4 else "val"
         slides.append(FoldSlide(name, f"p{number}", role, table, tmp_path / f"{name}.h5"))
-    return gather_tiles(slides, CLASSES, 8, 0)
+    return gather_tiles(slides, TASK, 8, 0)
 
 
 def write(path: Path, number: int, views: int) -> None:
@@ -90,18 +88,18 @@ def test_views_follow_the_tiles_in_their_order(tiles: FoldTiles, stage: int) -> 
 def test_heads_learn_from_views_and_are_measured_on_tiles(
     tiles: FoldTiles, make_settings: Callable[..., Train], tmp_path: Path
 ) -> None:
-    with_views = fit_head(job(tiles, make_settings(), tmp_path), 2, "abc")
+    with_views = choose_head(job(tiles, make_settings(), tmp_path), 2, "abc")
     assert with_views.copies == 2
     for slide in tiles.slides:
         write(Path(str(slide.features)), int(slide.slide_id[1:]), views=0)
-    without = fit_head(job(tiles, make_settings(), tmp_path), 2, "abc")
+    without = choose_head(job(tiles, make_settings(), tmp_path), 2, "abc")
     assert without.copies == 0
-    assert not np.allclose(with_views.probe.weight, without.probe.weight)
+    assert not np.allclose(with_views.probe.head.weight, without.probe.head.weight)
     as_is = cached_features(tiles, tiles.train, "abc", 2, views=False)
-    weights = class_weights(as_is.labels, 2, True)
+    weights = TASK.weights(as_is.labels, True)
     for fitted in (with_views, without):
         (best,) = (point for point in fitted.curve if point.step == fitted.probe.strength)
-        loss = log_loss(fitted.probe.logits(as_is.values), as_is.labels, weights)
+        loss = TASK.error(fitted.probe.head.logits(as_is.values), as_is.labels, weights)
         assert best.train_loss == pytest.approx(loss, rel=1e-6)
 
 

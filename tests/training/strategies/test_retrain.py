@@ -14,11 +14,13 @@ from histotile.backbones.batch_norm import (
 )
 from histotile.backbones.build import build_network
 from histotile.config import Backbone, Train
+from histotile.tasks.registry import make_task
 from histotile.training.job import FoldSlide
-from histotile.training.lightning_module import TileClassifier
+from histotile.training.lightning_module import TileModule
 from histotile.training.train_fold import train_fold
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 
 
 @pytest.fixture
@@ -35,13 +37,13 @@ def at_start(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Statistics and features of a tile, in evaluation, when the first step is about to come."""
     seen: dict[str, Any] = {}
 
-    def look(module: TileClassifier) -> None:
+    def look(module: TileModule) -> None:
         seen["folded"] = are_folded(module.network)
         seen["batches"] = {int(n.num_batches_tracked or 0) for n in batch_norms(module.network)}
         seen["features"] = features(module.network)
         module.train()
 
-    monkeypatch.setattr(TileClassifier, "on_train_start", look)
+    monkeypatch.setattr(TileModule, "on_train_start", look)
     return seen
 
 
@@ -66,7 +68,7 @@ def test_a_folded_network_starts_as_what_it_was_taught_to_be(
     torch.save(network.state_dict(), tmp_path / "folded.pth")
     backbone = plain.model_copy(update={"weights": str(tmp_path / "folded.pth")})
     settings = make_settings(strategy="init", epochs=1)
-    summary = train_fold(tmp_path / "f", slides, CLASSES, backbone, settings)
+    summary = train_fold(tmp_path / "f", slides, TASK, backbone, settings)
     assert at_start["folded"] is False
     torch.testing.assert_close(at_start["features"], features(network), rtol=1e-3, atol=1e-3)
     assert summary["steps"] == 6
@@ -84,7 +86,7 @@ def test_random_weights_are_measured_anew_and_start_without_a_probe(
     train_fold(
         tmp_path / "f",
         slides,
-        CLASSES,
+        TASK,
         backbone,
         make_settings(strategy="init", epochs=1),
     )

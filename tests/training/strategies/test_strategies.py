@@ -22,13 +22,15 @@ from histotile.backbones.build import (
 from histotile.backbones.stages import parameters_up_to
 from histotile.config import Backbone, Train
 from histotile.inference.checkpoint import load
+from histotile.tasks.registry import make_task
 from histotile.training.job import FoldSlide
-from histotile.training.lightning_module import TileClassifier
+from histotile.training.lightning_module import TileModule
 from histotile.training.optimizer import rate_factor
 from histotile.training.strategies.early_probe import fully_frozen
 from histotile.training.train_fold import train_fold
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 SMALL_SWIN = {"window_size": 2, "embed_dim": 24, "depths": (1, 1, 1), "num_heads": (1, 2, 2)}
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet": ("test_resnet", {}),
@@ -68,7 +70,7 @@ def few_tiles(make_slide: Callable[..., Path]) -> list[FoldSlide]:
 class Watch:
     """What was seen at every training step, and the weights when training ended."""
 
-    module: TileClassifier | None = None
+    module: TileModule | None = None
     start: dict[str, Tensor] = field(default_factory=dict)
     end: dict[str, Tensor] = field(default_factory=dict)
     rates: list[list[float]] = field(default_factory=list)
@@ -85,12 +87,12 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     def note(part: nn.Module, _: Any, found: Tensor) -> None:
         seen.recorded.append(str(part) if found.requires_grad else "")
 
-    def at_start(module: TileClassifier) -> None:
+    def at_start(module: TileModule) -> None:
         seen.start = {n: v.clone() for n, v in module.network.state_dict().items()}
         for part in fully_frozen(module.network):
             hooks.append(part.register_forward_hook(note))
 
-    def at_step(module: TileClassifier, *_: Any) -> None:
+    def at_step(module: TileModule, *_: Any) -> None:
         seen.module = module
         optimiser: Any = module.optimizers()
         seen.groups = optimiser.param_groups
@@ -98,14 +100,14 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
         seen.learning_norms += sum(layer.training for layer in batch_norms(module.network))
         assert module.network.training or module.network in module.still
 
-    def at_end(module: TileClassifier) -> None:
+    def at_end(module: TileModule) -> None:
         for hook in hooks:
             hook.remove()
         seen.end = {n: v.clone() for n, v in module.network.state_dict().items()}
 
-    monkeypatch.setattr(TileClassifier, "on_train_start", at_start)
-    monkeypatch.setattr(TileClassifier, "on_train_batch_start", at_step)
-    monkeypatch.setattr(TileClassifier, "on_train_end", at_end)
+    monkeypatch.setattr(TileModule, "on_train_start", at_start)
+    monkeypatch.setattr(TileModule, "on_train_batch_start", at_step)
+    monkeypatch.setattr(TileModule, "on_train_end", at_end)
     yield seen
 
 
@@ -142,7 +144,7 @@ def test_finetune(
     settings: Callable[..., Train],
     watch: Watch,
 ) -> None:
-    summary = train_fold(tmp_path / "f", few_tiles, CLASSES, taught, settings("finetune"))
+    summary = train_fold(tmp_path / "f", few_tiles, TASK, taught, settings("finetune"))
     assert watch.module is not None
     network = watch.module.network
     # Buffers stay bit by bit, batch norm in evaluation; weights move.
@@ -190,7 +192,7 @@ def test_retrain_tail(
 ) -> None:
     chosen = settings("auto", early_fixed="retrain_tail")
     decided: Any = ("early_fixed", 2)
-    summary = train_fold(tmp_path / "f", few_tiles, CLASSES, taught, chosen, decided=decided)
+    summary = train_fold(tmp_path / "f", few_tiles, TASK, taught, chosen, decided=decided)
     assert watch.module is not None
     network = watch.module.network
     frozen = parameters_up_to(network, 2)
@@ -221,7 +223,7 @@ def test_init(
     settings: Callable[..., Train],
     watch: Watch,
 ) -> None:
-    summary = train_fold(tmp_path / "f", few_tiles, CLASSES, taught, settings("init"))
+    summary = train_fold(tmp_path / "f", few_tiles, TASK, taught, settings("init"))
     assert watch.module is not None
     network = watch.module.network
     norms = batch_norms(network)

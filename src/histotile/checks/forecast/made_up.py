@@ -21,6 +21,7 @@ from histotile.io.features import (
     read_control,
     read_features,
 )
+from histotile.tasks.task import Task, value_columns
 
 
 def some_tissue(mask: Path, seen: Seen, tiles: int, inspection: Path, out: Path) -> None:
@@ -147,26 +148,26 @@ def repeat_control(folder: Path, times: int) -> int:
     return len(rows)
 
 
-def write_guesses(tiles: Path, classes: tuple[str, ...], out: Path) -> None:
+def write_guesses(tiles: Path, task: Task, out: Path) -> None:
     """A prediction table with probabilities at random, alike in neighbouring tiles."""
     table, footer = tables.read_table(tiles), tables.read_footer(tiles)
     x, y = table["x"].to_numpy(), table["y"].to_numpy()
     side = 8 * float(footer["size_level0_px"] or 1.0)
     waves = np.sin(x / side) * np.cos(y / side)
-    noise = np.random.default_rng(0).normal(0, 0.3, (len(x), len(classes)))
-    logits = noise + np.outer(waves, np.linspace(-3, 3, len(classes)))
-    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    noise = np.random.default_rng(0).normal(0, 0.3, (len(x), task.outputs))
+    logits = noise + np.outer(waves, np.linspace(-3, 3, task.outputs))
+    values = task.activate(logits).astype(np.float32)
     columns: dict[str, Any] = {"tile_id": table["tile_id"].to_numpy(), "x": x, "y": y}
     columns |= {"distance": np.abs(waves), "familiarity": ["familiar"] * len(x)}
-    columns |= {f"prob_{c}": p.astype(np.float32) for c, p in zip(classes, shares.T, strict=True)}
+    columns |= value_columns(task, values)
     facts = {
         "slide_id": footer["slide_id"],
         "models": ["trial"],
-        "classes": list(classes),
+        **task.metadata(),
         "unreadable": [],
         "device": "cpu",
     }
-    tables.write_table(out, columns, tables.prediction_schema(classes), facts)
+    tables.write_table(out, columns, tables.prediction_schema(task.columns), facts)
 
 
 def _numbered(table: pa.Table) -> pa.Table:

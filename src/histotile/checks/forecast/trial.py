@@ -33,6 +33,7 @@ from histotile.checks.forecast.training_cost import (
 )
 from histotile.config import Config
 from histotile.io.tables import read_table
+from histotile.tasks.registry import make_task
 
 MEASURED = 3  # slides on which stages of slides are tried
 TIMES = 8  # how often tiles are repeated to see how training grows with them
@@ -228,7 +229,7 @@ class Trial(Bench):
     def _paint(self, name: str, seen: Seen) -> None:
         """Pictures and page of a slide with all its tiles, whose probabilities are made up."""
         tiles, guesses = f"tile/{name}.parquet", f"predict/{name}.parquet"
-        write_guesses(self.folder / tiles, self.config.classes, self.folder / guesses)
+        write_guesses(self.folder / tiles, make_task(self.config.classes), self.folder / guesses)
         picture = f"heatmap/{name}.png"
         self.do("heatmap", 1, tiles, guesses, "-o", picture, *self.settings("heatmap"))
         drawn = size_of(*self.folder.glob(f"heatmap/{name}.*"))

@@ -7,18 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.inference.engines.engine import Engine
-from histotile.inference.engines.probabilities import (
-    Judgement,
-    judge,
-    mean_probabilities,
-)
+from histotile.inference.engines.judgement import Judgement, judge
+from histotile.tasks.task import Task
 
 TRIAL_TILES = 64
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Largest difference of any probability between two precisions, on a slide's first tiles."""
+    """Largest difference of any value between two precisions, on a slide's first tiles."""
 
     reduced: str
     difference: float
@@ -48,26 +45,28 @@ def hold_against(
     reduced: Sequence[Engine],
     batches: Sequence[NDArray[np.uint8]],
     bound: float,
+    task: Task,
 ) -> tuple[Trial, list[Judgement]]:
     """How far networks in two precisions lie apart, and what the reduced ones say.
 
-    Compared are mean probabilities of the first `TRIAL_TILES` tiles.
+    Compared are mean values of the first `TRIAL_TILES` tiles.
 
     Args:
         full: Each network in 32-bit floats.
         reduced: The same networks in 16-bit floats.
         batches: Tiles, uint8 (N, height, width, 3); at least one.
         bound: Largest difference that is let through.
+        task: What the networks have learnt.
     """
     found: list[Judgement] = []
     differences: list[float] = []
     tried = 0
     for tiles in batches:
-        found.append(judge(reduced, tiles))
+        found.append(judge(reduced, tiles, task))
         some = tiles[: TRIAL_TILES - tried]
         if len(some):
-            wanted = mean_probabilities(full, some)
-            differences.append(float(np.abs(wanted - found[-1].probabilities[: len(some)]).max()))
+            wanted = judge(full, some, task).values
+            differences.append(float(np.abs(wanted - found[-1].values[: len(some)]).max()))
             tried += len(some)
     largest = float(np.max(differences))  # which keeps NaN, and NaN never passes
     return Trial(reduced[0].precision, largest, tried, bound), found

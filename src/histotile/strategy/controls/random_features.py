@@ -45,6 +45,7 @@ from histotile.strategy.controls.random_init import (
     calibrate,
     random_twin,
 )
+from histotile.tasks.task import Task
 
 CALIBRATION = 512  # tiles for statistics of batch norm; 256 would do
 _CACHE_BYTES = 512 << 20
@@ -67,7 +68,7 @@ class ControlSlide:
 
 def measure_control(
     slides: Sequence[ControlSlide],
-    classes: tuple[str, ...],
+    task: Task,
     backbone: Backbone,
     settings: Control,
     batch_size: int = 32,
@@ -76,7 +77,7 @@ def measure_control(
 ) -> ControlFile:
     """Features by random weights of a sample of the cohort, and the shift of batch-norm statistics.
 
-    1. Sample labelled tiles, evenly over patients, classes and slides.
+    1. Sample labelled tiles, evenly over patients, strata (e.g. classes) and slides.
     2. On 512 of them measure how far the pre-trained network's batch norm inputs lie from what it
        keeps (patients weigh the same), and set the batch norm of its random twin to them.
     3. Features of all stages of the twin for the whole sample. A tile damaged since it was
@@ -84,7 +85,7 @@ def measure_control(
 
     Args:
         slides: The cohort.
-        classes: Class names.
+        task: What is learnt.
         backbone: The network.
         settings: Section `control`.
         batch_size: Tiles per pass; does not change the features.
@@ -96,7 +97,7 @@ def measure_control(
             intermediate maps.
     """
     patients = {slide.slide_id: slide.patient_id for slide in slides}
-    sample = _sample(slides, patients, classes, settings)
+    sample = _sample(slides, patients, task, settings)
     network, architecture = build_network(backbone, 2, sample.tile_px)
     facts = _facts(sample, backbone, body_digest(network), settings)
     ruler = None
@@ -115,7 +116,7 @@ def measure_control(
     rows, features = _features(engine, TileDataset(sample, unchanged), reading)
     *early, last = map(np.ascontiguousarray, stages.of_stages(features))
     facts |= {
-        "head_weights": [(stage.width + 1) * len(classes) for stage in stages.stages],
+        "head_weights": [(stage.width + 1) * task.outputs for stage in stages.stages],
         "deep_shift": deep_shift(bn) if bn else None,
         "ruler_limit": CLEARLY * max(ruler["anchors"]) if ruler else None,
     }
@@ -128,11 +129,11 @@ def measure_control(
 def _sample(
     slides: Sequence[ControlSlide],
     patients: Mapping[str, str],
-    classes: tuple[str, ...],
+    task: Task,
     settings: Control,
 ) -> Selection:
     tables = {slide.slide_id: slide.tiles for slide in slides}
-    sample = sample_labelled(tables, patients, classes, settings.max_tiles, settings.seed)
+    sample = sample_labelled(tables, patients, task, settings.max_tiles, settings.seed)
     if len(sample) < _LEAST:
         fact = f"{len(sample)} labelled tile; statistics need {_LEAST} or more"
         raise HistotileError("control", fact, "label more tiles")

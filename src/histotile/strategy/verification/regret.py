@@ -17,15 +17,12 @@ from histotile import __version__
 from histotile.config import Verify
 from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
-from histotile.stats.auroc import (
-    aurocs,
-    judged_classes,
-    mean_of_known,
-)
+from histotile.stats.auroc import mean_of_known
 from histotile.strategy.record import (
     Entry,
     Estimate,
 )
+from histotile.tasks.task import Labels, Task
 
 Floats = NDArray[np.float64]
 TABLE = "table"  # the cell that the table chose in each fold
@@ -38,25 +35,27 @@ class Rehearsal:
     Args:
         fold: Its name.
         cell: A strategy, or a control such as `colour`.
-        labels: (N,) class index.
+        labels: (N, ...) as the task numbers or measures them.
         patients: (N,) patient_id.
-        probabilities: (N, C).
+        values: (N, C) of the task.
         seconds: Time of training and predicting.
+        task: What was learnt.
     """
 
     fold: str
     cell: str
-    labels: NDArray[np.int64]
+    labels: Labels
     patients: NDArray[np.str_]
-    probabilities: NDArray[np.floating]
+    values: NDArray[np.floating]
     seconds: float
+    task: Task
 
 
 class CellScore(Entry):
     """How a cell did on the patients it had not seen."""
 
     cell: str
-    score: Estimate = Field(description="Tile AUROC per fold, mean over folds")
+    score: Estimate = Field(description="The task's score per fold, mean over folds")
     folds: dict[str, float | None]
     seconds: float
 
@@ -218,7 +217,11 @@ def _resample(of_cell: Mapping[str, Rehearsal], settings: Verify) -> _Scores:
         outside.append(found[settings.bootstraps + 1 :])
     known = [v for v in plain.values() if v is not None]
     both = (mean_of_known(np.stack(part, axis=1)) for part in (inside, outside))
-    return _Scores(plain, float(np.mean(known)) if known else 0.5, *both)
+    return _Scores(plain, float(np.mean(known)) if known else _chance(of_cell), *both)
+
+
+def _chance(of_cell: Mapping[str, Rehearsal]) -> float:
+    return next(iter(of_cell.values())).task.chance
 
 
 def _fold(r: Rehearsal, seed: Sequence[int], bootstraps: int) -> Floats:
@@ -227,11 +230,7 @@ def _fold(r: Rehearsal, seed: Sequence[int], bootstraps: int) -> Floats:
     even = np.full(len(names), 1 / len(names))
     counts = np.random.default_rng(seed).multinomial(len(names), even, size=bootstraps)
     weights = np.concatenate([np.ones((1, len(names))), counts, counts == 0]).astype(float)
-    each = [
-        aurocs(r.probabilities[:, c], r.labels == c, patients, weights)
-        for c in judged_classes(r.probabilities.shape[1])
-    ]
-    return mean_of_known(np.stack(each, axis=1))
+    return r.task.scores(r.values, r.labels, patients, weights)
 
 
 def _estimate(value: float, resampled: Floats) -> Estimate:

@@ -21,19 +21,16 @@ from histotile.inference.checkpoint import (
     TrainedModel,
     load,
 )
-from histotile.inference.engines.probabilities import softmax
 from histotile.inference.engines.torch import TorchEngine
 from histotile.inference.model_metadata import CHECKPOINT
 from histotile.io import tables
 from histotile.io.features import read_features
 from histotile.io.identity import check_same
+from histotile.tasks.probe import Features, fit_probe
+from histotile.tasks.task import Task, value_columns
 from histotile.training.job import (
     FoldSlide,
     Machine,
-)
-from histotile.training.logistic_head import (
-    Features,
-    fit_probe,
 )
 from histotile.training.train_fold import train_fold
 
@@ -45,20 +42,20 @@ BATCH = 64
 def rehearse(
     slides: Sequence[FoldSlide],
     tested: Sequence[FoldSlide],
-    classes: Sequence[str],
+    task: Task,
     backbone: Backbone,
     settings: Train,
     decided: tuple[Any, int],
     machine: Machine | None = None,
 ) -> dict[str, Any]:
-    """Columns slide_id, patient_id, tile_id, label and prob_<class> of the labelled test tiles.
+    """Columns slide_id, patient_id, tile_id, label and the task's own of the labelled test tiles.
 
-    At most `settings.max_tiles_per_slide` per slide and class, the same for every cell.
+    At most `settings.max_tiles_per_slide` per slide and stratum, the same for every cell.
 
     Args:
         slides: Training and validation slides of the fold.
         tested: Its test slides (their role does not matter).
-        classes: In order.
+        task: What is learnt.
         backbone: The network below the head.
         settings: Section `train`; its strategy is ignored.
         decided: The cell to rehearse, and the stage of `early_fixed`.
@@ -67,24 +64,24 @@ def rehearse(
     start = time.monotonic()
     named = {s.slide_id: s.tiles for s in tested}
     limit = settings.max_tiles_per_slide
-    chosen = select_tiles(named, list(named), tuple(classes), limit, settings.seed)
+    chosen = select_tiles(named, list(named), task, limit, settings.seed)
     patients = np.array([s.patient_id for s in tested])[chosen.slide]
     settings = settings.model_copy(update={"strategy": decided[0], "tensorboard": False})
     with tempfile.TemporaryDirectory() as folder:
-        train_fold(Path(folder), slides, classes, backbone, settings, machine, decided)
+        train_fold(Path(folder), slides, task, backbone, settings, machine, decided)
         model = load(Path(folder) / CHECKPOINT)
     headed = decided[0] == "fixed" or (decided[0], settings.early_fixed) == _TRUNCATED
     if headed and all(s.features for s in tested):
-        probabilities = _from_features(model, chosen, tested)
+        values = _from_features(model, chosen, tested)
     else:
-        probabilities = _from_pixels(model, chosen, settings, machine)
-    return _columns(chosen, patients, classes, probabilities, time.monotonic() - start)
+        values = _from_pixels(model, chosen, settings, machine)
+    return _columns(chosen, patients, values, time.monotonic() - start)
 
 
 def rehearse_colour(
     slides: Sequence[FoldSlide],
     tested: Sequence[FoldSlide],
-    classes: Sequence[str],
+    task: Task,
     settings: Train,
 ) -> dict[str, Any]:
     """The same columns from mean and SD of red, green and blue alone: the control."""
@@ -94,7 +91,7 @@ def rehearse_colour(
         select_tiles(
             {s.slide_id: s.tiles for s in some},
             [s.slide_id for s in some],
-            tuple(classes),
+            task,
             limit,
             settings.seed,
         )
@@ -102,17 +99,16 @@ def rehearse_colour(
     )
     groups = np.array([s.patient_id for s in slides])[train.slide]
     seen = Features(_colour(train, slides), train.label, groups)
-    probe = fit_probe(seen, len(classes), settings.class_weights, settings.seed)
-    probabilities = softmax(probe.logits(_colour(test, tested)))
+    head = fit_probe(task, seen, settings.class_weights, settings.seed).head
+    values = task.activate(head.logits(_colour(test, tested)))
     patients = np.array([s.patient_id for s in tested])[test.slide]
-    return _columns(test, patients, classes, probabilities, time.monotonic() - start)
+    return _columns(test, patients, values, time.monotonic() - start)
 
 
 def _columns(
     chosen: Selection,
     patients: NDArray[np.str_],
-    classes: Sequence[str],
-    probabilities: NDArray[np.floating],
+    values: NDArray[np.floating],
     seconds: float,
 ) -> dict[str, Any]:
     return {
@@ -120,7 +116,7 @@ def _columns(
         "patient_id": patients,
         "tile_id": chosen.tile_id,
         "label": chosen.label,
-        **{f"prob_{name}": p for name, p in zip(classes, probabilities.T, strict=True)},
+        **value_columns(chosen.task, values),
         "seconds": seconds,
     }
 
@@ -151,7 +147,7 @@ def _from_features(
         rows = [row_of[int(tile)] for tile in chosen.tile_id[chosen.slide == number]]
         stage = model.architecture.stage or len(file.stages)
         logits.append(file.of_stage(stage)[rows].astype(np.float64) @ weight.T + bias)
-    return softmax(np.concatenate(logits))
+    return model.task.activate(np.concatenate(logits))
 
 
 def _from_pixels(
@@ -165,4 +161,4 @@ def _from_pixels(
     for start in range(0, len(data), BATCH):
         tiles = [data[n][0].numpy() for n in range(start, min(start + BATCH, len(data)))]
         logits.append(engine(np.stack(tiles).transpose(0, 2, 3, 1)))
-    return softmax(np.concatenate(logits))
+    return model.task.activate(np.concatenate(logits))

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from histotile.config import Pretrain
 from histotile.synthetic.pretraining import natural_images
@@ -26,6 +25,7 @@ from histotile.synthetic.pretraining.shipped_backbones import (
     new_network,
     write_backbone,
 )
+from histotile.tasks.multiclass import class_loss
 
 Kind = Literal["natural", "histology"]
 Progress = Callable[[int, int, float], None]  # pictures seen, pictures in all, loss
@@ -182,10 +182,7 @@ def _loss(model: _Questioned, batch: Tensor, asked: Tensor, settings: Pretrain) 
     asked = asked.to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
         logits = model(batch.to(device))
-    losses = [
-        cross_entropy(scores.float(), asked[:, k], ignore_index=-1)
-        for k, scores in enumerate(logits)
-    ]
+    losses = [class_loss(scores.float(), asked[:, k]) for k, scores in enumerate(logits)]
     return torch.stack([loss for loss in losses if loss.isfinite()]).sum()
 
 

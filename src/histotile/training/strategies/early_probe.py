@@ -21,24 +21,24 @@ from histotile.training.job import (
     Outcome,
 )
 from histotile.training.strategies.linear_probe import (
-    fit_head,
+    choose_head,
     train_fixed,
 )
 
 
 def train_truncated(job: Job) -> Outcome:
-    """The backbone cut off after the job's stage, under a logistic head on cached features.
+    """The backbone cut off after the job's stage, under a linear head on cached features.
 
     Raises:
         HistotileError: Features are missing, made by another backbone, or lack the stage.
     """
-    network, architecture = build_network(job.backbone, job.classes, job.fold.train.tile_px)
+    network, architecture = build_network(job.backbone, job.task.outputs, job.fold.train.tile_px)
     stage = _stage(job)
     if stage == len(stages_of(network)):  # nothing lies behind it
         return train_fixed(job)
-    fitted = fit_head(job, stage, body_digest(network))
+    fitted = choose_head(job, stage, body_digest(network))
     whole = _body_weights(network)
-    cut = truncate(network, stage, job.classes)
+    cut = truncate(network, stage, job.task.outputs)
     fitted.probe.fill(head(cut))
     short = replace(architecture, stage=stage)
     return fitted.outcome(cut.eval(), short, stage, dropped=whole - _body_weights(cut))

@@ -1,4 +1,4 @@
-"""The strategy `fixed`: a frozen backbone, a logistic head on its cached features. Seconds."""
+"""The strategy `fixed`: a frozen backbone, a linear head on its cached features. Seconds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,6 @@ from histotile.backbones.build import (
 from histotile.backbones.stages import stages_of
 from histotile.data.selection import Selection
 from histotile.errors import HistotileError
-from histotile.inference.engines.probabilities import softmax
 from histotile.io.features import (
     FeatureFile,
     read_features,
@@ -24,24 +23,14 @@ from histotile.io.identity import (
     Identity,
     check_same,
 )
+from histotile.tasks.probe import STRENGTHS, Features, LinearHead, Probe, fit_probe
+from histotile.tasks.task import Task, score
 from histotile.training.job import (
     FoldTiles,
     Job,
     Outcome,
 )
-from histotile.training.learning_curve import (
-    Point,
-    auroc,
-)
-from histotile.training.logistic_head import (
-    STRENGTHS,
-    Features,
-    Probe,
-    class_weights,
-    fit_at,
-    fit_probe,
-    log_loss,
-)
+from histotile.training.learning_curve import Point
 
 
 def train_fixed(job: Job) -> Outcome:
@@ -53,9 +42,9 @@ def train_fixed(job: Job) -> Outcome:
     Raises:
         HistotileError: Features are missing, or made by another backbone.
     """
-    network, architecture = build_network(job.backbone, job.classes, job.fold.train.tile_px)
+    network, architecture = build_network(job.backbone, job.task.outputs, job.fold.train.tile_px)
     stage = len(stages_of(network))
-    fitted = fit_head(job, stage, body_digest(network))
+    fitted = choose_head(job, stage, body_digest(network))
     fitted.probe.fill(head(network))
     return fitted.outcome(network.eval(), architecture, stage)
 
@@ -92,8 +81,8 @@ class FittedHead:
         )
 
 
-def fit_head(job: Job, stage: int, made_by: str) -> FittedHead:
-    """The logistic head on cached features of a stage that predicts left-out patients best.
+def choose_head(job: Job, stage: int, made_by: str) -> FittedHead:
+    """The linear head on cached features of a stage that predicts left-out patients best.
 
     It learns from views of the training tiles too, where the files have them; loss and strength
     are measured on unchanged tiles.
@@ -104,12 +93,12 @@ def fit_head(job: Job, stage: int, made_by: str) -> FittedHead:
     train = cached_features(job.fold, job.fold.train, made_by, stage, views=True)
     val = cached_features(job.fold, job.fold.val, made_by, stage, views=False)
     balanced = job.settings.class_weights
-    probe = fit_probe(train, job.classes, balanced, job.settings.seed)
-    weights = class_weights(train.labels, job.classes, balanced)
+    probe = fit_probe(job.task, train, balanced, job.settings.seed)
+    weights = job.task.weights(train.labels, balanced)
     as_is = train.as_is()
+    heads = job.task.fit(train, balanced, STRENGTHS)
     curve = [
-        _point(fit_at(train, job.classes, balanced, strength), as_is, val, weights)
-        for strength in sorted({*STRENGTHS, probe.strength}, reverse=True)
+        _point(job.task, (strength, head), as_is, val, weights) for strength, head in heads.items()
     ]
     return FittedHead(probe, curve, len(train.labels) // len(as_is.labels) - 1)
 
@@ -148,7 +137,7 @@ def cached_features(
     times = len(values)
     return Features(
         np.concatenate(values),
-        np.tile(selection.label, times),
+        np.concatenate([selection.label] * times),
         np.tile(fold.patients(selection), times),
         np.repeat(np.arange(times) > 0, len(selection)) if times > 1 else None,
     )
@@ -183,12 +172,19 @@ def _rows(
     return [cached.of_stage(stage, view)[rows] for view in (None, *range(len(cached.views)))]
 
 
-def _point(probe: Probe, train: Features, val: Features, weights: NDArray[np.float64]) -> Point:
-    logits = probe.logits(val.values)
+def _point(
+    task: Task,
+    fitted: tuple[float, LinearHead],
+    train: Features,
+    val: Features,
+    weights: NDArray[np.float64],
+) -> Point:
+    strength, head = fitted
+    logits = head.logits(val.values)
     return Point(
-        step=probe.strength,
+        step=strength,
         running_loss=None,
-        train_loss=log_loss(probe.logits(train.values), train.labels, weights),
-        val_loss=log_loss(logits, val.labels, weights),
-        val_auroc=auroc(softmax(logits), val.labels),
+        train_loss=task.error(head.logits(train.values), train.labels, weights),
+        val_loss=task.error(logits, val.labels, weights),
+        val_score=score(task, task.activate(logits), val.labels),
     )

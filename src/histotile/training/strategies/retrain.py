@@ -15,7 +15,7 @@ from histotile.training.job import (
     Job,
     Outcome,
 )
-from histotile.training.lightning_module import TileClassifier
+from histotile.training.lightning_module import TileModule
 
 
 def train_init(job: Job) -> Outcome:
@@ -28,7 +28,7 @@ def train_init(job: Job) -> Outcome:
         HistotileError: Fewer devices came together than were asked for.
     """
 
-    def prepare(module: TileClassifier, data: TileDataModule) -> None:
+    def prepare(module: TileModule, data: TileDataModule) -> None:
         def run() -> None:
             passed_through(module, data.mixed_dataloader())
 

@@ -1,20 +1,16 @@
-"""The linear probe: its head, its strength, and patients kept apart while choosing it."""
+"""Linear heads: their fit, its strength, and patients kept apart while choosing it."""
 
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from histotile.inference.engines.probabilities import softmax
-from histotile.training.logistic_head import (
-    STRENGTHS,
-    Features,
-    class_weights,
-    fit_at,
-    fit_probe,
-    log_loss,
-)
+from histotile.tasks.probe import STRENGTHS, Features, Probe, fit_probe
+from histotile.tasks.registry import make_task
+
+TASK = make_task(("healthy", "tumour"))
 
 
 def features(patients: int = 8, tiles: int = 40, classes: int = 2, seed: int = 0) -> Features:
@@ -29,23 +25,23 @@ def features(patients: int = 8, tiles: int = 40, classes: int = 2, seed: int = 0
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_head_gives_the_probabilities_of_logistic_regression(classes: int) -> None:
-    data = features(classes=classes)
-    probe = fit_at(data, classes, balanced=True, strength=0.01)
+    data, task = features(classes=classes), make_task("abc"[:classes])
+    probe = Probe(task.fit(data, True, (0.01,))[0.01], 0.01, {})
     values = np.asarray(data.values)
     scaled = (values - values.mean(0)) / np.where(values.std(0) > 1e-6, values.std(0), 1)
     model = LogisticRegression(C=1 / (0.01 * len(values)), class_weight="balanced", max_iter=500)
     expected = model.fit(scaled, data.labels).predict_proba(scaled)
-    np.testing.assert_allclose(softmax(probe.logits(values)), expected, atol=1e-4)
+    np.testing.assert_allclose(softmax(probe.head.logits(values), axis=1), expected, atol=1e-4)
     layer = nn.Linear(6, classes)
     probe.fill(layer)
     logits = layer(torch.from_numpy(values).float()).detach().numpy()
-    np.testing.assert_allclose(softmax(logits), expected, atol=1e-3)
+    np.testing.assert_allclose(softmax(logits, axis=1), expected, atol=1e-3)
 
 
 def test_strength_means_the_same_at_any_number_of_tiles() -> None:
     once = features()
     twice = once[np.tile(np.arange(len(once.labels)), 2)]
-    probes = [fit_at(data, 2, False, 0.1) for data in (once, twice)]
+    probes = [TASK.fit(data, False, (0.1,))[0.1] for data in (once, twice)]
     np.testing.assert_allclose(probes[0].weight, probes[1].weight, atol=1e-3)
 
 
@@ -59,18 +55,18 @@ def test_strength_is_chosen_on_left_out_patients() -> None:
         20 * (2 * base.labels - 1) * rng.choice([-1, 1], 10)[number]
     )
     leaky = Features(np.hstack([base.values, own]), base.labels, base.groups)
-    grouped = fit_probe(leaky, 2, True, 0)
+    grouped = fit_probe(TASK, leaky, True, 0)
     alone = Features(leaky.values, leaky.labels, np.arange(len(number)).astype(str))
-    assert grouped.strength > fit_probe(alone, 2, True, 0).strength
+    assert grouped.strength > fit_probe(TASK, alone, True, 0).strength
     assert set(grouped.losses) == set(STRENGTHS)
 
 
 def test_one_patient_per_class_still_gives_a_head() -> None:
     data = features(patients=2)
     data = Features(data.values, (data.groups == "p1").astype(np.int64), data.groups)
-    probe = fit_probe(data, 2, True, 0)
+    probe = fit_probe(TASK, data, True, 0)
     assert probe.losses == {}
-    assert np.isfinite(probe.weight).all()
+    assert np.isfinite(probe.head.weight).all()
 
 
 def test_changed_copies_are_learnt_from_and_never_measured_on() -> None:
@@ -80,23 +76,11 @@ def test_changed_copies_are_learnt_from_and_never_measured_on() -> None:
     values = np.concatenate([data.values, copies])
     labels, groups = np.tile(data.labels, 2), np.tile(data.groups, 2)
     changed = np.repeat([False, True], len(data.labels))
-    blind = fit_probe(Features(values, labels, groups), 2, True, 0)
-    aware = fit_probe(Features(values, labels, groups, changed), 2, True, 0)
-    alone = fit_probe(data, 2, True, 0)
+    blind = fit_probe(TASK, Features(values, labels, groups), True, 0)
+    aware = fit_probe(TASK, Features(values, labels, groups, changed), True, 0)
+    alone = fit_probe(TASK, data, True, 0)
     assert min(aware.losses.values()) != pytest.approx(min(alone.losses.values()), rel=1e-6)
     assert min(aware.losses.values()) != pytest.approx(min(blind.losses.values()), rel=1e-6)
     both = Features(values, labels, groups, changed)
     assert len(both.as_is().labels) == len(data.labels)
     assert not np.isin(both[np.arange(300, 400)].as_is().values[:, 0], copies[:, 0]).any()
-
-
-def test_log_loss_is_the_weighted_cross_entropy() -> None:
-    rng = np.random.default_rng(0)
-    logits, labels = rng.normal(0, 50, (20, 3)), rng.integers(0, 3, 20)
-    weights = class_weights(labels, 3, True)
-    expected = nn.functional.cross_entropy(
-        torch.from_numpy(logits), torch.from_numpy(labels), torch.from_numpy(weights)
-    )
-    assert log_loss(logits, labels, weights) == pytest.approx(float(expected))
-    assert class_weights([0, 0, 0, 1], 2, True).tolist() == pytest.approx([2 / 3, 2])
-    assert class_weights([0, 0, 0, 1], 2, False).tolist() == [1, 1]

@@ -1,0 +1,162 @@
+"""One of several classes: softmax, cross-entropy, AUROC of each class against the rest."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.stats.auroc import aurocs, mean_of_known
+from histotile.tasks.probe import Features, LinearHead
+from histotile.tasks.task import UNKNOWN, Doubles, Floats, Layer
+
+if TYPE_CHECKING:
+    import torch
+
+Integers = NDArray[np.int64]
+
+PREFIX = "prob_"  # of columns of probabilities
+
+
+def class_loss(
+    logits: "torch.Tensor", labels: "torch.Tensor", weights: "torch.Tensor | None" = None
+) -> "torch.Tensor":
+    """Mean cross-entropy of logits (N, C), weighted by class; tiles without label do not count."""
+    from torch.nn.functional import cross_entropy
+
+    return cross_entropy(logits, labels, weights, ignore_index=UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Multiclass:
+    """The class of a tile, its number in the order of `names`; values are probabilities.
+
+    The first class is the background. See `task.Task` for what the members mean.
+    """
+
+    names: tuple[str, ...]
+
+    kind: ClassVar[str] = "multiclass"
+    label_type: ClassVar[str] = "int32"
+    error_name: ClassVar[str] = "cross-entropy (nats)"
+    score_name: ClassVar[str] = "tile AUROC"
+    chance: ClassVar[float] = 0.5
+
+    def __str__(self) -> str:
+        """E.g. "binary (healthy, tumour)"."""
+        return f"{self.kind} ({', '.join(self.names)})"
+
+    def labels(self, texts: Iterable[str | None]) -> Integers:
+        """(N,) class numbers."""
+        number = {name: c for c, name in enumerate(self.names)}
+        return np.array([number.get(text or "", UNKNOWN) for text in texts], np.int64)
+
+    def foreign(self, texts: Iterable[str | None]) -> list[str]:
+        """Texts that name no class."""
+        return sorted({text for text in texts if text is not None} - set(self.names))
+
+    @property
+    def strata(self) -> tuple[str, ...]:
+        """The classes."""
+        return self.names
+
+    def stratum(self, labels: Integers) -> Integers:
+        """The class number."""
+        return labels
+
+    @property
+    def outputs(self) -> int:
+        """One logit per class."""
+        return len(self.names)
+
+    def weights(self, labels: Integers, balanced: bool) -> Doubles:
+        """Per class: 1 / frequency, scaled to a mean of 1 over the tiles; else all 1."""
+        classes = len(self.names)
+        if not balanced:
+            return np.ones(classes)
+        counts = np.bincount(np.asarray(labels), minlength=classes).astype(float)
+        weights: Doubles = counts.sum() / (classes * np.maximum(counts, 1))
+        return weights
+
+    def loss(
+        self, logits: "torch.Tensor", labels: "torch.Tensor", weights: "torch.Tensor | None" = None
+    ) -> "torch.Tensor":
+        """Class-weighted cross-entropy."""
+        return class_loss(logits, labels, weights)
+
+    def error(self, logits: Doubles, labels: Integers, weights: Doubles | None = None) -> float:
+        """Class-weighted mean cross-entropy (nats)."""
+        top = logits.max(1, keepdims=True)
+        log_sum = np.log(np.exp(logits - top).sum(1)) + top[:, 0]
+        losses = log_sum - logits[np.arange(len(labels)), labels]
+        return float(np.average(losses, weights=None if weights is None else weights[labels]))
+
+    def blind_error(self, labels: Integers) -> float:
+        """The cross-entropy of calling all classes equally likely."""
+        return math.log(len(self.names))
+
+    def fit(
+        self, features: Features, balanced: bool, strengths: Sequence[float]
+    ) -> dict[float, LinearHead]:
+        """Logistic regressions on standardised features, folded into heads on raw ones."""
+        return {strength: self._fit(features, balanced, strength) for strength in strengths}
+
+    def _fit(self, features: Features, balanced: bool, strength: float) -> LinearHead:
+        from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits
+
+        values, shift, scale = features.standardised()
+        model = LogisticRegression(
+            C=1 / (strength * len(values)),
+            class_weight="balanced" if balanced else None,
+            max_iter=500,
+        )
+        with threadpool_limits(1):  # threads would wait for each other longer than they compute
+            model.fit(values, features.labels)
+        weight, bias = model.coef_, model.intercept_
+        if len(weight) == 1:  # of two classes: the difference of the two logits
+            weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        weight = weight / scale
+        return LinearHead(weight, bias - weight @ shift)
+
+    def activate(self, logits: Floats) -> Doubles:
+        """Softmax."""
+        powers = np.exp(np.asarray(logits, np.float64) - logits.max(1, keepdims=True))
+        shares: Doubles = powers / powers.sum(1, keepdims=True)
+        return shares
+
+    def preds(self, values: Floats) -> list[str | None]:
+        """The class of the highest value."""
+        return [None if np.isnan(row[0]) else self.names[int(row.argmax())] for row in values]
+
+    @property
+    def judged(self) -> tuple[int, ...]:
+        """Numbers of the classes with an AUROC of their own."""
+        return tuple(range(len(self.names)))
+
+    @property
+    def positive(self) -> str | None:
+        """The class that is looked for; None where there are several."""
+        return None
+
+    def scores(
+        self, values: Floats, labels: Integers, patients: Integers, weights: Doubles
+    ) -> Doubles:
+        """AUROC of each class against the rest, mean over those that occur beside others."""
+        each = [aurocs(values[:, c], labels == c, patients, weights) for c in self.judged]
+        return mean_of_known(np.stack(each, axis=1))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """`prob_<class>`."""
+        return tuple(PREFIX + name for name in self.names)
+
+    def layer(self, name: str) -> Layer:
+        """The probability of that class."""
+        return Layer(f"Probability of {name}", f"p({name})", "p", 0.0, 1.0)
+
+    def metadata(self) -> dict[str, Any]:
+        """Kind and classes."""
+        return {"task": self.kind, "classes": list(self.names)}
