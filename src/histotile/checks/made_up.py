@@ -119,13 +119,13 @@ def deal_tables(
     dealt = 0
     for whole, owners in shared.items():
         table, footer = tables.read_table(whole), tables.read_footer(whole)
-        for name, rows in zip(owners, _portions(used[whole], most, len(owners)), strict=True):
-            found = _numbered(table.take(pa.array(rows)))
+        for name, own in zip(owners, _portions(used[whole], most, len(owners)), strict=True):
+            found = _numbered(table.take(pa.array(own)))
             if None in used[whole]:
-                label_of = pa.array([labels[name]] * len(rows), pa.string())
+                label_of = pa.array([labels[name]] * len(own), pa.string())
                 found = found.set_column(found.column_names.index("label"), "label", label_of)
             _write(found, footer | {"slide_id": name}, folder / f"{name}.parquet")
-            dealt, owned[name] = dealt + len(rows), whole.stem
+            dealt, owned[name] = dealt + len(own), whole.stem
     return dealt, owned
 
 

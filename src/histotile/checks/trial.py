@@ -133,8 +133,8 @@ class Trial(SlideTrial):
         many = repeat_control(self.folder, TIMES)
         alarms = self.config.decide.alarms.model_copy(update={"stop": False})
         for tiles, kind in ((many, "many"), (many / TIMES, "")):
-            words = ("cohort.csv", "--folds", "folds.csv", "--inspections", "inspect")
-            words = (*words, "--features", f"{kind}embed")
+            cohort = ("cohort.csv", "--folds", "folds.csv", "--inspections", "inspect")
+            words = (*cohort, "--features", f"{kind}embed")
             given = ("--control", f"{kind}control.h5", "--tiles", kind or "few", *self.classes)
             outs = ("-o", "decide/decision.json", "--picture", "decide/decision.svg")
             page = ("--page", "decide/index.html", "--train", self.config.train.model_dump_json())
