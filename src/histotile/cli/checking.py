@@ -58,6 +58,8 @@ def _tell(report: "Report", lines: list[str]) -> None:
     click.echo(f"This machine: {describe_machine()}")
     if report.forecast is not None:
         click.echo("\n".join(tell_forecast(report.forecast, os.cpu_count() or 1)))
+    else:
+        click.echo(f"No forecast: {report.no_forecast}")
 
 
 VERBS = (check,)

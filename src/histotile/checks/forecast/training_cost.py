@@ -38,6 +38,18 @@ def tiles_passed(taught: float, slides: float, config: Config) -> float:
     return epochs * taught + min(_MOST_KEPT, _KEPT * slides)
 
 
+def passes(tiles: float, statistics: bool) -> float:
+    """How often `control` sends a tile through a network.
+
+    Args:
+        tiles: That it holds against random weights.
+        statistics: Whether it also takes those of batch norm, of some tiles, of two networks.
+    """
+    from histotile.strategy.controls.random_features import CALIBRATION
+
+    return tiles + (2 * min(CALIBRATION, tiles) if statistics else 0)
+
+
 def tiles_taught(folder: Path) -> int:
     """Tiles a finished training learnt from and was judged by in each epoch."""
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
