@@ -4,7 +4,7 @@ Writes benchmarks/deciding.csv:
 
 - `decide` on 5,000 cached tiles of 6 stages (16 to 1,280 features), with 5 folds and controls, as
   a process of its own, imports included: seconds, to be held against 60;
-- `fixed` from cached features against the same head trained through the frozen backbone for 30
+- `linear_probe` from cached features against the same head trained through the frozen backbone for 30
   epochs, tiles already decoded in memory: the ratio, to be held against 50. Both in this run.
 
 Run it alone on a quiet machine: `python benchmarks/deciding.py`.
@@ -130,7 +130,7 @@ def prepare(folder: Path) -> Any:
         embed_slide(table, backbone, config.embed, augment, 64, 1).write(features)
         slides.append(FoldSlide(name, name, "val" if k % 5 == 0 else "train", table, features))
     fold = gather_tiles(slides, config.classes, 1000, 0)
-    return Job(folder, fold, backbone, config.train, Machine(threads=1), "fixed", None)
+    return Job(folder, fold, backbone, config.train, Machine(threads=1), "linear_probe", None)
 
 
 def train_through(job: Any) -> float:
@@ -170,7 +170,7 @@ def train_through(job: Any) -> float:
 
 
 def compare_heads() -> tuple[float, float]:
-    """Seconds of `fixed` from the cache (all of it, network built anew), and through the net."""
+    """Seconds of `linear_probe` from the cache (all of it, network built anew), and through the net."""
     import torch
 
     from histotile.training.strategies.linear_probe import train_fixed
@@ -197,7 +197,7 @@ def main() -> None:
     machine = f"{platform.machine()}, {os.cpu_count()} cores, one thread"
     rows = [
         ("decide, 5,000 tiles, 6 stages, 5 folds", "s", deciding, "<= 60"),
-        (f"fixed from cache, {TRAINED} tiles of {TILE_PX} px", "s", cached, ""),
+        (f"linear_probe from cache, {TRAINED} tiles of {TILE_PX} px", "s", cached, ""),
         ("the same head through the backbone, 30 epochs", "s", through, ""),
         ("cached over uncached", "x", through / cached, ">= 50"),
     ]

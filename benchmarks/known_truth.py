@@ -159,10 +159,10 @@ def trained_score(
 
     As the strategies do it, but for a set number of steps, without validation, and with no other
     augmentation than mirror images and quarter turns: rates, layer decay, head from a linear
-    probe; batch norm kept (`finetune`) or estimated anew and learnt (`init`).
+    probe; batch norm kept (`finetune`) or estimated anew and learnt (`retrain`).
     """
     network, architecture = build_network(backbone, 2, TILE_PX)
-    if strategy == "init":
+    if strategy == "retrain":
         order = np.random.default_rng(seed).permutation(len(train.rgb))
         parts = np.array_split(order[:512], 8)
 
@@ -196,11 +196,11 @@ def _learn(
     steps, seed = course
     recipes: Train = settings().train
     optimiser = make_optimiser(
-        network, recipes.finetune if strategy == "finetune" else recipes.init
+        network, recipes.finetune if strategy == "finetune" else recipes.retrain
     )
     peaks = [group["lr"] for group in optimiser.param_groups]
     labels, rng = torch.from_numpy(tiles.labels), np.random.default_rng(seed)
-    network.train(strategy == "init")
+    network.train(strategy == "retrain")
     for step, rows in enumerate(_batches(rng, len(tiles.labels), steps)):
         for group, peak in zip(optimiser.param_groups, peaks, strict=True):
             group["lr"] = peak * rate_factor(step, steps)

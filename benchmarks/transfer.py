@@ -62,7 +62,7 @@ DATA = Path(os.environ.get("HISTOTILE_SHARED", ROOT.parent / "shared")) / "data"
 OUTPUT = HERE / "transfer.csv"
 SEEDS = {"imagenet_035": (0, 1, 2), "imagenet_100": (0, 1, 2), "natural": (0, 1, 2)}
 TRAINING = {"batch_size": 32, "epochs": 2, "min_steps": 300, "patience": 1.0}
-TAUGHT = ("fixed", "early_fixed", "finetune", "init", "scratch")
+TAUGHT = ("linear_probe", "early_probe", "finetune", "retrain", "scratch")
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ def scored(setting: Setting, early: int) -> dict[str, Any]:
             found = rehearse_colour(taught, tested, config.classes, config.train)
         else:
             body = untaught(backbone) if cell == "scratch" else backbone
-            chosen = ("init" if cell == "scratch" else cell, early)
+            chosen = ("retrain" if cell == "scratch" else cell, early)
             machine = Machine(threads=1)
             found = rehearse(taught, tested, config.classes, body, config.train, chosen, machine)
         row |= {cell: auroc(found, config.classes), f"{cell}_bacc": balanced(found, config.classes)}

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 HERE = Path(__file__).parent
 REAL = ("imagenet_035", "imagenet_100")  # the rest is shown, and not counted
 Floats = NDArray[np.float64]
-CELLS = ("fixed", "early_fixed", "finetune", "init")
+CELLS = ("linear_probe", "early_probe", "finetune", "retrain")
 WORDS = {
-    "fixed": "fixed features",
-    "early_fixed": "early layers fixed",
+    "linear_probe": "fixed features",
+    "early_probe": "early layers fixed",
     "finetune": "fine-tuning",
-    "init": "weights as a start",
+    "retrain": "weights as a start",
     "scratch": "from scratch",
     "colour": "colour alone",
 }
@@ -51,19 +51,19 @@ class Rule:
             row["size"] == "borderline" and row["gain"] >= self.borderline
         )
         if row["basis"] == "saturated":
-            return "fixed"
+            return "linear_probe"
         if row["best_gain"] < self.min_best_gain and row["best_gain_high"] < 0:
-            return "init"
+            return "retrain"
         deep = bool(row["depth_sufficient"]) and row["basis"] != "prior"
         if self.textbook:
             similar = deep and row["gain"] >= self.min_gain and row["basis"] == "measured"
         else:
             similar = row["gain"] >= self.min_gain if large else deep
         if large:
-            return "finetune" if similar else "init"
+            return "finetune" if similar else "retrain"
         if self.textbook and row["best_stage"] == row["last_stage"]:
-            return "fixed"  # a head on the best stage
-        return "fixed" if similar else "early_fixed"
+            return "linear_probe"  # a head on the best stage
+        return "linear_probe" if similar else "early_probe"
 
 
 NEVER, ALWAYS = 2.0, -1e9

@@ -24,7 +24,7 @@ SETTINGS: dict[str, Any] = {
     "backbone": {"name": "auto", "weights": "shipped:histology"},
     "tile": {"mpp": 0.5, "tile_px": 96},
     "split": {"folds": 2, "val_fraction": 0.25},
-    "train": {"strategy": "fixed"},
+    "train": {"strategy": "linear_probe"},
     "control": {"max_tiles": 64},
     "decide": {"repeats": 1, "bootstraps": 20, "folds": 2},
     "verify": {"budget": "off"},

@@ -28,7 +28,7 @@ SETTINGS: dict[str, Any] = {
     "split": {"folds": 2, "val_fraction": 0.25},
     "control": {"max_tiles": 64},
     "decide": {"repeats": 1, "bootstraps": 50, "folds": 2},
-    "train": {"strategy": "fixed", "max_tiles_per_slide": 60},
+    "train": {"strategy": "linear_probe", "max_tiles_per_slide": 60},
     "verify": {"budget": "off"},
     "evaluate": {"bootstraps": 200},
     "heatmap": {"overview_px": 512},
@@ -135,13 +135,13 @@ def test_every_stage_leaves_its_artefacts(done: Project) -> None:
 def test_the_decision_is_made_explained_and_followed(done: Project) -> None:
     results = done.folder / "results"
     decision = read_decision((results / "decide/decision.json").read_text())
-    assert decision.forced and decision.strategy == "fixed"  # the overlay says so
+    assert decision.forced and decision.strategy == "linear_probe"  # the overlay says so
     assert [fold.fold for fold in decision.folds] == ["fold0", "fold1"]
     assert len(decision.similarity.stages) == 5 and decision.patients == 8
     for place in ("decide/index.html", "decide/decision.svg"):
         assert (results / place).stat().st_size > 2000
     summary = json.loads((results / "train/fold0/summary.json").read_text())
-    assert summary["strategy"] == "fixed"
+    assert summary["strategy"] == "linear_probe"
 
 
 def test_a_leak_stops_training_and_says_how_to_go_on(done: Project) -> None:
@@ -231,17 +231,17 @@ def test_packs_are_made_for_trainings_that_read_tiles_even_of_broken_slides(done
     files = [f"results/pack/{name}.pack" for name in ids]
     trained = "results/train/fold0/model.ckpt"
     rehearsed = {
-        cell: f"results/rehearse/fold0/{cell}.parquet" for cell in ("fixed", "early_fixed")
+        cell: f"results/rehearse/fold0/{cell}.parquet" for cell in ("linear_probe", "early_probe")
     }
     try:
         done.write({**SETTINGS, "pack": packs})
-        assert set(done.planned()) == {"report", "all"}  # `fixed` learns from features
+        assert set(done.planned()) == {"report", "all"}  # `linear_probe` learns from features
         run = done.snakemake(*files)
         assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
         for change, target, made in (
             ({"strategy": "auto"}, trained, 7),
-            ({"early_fixed": "retrain_tail"}, rehearsed["early_fixed"], 7),
-            ({"early_fixed": "retrain_tail"}, rehearsed["fixed"], 0),
+            ({"early_probe": "retrain_tail"}, rehearsed["early_probe"], 7),
+            ({"early_probe": "retrain_tail"}, rehearsed["linear_probe"], 0),
         ):
             done.write({**SETTINGS, "pack": packs, "train": {**SETTINGS["train"], **change}})
             assert done.planned(target).get("pack", 0) == made, target
@@ -314,11 +314,11 @@ def test_snakemake_writes_its_own_report_with_captions(done: Project) -> None:
 @pytest.mark.parametrize(
     ("budget", "train", "cells"),
     [
-        ("probe", SETTINGS["train"], {"fixed", "early_fixed"}),
+        ("probe", SETTINGS["train"], {"linear_probe", "early_probe"}),
         (
             "full",
             {"strategy": "auto", "max_tiles_per_slide": 20, "epochs": 1, "min_steps": 4},
-            {"fixed", "early_fixed", "finetune", "init"},
+            {"linear_probe", "early_probe", "finetune", "retrain"},
         ),
     ],
 )

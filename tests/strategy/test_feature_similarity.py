@@ -282,7 +282,7 @@ def test_features_that_random_weights_beat_at_every_depth_are_foreign(
     settings = quick_settings.model_copy(update={"similarity": rule})
     foreign = judge(make_evidence(own=(0.2, 0.3), random=(1.5, 0.3)), settings, True, size)
     assert foreign.similarity.basis == "foreign"
-    assert choose(foreign.counts_as, foreign.similarity).strategy == "init"
+    assert choose(foreign.counts_as, foreign.similarity).strategy == "retrain"
     kept = judge(make_evidence(own=(1.6, 0.3), random=(1.5, 0.3)), settings, True, size)
     assert kept.similarity.basis != "foreign", "an early stage is worth keeping"
 

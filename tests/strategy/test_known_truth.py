@@ -16,14 +16,14 @@ from histotile.strategy.record import Decision
 FEW, MANY = 12, 60  # patients of each class
 # Rows: backbone; columns: H&E, in-situ hybridisation. Leaf pictures differ from both.
 CELLS = {
-    ("histology", FEW, 0.0): "fixed",
-    ("histology", FEW, 1.0): "early_fixed",
+    ("histology", FEW, 0.0): "linear_probe",
+    ("histology", FEW, 1.0): "early_probe",
     ("histology", MANY, 0.0): "finetune",
-    ("histology", MANY, 1.0): "init",
-    ("natural", FEW, 0.0): "early_fixed",
-    ("natural", FEW, 1.0): "init",
+    ("histology", MANY, 1.0): "retrain",
+    ("natural", FEW, 0.0): "early_probe",
+    ("natural", FEW, 1.0): "retrain",
     ("natural", MANY, 0.0): "finetune",
-    ("natural", MANY, 1.0): "init",
+    ("natural", MANY, 1.0): "retrain",
 }
 QUICK = [("histology", FEW, 0.0), ("histology", FEW, 1.0)]
 

@@ -30,8 +30,8 @@ def test_weights_add_up(
 ) -> None:
     evidence = make_evidence(12, 10)
     size = measure_size(group_tiles(evidence), evidence.classes, config.decide.size)
-    cells = {b.strategy: b for b in weigh_cells(size, STAGES, 2, variant, "fixed")}
-    fixed, early = cells["fixed"], cells["early_fixed"]
+    cells = {b.strategy: b for b in weigh_cells(size, STAGES, 2, variant, "linear_probe")}
+    fixed, early = cells["linear_probe"], cells["early_probe"]
     assert head_weights(32, 2) == 66
     assert (fixed.trained_weights, fixed.frozen_weights, fixed.dropped_weights) == (66, 5000, 0)
     if variant == "truncate":
@@ -40,9 +40,9 @@ def test_weights_add_up(
     else:
         assert (early.trained_weights, early.frozen_weights) == (4366, 700)
         assert early.dropped_weights == 0
-    for name in ("finetune", "init"):
+    for name in ("finetune", "retrain"):
         assert (cells[name].trained_weights, cells[name].frozen_weights) == (5066, 0)
-    assert [b.strategy for b in cells.values() if b.chosen] == ["fixed"]
+    assert [b.strategy for b in cells.values() if b.chosen] == ["linear_probe"]
     assert fixed.allowed_weights == int(effective_tiles(size) / 2)
     assert fixed.effective_per_weight == pytest.approx(effective_tiles(size) / 66)
 
@@ -54,13 +54,13 @@ def test_training_names_rates_weights_and_the_penalty(
     size = measure_size(group_tiles(evidence), evidence.classes, config.decide.size)
     wide = (*STAGES[:2], Stage(3, "pool", 2048, 5000))
     texts = {}
-    for cell in weigh_cells(size, wide, 2, "truncate", "init"):
-        stage = 2 if cell.strategy == "early_fixed" else 3
+    for cell in weigh_cells(size, wide, 2, "truncate", "retrain"):
+        stage = 2 if cell.strategy == "early_probe" else 3
         lines = describe_training(cell, stage, wide, size, config.train)
         texts[cell.strategy] = " ".join(lines)
     assert "0.003" in texts["finetune"]
     assert "0.75 times" in texts["finetune"]
-    assert "0.01" in texts["init"]
-    assert "Dropped: the stages above it, 4,300 weights" in texts["early_fixed"]
-    assert "needs its L2 penalty" in texts["fixed"]
-    assert "needs its L2 penalty" not in texts["early_fixed"]
+    assert "0.01" in texts["retrain"]
+    assert "Dropped: the stages above it, 4,300 weights" in texts["early_probe"]
+    assert "needs its L2 penalty" in texts["linear_probe"]
+    assert "needs its L2 penalty" not in texts["early_probe"]

@@ -36,7 +36,7 @@ def points(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("strategy", ["fixed", "finetune", "init"])
+@pytest.mark.parametrize("strategy", ["linear_probe", "finetune", "retrain"])
 def test_fold_learns_what_tells_the_classes_apart(
     tmp_path: Path,
     fold: Slides,
@@ -67,9 +67,9 @@ def test_fold_learns_what_tells_the_classes_apart(
     truth = np.concatenate([columns["x"] >= 256 for columns in new])
     found = np.concatenate([columns["prob_tumour"] for columns in new])
     area = float((found[truth][:, None] > found[~truth][None]).mean())
-    assert area > (0.7 if strategy == "fixed" else 0.95)  # `fixed`: on random features
+    assert area > (0.7 if strategy == "linear_probe" else 0.95)  # `linear_probe`: on random features
     steps = [float(p["step"]) for p in points(folder)]
-    assert steps == ([10, 1, 0.1, 0.01, 0.001, 0.0001] if strategy == "fixed" else [0, 1, 2, 3, 4])
+    assert steps == ([10, 1, 0.1, 0.01, 0.001, 0.0001] if strategy == "linear_probe" else [0, 1, 2, 3, 4])
     assert summary["sizes"]["train"] == {
         "patients": 5,
         "slides": 5,
@@ -109,7 +109,7 @@ def test_fixed_leaves_the_backbone_as_it_came(
     assert summary["trained_weights"] == 2 * 256 + 2
 
 
-@pytest.mark.parametrize("strategy", ["fixed", "finetune"])
+@pytest.mark.parametrize("strategy", ["linear_probe", "finetune"])
 def test_same_seed_gives_the_same_weights(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone, strategy: str
 ) -> None:

@@ -152,7 +152,7 @@ rule decide:
         inspections=folder("inspect"),
         classes=CLASSES,
         train=CONFIG.train.model_dump_json(
-            include={"strategy", "early_fixed", "finetune", "init"}
+            include={"strategy", "early_probe", "finetune", "retrain"}
         ),
         settings=settings("decide"),
         code=digest("histotile.cli.decisions:decide", without=PAGES),

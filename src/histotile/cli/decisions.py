@@ -140,7 +140,7 @@ def decide(
 
 
 def _tell(decision: "Decision") -> None:
-    where = f" after stage {decision.stage}" if decision.strategy == "early_fixed" else ""
+    where = f" after stage {decision.stage}" if decision.strategy == "early_probe" else ""
     by = "set by hand" if decision.forced else "by the table"
     click.echo(
         f"{decision.size.verdict} x {decision.similarity.verdict} -> {decision.strategy}{where} "
@@ -153,7 +153,7 @@ def _tell(decision: "Decision") -> None:
 
 @verb("train")
 @click.argument("fold")
-@click.argument("cell", type=click.Choice(["fixed", "early_fixed", "finetune", "init", "colour"]))
+@click.argument("cell", type=click.Choice(["linear_probe", "early_probe", "finetune", "retrain", "colour"]))
 @FOLDS_FILE
 @DECISION
 @TILES
@@ -225,8 +225,8 @@ def verify(
         raise HistotileError("verify.budget", "is off", "set it to probe or full")
     decided = read_decision(decision.read_text(encoding="utf-8"))
     chosen = {fold.fold: fold.table_strategy for fold in decided.folds}
-    wanted = {"fixed", "early_fixed", "colour"} | (
-        {"finetune", "init"} if settings.budget == "full" else set()
+    wanted = {"linear_probe", "early_probe", "colour"} | (
+        {"finetune", "retrain"} if settings.budget == "full" else set()
     )
     found = [
         _rehearsal(path)

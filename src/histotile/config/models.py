@@ -122,17 +122,17 @@ class Recipe(Section):
 class Train(Section):
     """Training one fold."""
 
-    strategy: Literal["auto", "fixed", "early_fixed", "finetune", "init"] = Field(
-        description="`auto`: what `decide` finds. `fixed`: frozen backbone, linear head, seconds. "
-        "`early_fixed`: linear head on an early stage. `finetune`: all layers, gently. `init`: all "
+    strategy: Literal["auto", "linear_probe", "early_probe", "finetune", "retrain"] = Field(
+        description="`auto`: what `decide` finds. `linear_probe`: frozen backbone, linear head, seconds. "
+        "`early_probe`: linear head on an early stage. `finetune`: all layers, gently. `retrain`: all "
         "layers, pre-trained weights as a start only. The last two take hours without a GPU."
     )
-    early_fixed: Literal["truncate", "retrain_tail"] = Field(
+    early_probe: Literal["truncate", "retrain_tail"] = Field(
         description="`truncate`: later stages are dropped, seconds. `retrain_tail`: later stages "
         "are trained over the frozen early ones."
     )
     finetune: Recipe
-    init: Recipe
+    retrain: Recipe
     augment: Augment
     max_tiles_per_slide: Annotated[int, Field(ge=1)] = Field(
         description="Tiles drawn per slide and class for training. Tiles of one slide are alike: "

@@ -152,7 +152,7 @@ def _training(
     """The strategy, and what it means for the weights."""
     strategy, stage = _settle(choice, similarity, train)
     early = early_stage(similarity)
-    budget = weigh_cells(size, evidence.stages, early, train.early_fixed, strategy)
+    budget = weigh_cells(size, evidence.stages, early, train.early_probe, strategy)
     (chosen,) = (b for b in budget if b.chosen)
     return {
         "strategy": strategy,
@@ -169,8 +169,8 @@ def _settle(choice: Choice, similarity: Similarity, train: Train) -> tuple[Strat
     """What is trained, and the stage under the head."""
     if train.strategy == "auto":
         return choice.strategy, choice.stage
-    if train.strategy == "early_fixed":
-        return "early_fixed", early_stage(similarity)
+    if train.strategy == "early_probe":
+        return "early_probe", early_stage(similarity)
     return train.strategy, similarity.stages[-1].stage
 
 

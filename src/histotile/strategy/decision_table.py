@@ -31,20 +31,20 @@ def choose(counts_as: str, similarity: Similarity) -> Choice:
     """The cell for a size ("small" or "large") and a similarity."""
     last = similarity.stages[-1].stage
     if similarity.basis in {"saturated", "pathology"}:
-        return Choice("fixed", last)
+        return Choice("linear_probe", last)
     if similarity.basis == "foreign":
-        return Choice("init", last)
+        return Choice("retrain", last)
     similar = similarity.verdict == "similar"
     if counts_as == "large":
-        cell: Strategy = "finetune" if similar else "init"
+        cell: Strategy = "finetune" if similar else "retrain"
         return Choice(cell, last)
     if similar:
-        return Choice("fixed", last)
-    return Choice("early_fixed", early_stage(similarity))
+        return Choice("linear_probe", last)
+    return Choice("early_probe", early_stage(similarity))
 
 
 def early_stage(similarity: Similarity) -> int:
-    """Where `early_fixed` cuts: the best stage before the last one; the last one if it is alone."""
+    """Where `early_probe` cuts: the best stage before the last one; the last one if it is alone."""
     last = similarity.stages[-1].stage
     if similarity.best_stage != last or len(similarity.stages) == 1:
         return similarity.best_stage

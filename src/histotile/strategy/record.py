@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from histotile.errors import HistotileError
 from histotile.io.findings import Finding
 
-Strategy = Literal["fixed", "early_fixed", "finetune", "init"]
-STRATEGIES: tuple[Strategy, ...] = ("fixed", "early_fixed", "finetune", "init")
+Strategy = Literal["linear_probe", "early_probe", "finetune", "retrain"]
+STRATEGIES: tuple[Strategy, ...] = ("linear_probe", "early_probe", "finetune", "retrain")
 
 
 class Entry(BaseModel):
@@ -149,7 +149,7 @@ class FoldDecision(Entry):
     strategy: Strategy = Field(description="What is trained")
     stage: int = Field(description="Stage under the head")
     table_strategy: Strategy = Field(description="What the table says, if it was overruled")
-    early_stage: int = Field(description="Where early_fixed would cut")
+    early_stage: int = Field(description="Where early_probe would cut")
 
 
 class Decision(Entry):
@@ -166,8 +166,8 @@ class Decision(Entry):
     patients: int
     has_patients: bool
     strategy: Strategy = Field(description="What is trained")
-    stage: int = Field(description="Stage under the head; the last one unless early_fixed")
-    early_stage: int = Field(description="Where early_fixed would cut: the best but the last one")
+    stage: int = Field(description="Stage under the head; the last one unless early_probe")
+    early_stage: int = Field(description="Where early_probe would cut: the best but the last one")
     last_stage: int
     table_strategy: Strategy = Field(description="What the table says, if it was overruled")
     forced: bool

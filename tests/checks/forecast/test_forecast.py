@@ -70,7 +70,7 @@ def test_training_is_a_bound_with_something_in_hand(config: Config) -> None:
     assert stages["rehearse"].disk == pytest.approx(3 * folds * rehearsal)
 
 
-@pytest.mark.parametrize("strategy", ["finetune", "init"])
+@pytest.mark.parametrize("strategy", ["finetune", "retrain"])
 def test_training_all_layers_is_forecast_to_its_last_epoch(config: Config, strategy: str) -> None:
     mine = config.model_copy(
         update={"train": config.train.model_copy(update={"strategy": strategy, "epochs": 40})}

@@ -14,7 +14,7 @@ from histotile.strategy.verification.regret import (
 )
 
 SETTINGS = Verify(budget="full", margin=0.01, bootstraps=400, seed=0)
-CELLS = ("fixed", "early_fixed", "finetune", "init")
+CELLS = ("linear_probe", "early_probe", "finetune", "retrain")
 FOLDS = ("fold0", "fold1", "fold2")
 
 
@@ -42,21 +42,21 @@ def judge(quality: dict[str, float], chosen: str, **options: Any) -> Verificatio
 
 
 def test_a_much_better_rival_contradicts_the_table() -> None:
-    found = judge({"fixed": 0.2, "early_fixed": 1.2}, "fixed")
-    assert found.verdict == "contradicted" and found.rival == "early_fixed"
+    found = judge({"linear_probe": 0.2, "early_probe": 1.2}, "linear_probe")
+    assert found.verdict == "contradicted" and found.rival == "early_probe"
     assert found.regret is not None and found.regret.low is not None
     assert found.regret.low > 0.01
-    assert "early_fixed" in found.reasons[0]
+    assert "early_probe" in found.reasons[0]
 
 
 def test_the_clearly_best_cell_is_confirmed() -> None:
-    found = judge({"fixed": 1.2, "early_fixed": 0.2}, "fixed")
+    found = judge({"linear_probe": 1.2, "early_probe": 0.2}, "linear_probe")
     assert found.verdict == "confirmed"
     assert found.regret is not None and found.regret.value < 0
 
 
 def test_cells_that_cannot_be_told_apart_do_not_contradict() -> None:
-    found = judge({"fixed": 0.5, "early_fixed": 0.52}, "fixed", patients=6, noise=2.0)
+    found = judge({"linear_probe": 0.5, "early_probe": 0.52}, "linear_probe", patients=6, noise=2.0)
     assert found.verdict == "not contradicted"
 
 
@@ -73,7 +73,7 @@ def test_the_honest_selector_corrects_the_optimism_of_the_best_of_many() -> None
                 p = 1 / (1 + np.exp(-logit - (2 * r.labels - 1) * 0.4 * noise))
                 both = np.stack([1 - p, p], 1)
                 rehearsals.append(Rehearsal(r.fold, cell, r.labels, r.patients, both, 0.0))
-        found = verify(rehearsals, dict.fromkeys(FOLDS, "fixed"), CELLS, "full", SETTINGS)
+        found = verify(rehearsals, dict.fromkeys(FOLDS, "linear_probe"), CELLS, "full", SETTINGS)
         assert found.regret is not None and found.selector_regret is not None
         naive.append(max(0.0, found.regret.value))
         honest.append(found.selector_regret)
@@ -81,30 +81,30 @@ def test_the_honest_selector_corrects_the_optimism_of_the_best_of_many() -> None
 
 
 def test_a_choice_outside_the_budget_is_not_checked_and_says_why() -> None:
-    found = judge({"fixed": 0.5, "early_fixed": 0.6}, "finetune")
+    found = judge({"linear_probe": 0.5, "early_probe": 0.6}, "finetune")
     assert found.verdict == "not checked" and "finetune" in found.reasons[0]
 
 
 def test_cells_of_equal_scores_confirm_the_choice() -> None:
     twins = [
         Rehearsal(r.fold, cell, r.labels, r.patients, r.probabilities, 1.0)
-        for r in rehearse({"fixed": 9.0})
-        for cell in ("fixed", "early_fixed")
+        for r in rehearse({"linear_probe": 9.0})
+        for cell in ("linear_probe", "early_probe")
     ]
-    found = verify(twins, dict.fromkeys(FOLDS, "fixed"), CELLS, "probe", SETTINGS)
-    assert (found.verdict, found.rival) == ("confirmed", "early_fixed")
+    found = verify(twins, dict.fromkeys(FOLDS, "linear_probe"), CELLS, "probe", SETTINGS)
+    assert (found.verdict, found.rival) == ("confirmed", "early_probe")
     assert found.regret is not None and found.regret.value == 0
 
 
 def test_controls_stand_beside_the_cells_and_never_rival_them() -> None:
-    found = judge({"fixed": 0.4, "early_fixed": 0.3, "colour": 2.0}, "fixed")
+    found = judge({"linear_probe": 0.4, "early_probe": 0.3, "colour": 2.0}, "linear_probe")
     assert [c.cell for c in found.controls] == ["colour"]
-    assert found.rival == "early_fixed"
+    assert found.rival == "early_probe"
 
 
 def test_the_table_may_choose_another_cell_in_every_fold() -> None:
-    rehearsals = rehearse({"fixed": 0.4, "early_fixed": 1.0})
-    chosen = {"fold0": "fixed", "fold1": "early_fixed", "fold2": "early_fixed"}
+    rehearsals = rehearse({"linear_probe": 0.4, "early_probe": 1.0})
+    chosen = {"fold0": "linear_probe", "fold1": "early_probe", "fold2": "early_probe"}
     found = verify(rehearsals, chosen, CELLS, "full", SETTINGS)
     assert found.table is not None
     of = {c.cell: c.folds for c in found.cells}
@@ -112,15 +112,15 @@ def test_the_table_may_choose_another_cell_in_every_fold() -> None:
 
 
 def test_missing_folds_and_other_tiles_are_refused() -> None:
-    rehearsals = rehearse({"fixed": 0.4, "early_fixed": 1.0})
+    rehearsals = rehearse({"linear_probe": 0.4, "early_probe": 1.0})
     with pytest.raises(HistotileError, match="lacks fold2"):
-        verify(rehearsals[:-1], dict.fromkeys(FOLDS, "fixed"), CELLS, "full", SETTINGS)
+        verify(rehearsals[:-1], dict.fromkeys(FOLDS, "linear_probe"), CELLS, "full", SETTINGS)
     other = rehearsals[-1]
     wrong = Rehearsal(
         other.fold, other.cell, 1 - other.labels, other.patients, other.probabilities, 1.0
     )
     with pytest.raises(HistotileError, match="other tiles"):
-        verify([*rehearsals[:-1], wrong], dict.fromkeys(FOLDS, "fixed"), CELLS, "full", SETTINGS)
+        verify([*rehearsals[:-1], wrong], dict.fromkeys(FOLDS, "linear_probe"), CELLS, "full", SETTINGS)
 
 
 def test_several_classes_and_a_record_that_survives_json() -> None:
@@ -129,10 +129,10 @@ def test_several_classes_and_a_record_that_survives_json() -> None:
     for fold in FOLDS:
         labels = rng.integers(0, 3, 300)
         patients = np.repeat([f"{fold}_{n}" for n in range(10)], 30)
-        for cell, strength in (("fixed", 1.0), ("early_fixed", 0.3)):
+        for cell, strength in (("linear_probe", 1.0), ("early_probe", 0.3)):
             logits = rng.standard_normal((300, 3)) + strength * np.eye(3)[labels]
             p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
             rehearsals.append(Rehearsal(fold, cell, labels, patients, p, 1.0))
-    found = verify(rehearsals, dict.fromkeys(FOLDS, "fixed"), CELLS, "probe", SETTINGS)
+    found = verify(rehearsals, dict.fromkeys(FOLDS, "linear_probe"), CELLS, "probe", SETTINGS)
     assert found.verdict == "confirmed"
     assert Verification.model_validate_json(found.model_dump_json()) == found

@@ -27,7 +27,7 @@ def judged_slides(fold: list[FoldSlide]) -> list[FoldSlide]:
     return fold[5:]
 
 
-@pytest.mark.parametrize("cell", ["fixed", "early_fixed"])
+@pytest.mark.parametrize("cell", ["linear_probe", "early_probe"])
 def test_cached_features_and_pixels_give_the_same_probabilities(
     fold: list[FoldSlide],
     tiny_backbone: Backbone,
@@ -79,9 +79,9 @@ def test_the_strategy_of_the_settings_does_not_matter(
             CLASSES,
             tiny_backbone,
             make_settings(strategy=s),
-            ("fixed", 1),
+            ("linear_probe", 1),
         )
-        for s in ("auto", "init")
+        for s in ("auto", "retrain")
     )
     assert np.array_equal(one["prob_tumour"], other["prob_tumour"])
 
@@ -90,9 +90,9 @@ def test_a_head_is_judged_by_features_however_tails_are_trained(
     own_fold: list[FoldSlide], tiny_backbone: Backbone, make_settings: Callable[..., Train]
 ) -> None:
     taught, judged = [*own_fold[:5], replace(own_fold[5], role="val")], own_fold[6:]
-    truncated, retrained = (make_settings(early_fixed=how) for how in ("truncate", "retrain_tail"))
-    whole = rehearse(taught, judged, CLASSES, tiny_backbone, truncated, ("fixed", 2))
+    truncated, retrained = (make_settings(early_probe=how) for how in ("truncate", "retrain_tail"))
+    whole = rehearse(taught, judged, CLASSES, tiny_backbone, truncated, ("linear_probe", 2))
     for number in range(7):
         (own_fold[number].tiles.parent / f"s{number}.tiff").unlink()
-    found = rehearse(taught, judged, CLASSES, tiny_backbone, retrained, ("fixed", 2))
+    found = rehearse(taught, judged, CLASSES, tiny_backbone, retrained, ("linear_probe", 2))
     assert np.array_equal(found["prob_tumour"], whole["prob_tumour"])

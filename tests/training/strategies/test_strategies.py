@@ -119,7 +119,7 @@ def settings(make_settings: Callable[..., Train]) -> Callable[..., Train]:
             name: getattr(plain, name).model_copy(
                 update={"optimiser": "auto", "adamw_rate": 1e-3, "sgd_rate": 0.01}
             )
-            for name in ("finetune", "init")
+            for name in ("finetune", "retrain")
         }
         return plain.model_copy(update={"strategy": strategy, **recipes, **changes})
 
@@ -188,8 +188,8 @@ def test_retrain_tail(
     settings: Callable[..., Train],
     watch: Watch,
 ) -> None:
-    chosen = settings("auto", early_fixed="retrain_tail")
-    decided: Any = ("early_fixed", 2)
+    chosen = settings("auto", early_probe="retrain_tail")
+    decided: Any = ("early_probe", 2)
     summary = train_fold(tmp_path / "f", few_tiles, CLASSES, taught, chosen, decided=decided)
     assert watch.module is not None
     network = watch.module.network
@@ -206,7 +206,7 @@ def test_retrain_tail(
     assert all(p.grad is None for n, p in network.named_parameters() if n in frozen)
     listed = {id(p) for group in watch.groups for p in group["params"]}
     assert listed == {id(p) for n, p in network.named_parameters() if n in tail}
-    assert (summary["strategy"], summary["stage"]) == ("early_fixed", 2)
+    assert (summary["strategy"], summary["stage"]) == ("early_probe", 2)
     sizes = {n: p.numel() for n, p in network.named_parameters()}
     assert summary["trained_weights"] == sum(sizes[n] for n in tail)
     assert summary["frozen_weights"] == sum(sizes[n] for n in sizes.keys() - tail) > 0
@@ -221,7 +221,7 @@ def test_init(
     settings: Callable[..., Train],
     watch: Watch,
 ) -> None:
-    summary = train_fold(tmp_path / "f", few_tiles, CLASSES, taught, settings("init"))
+    summary = train_fold(tmp_path / "f", few_tiles, CLASSES, taught, settings("retrain"))
     assert watch.module is not None
     network = watch.module.network
     norms = batch_norms(network)

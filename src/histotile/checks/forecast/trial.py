@@ -165,7 +165,7 @@ class Trial(Bench):
         many = "many" if tiles > self.tiles else ""
         given = ("--folds", "folds.csv", "--tiles", many or "few", "--features", many + "embed")
         decision = ("--decision", "decide/decision.json")
-        settings = self.settings("train", **({"strategy": "fixed"} | changes))
+        settings = self.settings("train", **({"strategy": "linear_probe"} | changes))
         verb, out = ("rehearse" if stage == "rehearse" else "train"), str(words[-1])
         threads = ("--threads", self.threads(verb))
         more = (*decision, *self.classes, *self.backbone, *threads, *settings, "-o", out)
@@ -180,8 +180,8 @@ class Trial(Bench):
 
     def _rehearse(self) -> None:
         """Its disk is that of each tile it tests."""
-        out = "rehearse/fold0/fixed.parquet"
-        self._learn("rehearse", self._taught, "fold0", "fixed", out, strategy="auto")
+        out = "rehearse/fold0/linear_probe.parquet"
+        self._learn("rehearse", self._taught, "fold0", "linear_probe", out, strategy="auto")
         number, cost = self.points["rehearse"].pop()
         tested = max(1.0, self.tiles - self._taught)
         each = bytes_of_rows(self.folder / out) / tested

@@ -13,10 +13,10 @@ from histotile.strategy.record import (
 
 # The four cells: what they are called, and what they do, for readers who train no networks.
 CELLS: dict[Strategy, tuple[str, str, str]] = {
-    "fixed": ("Fixed features", "the network as it comes;", "only a linear head learns"),
-    "early_fixed": ("Early layers fixed", "later layers dropped;", "a linear head learns"),
+    "linear_probe": ("Fixed features", "the network as it comes;", "only a linear head learns"),
+    "early_probe": ("Early layers fixed", "later layers dropped;", "a linear head learns"),
     "finetune": ("Fine-tuning", "all layers learn,", "in small steps"),
-    "init": ("Weights as a start", "all layers learn,", "in large steps"),
+    "retrain": ("Weights as a start", "all layers learn,", "in large steps"),
 }
 LEFT, TOP, WIDTH, HEIGHT = 70, 58, 640, 500
 WORDS = 112  # px kept free for a cell's words, at the top of upper and the bottom of lower cells
@@ -80,8 +80,8 @@ def describe(decision: Decision) -> str:
 
 
 def _cell(decision: Decision, strategy: Strategy) -> Cell:
-    left = strategy in ("fixed", "early_fixed")
-    upper = strategy in ("fixed", "finetune")
+    left = strategy in ("linear_probe", "early_probe")
+    upper = strategy in ("linear_probe", "finetune")
     middle = SMALL if upper else LARGE  # borderline cohorts go by the gain of their last stage
     name, *lines = CELLS[strategy]
     return Cell(

@@ -38,7 +38,7 @@ from histotile.training.logistic_head import (
 from histotile.training.train_fold import train_fold
 
 COLOUR = "colour"
-_TRUNCATED = ("early_fixed", "truncate")  # like `fixed`, no more than a head on cached features
+_TRUNCATED = ("early_probe", "truncate")  # like `linear_probe`, no more than a head on cached features
 BATCH = 64
 
 
@@ -61,7 +61,7 @@ def rehearse(
         classes: In order.
         backbone: The network below the head.
         settings: Section `train`; its strategy is ignored.
-        decided: The cell to rehearse, and the stage of `early_fixed`.
+        decided: The cell to rehearse, and the stage of `early_probe`.
         machine: How it runs.
     """
     start = time.monotonic()
@@ -73,7 +73,7 @@ def rehearse(
     with tempfile.TemporaryDirectory() as folder:
         train_fold(Path(folder), slides, classes, backbone, settings, machine, decided)
         model = load(Path(folder) / CHECKPOINT)
-    headed = decided[0] == "fixed" or (decided[0], settings.early_fixed) == _TRUNCATED
+    headed = decided[0] == "linear_probe" or (decided[0], settings.early_probe) == _TRUNCATED
     if headed and all(s.features for s in tested):
         probabilities = _from_features(model, chosen, tested)
     else:
