@@ -67,8 +67,6 @@ def evidence_of(tiles: TileCohort, backbone: Backbone) -> tuple[Evidence, AlarmF
         sites=tiles.sites,
         slides=tiles.slides,
         colour=np.concatenate([pixels.mean(axis=1), pixels.std(axis=1)], axis=1),
-        bn=(),
-        ruler=None,
         domain="natural",
         counts=counts,
         facts={"slide_ids": tiles.slide_ids, "patient_ids": tiles.patient_ids},
@@ -98,7 +96,7 @@ def ring(config: Config, changes: dict[str, Any], seed: int) -> dict[str, Any]:
     beside = baselines.measure(evidence, rules, judgement)
     similarity = judgement.similarity
     alarms = find_alarms(evidence, files, beside, similarity, rules.alarms, seed)
-    scores = {control.name: control.score.value for control in beside}
+    scores = {baseline.name: baseline.score.value for baseline in beside}
     return {
         "alarms": {f"{alarm.name}:{alarm.level}" for alarm in alarms},
         "colour": scores.get("colour"),

@@ -2,10 +2,11 @@
 
 Writes benchmarks/deciding.csv:
 
-- `decide` on 5,000 cached tiles of 6 stages (16 to 1,280 features), with 5 folds and controls, as
+- `decide` on 5,000 cached tiles of 6 stages (16 to 1,280 features), with 5 folds and baselines, as
   a process of its own, imports included: seconds, to be held against 60;
-- `linear_probe` from cached features against the same head trained through the frozen backbone for 30
-  epochs, tiles already decoded in memory: the ratio, to be held against 50. Both in this run.
+- `linear_probe` from cached features against the same head trained through the frozen backbone
+  for 30 epochs, tiles already decoded in memory: the ratio, to be held against 50. Both in this
+  run.
 
 Run it alone on a quiet machine: `python benchmarks/deciding.py`.
 """
@@ -54,8 +55,6 @@ def make_evidence() -> Any:
         sites=patients % 3,
         slides=patients,
         colour=rng.standard_normal((TILES, 6)).astype(np.float32),
-        bn=(),
-        ruler=None,
         domain="natural",
         counts=counts,
         facts={
@@ -170,7 +169,7 @@ def train_through(job: Any) -> float:
 
 
 def compare_heads() -> tuple[float, float]:
-    """Seconds of `linear_probe` from the cache (all of it, network built anew), and through the net."""
+    """Seconds of `linear_probe` from the cache (network built anew), and through the network."""
     import torch
 
     from histotile.training.strategies.linear_probe import train_fixed

@@ -1,8 +1,8 @@
 """Are slides that a model was not taught on called foreign, and others not?
 
 Writes benchmarks/familiarity.csv. Frozen features of the shipped backbone, from which strategy
-`linear_probe` learns; 32 tiles of each slide. Limits and clouds come from training patients alone; slides
-judged are of other patients. Seeds and cohorts here were not looked at while the method was made.
+`linear_probe` learns; 32 tiles of each slide. Limits and clouds come from training patients alone;
+slides judged are of other patients. Seeds and cohorts here were not looked at while the method was made.
 
     python benchmarks/familiarity.py [--quick] [--real FOLDER]
 """

@@ -1,7 +1,7 @@
-"""Synthetic cohorts whose right cell of the table is known.
+"""Synthetic cohorts whose right strategy of the table is known.
 
-What `decide` sees of them, and what each cell is worth on held-out patients. Used by sweep.py and
-by tests; run alone it does nothing.
+What `decide` sees of them, and what each strategy is worth on held-out patients. Used by sweep.py
+and by tests; run alone it does nothing.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from histotile.backbones.stages import StageFeatures
 from histotile.config import Backbone, Config, Train
 from histotile.config.yaml_file import read_config
 from histotile.inference.engines.torch import TorchEngine
-from histotile.strategy.controls.random_init import (
+from histotile.strategy.baselines.random_init import (
     calibrate,
     random_twin,
 )
@@ -47,7 +47,7 @@ from histotile.training.optimizer import (
 )
 
 TILE_PX, TILES = 96, 12  # tiles of each slide
-TUMOUR_SHARE = 0.3  # of the nuclei in a focus: no cell solves it
+TUMOUR_SHARE = 0.3  # of the nuclei in a focus: no strategy solves it
 BATCH = 32
 SETTINGS = Path(__file__).parents[1] / "config" / "config.yaml"
 
@@ -108,10 +108,10 @@ def embed(
 
 
 def evidence_of(tiles: TileCohort, backbone: Backbone) -> Evidence:
-    """What `embed` and `control` would lay before `decide`."""
+    """What `embed` and `baseline` would lay before `decide`."""
     network, architecture = build_network(backbone, 2, TILE_PX)
     stages, features = embed(network, architecture, tiles.rgb)
-    twin = random_twin(network, architecture, settings().control.seed)
+    twin = random_twin(network, architecture, settings().baseline.seed)
     engine = TorchEngine(StageFeatures(twin), architecture.mean, architecture.std, "cpu", threads=1)
     order = np.random.default_rng(0).permutation(len(tiles.rgb))[:512]
     calibrate(twin, engine, (tiles.rgb[part] for part in np.array_split(order, 8)))
@@ -128,8 +128,6 @@ def evidence_of(tiles: TileCohort, backbone: Backbone) -> Evidence:
         sites=tiles.sites,
         slides=tiles.slides,
         colour=np.concatenate([pixels.mean(axis=1), pixels.std(axis=1)], axis=1),
-        bn=(),
-        ruler=None,
         domain="natural",
         counts=counts,
         facts={

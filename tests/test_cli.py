@@ -10,9 +10,9 @@ import pytest
 from histotile.cli import cli
 from histotile.io import tables
 
-STAGES = """check synthesize inspect triage mask tile collect tile-images split backbone embed ruler
-control decide rehearse verify pack train predict export pretrain aggregate evaluate
-heatmap suspects report-slide report apply"""
+STAGES = """check synthesize inspect triage mask tile collect tile-images split backbone embed
+baseline decide compare verify pack train predict export pretrain aggregate evaluate
+heatmap label-errors report-slide report apply"""
 
 
 def run(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:

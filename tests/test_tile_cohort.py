@@ -25,7 +25,7 @@ SETTINGS: dict[str, Any] = {
     "tile": {"mpp": 0.5, "tile_px": 96},
     "split": {"folds": 2, "val_fraction": 0.25},
     "train": {"strategy": "linear_probe"},
-    "control": {"max_tiles": 64},
+    "baseline": {"max_tiles": 64},
     "decide": {"repeats": 1, "bootstraps": 20, "folds": 2},
     "verify": {"budget": "off"},
     "evaluate": {"bootstraps": 200},

@@ -26,7 +26,7 @@ SETTINGS: dict[str, Any] = {
     "synthesize": {"slides": 8, "patients": 8, "side_px": 1024, "sites": 2},
     "tile": {"mpp": 0.5, "tile_px": 96, "stride_px": 96},
     "split": {"folds": 2, "val_fraction": 0.25},
-    "control": {"max_tiles": 64},
+    "baseline": {"max_tiles": 64},
     "decide": {"repeats": 1, "bootstraps": 50, "folds": 2},
     "train": {"strategy": "linear_probe", "max_tiles_per_slide": 60},
     "verify": {"budget": "off"},
@@ -230,8 +230,9 @@ def test_packs_are_made_for_trainings_that_read_tiles_even_of_broken_slides(done
     ids = (rows(done.folder / "slides.csv")[0]["slide_id"], "broken 😐")
     files = [f"results/pack/{name}.pack" for name in ids]
     trained = "results/train/fold0/model.ckpt"
-    rehearsed = {
-        cell: f"results/rehearse/fold0/{cell}.parquet" for cell in ("linear_probe", "early_probe")
+    compared = {
+        strategy: f"results/compare/fold0/{strategy}.parquet"
+        for strategy in ("linear_probe", "early_probe")
     }
     try:
         done.write({**SETTINGS, "pack": packs})
@@ -240,8 +241,8 @@ def test_packs_are_made_for_trainings_that_read_tiles_even_of_broken_slides(done
         assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
         for change, target, made in (
             ({"strategy": "auto"}, trained, 7),
-            ({"early_probe": "retrain_tail"}, rehearsed["early_probe"], 7),
-            ({"early_probe": "retrain_tail"}, rehearsed["linear_probe"], 0),
+            ({"early_probe": "retrain_tail"}, compared["early_probe"], 7),
+            ({"early_probe": "retrain_tail"}, compared["linear_probe"], 0),
         ):
             done.write({**SETTINGS, "pack": packs, "train": {**SETTINGS["train"], **change}})
             assert done.planned(target).get("pack", 0) == made, target
@@ -312,7 +313,7 @@ def test_snakemake_writes_its_own_report_with_captions(done: Project) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("budget", "train", "cells"),
+    ("budget", "train", "strategies"),
     [
         ("probe", SETTINGS["train"], {"linear_probe", "early_probe"}),
         (
@@ -322,8 +323,8 @@ def test_snakemake_writes_its_own_report_with_captions(done: Project) -> None:
         ),
     ],
 )
-def test_other_cells_are_trained_and_held_against_the_choice(
-    done: Project, budget: str, train: dict[str, Any], cells: set[str]
+def test_other_strategies_are_trained_and_held_against_the_choice(
+    done: Project, budget: str, train: dict[str, Any], strategies: set[str]
 ) -> None:
     verified = "results/verify/verification.json"
     done.write({**SETTINGS, "verify": {"budget": budget}, "train": train})
@@ -335,9 +336,9 @@ def test_other_cells_are_trained_and_held_against_the_choice(
     finally:
         done.write(SETTINGS)
     assert found["budget"] == budget and len(page) > 2000
-    assert {cell["cell"] for cell in found["cells"]} == cells
-    assert [cell["cell"] for cell in found["controls"]] == ["colour"]
-    assert all(0 <= cell["score"]["value"] <= 1 for cell in found["cells"])
+    assert {one["strategy"] for one in found["strategies"]} == strategies
+    assert [one["strategy"] for one in found["baselines"]] == ["colour"]
+    assert all(0 <= one["score"]["value"] <= 1 for one in found["strategies"])
     assert found["verdict"] in {"confirmed", "not contradicted", "contradicted"}
     assert found["verdict"] in page
 

@@ -333,8 +333,6 @@ DECISION: dict[str, Any] = {
                 "random_score": {"value": 0.74},
                 "knn": 0.7,
                 "logme": -0.5,
-                "bn_hellinger": 0.3,
-                "bn_shift": 1.1,
             }
             for n, v in enumerate((0.81, 0.88, 0.84, 0.79), 1)
         ],
@@ -355,11 +353,16 @@ DECISION: dict[str, Any] = {
             "allowed_weights": 24,
             "chosen": s == "early_probe",
         }
-        for s, t in (("linear_probe", 1026), ("early_probe", 258), ("finetune", 11000), ("retrain", 11000))
+        for s, t in (
+            ("linear_probe", 1026),
+            ("early_probe", 258),
+            ("finetune", 11000),
+            ("retrain", 11000),
+        )
     ],
     "training": ["Stages 1 and 2 are frozen (0.68 million weights); later stages are dropped."],
-    "flips": ["40 patients and 250 effective tiles per class: weights as a start"],
-    "controls": [
+    "flips": ["40 patients and 250 effective tiles per class: retraining"],
+    "baselines": [
         {
             "name": "colour",
             "score": {"value": 0.74, "low": 0.66, "high": 0.8},
@@ -395,7 +398,9 @@ def make_decision() -> Callable[..., Decision]:
 def _make_decision(**changes: Any) -> Decision:
     rng = np.random.default_rng(0)
     places = rng.normal((-1.2, -0.7), (0.4, 0.5), (200, 2))
-    cloud = [{"x": x, "y": y, "strategy": "early_probe" if y < 0 else "linear_probe"} for x, y in places]
+    cloud = [
+        {"x": x, "y": y, "strategy": "early_probe" if y < 0 else "linear_probe"} for x, y in places
+    ]
     return Decision.model_validate(DECISION | {"cloud": cloud} | changes)
 
 

@@ -1,4 +1,4 @@
-"""Decisions on cohorts whose right cell is known, and on cohorts that lack something."""
+"""Decisions on cohorts whose right strategy is known, and on cohorts that lack something."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -46,7 +46,7 @@ def run(config: Config, quick_settings: Decide) -> Run:
         (80, SHALLOW | RANDOM_BETTER, "retrain", 2),
     ],
 )
-def test_known_cells(
+def test_known_strategies(
     make_evidence: Make, run: Run, patients: int, profile: Any, strategy: str, stage: int
 ) -> None:
     """Small cohorts ask for depth alone, large ones for gain alone."""
@@ -70,7 +70,7 @@ def test_known_cells(
     assert read_decision(found.model_dump_json()) == found
 
 
-def test_saturated_takes_the_cheapest_cell(make_evidence: Make, run: Run) -> None:
+def test_saturated_takes_the_cheapest_strategy(make_evidence: Make, run: Run) -> None:
     found = run(make_evidence(80, 15, own=(3.0, 5.0)))
     assert (found.strategy, found.similarity.basis) == ("linear_probe", "saturated")
     assert found.size.verdict == "large"
@@ -105,7 +105,9 @@ def test_forced_strategies(make_evidence: Make, run: Run, strategy: str) -> None
     assert found.strategy == found.folds[0].strategy == strategy
     assert found.stage == found.folds[0].stage == (2 if strategy == "early_probe" else 3)
     assert found.table_strategy == "linear_probe"
-    assert any("the table says linear_probe" in note for note in found.notes) == (strategy != "linear_probe")
+    assert any("the table says linear_probe" in note for note in found.notes) == (
+        strategy != "linear_probe"
+    )
     assert [b.strategy for b in found.budget if b.chosen] == [strategy]
 
 
@@ -158,7 +160,7 @@ def test_unknown_patients_are_said_to_be(make_evidence: Make, run: Run) -> None:
 
 
 @pytest.mark.parametrize("profile", [DEEP, SHALLOW])
-def test_without_control_large_cohorts_are_fine_tuned(
+def test_without_baseline_large_cohorts_are_fine_tuned(
     make_evidence: Make, run: Run, profile: Any
 ) -> None:
     found = run(make_evidence(80, 15, random=(), **profile))

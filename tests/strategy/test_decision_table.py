@@ -1,4 +1,4 @@
-"""The table: cells, and places on its picture that agree with them."""
+"""The table: strategies, and places on its picture that agree with them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,8 +36,6 @@ def similarity(
             random_score=None,
             knn=None,
             logme=None,
-            bn_hellinger=None,
-            bn_shift=None,
         )
         for k, value in enumerate(scores, 1)
     ]
@@ -63,14 +61,14 @@ def similarity(
         ("large", "different", "retrain", 3),
     ],
 )
-def test_four_cells(counts_as: str, verdict: str, strategy: str, stage: int) -> None:
+def test_four_strategies(counts_as: str, verdict: str, strategy: str, stage: int) -> None:
     found = choose(counts_as, similarity(verdict))
     assert (found.strategy, found.stage) == (strategy, stage)
 
 
 @pytest.mark.parametrize("basis", ["saturated", "pathology"])
 @pytest.mark.parametrize("counts_as", ["small", "large"])
-def test_saturated_and_pathology_take_the_cheapest_cell(counts_as: str, basis: str) -> None:
+def test_saturated_and_pathology_take_the_cheapest_strategy(counts_as: str, basis: str) -> None:
     assert choose(counts_as, similarity("similar", basis)).strategy == "linear_probe"
 
 

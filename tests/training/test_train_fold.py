@@ -67,9 +67,13 @@ def test_fold_learns_what_tells_the_classes_apart(
     truth = np.concatenate([columns["x"] >= 256 for columns in new])
     found = np.concatenate([columns["prob_tumour"] for columns in new])
     area = float((found[truth][:, None] > found[~truth][None]).mean())
-    assert area > (0.7 if strategy == "linear_probe" else 0.95)  # `linear_probe`: on random features
+    assert area > (
+        0.7 if strategy == "linear_probe" else 0.95
+    )  # `linear_probe`: on random features
     steps = [float(p["step"]) for p in points(folder)]
-    assert steps == ([10, 1, 0.1, 0.01, 0.001, 0.0001] if strategy == "linear_probe" else [0, 1, 2, 3, 4])
+    assert steps == (
+        [10, 1, 0.1, 0.01, 0.001, 0.0001] if strategy == "linear_probe" else [0, 1, 2, 3, 4]
+    )
     assert summary["sizes"]["train"] == {
         "patients": 5,
         "slides": 5,
@@ -85,7 +89,7 @@ def test_fixed_head_on_the_network_equals_the_probe_on_features(
     judges: Callable[..., Ensemble],
 ) -> None:
     train_fold(tmp_path / "f", fold, CLASSES, tiny_backbone, make_settings())
-    assert not (tmp_path / "f" / "model.onnx").exists()  # rehearsals need none
+    assert not (tmp_path / "f" / "model.onnx").exists()  # comparisons need none
     model = load(tmp_path / "f" / "model.ckpt")
     assert fold[6].features is not None
     features = torch.from_numpy(read_features(fold[6].features).features.astype(np.float32))

@@ -71,8 +71,8 @@ FEATURE_ENGINE = CONFIG.engine.model_copy(
 ).model_dump_json()
 # Slides whose labelled tiles are kept in packs; images are files of their own already.
 PACKED = [] if LISTING or CONFIG.pack.use == "never" else SLIDE_IDS
-CHEAP_CELLS = ["linear_probe", "early_probe", "colour"]
-CELLS = {"off": [], "probe": CHEAP_CELLS, "full": [*CHEAP_CELLS, "finetune", "retrain"]}[
+CHEAP = ["linear_probe", "early_probe", "colour"]
+COMPARED = {"off": [], "probe": CHEAP, "full": [*CHEAP, "finetune", "retrain"]}[
     CONFIG.verify.budget
 ]
 # What learns from features, or tables of colours, and reads no tile.
@@ -92,7 +92,7 @@ pathvars:
 
 wildcard_constraints:
     fold="fold[0-9]+",
-    cell="linear_probe|early_probe|finetune|retrain|colour",
+    strategy="linear_probe|early_probe|finetune|retrain|colour",
 
 
 def unless_doomed(stage):

@@ -15,12 +15,12 @@ from histotile.cli import (
     checking,
     decisions,
     images,
+    label_errors,
     models,
     packing,
     pages,
     results,
     slides,
-    suspecting,
 )
 from histotile.cli.options import FILE
 from histotile.errors import HistotileError
@@ -60,7 +60,7 @@ for _verb in (
     *packing.VERBS,
     *models.VERBS,
     *results.VERBS,
-    *suspecting.VERBS,
+    *label_errors.VERBS,
     *pages.VERBS,
     *apply.VERBS,
 ):

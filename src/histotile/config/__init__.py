@@ -8,7 +8,7 @@ from histotile.config.models import Augment, Backbone, Embed, Engine, Pack, Reci
 from histotile.config.results import Aggregate, Apply, Evaluate, Export, Heatmap, Report
 from histotile.config.sections import Config
 from histotile.config.slides import Inspect, Labels, Mask, Quality, Split, Tile
-from histotile.config.strategy import Alarms, Control, Decide, SimilarityRule, SizeRule, Verify
+from histotile.config.strategy import Alarms, Baseline, Decide, SimilarityRule, SizeRule, Verify
 from histotile.config.synthetic import Pretrain, Synthesize
 from histotile.config.values import Section, Strength
 
@@ -18,8 +18,8 @@ __all__ = [
     "Apply",
     "Augment",
     "Backbone",
+    "Baseline",
     "Config",
-    "Control",
     "Decide",
     "Embed",
     "Engine",

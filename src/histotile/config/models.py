@@ -104,7 +104,7 @@ class Augment(Section):
 
 
 class Recipe(Section):
-    """How a trained cell learns."""
+    """How a trained strategy learns."""
 
     optimiser: Literal["auto", "sgd", "adamw"] = Field(
         description="`auto`: SGD with Nesterov momentum for networks with batch norm, else AdamW."
@@ -123,9 +123,10 @@ class Train(Section):
     """Training one fold."""
 
     strategy: Literal["auto", "linear_probe", "early_probe", "finetune", "retrain"] = Field(
-        description="`auto`: what `decide` finds. `linear_probe`: frozen backbone, linear head, seconds. "
-        "`early_probe`: linear head on an early stage. `finetune`: all layers, gently. `retrain`: all "
-        "layers, pre-trained weights as a start only. The last two take hours without a GPU."
+        description="`auto`: what `decide` finds. `linear_probe`: frozen backbone, linear head, "
+        "seconds. `early_probe`: linear head on an early stage. `finetune`: all layers, gently. "
+        "`retrain`: all layers, pre-trained weights as a start only. The last two take hours "
+        "without a GPU."
     )
     early_probe: Literal["truncate", "retrain_tail"] = Field(
         description="`truncate`: later stages are dropped, seconds. `retrain_tail`: later stages "

@@ -5,7 +5,7 @@ from pydantic import Field, model_validator
 from histotile.config.models import Backbone, Embed, Engine, Pack, Train
 from histotile.config.results import Aggregate, Apply, Evaluate, Export, Heatmap, Report
 from histotile.config.slides import Inspect, Mask, Split, Tile
-from histotile.config.strategy import Control, Decide, Verify
+from histotile.config.strategy import Baseline, Decide, Verify
 from histotile.config.synthetic import Pretrain, Synthesize
 from histotile.config.values import Place, Reasons, Section
 from histotile.io.names import nearest
@@ -33,7 +33,7 @@ class Config(Section):
     split: Split
     embed: Embed
     pack: Pack
-    control: Control
+    baseline: Baseline
     decide: Decide
     train: Train
     verify: Verify

@@ -1,4 +1,4 @@
-"""The 2 x 2 table: size and similarity give a cell, and a place on its picture."""
+"""The 2 x 2 table: size and similarity give a strategy, and a place on its picture."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Choice:
 
 
 def choose(counts_as: str, similarity: Similarity) -> Choice:
-    """The cell for a size ("small" or "large") and a similarity."""
+    """The strategy for a size ("small" or "large") and a similarity."""
     last = similarity.stages[-1].stage
     if similarity.basis in {"saturated", "pathology"}:
         return Choice("linear_probe", last)
@@ -36,8 +36,8 @@ def choose(counts_as: str, similarity: Similarity) -> Choice:
         return Choice("retrain", last)
     similar = similarity.verdict == "similar"
     if counts_as == "large":
-        cell: Strategy = "finetune" if similar else "retrain"
-        return Choice(cell, last)
+        strategy: Strategy = "finetune" if similar else "retrain"
+        return Choice(strategy, last)
     if similar:
         return Choice("linear_probe", last)
     return Choice("early_probe", early_stage(similarity))
@@ -92,6 +92,6 @@ def unmeasured_vertical(similarity: Similarity) -> float | None:
     """The place on the similarity axis where no resample can move it; None where it can."""
     if similarity.basis in KNOWN_OF_ALL:
         return KNOWN_OF_ALL[similarity.basis]
-    if similarity.basis in {"prior", "ruler"}:
+    if similarity.basis == "prior":
         return UNMEASURED if similarity.verdict == "similar" else -UNMEASURED
     return None

@@ -1,4 +1,4 @@
-"""How many weights each cell trains, and how many samples there are for them."""
+"""How many weights each strategy trains, and how many samples there are for them."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def head_weights(width: int, classes: int) -> int:
     return (width + 1) * classes
 
 
-def weigh_cells(
+def weigh_strategies(
     size: Size,
     stages: Sequence[Stage],
     early: int,
     variant: Literal["truncate", "retrain_tail"],
     chosen: Strategy,
 ) -> list[Budget]:
-    """What each of the four cells trains, freezes and drops.
+    """What each of the four strategies trains, freezes and drops.
 
     Args:
         size: Classes and their effective tiles.
         stages: Depths of the backbone, shallow to deep.
         early: Stage at which `early_probe` would cut.
         variant: Whether `early_probe` drops what lies above, or trains it.
-        chosen: The cell that is trained.
+        chosen: The strategy that is trained.
     """
     found = []
     for strategy in STRATEGIES:

@@ -61,15 +61,13 @@ class StageScore(Entry):
     random_score: Estimate | None = Field(description="The same with random weights")
     knn: float | None = Field(description="AUROC of 20 nearest tiles of other patients")
     logme: float | None
-    bn_hellinger: float | None = Field(description="Squared Hellinger distance of BN statistics")
-    bn_shift: float | None = Field(description="Median shift in source standard deviations")
 
 
 class Similarity(Entry):
     """The vertical axis of the table."""
 
     verdict: Literal["similar", "different"]
-    basis: Literal["measured", "saturated", "ruler", "prior", "pathology", "foreign"]
+    basis: Literal["measured", "saturated", "prior", "pathology", "foreign"]
     stages: list[StageScore]
     best_stage: int
     shortfall: Estimate = Field(description="Best stage minus last stage")
@@ -83,7 +81,7 @@ class Similarity(Entry):
 
 
 class Budget(Entry):
-    """What a cell would train, and how many samples there are for it."""
+    """What a strategy would train, and how many samples there are for it."""
 
     strategy: Strategy
     trained_weights: int
@@ -94,7 +92,7 @@ class Budget(Entry):
     chosen: bool
 
 
-class Control(Entry):
+class Baseline(Entry):
     """A number beside the decision that tells whether it can be trusted."""
 
     name: str
@@ -176,12 +174,12 @@ class Decision(Entry):
     budget: list[Budget]
     training: list[str] = Field(description="What is frozen, how the rest learns, as sentences")
     flips: list[str] = Field(description="What would change the decision")
-    controls: list[Control]
+    baselines: list[Baseline]
     alarms: list[Alarm]
     stop: bool = Field(description="Whether a leak that is an error stops training")
     position: Point
     cloud: list[Point] = Field(description="Positions over resampled patients")
-    frequencies: dict[Strategy, float] = Field(description="Share of the cloud per cell")
+    frequencies: dict[Strategy, float] = Field(description="Share of the cloud per strategy")
     folds: list[FoldDecision]
     thresholds: dict[str, float | str]
     notes: list[str]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def describe_training(
     budget: Budget, stage: int, stages: Sequence[Stage], size: Size, train: Train
 ) -> list[str]:
-    """Sentences about the chosen cell.
+    """Sentences about the chosen strategy.
 
     Args:
         budget: Its weights.

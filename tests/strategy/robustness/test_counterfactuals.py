@@ -60,7 +60,9 @@ def test_borderline_that_counts_as_large_flips_at_the_lower_thresholds(
     assert found[0].endswith("-> linear_probe.")
 
 
-@pytest.mark.parametrize(("borderline", "there"), [("small", "finetune"), ("large", "linear_probe")])
+@pytest.mark.parametrize(
+    ("borderline", "there"), [("small", "finetune"), ("large", "linear_probe")]
+)
 def test_a_borderline_cohort_is_told_the_gain_that_moves_it(
     make_evidence: Make, quick_settings: Decide, borderline: str, there: str
 ) -> None:

@@ -23,7 +23,10 @@ def trained_strategy(config: Config) -> str | None:
 
 def trains_layers(config: Config) -> bool:
     """Whether the rule `train` itself does so."""
-    return trained_strategy(config) is not None and config.train.strategy not in {"auto", "linear_probe"}
+    return trained_strategy(config) is not None and config.train.strategy not in {
+        "auto",
+        "linear_probe",
+    }
 
 
 def tiles_passed(taught: float, slides: float, config: Config) -> float:

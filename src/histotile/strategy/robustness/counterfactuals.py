@@ -100,7 +100,7 @@ def _similarity_changes(
     similarity: Similarity, settings: Decide, now: Strategy, there: Strategy
 ) -> list[str]:
     rule = settings.similarity
-    if similarity.basis in {"prior", "ruler"}:
+    if similarity.basis == "prior":
         return [
             f"At least {rule.min_patients} patients of each class and a 95 % interval of last "
             f"minus best stage of at most {rule.max_interval:g}: similarity would be measured"

@@ -1,4 +1,4 @@
-"""The strategy `linear_probe`: a frozen backbone, a logistic head on its cached features. Seconds."""
+"""The strategy `linear_probe`: frozen backbone, logistic head on its cached features. Seconds."""
 
 from collections.abc import Sequence
 from pathlib import Path

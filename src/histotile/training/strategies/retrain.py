@@ -1,4 +1,4 @@
-"""The strategy `retrain`: pre-trained weights are a start only; all layers learn at a normal rate."""
+"""The strategy `retrain`: pre-trained weights are a start only; all layers learn fully."""
 
 from histotile.backbones.batch_norm import (
     adapt,
