@@ -18,7 +18,7 @@ from scipy.stats import beta
 from histotile.backbones.build import build_network
 from histotile.backbones.stages import StageFeatures
 from histotile.config import Backbone, Config
-from histotile.config.yaml_file import read_config
+from histotile.config.yaml_file import read_config, read_synthetic
 from histotile.data.perceptual_hash import dhash
 from histotile.inference.engines.torch import TorchEngine
 from histotile.io.features import Half
@@ -87,7 +87,8 @@ def _hashed(
 
 def ring(config: Config, changes: dict[str, Any], seed: int) -> dict[str, Any]:
     """The alarms that one cohort raises, with the numbers behind them."""
-    settings = config.synthesize.model_copy(update={**SHAPE, **changes, "seed": seed})
+    standard = read_synthetic(Path("config/synthetic.yaml")).synthesize
+    settings = standard.model_copy(update={**SHAPE, **changes, "seed": seed})
     backbone = Backbone(name="auto", weights="shipped:natural", domain="auto", options={})
     tiles = draw_tile_cohort(settings, TILES, TILE_PX, 0.5)
     evidence, files = evidence_of(tiles, backbone)

@@ -152,7 +152,7 @@ def train_through(job: Any) -> float:
     )
     network.eval()
     layer = head(network)
-    optimiser = torch.optim.AdamW(layer.parameters(), lr=1e-3)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=1e-3)
     body: Any = network
     start = time.perf_counter()
     for _ in range(EPOCHS):
@@ -162,9 +162,9 @@ def train_through(job: Any) -> float:
                 maps = body.forward_features(pixels.contiguous(memory_format=torch.channels_last))
                 features = body.forward_head(maps, pre_logits=True)
             loss = torch.nn.functional.cross_entropy(layer(features), labels[rows])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+            optimizer.step()
     return time.perf_counter() - start
 
 

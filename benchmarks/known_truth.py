@@ -26,7 +26,7 @@ from histotile.backbones.build import (
 )
 from histotile.backbones.stages import StageFeatures
 from histotile.config import Backbone, Config, Train
-from histotile.config.yaml_file import read_config
+from histotile.config.yaml_file import read_config, read_synthetic
 from histotile.inference.engines.torch import TorchEngine
 from histotile.strategy.baselines.random_init import (
     calibrate,
@@ -42,7 +42,7 @@ from histotile.training.logistic_head import (
     fit_probe,
 )
 from histotile.training.optimizer import (
-    make_optimiser,
+    make_optimizer,
     rate_factor,
 )
 
@@ -69,7 +69,8 @@ def draw(patients: int, shift: float, seed: int, **changes: Any) -> TileCohort:
     asked: dict[str, Any] = {"slides": patients, "patients": patients, "shift": shift, "seed": seed}
     asked |= {"tumour_share": TUMOUR_SHARE, "artefact_rate": 0.0, "flavour": "tiff"}
     asked |= {"organ": "skin", "side_px": 2048, "patient_effect": 0.5, "site_effect": 0.5}
-    chosen = settings().synthesize.model_copy(update={**asked, **changes})
+    standard = read_synthetic(SETTINGS.with_name("synthetic.yaml")).synthesize
+    chosen = standard.model_copy(update={**asked, **changes})
     return draw_tile_cohort(chosen, TILES, TILE_PX, 1.0)
 
 
@@ -193,22 +194,22 @@ def _learn(
 ) -> None:
     steps, seed = course
     recipes: Train = settings().train
-    optimiser = make_optimiser(
+    optimizer = make_optimizer(
         network, recipes.finetune if strategy == "finetune" else recipes.retrain
     )
-    peaks = [group["lr"] for group in optimiser.param_groups]
+    peaks = [group["lr"] for group in optimizer.param_groups]
     labels, rng = torch.from_numpy(tiles.labels), np.random.default_rng(seed)
     network.train(strategy == "retrain")
     for step, rows in enumerate(_batches(rng, len(tiles.labels), steps)):
-        for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * rate_factor(step, steps)
         turned = np.rot90(tiles.rgb[rows], int(rng.integers(4)), axes=(1, 2))
         if rng.random() < 0.5:
             turned = turned[:, ::-1]
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         logits = network(_tensor(np.ascontiguousarray(turned), architecture))
         cross_entropy(logits, labels[rows]).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
     network.eval()
 
 

@@ -61,7 +61,7 @@ ROOT = HERE.parent
 DATA = Path(os.environ.get("HISTOTILE_SHARED", ROOT.parent / "shared")) / "data"
 OUTPUT = HERE / "transfer.csv"
 SEEDS = {"imagenet_035": (0, 1, 2), "imagenet_100": (0, 1, 2), "natural": (0, 1, 2)}
-TRAINING = {"batch_size": 32, "epochs": 2, "min_steps": 300, "patience": 1.0}
+TRAINING = {"batch_size": 32, "epochs": 2, "min_steps": 300, "patience": 2}
 TAUGHT = ("linear_probe", "early_probe", "finetune", "retrain", "scratch")
 
 

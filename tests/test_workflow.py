@@ -23,7 +23,6 @@ SETTINGS: dict[str, Any] = {
     "results": "results",
     "cohort": "slides.csv",
     "backbone": {"name": "auto", "weights": "shipped:histology"},
-    "synthesize": {"slides": 8, "patients": 8, "side_px": 1024, "sites": 2},
     "tile": {"mpp": 0.5, "tile_px": 96, "stride_px": 96},
     "split": {"folds": 2, "val_fraction": 0.25},
     "baseline": {"max_tiles": 64},
@@ -35,6 +34,7 @@ SETTINGS: dict[str, Any] = {
     "export": {"formats": ["timm"], "tiles": 8},
 }
 
+FEW = [w for s in ("slides=8", "patients=8", "side_px=1024", "sites=2") for w in ("--set", s)]
 LIGHTER = {
     **{"orientation": "d4", "resized_crop": "off", "perspective": "off"},
     **{"colour": "off", "stain": "off", "erasing": "off"},
@@ -87,7 +87,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Project
     """A synthetic cohort of which one slide is cut short."""
     project = Project(tmp_path_factory.mktemp("cohort"), repository)
     made = subprocess.run(
-        ["histotile", "--config", "overlay.yaml", "synthesize", "."],
+        ["histotile", "synthesize", ".", *FEW],
         cwd=project.folder,
         capture_output=True,
         text=True,
@@ -134,7 +134,7 @@ def test_every_stage_leaves_its_artefacts(done: Project) -> None:
 
 def test_the_decision_is_made_explained_and_followed(done: Project) -> None:
     results = done.folder / "results"
-    decision = read_decision((results / "decide/decision.json").read_text())
+    decision = read_decision(results / "decide/decision.json")
     assert decision.forced and decision.strategy == "linear_probe"  # the overlay says so
     assert [fold.fold for fold in decision.folds] == ["fold0", "fold1"]
     assert len(decision.similarity.stages) == 5 and decision.patients == 8

@@ -77,7 +77,7 @@ def test_interrupted_training_goes_on_as_if_nothing_had_happened(
 def test_rounds_of_several_epochs_resume_too(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
-    settings = make_settings(strategy="retrain", epochs=41, max_tiles_per_slide=1, patience=0.1)
+    settings = make_settings(strategy="retrain", epochs=41, max_tiles_per_slide=1, patience=4)
     whole = train_fold(tmp_path / "whole", fold, CLASSES, tiny_backbone, settings)
     assert (whole["planned_epochs"], whole["epochs_per_point"]) == (42, 2)
     steps = [float(p["step"]) for p in points(tmp_path / "whole")]

@@ -145,7 +145,7 @@ def test_a_forced_strategy_does_not_need_a_decision_and_auto_follows_it(
 def test_training_stops_when_val_no_longer_improves(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
-    settings = make_settings(strategy="finetune", rate=0.3, epochs=12, patience=2 / 12)
+    settings = make_settings(strategy="finetune", rate=0.3, epochs=12, patience=2)
     train_fold(tmp_path / "f", fold, CLASSES, tiny_backbone, settings)
     losses = [float(p["val_loss"]) for p in points(tmp_path / "f")]
     trained = losses[1:]  # the probe before them does not count

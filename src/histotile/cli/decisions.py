@@ -183,7 +183,7 @@ def compare(
     if strategy == COLOUR:
         found = compare_colour(taught, tested, classes, settings)
     else:
-        decided = read_decision(decision.read_text(encoding="utf-8")).of_fold(fold)
+        decided = read_decision(decision).of_fold(fold)
         progress = Progress(f"{fold} {strategy}", "steps")
         machine = Machine(1, threads, packs=packs, progress=progress)
         found = compare(
@@ -216,7 +216,7 @@ def verify(
 
     if settings.budget == "off":
         raise HistotileError("verify.budget", "is off", "set it to probe or full")
-    decided = read_decision(decision.read_text(encoding="utf-8"))
+    decided = read_decision(decision)
     chosen = {fold.fold: fold.table_strategy for fold in decided.folds}
     wanted = {"linear_probe", "early_probe", "colour"} | (
         {"finetune", "retrain"} if settings.budget == "full" else set()
@@ -248,6 +248,9 @@ def _comparison(path: Path) -> Any:
     from histotile.strategy.verification.regret import Comparison
 
     footer, table = read_footer(path), read_table(path)
+    if "strategy" not in footer:
+        fact = "written by an earlier version of histotile"
+        raise HistotileError(path, fact, "run `histotile compare` again")
     columns = [f"prob_{name}" for name in footer["classes"]]
     return Comparison(
         footer["fold"],

@@ -106,13 +106,13 @@ class Augment(Section):
 class Recipe(Section):
     """How a trained strategy learns."""
 
-    optimiser: Literal["auto", "sgd", "adamw"] = Field(
+    optimizer: Literal["auto", "sgd", "adamw"] = Field(
         description="`auto`: SGD with Nesterov momentum for networks with batch norm, else AdamW."
     )
-    sgd_rate: Positive = Field(description="Peak learning rate of SGD.")
-    adamw_rate: Positive = Field(description="Peak learning rate of AdamW.")
-    sgd_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of SGD.")
-    adamw_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of AdamW.")
+    sgd_lr: Positive = Field(description="Peak learning rate of SGD.")
+    adamw_lr: Positive = Field(description="Peak learning rate of AdamW.")
+    sgd_weight_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of SGD.")
+    adamw_weight_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of AdamW.")
     layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
         description="Learning rate of a layer relative to the next deeper one. Below 1, early "
         "layers keep what they have learnt."
@@ -149,9 +149,9 @@ class Train(Section):
         description="Passes are added until this many optimisation steps are planned: small "
         "cohorts need more passes."
     )
-    patience: Annotated[float, Field(gt=0, le=1)] = Field(
-        description="Share of the planned epochs without a better validation loss before training "
-        "stops."
+    patience: Annotated[int, Field(ge=1, strict=True)] = Field(
+        description="Epochs without a better validation loss before training stops; more in "
+        "proportion where `min_steps` adds passes."
     )
     batch_size: Annotated[int, Field(ge=1)] = Field(
         description="Most tiles per optimisation step. Changes the result, unlike that of "

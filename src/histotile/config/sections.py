@@ -6,7 +6,6 @@ from histotile.config.models import Backbone, Embed, Engine, Pack, Train
 from histotile.config.results import Aggregate, Apply, Evaluate, Export, Heatmap, Report
 from histotile.config.slides import Inspect, Mask, Split, Tile
 from histotile.config.strategy import Baseline, Decide, Verify
-from histotile.config.synthetic import Pretrain, Synthesize
 from histotile.config.values import Place, Reasons, Section
 from histotile.io.names import nearest
 
@@ -43,8 +42,6 @@ class Config(Section):
     report: Report
     export: Export
     apply: Apply
-    synthesize: Synthesize
-    pretrain: Pretrain
     accept: Reasons = Field(
         description="Findings that are right as they stand: the id that was printed -> your "
         "reason, e.g. {spelling-1f0c77aa: two patients of one name}. They no longer stop or "

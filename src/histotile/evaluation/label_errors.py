@@ -98,7 +98,7 @@ def find_label_errors(
 
     The disagreement is 1 - the probability of the label, i.e. one minus the self-confidence that
     confident learning ranks by (Northcutt et al. 2021, doi:10.1613/jair.1.12125). Only tiles whose
-    most probable class is another one than their label are label errors. Equal ones rank by slide, in
+    most probable class is another one than their label count. Equal ones rank by slide, in
     the given order, then by tile. Memory holds `most` tiles and one slide.
 
     Args:

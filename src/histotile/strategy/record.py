@@ -4,9 +4,10 @@ Scores are tile AUROCs (one class against the rest, mean over classes) of patien
 over folds. Intervals are 95 % percentile intervals over resampled patients.
 """
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from histotile.errors import HistotileError
 from histotile.io.findings import Finding
@@ -19,6 +20,9 @@ class Entry(BaseModel):
     """A part of the record; knows no other keys than its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+E = TypeVar("E", bound=Entry)
 
 
 class Estimate(Entry):
@@ -198,6 +202,24 @@ class Decision(Entry):
         return found
 
 
-def read_decision(text: str) -> Decision:
-    """The decision in the text of a decision.json; ValidationError if it is none."""
-    return Decision.model_validate_json(text)
+def read_decision(path: Path) -> Decision:
+    """The decision in a decision.json.
+
+    Raises:
+        HistotileError: It is none of this version.
+    """
+    return read_record(path, Decision, "decide")
+
+
+def read_record(path: Path, kind: type[E], verb: str) -> E:
+    """The record that a verb wrote.
+
+    Raises:
+        HistotileError: It is none of this version.
+    """
+    try:
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"]))
+        fact = f"not written by this version of histotile (see `{key}`)"
+        raise HistotileError(path, fact, f"run `histotile {verb}` again") from error

@@ -80,10 +80,10 @@ def _all_layers(budget: Budget, head: int, train: Train) -> list[str]:
 
 
 def _rates(recipe: Recipe) -> str:
-    sgd = f"SGD with a peak learning rate of {recipe.sgd_rate:g}"
-    adamw = f"AdamW with a peak learning rate of {recipe.adamw_rate:g}"
+    sgd = f"SGD with a peak learning rate of {recipe.sgd_lr:g}"
+    adamw = f"AdamW with a peak learning rate of {recipe.adamw_lr:g}"
     rates = {"sgd": sgd, "adamw": adamw}.get(
-        recipe.optimiser, f"{sgd} (networks with batch norm), or {adamw} (others)"
+        recipe.optimizer, f"{sgd} (networks with batch norm), or {adamw} (others)"
     )
     if recipe.layer_decay == 1:
         return f"{rates}, the same for all layers"

@@ -195,7 +195,7 @@ class Trial(Bench):
         each = math.ceil(2 * self.config.train.batch_size / len(self.patients))
         for passes in (1, 2):
             out = f"layers{passes}"
-            changes = {"strategy": strategy, "epochs": passes, "min_steps": 0, "patience": 1.0}
+            changes = {"strategy": strategy, "epochs": passes, "min_steps": 0, "patience": passes}
             self._learn("layers", 0, "fold0", out, max_tiles_per_slide=each, **changes)
             _, cost = self.points["layers"].pop()
             tiles = passes * tiles_taught(self.folder / out)

@@ -85,7 +85,7 @@ class FittedHead:
                 "l2_strength": self.probe.strength,
                 "inner_losses": losses,
                 "views": self.copies,
-                "learning_rates": [],
+                "lr": [],
                 "planned_epochs": None,
             },
             cached=True,
