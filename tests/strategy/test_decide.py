@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,13 @@ def run(config: Config, quick_settings: Decide) -> Run:
     ],
 )
 def test_known_strategies(
-    make_evidence: Make, run: Run, patients: int, profile: Any, strategy: str, stage: int
+    tmp_path: Path,
+    make_evidence: Make,
+    run: Run,
+    patients: int,
+    profile: Any,
+    strategy: str,
+    stage: int,
 ) -> None:
     """Small cohorts ask for depth alone, large ones for gain alone."""
     everyone = set(range(patients))
@@ -67,7 +74,9 @@ def test_known_strategies(
     assert found.table_strategy == strategy
     assert found.flips
     assert all(flip.split("-> ")[-1] != f"{strategy}." for flip in found.flips)
-    assert read_decision(found.model_dump_json()) == found
+    path = tmp_path / "decision.json"
+    path.write_text(found.model_dump_json())
+    assert read_decision(path) == found
 
 
 def test_saturated_takes_the_cheapest_strategy(make_evidence: Make, run: Run) -> None:
