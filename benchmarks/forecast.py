@@ -94,7 +94,7 @@ def demo_cohort(folder: Path) -> Path:
     (folder / "overlay.yaml").write_text(yaml.safe_dump(settings))
     if (folder / "demo").is_dir():
         return folder / "overlay.yaml"
-    words = ("--config", "overlay.yaml", "synthesize", "demo", "--processes", "2")
+    words = ("synthesize", "demo", "--processes", "2")
     subprocess.run([sys.executable, "-m", "histotile", *words], cwd=folder, check=True)
     return folder / "overlay.yaml"
 

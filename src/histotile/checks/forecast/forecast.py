@@ -125,5 +125,5 @@ def _note(config: Config) -> str:
         return ""
     return (
         "training is forecast for heads on cached features. Where the table chooses `finetune` or "
-        "`init`, hours more are not included: set train.strategy to see their forecast"
+        "`retrain`, hours more are not included: set train.strategy to see their forecast"
     )

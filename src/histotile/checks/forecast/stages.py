@@ -55,7 +55,7 @@ class Work:
 def stages_of(points: Points, work: Work, config: Config) -> list[Stage]:
     """What each stage of a run takes, in the order of the workflow."""
     folds = config.split.folds
-    compared = min(float(config.control.max_tiles), work.labelled)
+    compared = min(float(config.baseline.max_tiles), work.labelled)
     once = {name: _mean(points[name]) for name in _OF_SLIDES}
     found = [
         _each("inspect", once["inspect"], work.slides),
@@ -65,10 +65,10 @@ def stages_of(points: Points, work: Work, config: Config) -> list[Stage]:
         _table("split", points["split"], work.slides * folds),
         _one("backbone", points["backbone"], 0),
         _tiled("embed", points["embed"], work.slides, work.tiles * (1 + config.embed.views)),
-        _control(points, compared),
+        _baseline(points, compared),
         _one("decide", points["decide"], compared),
         _train(points, work, config),
-        _rehearse(points, work, config),
+        _compare(points, work, config),
         _one("verify", points["split"], 0, 1 if _cells(config) else 0),
         _tiled("predict", points["predict"], work.slides, work.tiles),
         _table("aggregate", points["aggregate"], work.slides),
@@ -94,11 +94,11 @@ def _train(points: Points, work: Work, config: Config) -> Stage:
     )
 
 
-def _rehearse(points: Points, work: Work, config: Config) -> Stage:
+def _compare(points: Points, work: Work, config: Config) -> Stage:
     """Cells start as they were measured, and grow as training does."""
     folds, heads = config.split.folds, min(3, _cells(config))
     layers = _cells(config) - heads
-    (tiles, first), (tested, each) = points["rehearse"]
+    (tiles, first), (tested, each) = points["compare"]
     taught = work.taught * (folds - 1) / folds
     slope = line(_ordered(points["train"])).slope
     cpu = heads * (first.cpu_s + slope.cpu_s * max(0.0, taught - tiles))
@@ -108,7 +108,7 @@ def _rehearse(points: Points, work: Work, config: Config) -> Stage:
         cpu, peak = cpu + layers * cost.cpu_s, max(peak, cost.memory_mb)
     jobs, more = folds * (heads + layers), work.taught / folds - tested
     return Stage(
-        "rehearse", jobs, SPARE * cpu * folds, peak, (first.disk + each.disk * more) * jobs, True
+        "compare", jobs, SPARE * cpu * folds, peak, (first.disk + each.disk * more) * jobs, True
     )
 
 
@@ -153,12 +153,12 @@ def _table(name: str, points: Sequence[tuple[float, Cost]], rows: float) -> Stag
     return Stage(name, 1, cost.cpu_s, cost.memory_mb, cost.disk * rows / number)
 
 
-def _control(points: Points, compared: float) -> Stage:
+def _baseline(points: Points, compared: float) -> Stage:
     """It takes statistics of some tiles, and features of all that it compares."""
-    (tiles, _), (number, _) = points["control tiles"][0], points["control"][0]
-    cost = line(points["control"]).at(passes(compared, number > tiles))
-    disk = line(points["control tiles"]).at(compared).disk
-    return Stage("control", 1, cost.cpu_s, cost.memory_mb, disk)
+    (tiles, _), (number, _) = points["baseline tiles"][0], points["baseline"][0]
+    cost = line(points["baseline"]).at(passes(compared, number > tiles))
+    disk = line(points["baseline tiles"]).at(compared).disk
+    return Stage("baseline", 1, cost.cpu_s, cost.memory_mb, disk)
 
 
 def _one(

@@ -13,7 +13,7 @@ from histotile.checks.forecast.made_up import (
     deal_tables,
     part_of_table,
     pseudo_cohort,
-    repeat_control,
+    repeat_baseline,
     repeat_tiles,
 )
 from histotile.checks.forecast.sample import Seen
@@ -28,7 +28,7 @@ from histotile.checks.forecast.training_cost import (
     trained_strategy,
 )
 from histotile.config import Config
-from histotile.io.features import read_control
+from histotile.io.features import read_baseline
 from histotile.io.tables import read_table
 
 MEASURED = 3  # slides on which stages of slides are tried
@@ -75,9 +75,9 @@ class Trial(SlideTrial):
         network.result()
         self._triage()
         self._pretend()
-        list(pool.map(lambda step: step(), (self._features, self._control_few)))
+        list(pool.map(lambda step: step(), (self._features, self._baseline_few)))
         self._decide()
-        list(pool.map(lambda step: step(), (self._train, self._train_many, self._rehearse)))
+        list(pool.map(lambda step: step(), (self._train, self._train_many, self._compare)))
         self._train_layers()
         self._predict()
         list(pool.map(lambda step: step(), (self._export, self._evaluate)))
@@ -118,32 +118,32 @@ class Trial(SlideTrial):
             self.do("embed", tiles, table, "-o", "one.h5", *given, wrote=["one.h5"])
             (self.folder / "one.h5").unlink()
 
-    def _control_few(self) -> None:
-        self._control(max(64, self.tiles // 4), "few.h5")
+    def _baseline_few(self) -> None:
+        self._baseline(max(64, self.tiles // 4), "few.h5")
 
-    def _control(self, tiles: int, out: str) -> None:
+    def _baseline(self, tiles: int, out: str) -> None:
         """Its time grows with the passes through a network, its file with the tiles."""
-        threads = ("--threads", self.threads("control"))
+        threads = ("--threads", self.threads("baseline"))
         given = ("--tiles", "few", *self.classes, *self.backbone, *threads)
-        settings = self.settings("control", max_tiles=tiles)
-        self.do("control", tiles, "folds.csv", "-o", out, *given, *settings, wrote=[out])
-        _, cost = self.points["control"].pop()
-        found = read_control(self.folder / out)
+        settings = self.settings("baseline", max_tiles=tiles)
+        self.do("baseline", tiles, "folds.csv", "-o", out, *given, *settings, wrote=[out])
+        _, cost = self.points["baseline"].pop()
+        found = read_baseline(self.folder / out)
         tiles = len(found.tile_ids)
-        self.points["control"].append((passes(tiles, bool(found.bn)), cost))
-        self.points["control tiles"].append((tiles, cost))
+        self.points["baseline"].append((passes(tiles, bool(found.bn)), cost))
+        self.points["baseline tiles"].append((tiles, cost))
 
     def _decide(self) -> None:
         """On the tiles that were read, and on the same ones many times over."""
-        self._control(self.tiles, "control.h5")
+        self._baseline(self.tiles, "baseline.h5")
         for name in self.patients:
             repeat_tiles(self.folder, name, TIMES)
-        many = repeat_control(self.folder, TIMES)
+        many = repeat_baseline(self.folder, TIMES)
         alarms = self.config.decide.alarms.model_copy(update={"stop": False})
         for tiles, kind in ((many, "many"), (many / TIMES, "")):
             cohort = ("cohort.csv", "--folds", "folds.csv", "--inspections", "inspect")
             words = (*cohort, "--features", f"{kind}embed")
-            given = ("--control", f"{kind}control.h5", "--tiles", kind or "few", *self.classes)
+            given = ("--baseline", f"{kind}baseline.h5", "--tiles", kind or "few", *self.classes)
             outs = ("-o", "decide/decision.json", "--picture", "decide/decision.svg")
             page = ("--page", "decide/index.html", "--train", self.config.train.model_dump_json())
             settings = self.settings("decide", alarms=alarms)
@@ -155,8 +155,8 @@ class Trial(SlideTrial):
         many = "many" if tiles > self.tiles else ""
         given = ("--folds", "folds.csv", "--tiles", many or "few", "--features", many + "embed")
         decision = ("--decision", "decide/decision.json")
-        settings = self.settings("train", **({"strategy": "fixed"} | changes))
-        verb, out = ("rehearse" if stage == "rehearse" else "train"), str(words[-1])
+        settings = self.settings("train", **({"strategy": "linear_probe"} | changes))
+        verb, out = ("compare" if stage == "compare" else "train"), str(words[-1])
         threads = ("--threads", self.threads(verb))
         more = (*decision, *self.classes, *self.backbone, *threads, *settings, "-o", out)
         self.do(verb, tiles, *words[:-1], *given, *more, wrote=[out], stage=stage)
@@ -168,14 +168,14 @@ class Trial(SlideTrial):
         most = self.tiles * TIMES
         self._learn("train", self._taught * TIMES, "fold0", "manytrain", max_tiles_per_slide=most)
 
-    def _rehearse(self) -> None:
+    def _compare(self) -> None:
         """Its disk is that of each tile it tests."""
-        out = "rehearse/fold0/fixed.parquet"
-        self._learn("rehearse", self._taught, "fold0", "fixed", out, strategy="auto")
-        number, cost = self.points["rehearse"].pop()
+        out = "compare/fold0/linear_probe.parquet"
+        self._learn("compare", self._taught, "fold0", "linear_probe", out, strategy="auto")
+        number, cost = self.points["compare"].pop()
         tested = max(1.0, self.tiles - self._taught)
         each = bytes_of_rows(self.folder / out) / tested
-        self.points["rehearse"] = [(number, cost), (tested, replace(cost, disk=each))]
+        self.points["compare"] = [(number, cost), (tested, replace(cost, disk=each))]
 
     def _train_layers(self) -> None:
         """A few real steps of all layers: one pass over some tiles, and two."""
@@ -185,7 +185,7 @@ class Trial(SlideTrial):
         each = math.ceil(2 * self.config.train.batch_size / len(self.patients))
         for times in (1, 2):
             out = f"layers{times}"
-            changes = {"strategy": strategy, "epochs": times, "min_steps": 0, "patience": 1.0}
+            changes = {"strategy": strategy, "epochs": times, "min_steps": 0, "patience": times}
             self._learn("layers", 0, "fold0", out, max_tiles_per_slide=each, **changes)
             _, cost = self.points["layers"].pop()
             tiles = times * tiles_taught(self.folder / out)
