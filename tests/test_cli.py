@@ -12,7 +12,7 @@ from histotile.io import tables
 
 STAGES = """check synthesize inspect triage mask tile collect tile-images split backbone embed ruler
 control decide rehearse verify pack train predict export pretrain aggregate evaluate
-heatmap suspects report-slide report apply"""
+heatmap suspects report-slide report-figures report apply"""
 
 
 def run(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:

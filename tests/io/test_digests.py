@@ -102,25 +102,27 @@ def test_who_judges_a_slide_runs_predictions_again(
     changed: Callable[[str, str, str], set[str]],
 ) -> None:
     rule = 'r["role"] == "test"}'
-    assert changed("cli/inference.py", rule, 'r["role"] != "test"}') == {"predict"}
+    assert changed("stages/predict.py", rule, 'r["role"] != "test"}') == {"predict"}
 
 
 def test_which_slides_train_runs_trainings_again(
     changed: Callable[[str, str, str], set[str]],
 ) -> None:
-    roles = 'slides = fold_slides(folds, fold, tiles, features, ("train", "val"))'
-    assert changed("cli/models.py", roles, roles.replace('("train', '("test", "train')) == {"train"}
+    roles = 'inputs.features, ("train", "val"))'
+    assert changed("stages/train.py", roles, roles.replace('("train', '("test", "train')) == {
+        "train"
+    }
     rows = '== fold and row["role"] in roles'
-    assert changed("cli/folds.py", rows, "== fold") == {"train", "rehearse"}
+    assert changed("stages/folds.py", rows, "== fold") == {"train", "rehearse"}
     verdict = 'choose(row["verdict"], VERDICTS)'
-    assert changed("cli/models.py", verdict, 'row["verdict"]') == {"split"}
+    assert changed("stages/split.py", verdict, 'row["verdict"]') == {"split"}
 
 
 def test_the_look_of_pages_runs_no_network_again(
     changed: Callable[[str, str, str], set[str]],
 ) -> None:
     assert changed(
-        "reports/cohort/throughput.py", "def engine_words", "WIDTH = 1\n\n\ndef engine_words"
+        "reports/cohort/throughput.py", "def reader_words", "WIDTH = 1\n\n\ndef reader_words"
     ) == {*("report", "report_slide", "apply", "apply_slide")}
 
 
@@ -130,7 +132,7 @@ def test_the_look_of_pages_runs_no_network_again(
         ("training/job.py", "no slide of role val has a", "there is no slide of role val with a"),
         ("data/selection.py", "no tile table for slides", "there are no tables for slides"),
         ("inference/predict.py", "tile the slide with tile_px", "tile that slide with tile_px"),
-        ("cli/inference.py", "no fold tests it", "there is no fold that tests it"),
+        ("stages/predict.py", "no fold tests it", "there is no fold that tests it"),
         ("backbones/weights.py", '_REMEDY = "check', '_REMEDY = "look at'),
         ("training/job.py", "Beside a GPU all threads", "Next to a GPU all threads"),
     ],

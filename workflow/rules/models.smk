@@ -30,7 +30,7 @@ rule split:
         accept=accepted("spelling", "patient"),
         slides=names_digest(),
         settings=settings("split"),
-        code=digest("histotile.cli.models:split"),
+        code=digest("histotile.stages.split"),
     shell:
         "histotile split {input.cohort:q} --triage {input.triage:q} --classes {params.classes:q}"
         " --accept {params.accept:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -46,7 +46,7 @@ rule backbone:
         backbone=BACKBONE,
         weights=WEIGHTS,
         tile_px=CONFIG.tile.tile_px,
-        code=digest("histotile.cli.inference:backbone"),
+        code=digest("histotile.stages.backbone"),
     shell:
         "histotile backbone --backbone {params.backbone:q} --tile-px {params.tile_px}"
         " --output {output:q} > {log:q} 2>&1"
@@ -72,7 +72,7 @@ rule embed:
         augment=augment_option(),
         engine=FEATURE_ENGINE,
         settings=settings("embed"),
-        code=digest("histotile.cli.inference:embed", without=PAGES),
+        code=digest("histotile.stages.embed"),
     shell:
         "histotile embed {input.tiles:q} --backbone {params.backbone:q}"
         " --network {input.network:q} --engine {params.engine:q} {params.augment:q}"
@@ -93,7 +93,7 @@ rule pack:
         "<benchmarks>/pack/{slide_id}.tsv"
     params:
         settings=settings("pack"),
-        code=digest("histotile.cli.packing:pack"),
+        code=digest("histotile.stages.pack"),
     shell:
         "histotile pack {input.tiles:q} --output {output:q} --settings {params.settings:q}"
         " > {log:q} 2>&1"
@@ -197,7 +197,7 @@ rule train:
         classes=CLASSES,
         accept=accepted("alarm"),
         settings=settings("train"),
-        code=digest("histotile.cli.models:train"),
+        code=digest("histotile.stages.train"),
     shell:
         "histotile train {wildcards.fold} --folds {input.folds:q} --decision {input.decision:q}"
         " --tiles {params.tiles:q} --features {params.features:q} {params.packs:q}"
@@ -274,7 +274,7 @@ rule export:
         tiles=folder("tile"),
         folder=subpath(output[0], parent=True),
         settings=settings("export"),
-        code=digest("histotile.cli.models:export"),
+        code=digest("histotile.stages.export"),
     shell:
         "histotile export {input.model:q} --tiles {params.tiles:q}"
         " --output {params.folder:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -34,7 +34,7 @@ rule predict:
     params:
         models=folder("train"),
         engine=ENGINE,
-        code=digest("histotile.cli.inference:predict", without=PAGES),
+        code=digest("histotile.stages.predict"),
     shell:
         "histotile predict {params.models:q} {input.tiles:q} --folds {input.folds:q}"
         " --engine {params.engine:q} --threads {threads} --output {output.predictions:q}"
@@ -56,7 +56,7 @@ rule aggregate:
         folder=folder("predict"),
         classes=CLASSES,
         settings=settings("aggregate"),
-        code=digest("histotile.cli.results:aggregate"),
+        code=digest("histotile.stages.aggregate"),
     shell:
         "histotile aggregate {params.folder:q} --folds {input.folds:q} --classes {params.classes:q}"
         " --slides {output.slides:q} --patients {output.patients:q}"
@@ -69,6 +69,7 @@ rule evaluate:
         cohort=COHORT_FILE,
         folds="<results>/split/folds.csv",
         predictions=expand("<results>/predict/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
         scores="<results>/aggregate/slides.csv",
     output:
         metrics=report(
@@ -77,7 +78,32 @@ rule evaluate:
             category="Results",
             labels={"what": "metrics"},
         ),
+        confusion="<results>/evaluate/confusion.csv",
         evaluation="<results>/evaluate/evaluation.json",
+        figures="<results>/evaluate/figures.json",
+    log:
+        "<logs>/evaluate.log",
+    params:
+        tiles=folder("tile"),
+        predictions=folder("predict"),
+        classes=CLASSES,
+        aggregate=settings("aggregate"),
+        settings=settings("evaluate"),
+        code=digest("histotile.stages.evaluate"),
+    shell:
+        "histotile evaluate {input.cohort:q} --folds {input.folds:q} --tiles {params.tiles:q}"
+        " --predictions {params.predictions:q} --classes {params.classes:q}"
+        " --aggregate {params.aggregate:q} --metrics {output.metrics:q}"
+        " --confusion {output.confusion:q} --evaluation {output.evaluation:q}"
+        " --figures {output.figures:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule report_figures:
+    """Draw the figures of the evaluation."""
+    input:
+        evaluation="<results>/evaluate/evaluation.json",
+        figures="<results>/evaluate/figures.json",
+    output:
         roc=report(
             "<results>/evaluate/roc.svg",
             caption="../report/roc.rst",
@@ -103,21 +129,14 @@ rule evaluate:
             labels={"what": "scores by label"},
         ),
     log:
-        "<logs>/evaluate.log",
+        "<logs>/report_figures.log",
+    localrule: True
     params:
-        tiles=folder("tile"),
-        predictions=folder("predict"),
-        pictures=subpath(output.roc, parent=True),
-        classes=CLASSES,
-        aggregate=settings("aggregate"),
-        settings=settings("evaluate"),
-        code=digest("histotile.cli.results:evaluate"),
+        folder=subpath(output.roc, parent=True),
+        code=digest("histotile.stages.report_figures"),
     shell:
-        "histotile evaluate {input.cohort:q} --folds {input.folds:q} --tiles {params.tiles:q}"
-        " --predictions {params.predictions:q} --classes {params.classes:q}"
-        " --aggregate {params.aggregate:q} --metrics {output.metrics:q}"
-        " --evaluation {output.evaluation:q} --pictures {params.pictures:q}"
-        " --settings {params.settings:q} > {log:q} 2>&1"
+        "histotile report-figures {input.evaluation:q} {input.figures:q} --output {params.folder:q}"
+        " > {log:q} 2>&1"
 
 
 rule heatmap:
@@ -153,7 +172,7 @@ rule heatmap:
         "<benchmarks>/heatmap/{slide_id}.tsv"
     params:
         settings=settings("heatmap"),
-        code=digest("histotile.cli.results:heatmap"),
+        code=digest("histotile.stages.heatmap"),
     shell:
         "histotile heatmap {input.tiles:q} {input.predictions:q} --output {output.overlay:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
@@ -182,7 +201,7 @@ rule report_slide:
         results=subpath(output[0], ancestor=3),
         configuration=plain(CONFIG.model_dump_json(include=SHOWN_ON_SLIDES)),
         settings=plain(UNTITLED.model_dump_json()),
-        code=digest("histotile.cli.pages:report_slide"),
+        code=digest("histotile.stages.report_slide"),
     shell:
         "histotile report-slide --cohort {input.cohort:q} --configuration {params.configuration:q}"
         " --settings {params.settings:q} -- {params.results:q} {wildcards.slide_id:q} > {log:q} 2>&1"
@@ -214,7 +233,7 @@ rule report:
         results=subpath(output[0], ancestor=2),
         configuration=plain(CONFIG.model_dump_json()),
         settings=settings("report"),
-        code=digest("histotile.cli.pages:report"),
+        code=digest("histotile.stages.report"),
     shell:
         "histotile report {params.results:q} --cohort {input.cohort:q}"
         " --configuration {params.configuration:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -254,7 +273,7 @@ rule apply_slide:
                 include=APPLIED
             )
         ),
-        code=digest("histotile.cli.apply:apply"),
+        code=digest("histotile.stages.apply"),
     shell:
         "histotile apply {params.model:q} {input.slide:q} {params.folder:q} {params.mpp}"
         " --slide-id {wildcards.new_id:q} --of-cohort --threads {threads}"
@@ -278,7 +297,7 @@ rule apply:
         configuration=plain(CONFIG.model_dump_json()),
         aggregate=settings("aggregate"),
         settings=settings("report"),
-        code=digest("histotile.cli.results:aggregate", "histotile.cli.pages:report"),
+        code=digest("histotile.stages.aggregate", "histotile.stages.report"),
     shell:
         "( histotile aggregate {params.folder:q}/predict --cohort {input.cohort:q}"
         " --slides {output.scores:q} --settings {params.aggregate:q} &&"

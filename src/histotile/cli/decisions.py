@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from histotile.cli.folds import fold_rows, fold_slides
 from histotile.cli.options import (
     FILE,
     FOLDER,
@@ -18,9 +17,9 @@ from histotile.cli.options import (
     threads_option,
     verb,
 )
-from histotile.cli.progress import Progress
 from histotile.config import Backbone, Control, Decide, Train, Verify
 from histotile.errors import HistotileError
+from histotile.io.progress import Progress
 
 if TYPE_CHECKING:
     from histotile.strategy.record import Decision
@@ -63,6 +62,7 @@ def control(
     settings: Control,
 ) -> None:
     """Hold the backbone against random weights on tiles of the slides in FOLDS."""
+    from histotile.splitting.fold_table import fold_rows
     from histotile.strategy.controls.random_features import (
         ControlSlide,
         measure_control,
@@ -113,6 +113,7 @@ def decide(
 
     from histotile.io.atomic import write_text
     from histotile.io.cohort import read_cohort
+    from histotile.splitting.fold_table import fold_rows
     from histotile.strategy.decide import decide
     from histotile.strategy.leakage.load_files import gather_alarm_files
     from histotile.strategy.load_evidence import (
@@ -182,6 +183,7 @@ def rehearse(
         rehearsal_schema,
         write_table,
     )
+    from histotile.stages.folds import fold_slides
     from histotile.strategy.record import read_decision
     from histotile.strategy.verification.train_alternatives import (
         COLOUR,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from histotile.cli.options import FILE, FOLDER, output_option, verb
-from histotile.cli.progress import Progress
 from histotile.errors import HistotileError
 from histotile.io import cohort as cohorts
+from histotile.io.progress import Progress
 
 if TYPE_CHECKING:
     from histotile.evaluation.label_errors import (
@@ -94,13 +94,13 @@ def _tell(results: Path, absent: Sequence[str], footers: Mapping[str, Mapping[st
 
 
 def _slides(results: Path, members: Sequence[cohorts.CohortSlide]) -> "Iterator[LabelledSlide]":
-    from histotile.cli.folds import fold_rows
     from histotile.evaluation.label_errors import LabelledSlide
     from histotile.io.identity import check_same
     from histotile.io.tables import (
         read_footer,
         read_table,
     )
+    from histotile.splitting.fold_table import fold_rows
 
     folds = results / "split/folds.csv"
     rows = fold_rows(folds) if folds.is_file() else []

@@ -219,10 +219,12 @@ class Trial(Bench):
         outs = ("--slides", "aggregate/slides.csv", "--patients", "aggregate/patients.csv")
         settings = self.settings("aggregate")
         self.do("aggregate", slides, "predict", *given, *outs, *settings, wrote=["aggregate"])
-        folders = ("--tiles", "few", "--predictions", "predict", "--pictures", "evaluate")
-        files = ("--metrics", "evaluate/metrics.csv", "--evaluation", "evaluate/evaluation.json")
+        files = ("--tiles", "few", "--predictions", "predict")
+        kinds = {"metrics": "csv", "confusion": "csv", "evaluation": "json", "figures": "json"}
+        for name, kind in kinds.items():
+            files += (f"--{name}", f"evaluate/{name}.{kind}")
         more = ("--aggregate", self.config.aggregate.model_dump_json())
-        words = ("cohort.csv", *given, *folders, *files, *more, *self.settings("evaluate"))
+        words = ("cohort.csv", *given, *files, *more, *self.settings("evaluate"))
         self.do("evaluate", self.tiles, *words, wrote=["evaluate"])
 
     def _paint(self, name: str, seen: Seen) -> None:

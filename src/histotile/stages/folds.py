@@ -1,33 +1,21 @@
-"""What verbs read from the fold table."""
+"""The slides of a fold, with their files."""
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from histotile.errors import HistotileError
-
-if TYPE_CHECKING:
-    from histotile.training.job import FoldSlide
-
-
-def fold_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a fold table, checked against leaks."""
-    from histotile.splitting.fold_table import read_folds
-
-    columns = read_folds(path)
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+from histotile.splitting.fold_table import fold_rows
+from histotile.training.job import FoldSlide
 
 
 def fold_slides(
     folds: Path, fold: str, tiles: Path, features: Path | None, roles: Collection[str]
-) -> "list[FoldSlide]":
+) -> list[FoldSlide]:
     """The slides that have one of these roles in a fold, with their files.
 
     Raises:
         HistotileError: There is none.
     """
-    from histotile.training.job import FoldSlide
-
     slides = [
         FoldSlide(
             slide_id=row["slide_id"],
