@@ -219,10 +219,10 @@ class Trial(Bench):
         outs = ("--slides", "aggregate/slides.csv", "--patients", "aggregate/patients.csv")
         settings = self.settings("aggregate")
         self.do("aggregate", slides, "predict", *given, *outs, *settings, wrote=["aggregate"])
-        files = ("--tiles", "few", "--predictions", "predict")
+        files = ["--tiles", "few", "--predictions", "predict"]
         kinds = {"metrics": "csv", "confusion": "csv", "evaluation": "json", "figures": "json"}
         for name, kind in kinds.items():
-            files += (f"--{name}", f"evaluate/{name}.{kind}")
+            files += [f"--{name}", f"evaluate/{name}.{kind}"]
         more = ("--aggregate", self.config.aggregate.model_dump_json())
         words = ("cohort.csv", *given, *files, *more, *self.settings("evaluate"))
         self.do("evaluate", self.tiles, *words, wrote=["evaluate"])
