@@ -10,7 +10,7 @@ from histotile.cli import cli
 from histotile.cli.options import config_in_force
 from histotile.config import Engine
 from histotile.errors import HistotileError
-from histotile.inference.model_metadata import ModelFacts
+from histotile.inference.model_metadata import ModelMetadata
 from histotile.io.tables import (
     TILES,
     prediction_schema,
@@ -21,10 +21,10 @@ from histotile.stages import apply, heatmap, predictions
 from histotile.tiling.tile_table import no_tiles
 
 
-class Judges:
+class FakeEnsemble:
     """An ensemble that notes when it is made ready."""
 
-    facts = ModelFacts(("healthy", "tumour"), 1.0, 64, "0" * 12, "fixed")
+    facts = ModelMetadata(("healthy", "tumour"), 1.0, 64, "0" * 12, "linear_probe")
 
     def __init__(self, done: list[str]) -> None:
         self.done = done
@@ -39,9 +39,9 @@ def test_engine_is_that_of_the_configuration_and_the_start_ends_before_the_slide
     done: list[str] = []
     engines: list[Engine] = []
 
-    def load(_: list[Path], settings: Engine, threads: int) -> Judges:
+    def load(_: list[Path], settings: Engine, threads: int) -> FakeEnsemble:
         engines.append(settings)
-        return Judges(done)
+        return FakeEnsemble(done)
 
     def age() -> float:
         done.append("age")
@@ -81,7 +81,7 @@ def test_a_slide_that_lost_many_tiles_ends_with_a_status_of_its_own(
         schema = prediction_schema(("healthy", "tumour"))
         write_table(slide.predictions, columns, schema, {"lost_share": share})
 
-    monkeypatch.setattr(apply, "load_members", lambda *_: Judges([]))
+    monkeypatch.setattr(apply, "load_members", lambda *_: FakeEnsemble([]))
     monkeypatch.setattr(predictions, "write_predictions", predict)
 
     def tile(inputs: apply.Inputs, outputs: apply.Outputs, *_: Any) -> None:

@@ -20,9 +20,9 @@ from histotile.cli import (
     pages,
     results,
     slides,
-    suspecting,
 )
 from histotile.cli.options import FILE
+from histotile.config.renamed import VERBS
 from histotile.errors import HistotileError
 
 
@@ -32,6 +32,12 @@ class OrderedGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the verbs, first stage first."""
         return list(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb; where it had another name in earlier versions, an error that says so."""
+        if cmd_name in VERBS:
+            ctx.fail(f"`{cmd_name}` {VERBS[cmd_name]}")
+        return super().get_command(ctx, cmd_name)
 
 
 @click.group(
@@ -60,7 +66,6 @@ for _verb in (
     *packing.VERBS,
     *models.VERBS,
     *results.VERBS,
-    *suspecting.VERBS,
     *pages.VERBS,
     *apply.VERBS,
 ):

@@ -77,11 +77,12 @@ def train(
 ) -> None:
     """Train FOLD (fold0, fold1, ...) on its training patients; stop early on its val patients."""
     from histotile.stages import train as stage
+    from histotile.stages.folds import Inputs, Network
     from histotile.training.job import Machine
 
-    inputs = stage.Inputs(folds, fold, tiles, decision, features)
+    inputs = Inputs(folds, fold, tiles, decision, features)
     machine = Machine(devices, threads, workers, packs, progress=Progress(fold, "steps"))
-    network = stage.Network(backbone, classes)
+    network = Network(backbone, classes)
     stage.run(inputs, stage.Outputs(output), settings, network, accept, machine)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from histotile.cli.options import FILE, FOLDER, output_option, verb, whole_config
+from histotile.cli.options import FILE, FOLDER, PATH, output_option, verb, whole_config
 from histotile.config import Report
 
 
@@ -27,6 +27,27 @@ def report_slide(
     outputs = stage.Outputs.of_slide(results, slide_id)
     config = whole_config(configuration)
     stage.run(stage.Inputs(cohort, results), outputs, settings, config, slide_id)
+
+
+@verb()
+@click.argument("decision", type=FILE)
+@click.option("--picture", type=PATH, required=True, help="The table with this cohort on it, SVG.")
+@click.option("--page", type=PATH, required=True, help="The page that explains it, HTML.")
+def report_decision(decision: Path, picture: Path, page: Path) -> None:
+    """Explain what `decide` wrote: DECISION, a JSON file."""
+    from histotile.stages import report_decision as stage
+
+    stage.run(stage.Inputs(decision), stage.Outputs(picture, page))
+
+
+@verb()
+@click.argument("verification", type=FILE)
+@output_option("The page, HTML.")
+def report_verification(verification: Path, output: Path) -> None:
+    """Show what `verify` wrote: VERIFICATION, a JSON file."""
+    from histotile.stages import report_verification as stage
+
+    stage.run(stage.Inputs(verification), stage.Outputs(output))
 
 
 @verb()
@@ -56,4 +77,4 @@ def report(results: Path, cohort: Path, configuration: str | None, settings: Rep
     stage.run(stage.Inputs(cohort, results), outputs, settings, whole_config(configuration))
 
 
-VERBS = (report_slide, report_figures, report)
+VERBS = (report_slide, report_decision, report_verification, report_figures, report)

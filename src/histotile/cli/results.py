@@ -1,4 +1,4 @@
-"""Verbs that turn predictions into results: aggregate, evaluate, heatmap."""
+"""Verbs that turn predictions into results: aggregate, evaluate, heatmap, label-errors."""
 
 from pathlib import Path
 
@@ -91,4 +91,28 @@ def heatmap(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> 
     stage.run(stage.Inputs(tiles, predictions), stage.Outputs.beside(output), settings)
 
 
-VERBS = (aggregate, evaluate, heatmap)
+@verb()
+@click.argument("results", type=FOLDER)
+@click.option("--cohort", type=FILE, required=True, help="The cohort file.")
+@output_option("Folder: label_errors.csv, and {slide_id}.geojson of annotations for QuPath.")
+@click.option("--most", type=click.IntRange(1), default=200, show_default=True, help="Most tiles.")
+@click.option(
+    "--least",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Least disagreement: 1 - the probability of the label.",
+)
+def label_errors(results: Path, cohort: Path, output: Path, most: int, least: float) -> None:
+    """List the labelled tiles that held-out predictions of the folder RESULTS contradict most.
+
+    In QuPath, change the class of squares whose label is wrong, export them as GeoJSON, and name
+    that file in the cohort file, behind the annotation that the slide may have: `old.xml;new.json`.
+    """
+    from histotile.stages import label_errors as stage
+
+    found = (results / "tile", results / "predict", results / "split/folds.csv")
+    stage.run(stage.Inputs(cohort, *found), stage.Outputs(output), most, least)
+
+
+VERBS = (aggregate, evaluate, heatmap, label_errors)

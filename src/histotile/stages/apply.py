@@ -12,7 +12,7 @@ from histotile.config import Config
 from histotile.config.yaml_file import validate
 from histotile.data.profiling.profiler import process_age_s
 from histotile.inference.ensemble import load_members
-from histotile.inference.model_metadata import MOST_LOST, ModelFacts
+from histotile.inference.model_metadata import MOST_LOST, ModelMetadata
 from histotile.io import tables
 from histotile.io.cohort import Cohort, CohortSlide
 from histotile.reports.cohort.unread_tiles import lost_share
@@ -102,7 +102,7 @@ def run(
     return used and lost_share(guesses) <= MOST_LOST
 
 
-def _fit(config: Config, model: ModelFacts) -> Config:
+def _fit(config: Config, model: ModelMetadata) -> Config:
     """The settings with the classes and the tiles the model was trained on; no labels."""
     data: dict[str, Any] = config.model_dump(mode="json")
     settings = data["tile"]

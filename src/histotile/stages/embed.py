@@ -60,13 +60,13 @@ def run(
     age_s = process_age_s()
     progress = Progress(f"embed {tiles[0].stem}" if len(tiles) == 1 else "embed")
     found = embed_slides(tiles, embedder, settings, augment, machine.batch_size, progress)
-    for number, (features, pace) in enumerate(found):
-        pace.start_s, age_s = pace.start_s + age_s, 0.0
+    for number, (features, profiler) in enumerate(found):
+        profiler.start_s, age_s = profiler.start_s + age_s, 0.0
         features.write(outputs.features[number])
-        facts = {**pace.facts(), **describe(embedder.engine)}
+        facts = {**profiler.facts(), **describe(embedder.engine)}
         if outputs.timings:
             write_json(outputs.timings[number], facts)
-        click.echo(f"{tiles[number].stem}: {pace.line()}; {engine_words(facts)}")
+        click.echo(f"{tiles[number].stem}: {profiler.line()}; {engine_words(facts)}")
 
 
 def _same_tile_px(tables: Sequence[Path]) -> int:

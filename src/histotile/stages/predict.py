@@ -41,7 +41,7 @@ def run(inputs: Inputs, outputs: Outputs, machine: Machine) -> None:
     judged: dict[tuple[Path, ...], list[Slide]] = {}
     for number, tiles in enumerate(inputs.tiles):
         name = read_footer(tiles)["slide_id"]
-        paths = _judges(inputs.model, inputs.folds, name) if inputs.folds else [inputs.model]
+        paths = _members(inputs.model, inputs.folds, name) if inputs.folds else [inputs.model]
         timing = outputs.timings[number] if outputs.timings else None
         slide = Slide(tiles, outputs.predictions[number], timing)
         judged.setdefault(tuple(paths), []).append(slide)
@@ -53,7 +53,7 @@ def run(inputs: Inputs, outputs: Outputs, machine: Machine) -> None:
         begun_s = process_age_s()
 
 
-def _judges(model: Path, folds: Path, slide_id: str) -> list[Path]:
+def _members(model: Path, folds: Path, slide_id: str) -> list[Path]:
     """The folds that tested the slide; all of them for a slide outside the fold table."""
     rows = fold_rows(folds)
     tested = {r["fold"] for r in rows if r["slide_id"] == slide_id and r["role"] == "test"}

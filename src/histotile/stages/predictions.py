@@ -36,7 +36,7 @@ def write_predictions(
 
     Args:
         slides: What is read, and what is written.
-        ensemble: Who judges.
+        ensemble: Its members judge.
         start_s: Seconds it took to have the ensemble ready; the first slide's timing counts them.
         batch_size: Tiles at once; None: what suits the engine.
     """
@@ -46,7 +46,7 @@ def write_predictions(
     progress = Progress(f"predict {tables[0].stem}" if len(tables) == 1 else "predict")
     found = predict_slides(tables, ensemble, batch_size, progress)
     for slide, prediction in zip(slides, found, strict=True):
-        prediction.pace.start_s, start_s = prediction.pace.start_s + start_s, 0.0
+        prediction.profiler.start_s, start_s = prediction.profiler.start_s + start_s, 0.0
         schema = prediction_schema(prediction.classes)
         write_table(slide.predictions, prediction.columns, schema, prediction.facts)
         if slide.timing:
@@ -58,7 +58,7 @@ def _tell(prediction: Prediction) -> None:
     """Say how fast a slide was, and whether its score may mean nothing."""
     facts = prediction.facts
     name = facts["slide_id"]
-    click.echo(f"{name}: {prediction.pace.line()}; {engine_words(prediction.timing())}")
+    click.echo(f"{name}: {prediction.profiler.line()}; {engine_words(prediction.timing())}")
     found = Familiarity(**facts["familiarity"])
     if found.flag != "familiar" and len(prediction.columns["tile_id"]):
         rate = tell_rate(found)

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from histotile.config import Backbone, Train
+from histotile.config import Train
 from histotile.data.profiling.profiler import process_age_s
 from histotile.errors import HistotileError
 from histotile.io.findings import accept as sift
-from histotile.stages.folds import fold_slides
+from histotile.stages.folds import Inputs, Network, fold_slides
 from histotile.strategy.record import Strategy, read_decision
 from histotile.training.job import Machine
 from histotile.training.resume import LAST, STATE
@@ -19,37 +19,10 @@ from histotile.training.train_fold import train_fold
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What a fold learns from.
-
-    Attributes:
-        folds: Fold table.
-        fold: Which of its folds, e.g. fold0.
-        tiles: Folder of tile tables.
-        decision: What `decide` found, for strategy `auto`.
-        features: Folder of features, for strategies with fixed layers.
-    """
-
-    folds: Path
-    fold: str
-    tiles: Path
-    decision: Path | None = None
-    features: Path | None = None
-
-
-@dataclass(frozen=True)
 class Outputs:
     """Folder of model.ckpt, model.onnx, curves.csv, curves.svg and summary.json."""
 
     folder: Path
-
-
-@dataclass(frozen=True)
-class Network:
-    """What is trained: a backbone, and the classes it learns to tell, background first."""
-
-    backbone: Backbone
-    classes: tuple[str, ...]
 
 
 def run(
@@ -71,9 +44,9 @@ def run(
         machine: What trains.
     """
     fold = inputs.fold
-    slides = fold_slides(inputs.folds, fold, inputs.tiles, inputs.features, ("train", "val"))
+    slides = fold_slides(inputs, ("train", "val"))
     decided = _decided(inputs.decision, fold, accept) if inputs.decision else None
-    machine.pace.start_s += process_age_s()
+    machine.profiler.start_s += process_age_s()
     try:
         summary = train_fold(
             outputs.folder,
@@ -95,8 +68,8 @@ def _tell(fold: str, summary: Mapping[str, Any], machine: Machine) -> None:
     click.echo(f"{fold}: {summary['best']}, {summary['seconds']:.0f} s")
     if reason := summary.get("torch_only"):
         click.echo(f"{fold}: PyTorch alone can run it: {reason}")
-    if "pace" in summary:
-        click.echo(f"{fold}: {machine.pace.line()}")
+    if "profiler" in summary:
+        click.echo(f"{fold}: {machine.profiler.line()}")
 
 
 def _say_what_is_kept(fold: str, folder: Path) -> None:
@@ -108,7 +81,7 @@ def _say_what_is_kept(fold: str, folder: Path) -> None:
 
 def _decided(path: Path, fold: str, accepted: Mapping[str, str]) -> tuple[Strategy, int]:
     """Strategy and stage of a fold; no training on a cohort that leaks, unless that is accepted."""
-    decision = read_decision(path.read_text(encoding="utf-8"))
+    decision = read_decision(path)
     leaks = [alarm.finding for alarm in decision.alarms if alarm.is_leak]
     standing, _ = sift(leaks, accepted)
     if standing and decision.stop:

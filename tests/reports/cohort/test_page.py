@@ -6,9 +6,9 @@ from urllib.parse import unquote
 import pytest
 
 from histotile.reports.cohort.page import (
+    count_cohort,
     list_quarantined,
     render_cohort_page,
-    tally,
 )
 from histotile.reports.cohort.remarks import list_remarks
 from histotile.reports.cohort.terminal_summary import summary_lines
@@ -145,8 +145,8 @@ def test_slides_standing_in_for_patients_are_not_counted_as_patients(
     make_slide: Slide, make_cohort: Cohort
 ) -> None:
     slides = [summarise_slide(make_slide(name, patient_id=name)) for name in ("a", "b")]
-    assert tally(make_cohort(slides=slides, has_patients=False)).patients == 0
-    assert tally(make_cohort(slides=slides, has_patients=True)).patients == 2
+    assert count_cohort(make_cohort(slides=slides, has_patients=False)).patients == 0
+    assert count_cohort(make_cohort(slides=slides, has_patients=True)).patients == 2
 
 
 def test_groups_of_images_have_rows_without_pictures_and_pages(
@@ -191,10 +191,10 @@ def test_the_decision_and_its_verification_stand_on_the_cohort_page(
     assert "How the cohort was learnt" not in render_cohort_page(make_cohort())
     facts = make_cohort(decision=make_decision())
     page = render_cohort_page(facts)
-    assert "Strategy: early_fixed, chosen by the table (small, features different)" in "\n".join(
+    assert "Strategy: early_probe, chosen by the table (small, features different)" in "\n".join(
         summary_lines(facts)
     )
-    assert "How the cohort was learnt: early layers fixed" in page
+    assert "How the cohort was learnt: early probe" in page
     assert "../decide/index.html" in page and "86 %" in page
 
 
