@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from histotile.cli.decisions import _comparison
 from histotile.errors import HistotileError
 from histotile.io.tables import comparison_schema, write_table
+from histotile.stages.verify import _comparison
 from histotile.strategy.record import read_decision, read_record
 from histotile.strategy.verification.regret import Verification
 
@@ -31,7 +31,7 @@ def test_a_verification_of_an_earlier_version_is_refused(tmp_path: Path) -> None
 
 def test_predictions_of_an_earlier_rehearsal_are_refused(tmp_path: Path) -> None:
     classes = ("healthy", "tumour")
-    columns = {name: [] for name in comparison_schema(classes).names}
+    columns: dict[str, list[object]] = {name: [] for name in comparison_schema(classes).names}
     footer = {"fold": "fold0", "cell": "finetune", "classes": list(classes), "seconds": 1.0}
     write_table(tmp_path / "finetune.parquet", columns, comparison_schema(classes), footer)
     with pytest.raises(HistotileError, match="run `histotile compare` again"):

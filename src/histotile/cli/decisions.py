@@ -14,6 +14,7 @@ from histotile.cli.options import (
     classes_option,
     output_option,
     section_settings,
+    slides_options,
     threads_option,
     verb,
 )
@@ -29,6 +30,7 @@ DECISION = click.option("--decision", type=FILE, required=True, help="decision.j
 @click.argument("folds", type=FILE)
 @TILES
 @output_option("HDF5: the sample of tiles, and their features by random weights.")
+@slides_options
 @classes_option
 @backbone_option
 @threads_option
@@ -36,6 +38,8 @@ def baseline(
     folds: Path,
     tiles: Path,
     output: Path,
+    cohort: Path | None,
+    prefix: str,
     classes: tuple[str, ...],
     backbone: Backbone,
     threads: int,
@@ -44,7 +48,7 @@ def baseline(
     """Hold the backbone against random weights on tiles of the slides in FOLDS."""
     from histotile.stages import baseline as stage
 
-    inputs, outputs = stage.Inputs(folds, tiles), stage.Outputs(output)
+    inputs, outputs = stage.Inputs(folds, tiles, cohort, prefix), stage.Outputs(output)
     stage.run(inputs, outputs, settings, classes, backbone, threads)
 
 
@@ -88,6 +92,7 @@ def decide(
 @TILES
 @click.option("--features", type=PATH, help="Folder of features.")
 @click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
+@slides_options
 @output_option("Parquet: labelled test tiles of the fold with prob_<class>.")
 @classes_option
 @backbone_option
@@ -100,6 +105,8 @@ def compare(
     tiles: Path,
     features: Path | None,
     packs: Path | None,
+    cohort: Path | None,
+    prefix: str,
     output: Path,
     classes: tuple[str, ...],
     backbone: Backbone,
@@ -111,7 +118,7 @@ def compare(
     from histotile.stages.folds import Inputs, Network
     from histotile.training.job import Machine
 
-    inputs = Inputs(folds, fold, tiles, decision, features)
+    inputs = Inputs(folds, fold, tiles, decision, features, cohort, prefix)
     progress = Progress(f"{fold} {strategy}", "steps")
     machine = Machine(1, threads, packs=packs, progress=progress)
     network, outputs = Network(backbone, classes), stage.Outputs(output)

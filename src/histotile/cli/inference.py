@@ -19,6 +19,13 @@ from histotile.config import Backbone, Embed, Engine
 from histotile.errors import HistotileError
 
 TILES = click.argument("tiles", type=FILE, nargs=-1, required=True)
+SLIDES = click.option(
+    "--slide",
+    "slides",
+    type=PATH,
+    multiple=True,
+    help="Where the slide of each table is, in their order; default: where it was when tiled.",
+)
 BATCH = click.option(
     "--batch-size", type=click.IntRange(1), help="Tiles at once; default: what suits the engine."
 )
@@ -43,6 +50,7 @@ def backbone(tile_px: int, output: Path, backbone: Backbone) -> None:
 
 @verb("embed")
 @TILES
+@SLIDES
 @click.option("--augment", metavar="JSON", help="What changes in views; default: train.augment.")
 @click.option("--network", type=FILE, help="File of `backbone`; without it PyTorch builds it.")
 @output_option("HDF5: `coords` (N, 2) level-0 px, `features`, earlier stages; or a folder.")
@@ -53,6 +61,7 @@ def backbone(tile_px: int, output: Path, backbone: Backbone) -> None:
 @threads_option
 def embed(
     tiles: tuple[Path, ...],
+    slides: tuple[Path, ...],
     augment: str | None,
     network: Path | None,
     output: Path,
@@ -74,12 +83,14 @@ def embed(
     changes = section_settings("train", None, (f"augment={augment}",) if augment else ()).augment
     outputs = stage.Outputs(*_places(tiles, (output, ".h5"), (timing, ".timing.json")))
     machine = Machine(engine, threads, batch_size)
-    stage.run(stage.Inputs(tiles, network), outputs, settings, backbone, changes, machine)
+    _check_slides(tiles, slides)
+    stage.run(stage.Inputs(tiles, network, slides), outputs, settings, backbone, changes, machine)
 
 
 @verb()
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
 @TILES
+@SLIDES
 @click.option("--folds", type=FILE, help="Fold table: only folds that tested the slide predict it.")
 @output_option("Parquet: tile_id, x, y (level-0 px), prob_<class>, distance; or a folder.")
 @TIMING
@@ -89,6 +100,7 @@ def embed(
 def predict(
     model: Path,
     tiles: tuple[Path, ...],
+    slides: tuple[Path, ...],
     folds: Path | None,
     output: Path,
     timing: Path | None,
@@ -105,7 +117,13 @@ def predict(
 
     outputs = stage.Outputs(*_places(tiles, (output, ".parquet"), (timing, ".timing.json")))
     machine = Machine(engine, threads, batch_size)
-    stage.run(stage.Inputs(model, tiles, folds), outputs, machine)
+    _check_slides(tiles, slides)
+    stage.run(stage.Inputs(model, tiles, folds, slides), outputs, machine)
+
+
+def _check_slides(tables: Sequence[Path], slides: Sequence[Path]) -> None:
+    if slides and len(slides) != len(tables):
+        raise click.UsageError(f"{len(tables)} tables, but {len(slides)} slides; give one for each")
 
 
 def _places(tables: Sequence[Path], *kinds: tuple[Path | None, str]) -> list[list[Path]]:

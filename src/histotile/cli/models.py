@@ -14,6 +14,7 @@ from histotile.cli.options import (
     backbone_option,
     classes_option,
     output_option,
+    slides_options,
     threads_option,
     verb,
 )
@@ -48,6 +49,7 @@ def split(
 @click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables.")
 @click.option("--features", type=PATH, help="Folder of features (frozen strategies).")
 @click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
+@slides_options
 @click.option("--devices", type=click.IntRange(1), default=1, help="GPUs, or CPU processes.")
 @click.option(
     "--workers",
@@ -66,6 +68,8 @@ def train(
     tiles: Path,
     features: Path | None,
     packs: Path | None,
+    cohort: Path | None,
+    prefix: str,
     devices: int,
     workers: int | None,
     output: Path,
@@ -80,7 +84,7 @@ def train(
     from histotile.stages.folds import Inputs, Network
     from histotile.training.job import Machine
 
-    inputs = Inputs(folds, fold, tiles, decision, features)
+    inputs = Inputs(folds, fold, tiles, decision, features, cohort, prefix)
     machine = Machine(devices, threads, workers, packs, progress=Progress(fold, "steps"))
     network = Network(backbone, classes)
     stage.run(inputs, stage.Outputs(output), settings, network, accept, machine)
@@ -90,11 +94,19 @@ def train(
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
 @click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables to compare on.")
 @output_option("Folder: one folder per format, and parity.json.")
-def export(model: Path, tiles: Path, output: Path, settings: Export) -> None:
+@slides_options
+def export(
+    model: Path,
+    tiles: Path,
+    output: Path,
+    cohort: Path | None,
+    prefix: str,
+    settings: Export,
+) -> None:
     """Write MODEL for other programs, and check on real tiles that each says the same."""
     from histotile.stages import export as stage
 
-    inputs = stage.Inputs(model, sorted(tiles.glob("*.parquet")))
+    inputs = stage.Inputs(model, sorted(tiles.glob("*.parquet")), cohort, prefix)
     stage.run(inputs, stage.Outputs(output), settings)
 
 

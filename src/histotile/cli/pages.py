@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from histotile.cli.options import FILE, FOLDER, PATH, output_option, verb, whole_config
+from histotile.cli.options import (
+    FILE,
+    FOLDER,
+    PATH,
+    output_option,
+    prefix_option,
+    verb,
+    whole_config,
+)
 from histotile.config import Report
 
 
@@ -15,8 +23,14 @@ from histotile.config import Report
 @click.option(
     "--configuration", metavar="JSON", help="Sections of settings; default: those in force."
 )
+@prefix_option
 def report_slide(
-    results: Path, slide_id: str, cohort: Path, configuration: str | None, settings: Report
+    results: Path,
+    slide_id: str,
+    cohort: Path,
+    configuration: str | None,
+    prefix: str,
+    settings: Report,
 ) -> None:
     """Write the page of one slide: report/slides/SLIDE_ID.html in the folder RESULTS.
 
@@ -26,7 +40,7 @@ def report_slide(
 
     outputs = stage.Outputs.of_slide(results, slide_id)
     config = whole_config(configuration)
-    stage.run(stage.Inputs(cohort, results), outputs, settings, config, slide_id)
+    stage.run(stage.Inputs(cohort, results, prefix), outputs, settings, config, slide_id)
 
 
 @verb()

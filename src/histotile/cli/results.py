@@ -11,6 +11,7 @@ from histotile.cli.options import (
     classes_option,
     output_option,
     section_settings,
+    slide_option,
     verb,
 )
 from histotile.config import Aggregate, Evaluate, Heatmap
@@ -76,8 +77,11 @@ def evaluate(
 @verb("heatmap")
 @click.argument("tiles", type=FILE)
 @click.argument("predictions", type=FILE)
+@slide_option
 @output_option("PNG of the probabilities over the slide; the other files stand beside it.")
-def heatmap(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> None:
+def heatmap(
+    tiles: Path, predictions: Path, slide: Path | None, output: Path, settings: Heatmap
+) -> None:
     """Paint the probabilities of a slide (tables TILES and PREDICTIONS), and write them for others.
 
     For S.png: S.map.png (the map alone), S.ome.tif (numbers), S.colour.ome.tif (colours),
@@ -88,7 +92,7 @@ def heatmap(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> 
 
     if output.suffix != ".png":
         raise click.UsageError(f"{output}: the output is a PNG; name it so")
-    stage.run(stage.Inputs(tiles, predictions), stage.Outputs.beside(output), settings)
+    stage.run(stage.Inputs(tiles, predictions, slide), stage.Outputs.beside(output), settings)
 
 
 @verb()

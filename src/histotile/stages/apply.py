@@ -94,9 +94,9 @@ def run(
     config = _fit(config, ensemble.facts)
     _tile(inputs, outputs, config, machine.threads)
     tiles, guesses = outputs.tiles.tiles, outputs.predictions
-    slide = predictions.Slide(tiles, guesses, outputs.timing)
+    slide = predictions.Slide(tiles, guesses, outputs.timing, inputs.slide)
     predictions.write_predictions([slide], ensemble, start_s, machine.batch_size)
-    heatmap.run(heatmap.Inputs(tiles, guesses), outputs.heatmap, config.heatmap)
+    heatmap.run(heatmap.Inputs(tiles, guesses, inputs.slide), outputs.heatmap, config.heatmap)
     score = _write_page(inputs, outputs, config, of_cohort)
     used = _tell(tables.read_footer(tiles), read_familiarity(guesses), score, outputs.page.page)
     return used and lost_share(guesses) <= MOST_LOST

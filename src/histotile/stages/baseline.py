@@ -8,15 +8,22 @@ import click
 from histotile.config import Backbone, Baseline
 from histotile.io.progress import Progress
 from histotile.splitting.fold_table import fold_rows
+from histotile.stages.files import slide_places
 from histotile.strategy.baselines.random_features import BaselineSlide, measure_baseline
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The fold table, and the folder of tile tables."""
+    """The fold table, the folder of tile tables, and what says where the slides are.
+
+    That is the cohort file and what comes before the paths in it, see `placed`; None: where they
+    were tiled.
+    """
 
     folds: Path
     tiles: Path
+    cohort: Path | None = None
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,9 +45,10 @@ def run(
     roles: dict[tuple[str, str], set[str]] = {}
     for row in fold_rows(inputs.folds):
         roles.setdefault((row["slide_id"], row["patient_id"]), set()).add(row["role"])
+    places = slide_places(inputs.cohort, inputs.prefix)
     slides = [
-        BaselineSlide(slide_id, patient_id, inputs.tiles / f"{slide_id}.parquet")
-        for (slide_id, patient_id), found in roles.items()
+        BaselineSlide(s, patient, inputs.tiles / f"{s}.parquet", places.get(s))
+        for (s, patient), found in roles.items()
         if found != {"test"}
     ]
     progress = Progress("baseline")

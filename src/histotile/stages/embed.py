@@ -20,10 +20,17 @@ from histotile.stages.machine import Machine
 
 @dataclass(frozen=True)
 class Inputs:
-    """Tile tables of slides, and the file of `backbone`; without it PyTorch builds the network."""
+    """What runs through which network.
+
+    Attributes:
+        tiles: Tile tables.
+        network: The file of `backbone`; without it PyTorch builds the network.
+        slides: Where the slide of each table is; without: where it was when it was tiled.
+    """
 
     tiles: Sequence[Path]
     network: Path | None = None
+    slides: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,8 @@ def run(
         click.echo(embedder.note, err=True)
     age_s = process_age_s()
     progress = Progress(f"embed {tiles[0].stem}" if len(tiles) == 1 else "embed")
-    found = embed_slides(tiles, embedder, settings, augment, machine.batch_size, progress)
+    tables = dict(zip(tiles, inputs.slides, strict=True)) if inputs.slides else tiles
+    found = embed_slides(tables, embedder, settings, augment, machine.batch_size, progress)
     for number, (features, profiler) in enumerate(found):
         profiler.start_s, age_s = profiler.start_s + age_s, 0.0
         features.write(outputs.features[number])

@@ -11,14 +11,21 @@ from histotile.data.sampling import sample_tiles
 from histotile.errors import HistotileError
 from histotile.exports.formats import export_model
 from histotile.inference.checkpoint import load_ensemble
+from histotile.stages.files import slide_places
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The model of one fold, and the tile tables it is compared on."""
+    """The model of one fold, the tile tables it is compared on, and where their slides are.
+
+    That say the cohort file and what comes before the paths in it, see `placed`; None: where they
+    were tiled.
+    """
 
     model: Path
     tiles: Sequence[Path]
+    cohort: Path | None = None
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,9 @@ def run(inputs: Inputs, outputs: Outputs, settings: Export) -> None:
     if len(found) > 1:
         fact = f"holds {len(found)} models"
         raise HistotileError(inputs.model, fact, "export one fold at a time")
-    sample = sample_tiles(inputs.tiles, settings.tiles)
+    places = slide_places(inputs.cohort, inputs.prefix)
+    known = {table: places[table.stem] for table in inputs.tiles if table.stem in places}
+    tables = known if inputs.cohort else inputs.tiles
+    sample = sample_tiles(tables, settings.tiles)
     for parity in export_model(found[0], outputs.folder, sample, settings):
         click.echo(str(parity))

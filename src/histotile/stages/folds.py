@@ -7,6 +7,7 @@ from pathlib import Path
 from histotile.config import Backbone
 from histotile.errors import HistotileError
 from histotile.splitting.fold_table import fold_rows
+from histotile.stages.files import slide_places
 from histotile.training.job import FoldSlide
 
 
@@ -20,6 +21,8 @@ class Inputs:
         tiles: Folder of tile tables.
         decision: What `decide` found, for strategy `auto`.
         features: Folder of features, for strategies with fixed layers.
+        cohort: The cohort file, by which slides are found; None: where they were tiled.
+        prefix: What comes before the paths in it, see `placed`.
     """
 
     folds: Path
@@ -27,6 +30,8 @@ class Inputs:
     tiles: Path
     decision: Path | None = None
     features: Path | None = None
+    cohort: Path | None = None
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ def fold_slides(inputs: Inputs, roles: Collection[str]) -> list[FoldSlide]:
         HistotileError: There is none.
     """
     tiles, features = inputs.tiles, inputs.features
+    places = slide_places(inputs.cohort, inputs.prefix)
     slides = [
         FoldSlide(
             slide_id=row["slide_id"],
@@ -51,6 +57,7 @@ def fold_slides(inputs: Inputs, roles: Collection[str]) -> list[FoldSlide]:
             role=row["role"],
             tiles=tiles / f"{row['slide_id']}.parquet",
             features=features / f"{row['slide_id']}.h5" if features else None,
+            slide=places.get(row["slide_id"]),
         )
         for row in fold_rows(inputs.folds)
         if f"fold{row['fold']}" == inputs.fold and row["role"] in roles

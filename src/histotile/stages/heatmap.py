@@ -40,10 +40,11 @@ BLANK_PX = 512  # side of the picture of a slide that cannot be opened
 
 @dataclass(frozen=True)
 class Inputs:
-    """Tile table and predictions of a slide."""
+    """Tile table and predictions of a slide; where it is, or None: where it was tiled."""
 
     tiles: Path
     predictions: Path
+    slide: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def run(inputs: Inputs, outputs: Outputs, settings: Heatmap) -> None:
     table = _predictions_of(inputs.tiles, inputs.predictions, classes)
     probabilities = np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
     found = slide_map(table, footer)
-    overview, downsample = _overview(footer, settings)
+    overview, downsample = _overview(footer, inputs.slide, settings)
     name = tables.name_models(facts["models"])
     caption = Caption(footer["slide_id"], name, footer["mpp"], footer["reason"])
     note = {"slide_id": footer["slide_id"], "models": facts["models"], "note": tables.RESEARCH_USE}
@@ -140,13 +141,15 @@ def _bounds(footer: dict[str, Any]) -> tuple[int, int, int, int]:
     return x, y, width, height
 
 
-def _overview(footer: dict[str, Any], settings: Heatmap) -> "tuple[NDArray[np.uint8], float]":
+def _overview(
+    footer: dict[str, Any], slide: Path | None, settings: Heatmap
+) -> "tuple[NDArray[np.uint8], float]":
     if footer["verdict"] != "ok":
         return np.full((BLANK_PX, BLANK_PX, 3), 255, np.uint8), 1.0
     from histotile.slides.identity import check_table
     from histotile.slides.overview import read_overview
     from histotile.slides.slide import Slide
 
-    check_table(footer)
-    with Slide.open(Path(footer["path"]), footer["mpp"]) as opened:
+    check_table(footer, slide)
+    with Slide.open(slide or Path(footer["path"]), footer["mpp"]) as opened:
         return read_overview(opened, max_px=settings.overview_px)

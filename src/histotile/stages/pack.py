@@ -12,9 +12,10 @@ from histotile.io.progress import Progress
 
 @dataclass(frozen=True)
 class Inputs:
-    """Tile table of the slide."""
+    """Tile table of the slide, and where it is; None: where it was when it was tiled."""
 
     tiles: Path
+    slide: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Outputs:
 def run(inputs: Inputs, outputs: Outputs, settings: Pack) -> None:
     """Writes the pack; one without tiles where that is as fast, as `pack.use` may say."""
     tiles = inputs.tiles
-    found = pack_tiles(tiles, outputs.pack, settings, Progress(f"pack {tiles.stem}"))
+    progress = Progress(f"pack {tiles.stem}")
+    found = pack_tiles(tiles, outputs.pack, settings, progress, inputs.slide)
     if not found["tiles"]:
         click.echo(f"{found['slide_id']}: no labelled tile, nothing to pack")
         return

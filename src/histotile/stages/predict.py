@@ -21,11 +21,13 @@ class Inputs:
         model: Folder of folds, a fold, or a file.
         tiles: Tile tables.
         folds: Fold table: only folds that tested a slide predict it; None: all do.
+        slides: Where the slide of each table is; without: where it was when it was tiled.
     """
 
     model: Path
     tiles: Sequence[Path]
     folds: Path | None = None
+    slides: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ def run(inputs: Inputs, outputs: Outputs, machine: Machine) -> None:
         name = read_footer(tiles)["slide_id"]
         paths = _members(inputs.model, inputs.folds, name) if inputs.folds else [inputs.model]
         timing = outputs.timings[number] if outputs.timings else None
-        slide = Slide(tiles, outputs.predictions[number], timing)
+        place = inputs.slides[number] if inputs.slides else None
+        slide = Slide(tiles, outputs.predictions[number], timing, place)
         judged.setdefault(tuple(paths), []).append(slide)
     begun_s = 0.0
     for members, slides in judged.items():

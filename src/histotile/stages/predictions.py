@@ -19,11 +19,15 @@ from histotile.trust.sentences import tell, tell_rate
 
 @dataclass(frozen=True)
 class Slide:
-    """One slide's tile table, where its predictions go, and the JSON of speed, if any."""
+    """A slide's tile table, where its predictions go, and the JSON of speed, if any.
+
+    `slide` is where the slide is; None: where it was when it was tiled.
+    """
 
     tiles: Path
     predictions: Path
     timing: Path | None = None
+    slide: Path | None = None
 
 
 def write_predictions(
@@ -43,8 +47,9 @@ def write_predictions(
     for note in ensemble.notes:
         click.echo(note, err=True)
     tables = [slide.tiles for slide in slides]
+    places = {slide.tiles: slide.slide for slide in slides if slide.slide}
     progress = Progress(f"predict {tables[0].stem}" if len(tables) == 1 else "predict")
-    found = predict_slides(tables, ensemble, batch_size, progress)
+    found = predict_slides(places or tables, ensemble, batch_size, progress)
     for slide, prediction in zip(slides, found, strict=True):
         prediction.profiler.start_s, start_s = prediction.profiler.start_s + start_s, 0.0
         schema = prediction_schema(prediction.classes)

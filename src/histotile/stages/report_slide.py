@@ -9,7 +9,7 @@ import click
 from histotile.config import Config, Report
 from histotile.errors import HistotileError
 from histotile.io.atomic import replacing, write_text
-from histotile.io.cohort import CohortSlide, read_cohort
+from histotile.io.cohort import CohortSlide, placed, read_cohort
 from histotile.reports.facts import SlideScore, summarise_slide
 from histotile.reports.slide.page import render_slide_page
 from histotile.stages.results_folder import Gathered
@@ -18,10 +18,14 @@ from histotile.stages.slide_viewer import slide_facts
 
 @dataclass(frozen=True)
 class Inputs:
-    """The cohort file, and the folder of results; all that is there of the slide is shown."""
+    """The cohort file, and the folder of results; all that is there of the slide is shown.
+
+    `prefix` is what comes before the paths in the cohort file, see `placed`.
+    """
 
     cohort: Path
     results: Path
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ def run(inputs: Inputs, outputs: Outputs, settings: Report, config: Config, slid
     Raises:
         HistotileError: The cohort does not list it, or it is a group of images.
     """
-    members = read_cohort(inputs.cohort)
+    members = placed(read_cohort(inputs.cohort), inputs.prefix)
     slide = next((s for s in members.slides if s.slide_id == slide_id), None)
     if slide is None:
         raise HistotileError(inputs.cohort, f"it lists no slide {slide_id!r}", "mend the id")

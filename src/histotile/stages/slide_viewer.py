@@ -61,8 +61,8 @@ def slide_facts(gathered: Gathered, slide: CohortSlide, folder: Path | None = No
     from histotile.slides.identity import check_table
     from histotile.slides.slide import Slide
 
-    check_table(known.footer)
-    with Slide.open(Path(known.footer["path"]), known.footer["mpp"]) as opened:
+    check_table(known.footer, slide.path)
+    with Slide.open(slide.path, known.footer["mpp"]) as opened:
         top, uncertain = _galleries(gathered.settings.top_tiles, scene)
         return replace(
             facts,
