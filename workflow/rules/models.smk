@@ -56,6 +56,7 @@ rule embed:
     """Run the tiles of {wildcards.slide_id} through the frozen backbone and keep the features."""
     input:
         slide=slide_path,
+        parts=slide_parts,
         tiles="<results>/tile/{slide_id}.parquet",
         network="<results>/backbone/backbone.onnx",
     output:
@@ -67,6 +68,7 @@ rule embed:
         "<benchmarks>/embed/{slide_id}.tsv"
     threads: 1
     params:
+        slide=slide_option,
         backbone=BACKBONE,
         weights=WEIGHTS,
         augment=augment_option(),
@@ -74,7 +76,7 @@ rule embed:
         settings=settings("embed"),
         code=digest("histotile.stages.embed"),
     shell:
-        "histotile embed {input.tiles:q} --backbone {params.backbone:q}"
+        "histotile embed {input.tiles:q} {params.slide:q} --backbone {params.backbone:q}"
         " --network {input.network:q} --engine {params.engine:q} {params.augment:q}"
         " --threads {threads} --output {output.features:q} --timing {output.timing:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
@@ -84,6 +86,7 @@ rule pack:
     """Keep the pixels of the labelled tiles of {wildcards.slide_id} in one file, for training."""
     input:
         slide=slide_path,
+        parts=slide_parts,
         tiles="<results>/tile/{slide_id}.parquet",
     output:
         "<results>/pack/{slide_id}.pack",
@@ -92,16 +95,19 @@ rule pack:
     benchmark:
         "<benchmarks>/pack/{slide_id}.tsv"
     params:
+        slide=slide_option,
         settings=settings("pack"),
         code=digest("histotile.stages.pack"),
     shell:
-        "histotile pack {input.tiles:q} --output {output:q} --settings {params.settings:q}"
-        " > {log:q} 2>&1"
+        "histotile pack {input.tiles:q} {params.slide:q} --output {output:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule baseline:
     """Features of the same network with random weights."""
     input:
+        cohort=COHORT_FILE,
+        slides=slide_files,
         folds="<results>/split/folds.csv",
         tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
     output:
@@ -112,14 +118,16 @@ rule baseline:
         "<benchmarks>/baseline.tsv"
     threads: 2
     params:
-        tiles=folder("tile"),
+        tiles=folder_of("tiles"),
+        prefix=prefix_of_all,
         classes=CLASSES,
         backbone=BACKBONE,
         weights=WEIGHTS,
         settings=settings("baseline"),
         code=digest("histotile.stages.baseline"),
     shell:
-        "histotile baseline {input.folds:q} --tiles {params.tiles:q} --classes {params.classes:q}"
+        "histotile baseline {input.folds:q} --tiles {params.tiles:q} --cohort {input.cohort:q}"
+        " --prefix {params.prefix:q} --classes {params.classes:q}"
         " --backbone {params.backbone:q} --threads {threads} --output {output:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
@@ -130,6 +138,12 @@ rule decide:
         cohort=COHORT_FILE,
         folds="<results>/split/folds.csv",
         baseline="<results>/baseline/baseline.h5",
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        inspections=(
+            []
+            if LISTING
+            else expand("<results>/inspect/{slide_id}.json", slide_id=SLIDE_IDS)
+        ),
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
     output:
         "<results>/decide/decision.json",
@@ -139,9 +153,11 @@ rule decide:
         "<benchmarks>/decide.tsv"
     threads: 1
     params:
-        features=folder("embed"),
-        tiles=folder("tile"),
-        inspections=folder("inspect"),
+        features=folder_of("features"),
+        tiles=folder_of("tiles"),
+        inspections=lambda wildcards, input: each(
+            "--inspections", {str(Path(f).parent) for f in input.inspections}
+        ),
         classes=CLASSES,
         train=CONFIG.train.model_dump_json(
             include={"strategy", "early_probe", "finetune", "retrain"}
@@ -151,7 +167,7 @@ rule decide:
     shell:
         "histotile decide {input.cohort:q} --folds {input.folds:q} --features {params.features:q}"
         " --baseline {input.baseline:q} --tiles {params.tiles:q}"
-        " --inspections {params.inspections:q} --classes {params.classes:q}"
+        " {params.inspections:q} --classes {params.classes:q}"
         " --train {params.train:q} --output {output:q} --settings {params.settings:q}"
         " > {log:q} 2>&1"
 
@@ -183,6 +199,9 @@ rule train:
     input:
         folds="<results>/split/folds.csv",
         decision="<results>/decide/decision.json",
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        cohort=COHORT_FILE,
+        slides=slide_files,
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
         packs=packs_of(CONFIG.train.strategy),
     output:
@@ -202,9 +221,10 @@ rule train:
         "<benchmarks>/train/{fold}.tsv"
     threads: 2
     params:
-        tiles=folder("tile"),
-        features=folder("embed"),
-        packs=packs_option(CONFIG.train.strategy),
+        tiles=folder_of("tiles"),
+        prefix=prefix_of_all,
+        features=folder_of("features"),
+        packs=packs_option,
         folder=subpath(output.model, parent=True),
         backbone=BACKBONE,
         weights=WEIGHTS,
@@ -214,7 +234,8 @@ rule train:
         code=digest("histotile.stages.train"),
     shell:
         "histotile train {wildcards.fold} --folds {input.folds:q} --decision {input.decision:q}"
-        " --tiles {params.tiles:q} --features {params.features:q} {params.packs:q}"
+        " --tiles {params.tiles:q} --features {params.features:q} {params.packs:q} --cohort {input.cohort:q} --prefix {params.prefix:q}"
+        ""
         " --classes {params.classes:q} --backbone {params.backbone:q} --threads {threads}"
         " --accept {params.accept:q} --output {params.folder:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
@@ -225,6 +246,9 @@ rule compare:
     input:
         folds="<results>/split/folds.csv",
         decision="<results>/decide/decision.json",
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        cohort=COHORT_FILE,
+        slides=slide_files,
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
         packs=lambda wildcards: packs_of(wildcards.strategy),
     output:
@@ -235,9 +259,10 @@ rule compare:
         "<benchmarks>/compare/{fold}.{strategy}.tsv"
     threads: lambda wildcards: 1 if wildcards.strategy in CACHED else 2
     params:
-        tiles=folder("tile"),
-        features=folder("embed"),
-        packs=lambda wildcards: packs_option(wildcards.strategy),
+        tiles=folder_of("tiles"),
+        prefix=prefix_of_all,
+        features=folder_of("features"),
+        packs=packs_option,
         backbone=BACKBONE,
         weights=WEIGHTS,
         classes=CLASSES,
@@ -248,7 +273,8 @@ rule compare:
     shell:
         "histotile compare {wildcards.fold} {wildcards.strategy} --folds {input.folds:q}"
         " --decision {input.decision:q} --tiles {params.tiles:q} --features {params.features:q}"
-        " {params.packs:q} --classes {params.classes:q} --backbone {params.backbone:q}"
+        " {params.packs:q} --cohort {input.cohort:q} --prefix {params.prefix:q}"
+        " --classes {params.classes:q} --backbone {params.backbone:q}"
         " --threads {threads} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
@@ -267,7 +293,7 @@ rule verify:
         "<logs>/verify.log",
     localrule: True
     params:
-        folder=folder("compare"),
+        folder=folder_of("comparisons", 2),
         settings=settings("verify"),
         code=digest("histotile.stages.verify"),
     shell:
@@ -294,16 +320,18 @@ rule export:
     """Write {wildcards.fold} as files other programs load, and check that they agree."""
     input:
         model="<results>/train/{fold}/model.ckpt",
-        folds="<results>/split/folds.csv",
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        cohort=COHORT_FILE,
+        slides=slide_files,
     output:
-        "<results>/export/{fold}/parity.json",
+        directory("<results>/export/{fold}"),
     log:
         "<logs>/export/{fold}.log",
     params:
-        tiles=folder("tile"),
-        folder=subpath(output[0], parent=True),
+        tiles=folder_of("tiles"),
+        prefix=prefix_of_all,
         settings=settings("export"),
         code=digest("histotile.stages.export"),
     shell:
         "histotile export {input.model:q} --tiles {params.tiles:q}"
-        " --output {params.folder:q} --settings {params.settings:q} > {log:q} 2>&1"
+        " --cohort {input.cohort:q} --prefix {params.prefix:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"

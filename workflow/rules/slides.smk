@@ -59,7 +59,7 @@ rule triage:
         "<logs>/triage.log",
     localrule: True
     params:
-        folder=folder("tile" if LISTING else "inspect"),
+        folder=folder_of("found"),
         accepted=accepted("duplicate"),
         settings=settings("inspect"),
         code=digest("histotile.stages.triage"),
@@ -72,6 +72,7 @@ rule mask:
     """Find the tissue of {wildcards.slide_id}."""
     input:
         slide=slide_path,
+        parts=slide_parts,
         inspection="<results>/inspect/{slide_id}.json",
         triage=ancient("<results>/triage/slides.csv"),
     output:
@@ -98,6 +99,7 @@ rule tile:
     """Lay a grid of tiles over the tissue of {wildcards.slide_id}."""
     input:
         slide=slide_path,
+        parts=slide_parts,
         inspection="<results>/inspect/{slide_id}.json",
         mask="<results>/mask/{slide_id}.png",
         annotations=annotation_paths,

@@ -88,6 +88,8 @@ def write_slide_page(
         thumbnail=None,
     )
     write_text(outputs.page, render_slide_page(facts))
+    if is_full:
+        outputs.pictures.mkdir(parents=True, exist_ok=True)  # empty: a slide without tiles
     thumbnail = summarise_slide(facts).thumbnail
     with replacing(outputs.thumbnail) as temporary:
         temporary.write_bytes(thumbnail or b"")  # empty: no picture at all
