@@ -127,7 +127,7 @@ rule baseline:
         code=digest("histotile.stages.baseline"),
     shell:
         "histotile baseline {input.folds:q} --tiles {params.tiles:q} --cohort {input.cohort:q}"
-        " --prefix {params.prefix:q} --classes {params.classes:q}"
+        " --prefix={params.prefix:q} --classes {params.classes:q}"
         " --backbone {params.backbone:q} --threads {threads} --output {output:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
@@ -234,7 +234,7 @@ rule train:
         code=digest("histotile.stages.train"),
     shell:
         "histotile train {wildcards.fold} --folds {input.folds:q} --decision {input.decision:q}"
-        " --tiles {params.tiles:q} --features {params.features:q} {params.packs:q} --cohort {input.cohort:q} --prefix {params.prefix:q}"
+        " --tiles {params.tiles:q} --features {params.features:q} {params.packs:q} --cohort {input.cohort:q} --prefix={params.prefix:q}"
         ""
         " --classes {params.classes:q} --backbone {params.backbone:q} --threads {threads}"
         " --accept {params.accept:q} --output {params.folder:q}"
@@ -273,7 +273,7 @@ rule compare:
     shell:
         "histotile compare {wildcards.fold} {wildcards.strategy} --folds {input.folds:q}"
         " --decision {input.decision:q} --tiles {params.tiles:q} --features {params.features:q}"
-        " {params.packs:q} --cohort {input.cohort:q} --prefix {params.prefix:q}"
+        " {params.packs:q} --cohort {input.cohort:q} --prefix={params.prefix:q}"
         " --classes {params.classes:q} --backbone {params.backbone:q}"
         " --threads {threads} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
@@ -334,4 +334,4 @@ rule export:
         code=digest("histotile.stages.export"),
     shell:
         "histotile export {input.model:q} --tiles {params.tiles:q}"
-        " --cohort {input.cohort:q} --prefix {params.prefix:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
+        " --cohort {input.cohort:q} --prefix={params.prefix:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -218,7 +218,7 @@ rule report_slide:
         settings=plain(UNTITLED.model_dump_json()),
         code=digest("histotile.stages.report_slide"),
     shell:
-        "histotile report-slide --cohort {input.cohort:q} --prefix {params.prefix:q}"
+        "histotile report-slide --cohort {input.cohort:q} --prefix={params.prefix:q}"
         " --configuration {params.configuration:q}"
         " --settings {params.settings:q} -- {params.results:q} {wildcards.slide_id:q} > {log:q} 2>&1"
 
