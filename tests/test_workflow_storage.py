@@ -1,4 +1,4 @@
-"""The workflow where jobs share no disk: inputs are staged, outputs stored, nothing else is seen."""
+"""The workflow where jobs share no disk: inputs are staged, outputs stored, no more is seen."""
 
 import subprocess
 from pathlib import Path
