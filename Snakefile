@@ -29,6 +29,6 @@ rule all:
     input:
         "<results>/report/index.html",
         expand("<results>/heatmap/{slide_id}.png", slide_id=PICTURED),
-        expand("<results>/export/{fold}/parity.json", fold=FOLDS),
+        expand("<results>/export/{fold}", fold=FOLDS),
         "<results>/decide/index.html",
         "<results>/verify/index.html" if COMPARED else [],

@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "reports": {"aggregation", "evaluation", "heatmaps", "inference", "strategy", "trust"},
     "checks": {"slides", "tiling", "splitting", "backbones", "inference", "training"},
 }
+ALLOWED["stages"] = set(ALLOWED) - GROUND
 TOP = {"cli", "__init__", "__main__"}
 WITHOUT_TORCH = {
     *("io", "config", "stats", "slides", "splitting", "trust", "aggregation", "tiling"),
@@ -46,7 +47,7 @@ WITHOUT_TORCH = {
 }
 MOST_LINES = 250
 MOST_FILES = 16  # of a room and of each of its sub-rooms
-FLAT = {"cli", "synthetic/slides"}  # one file a verb; one file a thing that is drawn
+FLAT = {"cli", "stages", "synthetic/slides"}  # one file a verb; one file a thing that is drawn
 
 
 def modules() -> list[Path]:

@@ -197,6 +197,7 @@ def test_a_changed_setting_runs_its_rule_and_those_after_it_again(done: Project)
         "predict",
         "aggregate",
         "evaluate",
+        "report_figures",
         "heatmap",
         "report_slide",
         "report",
@@ -204,10 +205,10 @@ def test_a_changed_setting_runs_its_rule_and_those_after_it_again(done: Project)
     }
     changes: dict[str, tuple[dict[str, Any], set[str]]] = {
         "heatmap": ({"threshold": 0.7}, {"heatmap", "report_slide", "report", "all"}),
-        "evaluate": ({"bootstraps": 300}, {"evaluate", "report", "all"}),
+        "evaluate": ({"bootstraps": 300}, {"evaluate", "report_figures", "report", "all"}),
         "aggregate": (
             {"method": "mean"},
-            {"aggregate", "evaluate", "report_slide", "report", "all"},
+            {"aggregate", "evaluate", "report_figures", "report_slide", "report", "all"},
         ),
         "report": ({"title": "Another"}, {"report", "all"}),
         "train": ({"augment": LIGHTER}, {"train", "export", *after_training}),

@@ -48,7 +48,7 @@ def check_cohort_file(path: Path, problems: list[Problem]) -> tuple[Cohort | Non
 
 
 def check_cohort(
-    cohort: Cohort, config: Config, wrong: frozenset[str], source: str
+    cohort: Cohort, config: Config, wrong: frozenset[str], source: str, stored: bool = False
 ) -> list[Problem]:
     """What is wrong with a cohort whose file was read.
 
@@ -57,6 +57,7 @@ def check_cohort(
         config: The settings.
         wrong: Outermost keys of settings that are wrong: what hangs on them is left out.
         source: The cohort file, for the reader.
+        stored: Whether its files lie in a storage, where they cannot be looked for.
     """
     problems: list[Problem] = []
     attempt(problems, nameable, cohort)
@@ -66,7 +67,7 @@ def check_cohort(
         problems += _labels(cohort.slides, config, source)
     if not {"classes", "split"} & wrong:
         problems += _patients(cohort, config)
-    problems += missing_files(cohort.slides, source)
+    problems += [] if stored else missing_files(cohort.slides, source)
     if not cohort.of_images:  # images are no files of the workflow
         problems += marked_files(cohort.slides, source)
     if not cohort.has_patients:

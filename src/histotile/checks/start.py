@@ -43,12 +43,13 @@ class Start:
     listing: Listing | None = None
 
 
-def look(data: Mapping[str, Any], files: Sequence[Path] = ()) -> Start:
+def look(data: Mapping[str, Any], files: Sequence[Path] = (), stored: bool = False) -> Start:
     """Everything wrong that can be seen without opening a slide.
 
     Args:
         data: The settings, merged from all files and options.
         files: The YAML files among these, the later ones winning.
+        stored: Whether slides and weights lie in a storage, where they cannot be looked for.
     """
     problems: list[Problem] = []
     settings = check_settings(_of_images(data), files, problems)
@@ -72,7 +73,7 @@ def look(data: Mapping[str, Any], files: Sequence[Path] = ()) -> Start:
         else:
             cohort = check_cohort_file(path, problems)[1]
     if cohort is not None:
-        problems += check_cohort(cohort, config, wrong, config.cohort)
+        problems += check_cohort(cohort, config, wrong, config.cohort, stored)
     if "backbone" not in wrong:
         problems += _weights(config)
     return Start(tuple(problems), config, cohort, listing)

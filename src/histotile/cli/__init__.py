@@ -15,7 +15,6 @@ from histotile.cli import (
     checking,
     decisions,
     images,
-    label_errors,
     models,
     packing,
     pages,
@@ -67,7 +66,6 @@ for _verb in (
     *packing.VERBS,
     *models.VERBS,
     *results.VERBS,
-    *label_errors.VERBS,
     *pages.VERBS,
     *apply.VERBS,
 ):

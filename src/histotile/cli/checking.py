@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from histotile.cli.options import verb
-from histotile.cli.progress import Progress
 from histotile.config.yaml_file import (
     merged_settings,
     standard_config,
 )
+from histotile.io.progress import Progress
 
 if TYPE_CHECKING:
     from histotile.checks.whole import Report

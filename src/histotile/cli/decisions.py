@@ -1,11 +1,10 @@
 """Verbs of the decision table: baseline, decide, compare, verify."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from histotile.cli.folds import fold_rows, fold_slides
 from histotile.cli.options import (
     FILE,
     FOLDER,
@@ -15,15 +14,12 @@ from histotile.cli.options import (
     classes_option,
     output_option,
     section_settings,
+    slides_options,
     threads_option,
     verb,
 )
-from histotile.cli.progress import Progress
 from histotile.config import Backbone, Baseline, Decide, Train, Verify
-from histotile.errors import HistotileError
-
-if TYPE_CHECKING:
-    from histotile.strategy.record import Decision
+from histotile.io.progress import Progress
 
 FOLDS_FILE = click.option("--folds", type=FILE, required=True, help="Fold table.")
 TILES = click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables.")
@@ -34,6 +30,7 @@ DECISION = click.option("--decision", type=FILE, required=True, help="decision.j
 @click.argument("folds", type=FILE)
 @TILES
 @output_option("HDF5: the sample of tiles, and their features by random weights.")
+@slides_options
 @classes_option
 @backbone_option
 @threads_option
@@ -41,31 +38,18 @@ def baseline(
     folds: Path,
     tiles: Path,
     output: Path,
+    cohort: Path | None,
+    prefix: str,
     classes: tuple[str, ...],
     backbone: Backbone,
     threads: int,
     settings: Baseline,
 ) -> None:
     """Hold the backbone against random weights on tiles of the slides in FOLDS."""
-    from histotile.strategy.baselines.random_features import (
-        BaselineSlide,
-        measure_baseline,
-    )
+    from histotile.stages import baseline as stage
 
-    roles: dict[tuple[str, str], set[str]] = {}
-    for row in fold_rows(folds):
-        roles.setdefault((row["slide_id"], row["patient_id"]), set()).add(row["role"])
-    slides = [  # slides of the fixed test set stay out
-        BaselineSlide(slide_id, patient_id, tiles / f"{slide_id}.parquet")
-        for (slide_id, patient_id), found in roles.items()
-        if found != {"test"}
-    ]
-    progress = Progress("baseline")
-    found = measure_baseline(
-        slides, classes, backbone, settings, threads=threads, progress=progress
-    )
-    found.write(output)
-    click.echo(f"{len(found.tile_ids)} tiles of {len(set(found.slide_ids))} slides")
+    inputs, outputs = stage.Inputs(folds, tiles, cohort, prefix), stage.Outputs(output)
+    stage.run(inputs, outputs, settings, classes, backbone, threads)
 
 
 @verb("decide")
@@ -77,8 +61,6 @@ def baseline(
 @click.option("--inspections", type=PATH, help="Folder of inspections: file formats and mpp.")
 @click.option("--train", metavar="JSON", help="Of section `train`: strategy and recipes.")
 @output_option("decision.json; its fields: strategy/decision.schema.json of the package.")
-@click.option("--picture", type=PATH, help="The table with this cohort on it, SVG.")
-@click.option("--page", type=PATH, help="The page that explains it, HTML.")
 @classes_option
 def decide(
     cohort: Path,
@@ -89,52 +71,15 @@ def decide(
     inspections: Path | None,
     train: str | None,
     output: Path,
-    picture: Path | None,
-    page: Path | None,
     classes: tuple[str, ...],
     settings: Decide,
 ) -> None:
     """Choose the strategy of transfer learning for COHORT, and say why."""
-    from threadpoolctl import threadpool_limits
+    from histotile.stages import decide as stage
 
-    from histotile.io.atomic import write_text
-    from histotile.io.cohort import read_cohort
-    from histotile.strategy.decide import decide
-    from histotile.strategy.leakage.load_files import gather_alarm_files
-    from histotile.strategy.load_evidence import (
-        gather_evidence,
-        patients_of_folds,
-    )
-
-    rows = [row | {"fold": f"fold{row['fold']}"} for row in fold_rows(folds)]
-    known = read_cohort(cohort).has_patients
-    evidence = gather_evidence(features, baseline, tiles, rows, classes, known)
-    files = gather_alarm_files(features, inspections, rows)
+    inputs = stage.Inputs(cohort, folds, features, baseline, tiles, inspections)
     given: Train = section_settings("train", None, as_changes(train))
-    with threadpool_limits(1):  # matrices are small: more threads would wait for each other
-        decision = decide(evidence, settings, given, patients_of_folds(rows, evidence), files)
-    if picture is not None:
-        from histotile.reports.strategy.figure import draw_decision
-
-        write_text(picture, draw_decision(decision))
-    if page is not None:
-        from histotile.reports.strategy.page import render_decision_page
-
-        write_text(page, render_decision_page(decision))
-    write_text(output, decision.model_dump_json(indent=2) + "\n")
-    _tell(decision)
-
-
-def _tell(decision: "Decision") -> None:
-    where = f" after stage {decision.stage}" if decision.strategy == "early_probe" else ""
-    by = "set by hand" if decision.forced else "by the table"
-    click.echo(
-        f"{decision.size.verdict} x {decision.similarity.verdict} -> {decision.strategy}{where} "
-        f"({by}; {100 * decision.frequencies.get(decision.table_strategy, 0.0):.0f} % of resampled "
-        "cohorts agree with the table)"
-    )
-    for alarm in decision.alarms:
-        click.echo(f"{alarm.level.capitalize()}: {alarm.fact}. {alarm.remedy}", err=True)
+    stage.run(inputs, stage.Outputs(output), settings, given, classes)
 
 
 @verb("train")
@@ -147,6 +92,7 @@ def _tell(decision: "Decision") -> None:
 @TILES
 @click.option("--features", type=PATH, help="Folder of features.")
 @click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
+@slides_options
 @output_option("Parquet: labelled test tiles of the fold with prob_<class>.")
 @classes_option
 @backbone_option
@@ -159,6 +105,8 @@ def compare(
     tiles: Path,
     features: Path | None,
     packs: Path | None,
+    cohort: Path | None,
+    prefix: str,
     output: Path,
     classes: tuple[str, ...],
     backbone: Backbone,
@@ -166,100 +114,26 @@ def compare(
     settings: Train,
 ) -> None:
     """Train STRATEGY (or colour alone) on FOLD's patients; judge it on its test tiles."""
-    from histotile.io.tables import (
-        comparison_schema,
-        write_table,
-    )
-    from histotile.strategy.record import read_decision
-    from histotile.strategy.verification.train_alternatives import (
-        COLOUR,
-        compare,
-        compare_colour,
-    )
+    from histotile.stages import compare as stage
+    from histotile.stages.folds import Inputs, Network
     from histotile.training.job import Machine
 
-    taught = fold_slides(folds, fold, tiles, features, ("train", "val"))
-    tested = fold_slides(folds, fold, tiles, features, ("test",))
-    if strategy == COLOUR:
-        found = compare_colour(taught, tested, classes, settings)
-    else:
-        decided = read_decision(decision).of_fold(fold)
-        progress = Progress(f"{fold} {strategy}", "steps")
-        machine = Machine(1, threads, packs=packs, progress=progress)
-        found = compare(
-            taught, tested, classes, backbone, settings, (strategy, decided.early_stage), machine
-        )
-    footer = {
-        "fold": fold,
-        "strategy": strategy,
-        "classes": list(classes),
-        "seconds": found.pop("seconds"),
-    }
-    write_table(output, found, comparison_schema(classes), footer)
+    inputs = Inputs(folds, fold, tiles, decision, features, cohort, prefix)
+    progress = Progress(f"{fold} {strategy}", "steps")
+    machine = Machine(1, threads, packs=packs, progress=progress)
+    network, outputs = Network(backbone, classes), stage.Outputs(output)
+    stage.run(inputs, outputs, settings, network, strategy, machine)
 
 
 @verb("verify")
 @click.argument("comparisons", type=FOLDER)
 @DECISION
 @output_option("verification.json: scores, regret, verdict.")
-@click.option("--page", type=PATH, help="The page that shows it, HTML.")
-def verify(
-    comparisons: Path, decision: Path, output: Path, page: Path | None, settings: Verify
-) -> None:
+def verify(comparisons: Path, decision: Path, output: Path, settings: Verify) -> None:
     """Hold the table's choice against every strategy in COMPARISONS: regret, interval, verdict."""
-    from histotile.io.atomic import write_text
-    from histotile.strategy.record import (
-        STRATEGIES,
-        read_decision,
-    )
-    from histotile.strategy.verification.regret import verify
+    from histotile.stages import verify as stage
 
-    if settings.budget == "off":
-        raise HistotileError("verify.budget", "is off", "set it to probe or full")
-    decided = read_decision(decision)
-    chosen = {fold.fold: fold.table_strategy for fold in decided.folds}
-    wanted = {"linear_probe", "early_probe", "colour"} | (
-        {"finetune", "retrain"} if settings.budget == "full" else set()
-    )
-    found = [
-        _comparison(path)
-        for path in sorted(comparisons.glob("*/*.parquet"))
-        if path.parent.name in chosen and path.stem in wanted
-    ]
-    if not found:
-        raise HistotileError(comparisons, "holds no comparison", "run `histotile compare` first")
-    budget: Any = settings.budget
-    result = verify(found, chosen, STRATEGIES, budget, settings)
-    if page is not None:
-        from histotile.reports.strategy.verification_page import render_verification_page
-
-        write_text(page, render_verification_page(result))
-    write_text(output, result.model_dump_json(indent=2) + "\n")
-    click.echo(f"{result.verdict}: {'; '.join(result.reasons)}")
-
-
-def _comparison(path: Path) -> Any:
-    import numpy as np
-
-    from histotile.io.tables import (
-        read_footer,
-        read_table,
-    )
-    from histotile.strategy.verification.regret import Comparison
-
-    footer, table = read_footer(path), read_table(path)
-    if "strategy" not in footer:
-        fact = "written by an earlier version of histotile"
-        raise HistotileError(path, fact, "run `histotile compare` again")
-    columns = [f"prob_{name}" for name in footer["classes"]]
-    return Comparison(
-        footer["fold"],
-        footer["strategy"],
-        table["label"].to_numpy().astype(np.int64),
-        np.array(table["patient_id"].to_pylist(), dtype=np.str_),
-        np.stack([table[name].to_numpy() for name in columns], axis=1),
-        float(footer["seconds"]),
-    )
+    stage.run(stage.Inputs(decision, comparisons), stage.Outputs(output), settings)
 
 
 VERBS = (baseline, decide, compare, verify)

@@ -206,6 +206,24 @@ backbone_option = section_option(
 )
 
 
+prefix_option = click.option(
+    "--prefix",
+    default="",
+    help="What comes before the paths in the cohort file, where copies of the slides are read.",
+)
+
+
+def slides_options(function: F) -> F:
+    """`--cohort` and `--prefix`: where the slides are, by default where they were tiled."""
+    words = "Cohort file, by which slides are found; default: where they were when tiled."
+    return click.option("--cohort", type=FILE, help=words)(prefix_option(function))
+
+
+slide_option = click.option(
+    "--slide", type=PATH, help="Where the slide is; default: where it was when tiled."
+)
+
+
 def accept_option(function: F) -> F:
     """`--accept JSON`: ids of findings -> the user's reasons, by default of the config in force."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +17,7 @@ from histotile.data.prefetch_reads import (
     UsedTiles,
 )
 from histotile.data.profiling.profiler import Profiler
+from histotile.data.source import Tables
 
 Batch = tuple[NDArray[np.int32], NDArray[np.uint8]]
 
@@ -53,10 +54,18 @@ class ReadAhead:
         batch_size: Most tiles per batch; does not change what is read.
         threads: Reader threads; they share one source.
         ahead: Batches read in advance.
+        slide: Where the slide is; None: where it was when it was tiled.
     """
 
-    def __init__(self, table: Path, batch_size: int, threads: int = 2, ahead: int = 3) -> None:
-        self.table, self.tiles = table, UsedTiles.of(table)
+    def __init__(
+        self,
+        table: Path,
+        batch_size: int,
+        threads: int = 2,
+        ahead: int = 3,
+        slide: Path | None = None,
+    ) -> None:
+        self.table, self.tiles = table, UsedTiles.of(table, slide)
         self.tile_ids, self.x, self.y = self.tiles.tile_ids, self.tiles.x, self.tiles.y
         self.unreadable: list[int] = []
         self.profiler = Profiler(threads)
@@ -65,7 +74,7 @@ class ReadAhead:
 
     @classmethod
     def over(
-        cls, tables: Iterable[Path], batch_size: int, threads: int = 2, ahead: int = 3
+        cls, tables: Tables, batch_size: int, threads: int = 2, ahead: int = 3
     ) -> Iterator[ReadAhead]:
         """One of these per table, in order, with threads and memory shared by all.
 
@@ -73,12 +82,13 @@ class ReadAhead:
         read. Tables are read shortly before their turn, so that memory does not grow with them.
 
         Args:
-            tables: Tile tables.
+            tables: Tile tables, or each with the place of its slide.
             batch_size: Most tiles per batch.
             threads: Reader threads, for all slides together.
             ahead: Batches read in advance, likewise.
         """
-        readers = (cls(table, batch_size, threads, ahead) for table in tables)
+        slides = tables if isinstance(tables, Mapping) else {}
+        readers = (cls(t, batch_size, threads, ahead, slides.get(t)) for t in tables)
         with closing(_Crew(readers, threads, ahead)) as crew:
             while (reader := crew.next_reader()) is not None:
                 reader.profiler, reader._shared = Profiler(threads), crew

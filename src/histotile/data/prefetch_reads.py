@@ -39,14 +39,15 @@ class UsedTiles:
     """
 
     footer: Mapping[str, Any]
+    slide: Path | None
     tile_ids: NDArray[np.int32]
     x: NDArray[np.int32]
     y: NDArray[np.int32]
     files: list[tuple[str, str | None]] | None  # of images, with their checksums
 
     @classmethod
-    def of(cls, table: Path) -> UsedTiles:
-        """Those of a tile table."""
+    def of(cls, table: Path, slide: Path | None = None) -> UsedTiles:
+        """Those of a tile table, and where their slide is; None: where the table saw it."""
         footer, rows = tables.read_footer(table), tables.read_table(table)
         used = np.flatnonzero(~known(rows["excluded"]))
         tile_ids, x, y = (numbers(rows[name])[used] for name in ("tile_id", "x", "y"))
@@ -55,7 +56,7 @@ class UsedTiles:
         if is_of_images(footer):
             names, sums = (rows[name].to_pylist() for name in ("file", "checksum"))
             files = [(names[row], sums[row]) for row in used[order]]
-        return cls(footer, tile_ids[order], x[order], y[order], files)
+        return cls(footer, slide, tile_ids[order], x[order], y[order], files)
 
 
 class InHand(NamedTuple):
@@ -130,7 +131,7 @@ class Reads:
 
     def _open(self) -> SlideSource | ImageSource:
         start = time.perf_counter()
-        source = self._stack.enter_context(open_source(self._tiles.footer))
+        source = self._stack.enter_context(open_source(self._tiles.footer, self._tiles.slide))
         source.expect(self._tiles.x, self._tiles.y)
         self._opening_s = time.perf_counter() - start
         return source

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow.compute as pc
@@ -13,7 +14,7 @@ from histotile.data.selection import (
     Selection,
     make_selection,
 )
-from histotile.data.source import open_source
+from histotile.data.source import Tables, open_source
 from histotile.errors import HistotileError
 from histotile.io.arrow import known
 from histotile.io.tables import (
@@ -25,36 +26,40 @@ from histotile.slides.slide import UnreadableTile
 Cell = tuple[str, str, str]  # patient_id, class, slide_id
 
 
-def sample_tiles(tables: Sequence[Path], count: int) -> NDArray[np.uint8]:
+def sample_tiles(tables: Tables, count: int) -> NDArray[np.uint8]:
     """Up to `count` tiles spread evenly over slides and over each slide, (N, px, px, 3) RGB.
 
     Excluded tiles are left out; the choice is the same each time.
 
     Args:
-        tables: Tile tables; each says where its pixels are.
+        tables: Tile tables, or each with the place of its slide.
         count: Number of tiles wanted.
     """
     with_tiles = [table for table in tables if len(used_rows(table))]
     if not with_tiles:
         return np.zeros((0, 1, 1, 3), np.uint8)
     shares = [len(part) for part in np.array_split(np.arange(count), len(with_tiles))]
-    found = [_sample(table, n) for table, n in zip(with_tiles, shares, strict=True)]
+    slides = tables if isinstance(tables, Mapping) else {}
+    parts = zip(with_tiles, shares, strict=True)
+    found = [_sample(table, n, slides.get(table)) for table, n in parts]
     return np.stack([tile for some in found for tile in some])
 
 
-def _sample(tiles: Path, count: int) -> list[NDArray[np.uint8]]:
+def _sample(tiles: Path, count: int, slide: Path | None) -> list[NDArray[np.uint8]]:
     used = used_rows(tiles)
     chosen = np.linspace(0, len(used) - 1, min(count, len(used))).round().astype(int)
-    return read_rows(tiles, used[chosen])[1]
+    return read_rows(tiles, used[chosen], slide)[1]
 
 
-def read_rows(tiles: Path, rows: NDArray[np.int64]) -> tuple[list[int], list[NDArray[np.uint8]]]:
+def read_rows(
+    tiles: Path, rows: NDArray[np.int64], slide: Path | None = None
+) -> tuple[list[int], list[NDArray[np.uint8]]]:
     """These rows of a tile table, less those that are damaged since it was made; their pixels."""
     names = ["x", "y", "file", "checksum"]
     table = read_table(tiles, names)
     places = [table[name].to_pylist() for name in names]
     readable, found = [], []
-    with open_source(read_footer(tiles)) as source:
+    with open_source(read_footer(tiles), slide) as source:
         for row in rows.tolist():
             with suppress(UnreadableTile):
                 found.append(source.read(*(values[row] for values in places)))
@@ -73,6 +78,7 @@ def sample_labelled(
     classes: tuple[str, ...],
     max_tiles: int,
     seed: int,
+    slides: Mapping[str, Path] = MappingProxyType({}),
 ) -> Selection:
     """At most `max_tiles` labelled tiles, spread over patients, their classes, and their slides.
 
@@ -87,6 +93,7 @@ def sample_labelled(
         classes: Class names; labels that are none of them, and excluded tiles, are left out.
         max_tiles: Most tiles in all.
         seed: Of the draw.
+        slides: slide_id -> where it is; of others: where it was when it was tiled.
 
     Raises:
         HistotileError: No tile has a label, or tables of different mpp or tile_px.
@@ -107,7 +114,7 @@ def sample_labelled(
         wanted[slide_id][label] = share
     chosen = {s: wanted[s] for s in sorted(wanted) if any(wanted[s].values())}
     parts = [_drawn(tile_tables[s], classes, share, rng) for s, share in chosen.items()]
-    return make_selection(tile_tables, list(chosen), classes, parts)
+    return make_selection(tile_tables, list(chosen), classes, parts, slides)
 
 
 def spread(selection: Selection, patients: Mapping[str, str], count: int, seed: int) -> Selection:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,7 @@ def select_tiles(
     classes: tuple[str, ...],
     max_tiles_per_slide: int,
     seed: int,
+    slides: Mapping[str, Path] = MappingProxyType({}),
 ) -> Selection:
     """At most so many tiles of each slide and class, drawn at random; all if there are fewer.
 
@@ -89,6 +91,7 @@ def select_tiles(
         classes: Class names; labels that are none of them are left out.
         max_tiles_per_slide: Most tiles per slide and class.
         seed: Of the draw.
+        slides: slide_id -> where it is; of others: where it was when it was tiled.
 
     Raises:
         HistotileError: A slide without tile table, tables of different mpp or tile_px, or none.
@@ -101,7 +104,7 @@ def select_tiles(
         _draw(tile_tables[slide_id], slide_id, classes, max_tiles_per_slide, seed)
         for slide_id in slide_ids
     ]
-    return make_selection(tile_tables, slide_ids, classes, parts)
+    return make_selection(tile_tables, slide_ids, classes, parts, slides)
 
 
 def make_selection(
@@ -109,6 +112,7 @@ def make_selection(
     slide_ids: Sequence[str],
     classes: tuple[str, ...],
     parts: Sequence[NDArray[np.int64]],
+    slides: Mapping[str, Path] = MappingProxyType({}),
 ) -> Selection:
     """These tiles, with what their tables' footers say of them.
 
@@ -117,6 +121,7 @@ def make_selection(
         slide_ids: The slides.
         classes: Class names.
         parts: Per slide the rows tile_id, x, y, class number, (4, tiles of the slide).
+        slides: As for `select_tiles`.
 
     Raises:
         HistotileError: Tables of different mpp or tile_px.
@@ -128,7 +133,9 @@ def make_selection(
     return Selection(
         classes=classes,
         slide_ids=tuple(slide_ids),
-        paths=tuple(Path(f["path"]) for f in footers),
+        paths=tuple(
+            slides.get(s) or Path(f["path"]) for s, f in zip(slide_ids, footers, strict=True)
+        ),
         mpps=tuple(float(f["mpp"] or np.nan) for f in footers),
         identities=tuple(f.get("identity") for f in footers),
         tile_mpp=tile_mpp,

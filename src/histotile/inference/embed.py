@@ -17,6 +17,7 @@ from histotile.data.augmentation.augmentation import Augmentation
 from histotile.data.perceptual_hash import dhash
 from histotile.data.prefetch import ReadAhead
 from histotile.data.profiling.profiler import Profiler
+from histotile.data.source import Tables
 from histotile.inference.backbone_onnx import read_backbone
 from histotile.inference.engines.engine import Engine
 from histotile.inference.ensemble import (
@@ -130,7 +131,7 @@ def embed_slide(
 
 
 def embed_slides(
-    tables: Sequence[Path],
+    tables: Tables,
     embedder: Embedder,
     settings: Embed,
     augment: Augment,
@@ -143,7 +144,7 @@ def embed_slides(
     of no rows. Rows are in the order of tile_id.
 
     Args:
-        tables: Tile tables of slides; they say where the slides are.
+        tables: Tile tables of slides, or each with the place of its slide.
         embedder: The backbone, for tiles of their size.
         settings: How many views, and their seed.
         augment: What changes in a view.

@@ -14,6 +14,7 @@ from histotile.data.prefetch import (
     ReadAhead,
 )
 from histotile.data.profiling.profiler import Profiler
+from histotile.data.source import Tables
 from histotile.errors import HistotileError
 from histotile.inference.engines.engine import Engine
 from histotile.inference.engines.parity import (
@@ -79,7 +80,7 @@ def predict_slide(
 
 
 def predict_slides(
-    tables: Sequence[Path],
+    tables: Tables,
     ensemble: Ensemble,
     batch_size: int | None = None,
     progress: Progress | None = None,
@@ -91,7 +92,7 @@ def predict_slides(
     slide's first tiles allow it.
 
     Args:
-        tables: Tile tables of slides; they say where the slides are.
+        tables: Tile tables of slides, or each with the place of its slide.
         ensemble: Models of one training.
         batch_size: Tiles per pass, which changes no result; None: what suits the engine.
         progress: Called with tiles done and tiles in all, of each slide.

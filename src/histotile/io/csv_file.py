@@ -1,4 +1,4 @@
-"""CSV files that people write: read strictly, and as their programs save them."""
+"""CSV files: those that people write are read strictly, and as their programs save them."""
 
 import csv
 import io
@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from histotile.errors import HistotileError
+from histotile.io.atomic import write_text
 from histotile.io.names import (
     choose,
     nearest,
@@ -120,6 +122,15 @@ def check_columns(
             "separated by commas, semicolons or tabs"
         )
         raise HistotileError(found.path, "; ".join(parts), remedy, parts)
+
+
+def write_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """A CSV file with a header; None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    write_text(path, text.getvalue())
 
 
 def decimal(text: str) -> float | None:

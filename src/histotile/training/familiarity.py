@@ -85,7 +85,7 @@ def _from_pixels(
     slide: FoldSlide, rng: np.random.Generator, most: int, engine: TorchEngine
 ) -> Part:
     used = used_rows(slide.tiles)
-    rows, pixels = read_rows(slide.tiles, used[_drawn(len(used), most, rng)])
+    rows, pixels = read_rows(slide.tiles, used[_drawn(len(used), most, rng)], slide.slide)
     batches = [np.stack(pixels[n : n + _BATCH]) for n in range(0, len(pixels), _BATCH)]
     found = [engine.outputs(batch)[1] for batch in batches]
     features = np.concatenate(found) if found else np.zeros((0, 0), np.float32)

@@ -26,13 +26,17 @@ Strategy = Literal["linear_probe", "early_probe", "finetune", "retrain"]
 
 @dataclass(frozen=True)
 class FoldSlide:
-    """A slide of a fold's training patients: its role, tile table and, for heads, features."""
+    """A slide of a fold's training patients: its role, tile table and, for heads, features.
+
+    `slide` is where it is; None: where it was when it was tiled.
+    """
 
     slide_id: str
     patient_id: str
     role: Literal["train", "val"]
     tiles: Path
     features: Path | None = None
+    slide: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,7 @@ def gather_tiles(
             tuple(classes),
             max_per_slide,
             seed,
+            places_of(slides),
         )
         for role in ("train", "val")
         if _has_slides(slides, role)
@@ -169,6 +174,11 @@ def gather_tiles(
 
 
 _REMEDY = "check labels, annotations (tile.labels) and split.folds: too few patients per class?"
+
+
+def places_of(slides: Sequence[FoldSlide]) -> dict[str, Path]:
+    """slide_id -> where the slide is, where that is known."""
+    return {s.slide_id: s.slide for s in slides if s.slide}
 
 
 def _has_slides(slides: Sequence[FoldSlide], role: str) -> bool:

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import sys
 from histotile import __main__
-from histotile.checks.running import Running, passing_folder
+from histotile.checks.forecast.running import Running, passing_folder
 import os, signal
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, __main__._leave)

@@ -144,10 +144,9 @@ class Trial(SlideTrial):
             cohort = ("cohort.csv", "--folds", "folds.csv", "--inspections", "inspect")
             words = (*cohort, "--features", f"{kind}embed")
             given = ("--baseline", f"{kind}baseline.h5", "--tiles", kind or "few", *self.classes)
-            outs = ("-o", "decide/decision.json", "--picture", "decide/decision.svg")
-            page = ("--page", "decide/index.html", "--train", self.config.train.model_dump_json())
+            outs = ("-o", "decide/decision.json", "--train", self.config.train.model_dump_json())
             settings = self.settings("decide", alarms=alarms)
-            self.do("decide", tiles, *words, *given, *outs, *page, *settings)
+            self.do("decide", tiles, *words, *given, *outs, *settings)
             self.points["decide"][-1] = self.sized("decide", "decide")
 
     def _learn(self, stage: str, tiles: float, *words: object, **changes: object) -> None:
@@ -209,8 +208,10 @@ class Trial(SlideTrial):
         outs = ("--slides", "aggregate/slides.csv", "--patients", "aggregate/patients.csv")
         settings = self.settings("aggregate")
         self.do("aggregate", slides, "predict", *given, *outs, *settings, wrote=["aggregate"])
-        folders = ("--tiles", "few", "--predictions", "predict", "--pictures", "evaluate")
-        files = ("--metrics", "evaluate/metrics.csv", "--evaluation", "evaluate/evaluation.json")
+        files = ["--tiles", "few", "--predictions", "predict"]
+        kinds = {"metrics": "csv", "confusion": "csv", "evaluation": "json", "figures": "json"}
+        for name, kind in kinds.items():
+            files += [f"--{name}", f"evaluate/{name}.{kind}"]
         more = ("--aggregate", self.config.aggregate.model_dump_json())
-        words = ("cohort.csv", *given, *folders, *files, *more, *self.settings("evaluate"))
+        words = ("cohort.csv", *given, *files, *more, *self.settings("evaluate"))
         self.do("evaluate", self.tiles, *words, wrote=["evaluate"])

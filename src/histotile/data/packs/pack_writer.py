@@ -53,7 +53,11 @@ Places = NDArray[np.int32]
 
 
 def pack_tiles(
-    table: Path, output: Path, settings: Pack, progress: Progress | None = None
+    table: Path,
+    output: Path,
+    settings: Pack,
+    progress: Progress | None = None,
+    slide: Path | None = None,
 ) -> dict[str, Any]:
     """What became of a slide's labelled, not excluded tiles; `output` is their pack.
 
@@ -72,6 +76,7 @@ def pack_tiles(
         output: The pack.
         settings: Section `pack`.
         progress: Called with tiles done and tiles in all.
+        slide: Where the slide is; None: where it was when it was tiled.
 
     Returns:
         `slide_id`, `read_from` ("pack" or "slide"), `tiles`, `copied` and `damaged` (numbers),
@@ -94,7 +99,7 @@ def pack_tiles(
         facts["read_from"] = "slide"
         write_pack(output, facts, ())
         return {**facts, "tiles": 0, "copied": 0, "damaged": 0, "bytes": output.stat().st_size}
-    with open_source(footer) as source:
+    with open_source(footer, slide) as source:
         assert isinstance(source, SlideSource)
         packer = _Packer(source, *places, settings.quality)
         if settings.use == "auto":

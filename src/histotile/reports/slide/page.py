@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from histotile.aggregation.aggregate import HOLDOUT
-from histotile.reports.cohort.throughput import (
-    engine_words,
-    number,
-    reader_words,
-)
+from histotile.inference.engines.hardware import engine_words
+from histotile.reports.cohort.throughput import number, reader_words
 from histotile.reports.facts import SlideFacts
 from histotile.reports.rendering import list_banners, render
 from histotile.reports.set_aside import SetAside, list_lines, names_to_add

@@ -45,11 +45,12 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class BaselineSlide:
-    """A slide of the cohort, its patient, and its tile table."""
+    """A slide of the cohort, its patient, its tile table and, if known, where it is."""
 
     slide_id: str
     patient_id: str
     tiles: Path
+    slide: Path | None = None
 
 
 def measure_baseline(
@@ -107,7 +108,9 @@ def _sample(
     settings: Baseline,
 ) -> Selection:
     tables = {slide.slide_id: slide.tiles for slide in slides}
-    sample = sample_labelled(tables, patients, classes, settings.max_tiles, settings.seed)
+    places = {slide.slide_id: slide.slide for slide in slides if slide.slide}
+    most, seed = settings.max_tiles, settings.seed
+    sample = sample_labelled(tables, patients, classes, most, seed, places)
     if len(sample) < _LEAST:
         fact = f"{len(sample)} labelled tile; statistics need {_LEAST} or more"
         raise HistotileError("baseline", fact, "label more tiles")

@@ -30,6 +30,7 @@ from histotile.io.identity import check_same
 from histotile.training.job import (
     FoldSlide,
     Machine,
+    places_of,
 )
 from histotile.training.logistic_head import (
     Features,
@@ -70,7 +71,9 @@ def compare(
     start = time.monotonic()
     named = {s.slide_id: s.tiles for s in tested}
     limit = settings.max_tiles_per_slide
-    chosen = select_tiles(named, list(named), tuple(classes), limit, settings.seed)
+    chosen = select_tiles(
+        named, list(named), tuple(classes), limit, settings.seed, places_of(tested)
+    )
     patients = np.array([s.patient_id for s in tested])[chosen.slide]
     settings = settings.model_copy(update={"strategy": decided[0], "tensorboard": False})
     with tempfile.TemporaryDirectory() as folder:

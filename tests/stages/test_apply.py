@@ -6,12 +6,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from histotile.cli import apply, cli, inference, painting
+from histotile.cli import cli
 from histotile.cli.options import config_in_force
 from histotile.config import Engine
-from histotile.data.profiling import profiler
 from histotile.errors import HistotileError
-from histotile.inference import ensemble
 from histotile.inference.model_metadata import ModelMetadata
 from histotile.io.tables import (
     TILES,
@@ -19,6 +17,7 @@ from histotile.io.tables import (
     write_table,
 )
 from histotile.reports.facts import SlideScore
+from histotile.stages import apply, heatmap, predictions
 from histotile.tiling.tile_table import no_tiles
 
 
@@ -48,14 +47,14 @@ def test_engine_is_that_of_the_configuration_and_the_start_ends_before_the_slide
         done.append("age")
         return 3.0
 
-    def predict_to(*given: Any) -> None:
+    def predict(*given: Any) -> None:
         assert 3.0 in given
         raise HistotileError("predict", "reached", "nothing")
 
-    monkeypatch.setattr(ensemble, "load_members", load)
-    monkeypatch.setattr(profiler, "process_age_s", age)
+    monkeypatch.setattr(apply, "load_members", load)
+    monkeypatch.setattr(apply, "process_age_s", age)
     monkeypatch.setattr(apply, "_tile", lambda *_: done.append("tile"))
-    monkeypatch.setattr(inference, "predict_to", predict_to)
+    monkeypatch.setattr(predictions, "write_predictions", predict)
     config = config_in_force()
     assert config.engine.name == "auto"
     engine = config.engine.model_copy(update={"name": "onnxruntime", "max_difference": 0.05})
@@ -75,25 +74,25 @@ def test_a_slide_that_lost_many_tiles_ends_with_a_status_of_its_own(
 ) -> None:
     score = SlideScore({"healthy": 0.25, "tumour": 0.75}, "tumour")
 
-    def predict_to(outputs: dict[Path, Path], *_: Any) -> None:
-        (output,) = outputs.values()
+    def predict(slides: list[predictions.Slide], *_: Any) -> None:
+        (slide,) = slides
         columns: dict[str, list[float]] = {"tile_id": [], "x": [], "y": []}
         columns |= {"prob_healthy": [], "prob_tumour": [], "distance": [], "familiarity": []}
         schema = prediction_schema(("healthy", "tumour"))
-        write_table(output, columns, schema, {"lost_share": share})
+        write_table(slide.predictions, columns, schema, {"lost_share": share})
 
-    monkeypatch.setattr(ensemble, "load_members", lambda *_: FakeEnsemble([]))
-    monkeypatch.setattr(inference, "predict_to", predict_to)
+    monkeypatch.setattr(apply, "load_members", lambda *_: FakeEnsemble([]))
+    monkeypatch.setattr(predictions, "write_predictions", predict)
 
-    def tile(_: Any, name: str, output: Path, *__: Any) -> None:
+    def tile(inputs: apply.Inputs, outputs: apply.Outputs, *_: Any) -> None:
         counts = {"grid": 2, "no_tissue": 0, "tiles": 2, "excluded": {}}
-        footer = {"slide_id": name, "verdict": "ok", "reason": None, "counts": counts}
-        write_table(output / "tile" / f"{name}.parquet", no_tiles(), TILES, footer)
+        footer = {"slide_id": inputs.slide_id, "verdict": "ok", "reason": None, "counts": counts}
+        write_table(outputs.tiles.tiles, no_tiles(), TILES, footer)
 
     monkeypatch.setattr(apply, "_tile", tile)
-    monkeypatch.setattr(painting, "paint", lambda *_: None)
-    monkeypatch.setattr(apply, "_write_page", lambda *_: (tmp_path / "page.html", score))
+    monkeypatch.setattr(heatmap, "run", lambda *_: None)
+    monkeypatch.setattr(apply, "_write_page", lambda *_: score)
     line = ["apply", str(tmp_path), "slide.svs", str(tmp_path / "out"), *words]
     done = CliRunner().invoke(cli, line)
     assert done.exit_code == code
-    assert "page.html" in done.output
+    assert "report/slides/slide.html" in done.output

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from histotile.cli.provenance import count_folds, find_commit, find_licence, list_versions
+from histotile.stages.provenance import count_folds, find_commit, find_licence, list_versions
 
 
 @pytest.fixture

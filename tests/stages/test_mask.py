@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histotile.cli.masking import tell, write_mask
 from histotile.io.ledger import Entry
 from histotile.slides.tissue.tissue import (
     GLASS,
@@ -15,6 +14,7 @@ from histotile.slides.tissue.tissue import (
     TISSUE,
     Survey,
 )
+from histotile.stages.mask import tell, write_mask
 
 
 def surveyed(tissue: int, share: float) -> Survey:

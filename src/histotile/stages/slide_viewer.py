@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.cli.gathering import MARKS, Gathered, SlideTiles
-from histotile.cli.painting import slide_map
-from histotile.cli.progress import Progress
 from histotile.errors import HistotileError
+from histotile.heatmaps.probability_map import slide_map
 from histotile.heatmaps.regions import find_regions
 from histotile.io.cohort import CohortSlide
+from histotile.io.progress import Progress
 from histotile.reports.facts import SlideFacts
 from histotile.reports.images import TopTile, fit_jpeg
 from histotile.reports.slide.deepzoom import (
@@ -29,6 +28,7 @@ from histotile.reports.slide.viewer_data import (
     Places,
     Scene,
 )
+from histotile.stages.results_folder import MARKS, Gathered, SlideTiles
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,8 +61,8 @@ def slide_facts(gathered: Gathered, slide: CohortSlide, folder: Path | None = No
     from histotile.slides.identity import check_table
     from histotile.slides.slide import Slide
 
-    check_table(known.footer)
-    with Slide.open(Path(known.footer["path"]), known.footer["mpp"]) as opened:
+    check_table(known.footer, slide.path)
+    with Slide.open(slide.path, known.footer["mpp"]) as opened:
         top, uncertain = _galleries(gathered.settings.top_tiles, scene)
         return replace(
             facts,

@@ -11,9 +11,6 @@ import pytest
 import tifffile
 from PIL import Image
 
-from histotile.cli.gathering import Gathered
-from histotile.cli.pages import write_slide_page
-from histotile.cli.scenes import slide_facts
 from histotile.config.yaml_file import read_config
 from histotile.errors import HistotileError
 from histotile.io import tables
@@ -23,10 +20,20 @@ from histotile.io.cohort import (
     CohortSlide,
 )
 from histotile.reports.slide.deepzoom import Pyramid
+from histotile.stages import report_slide
+from histotile.stages.results_folder import Gathered
+from histotile.stages.slide_viewer import slide_facts
 
 WIDTH, HEIGHT, SIDE = 1400, 900, 100
 LEFT, TOP = 200, 100  # corner of the bounds
 DARK = (700, 300)  # corner of a black tile
+
+
+def page_of(gathered: Gathered, slide: CohortSlide, *more: Any, **facts: Any) -> Path:
+    """The page of the slide, written."""
+    outputs = report_slide.Outputs.of_slide(gathered.results, slide.slide_id)
+    report_slide.write_slide_page(outputs, gathered, slide, *more, **facts)
+    return outputs.page
 
 
 @pytest.fixture
@@ -209,7 +216,7 @@ def test_missing_or_damaged_inspection_is_named_with_its_remedy(
 def test_full_resolution_folder_holds_the_file_s_own_pixels_and_goes_with_the_setting(
     gather: Callable[..., Gathered], slide: CohortSlide, rgb: Any
 ) -> None:
-    page = write_slide_page(gather(full_resolution=True), slide)
+    page = page_of(gather(full_resolution=True), slide)
     folder = page.with_name("S & 1_files")
     levels = sorted(int(level.name) for level in folder.iterdir())
     assert levels == [0, 1, 2]
@@ -220,7 +227,7 @@ def test_full_resolution_folder_holds_the_file_s_own_pixels_and_goes_with_the_se
     assert '"folder":"S%20%26%201_files"' in page.read_text()
     facts = slide_facts(gather(full_resolution=True), slide, folder)
     assert isinstance(facts.picture, Pyramid)
-    write_slide_page(gather(), slide)
+    page_of(gather(), slide)
     assert not folder.exists()
     assert '"folder":null' in page.read_text()
 
@@ -230,8 +237,8 @@ def test_slide_alone_bears_the_score_given(
 ) -> None:
     from histotile.reports.facts import SlideScore
 
-    assert "../index.html" in write_slide_page(gather(), slide).read_text()
+    assert "../index.html" in page_of(gather(), slide).read_text()
     score = SlideScore({"healthy": 0.25, "tumour": 0.7512}, "tumour")
-    page = write_slide_page(gather(), slide, score, of_cohort=False).read_text()
+    page = page_of(gather(), slide, score, of_cohort=False).read_text()
     assert "0.751" in page
     assert "../index.html" not in page

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from histotile.cli.painting import paint
 from histotile.config.yaml_file import read_config
 from histotile.errors import HistotileError
 from histotile.io import tables
+from histotile.stages import heatmap
 from histotile.tiling.tile_table import make_columns
 
 CLASSES = ("healthy", "tumour")
@@ -47,5 +47,6 @@ def test_predictions_of_other_tiles_or_classes_are_refused(
     predictions = write_predictions(tmp_path / "predict.parquet", n, shift, classes)
     settings = read_config(repository / "config/config.yaml").heatmap
     with pytest.raises(HistotileError, match=fact):
-        paint(tiles, predictions, tmp_path / "s.png", settings)
+        outputs = heatmap.Outputs.beside(tmp_path / "s.png")
+        heatmap.run(heatmap.Inputs(tiles, predictions), outputs, settings)
     assert not list(tmp_path.glob("s.*"))

@@ -6,11 +6,11 @@ import pytest
 from click.testing import CliRunner
 
 from histotile.cli import cli
-from histotile.cli.gathering import LIBRARIES, Gathered
 from histotile.cli.options import config_in_force
-from histotile.cli.scores import read_score
 from histotile.errors import HistotileError
 from histotile.io.cohort import Cohort
+from histotile.stages.results_folder import LIBRARIES, Gathered
+from histotile.stages.scores import read_score
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-"""The heatmap files of one slide."""
+"""Paint the probabilities of a slide, and write them for other programs."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,7 @@ from histotile.heatmaps.ome_tiff import (
     write_colour_map,
     write_map,
 )
-from histotile.heatmaps.probability_map import (
-    Layout,
-    ProbabilityMap,
-    probability_map,
-)
+from histotile.heatmaps.probability_map import ProbabilityMap, slide_map
 from histotile.heatmaps.qupath_objects import (
     write_region_objects,
     write_tile_objects,
@@ -41,12 +38,47 @@ if TYPE_CHECKING:
 BLANK_PX = 512  # side of the picture of a slide that cannot be opened
 
 
-def paint(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> None:
-    """All heatmap files of a slide, beside each other and named after `output`.
+@dataclass(frozen=True)
+class Inputs:
+    """Tile table and predictions of a slide; where it is, or None: where it was tiled."""
 
-    For S.png: S.png the probabilities over the slide, S.map.png alone, S.ome.tif as numbers,
-    S.colour.ome.tif as colours, S.geojson the regions above the threshold and S.tiles.geojson.gz
-    the tiles for QuPath, S.csv the tiles as WSInfer writes them.
+    tiles: Path
+    predictions: Path
+    slide: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of a heatmap, beside each other.
+
+    Attributes:
+        overlay: PNG of the probabilities over the slide.
+        map: PNG of the map alone.
+        numbers: OME-TIFF of the probabilities.
+        colours: OME-TIFF of the map as it is seen.
+        regions: GeoJSON of the regions above the threshold, for QuPath.
+        tiles: GeoJSON of the tiles, for QuPath, compressed.
+        csv: Tiles as WSInfer writes them.
+    """
+
+    overlay: Path
+    map: Path
+    numbers: Path
+    colours: Path
+    regions: Path
+    tiles: Path
+    csv: Path
+
+    @classmethod
+    def beside(cls, overlay: Path) -> "Outputs":
+        """All of them, named after the picture over the slide."""
+        endings = (".map.png", ".ome.tif", ".colour.ome.tif", ".geojson", ".tiles.geojson.gz")
+        stem = overlay.stem
+        return cls(overlay, *(overlay.with_name(stem + end) for end in (*endings, ".csv")))
+
+
+def run(inputs: Inputs, outputs: Outputs, settings: Heatmap) -> None:
+    """Writes pictures, numbers and objects.
 
     A slide that cannot be opened gives blank pictures with the reason of its quarantine, and files
     without tiles.
@@ -54,38 +86,28 @@ def paint(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> No
     Raises:
         HistotileError: The predictions are of other tiles, or lack a class of the tile table.
     """
-    footer = tables.read_footer(tiles)
-    facts = tables.read_footer(predictions)
+    footer = tables.read_footer(inputs.tiles)
+    facts = tables.read_footer(inputs.predictions)
     classes = tuple(footer["classes"])
-    check_same(predictions, footer.get("identity"), facts.get("identity"))
-    table = _predictions_of(tiles, predictions, classes)
+    check_same(inputs.predictions, footer.get("identity"), facts.get("identity"))
+    table = _predictions_of(inputs.tiles, inputs.predictions, classes)
     probabilities = np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
     found = slide_map(table, footer)
-    overview, downsample = _overview(footer, settings)
+    overview, downsample = _overview(footer, inputs.slide, settings)
     name = tables.name_models(facts["models"])
     caption = Caption(footer["slide_id"], name, footer["mpp"], footer["reason"])
     note = {"slide_id": footer["slide_id"], "models": facts["models"], "note": tables.RESEARCH_USE}
-    write_picture(output, paint_heatmap(overview, downsample, found, settings, caption))
-    write_picture(_beside(output, ".map.png"), paint_map(found, settings, caption))
-    write_map(_beside(output, ".ome.tif"), found, footer["mpp"], note)
-    write_colour_map(_beside(output, ".colour.ome.tif"), found, settings, footer["mpp"], note)
+    write_picture(outputs.overlay, paint_heatmap(overview, downsample, found, settings, caption))
+    write_picture(outputs.map, paint_map(found, settings, caption))
+    write_map(outputs.numbers, found, footer["mpp"], note)
+    write_colour_map(outputs.colours, found, settings, footer["mpp"], note)
     regions = list_regions(found, settings, footer["mpp"])
-    write_region_objects(
-        _beside(output, ".geojson"), footer["slide_id"], regions, classes, _bounds(footer)
-    )
+    slide_id, bounds = footer["slide_id"], _bounds(footer)
+    write_region_objects(outputs.regions, slide_id, regions, classes, bounds)
     side = footer["size_level0_px"] or 0.0
     x, y = table["x"].to_numpy(), table["y"].to_numpy()
-    write_tile_objects(
-        _beside(output, ".tiles.geojson.gz"),
-        footer["slide_id"],
-        x,
-        y,
-        side,
-        probabilities,
-        classes,
-        _bounds(footer),
-    )
-    write_wsinfer_csv(_beside(output, ".csv"), x, y, side, probabilities, classes)
+    write_tile_objects(outputs.tiles, slide_id, x, y, side, probabilities, classes, bounds)
+    write_wsinfer_csv(outputs.csv, x, y, side, probabilities, classes)
 
 
 def _predictions_of(tiles: Path, predictions: Path, classes: tuple[str, ...]) -> "pa.Table":
@@ -103,17 +125,6 @@ def _predictions_of(tiles: Path, predictions: Path, classes: tuple[str, ...]) ->
     return table
 
 
-def slide_map(predictions: "pa.Table", footer: dict[str, Any]) -> ProbabilityMap:
-    """The map of a slide from its predictions and the footer of its tile table."""
-    classes = tuple(footer["classes"])
-    if footer["verdict"] != "ok" or footer["size_level0_px"] is None:
-        layer = np.full((len(classes), 1, 1), np.nan, np.float32)
-        return ProbabilityMap(layer, classes, 0.0, 0.0, 1.0, 1.0)
-    probabilities = np.stack([predictions[f"prob_{name}"].to_numpy() for name in classes], axis=1)
-    x, y = predictions["x"].to_numpy(), predictions["y"].to_numpy()
-    return probability_map(x, y, probabilities, classes, Layout.from_footer(footer))
-
-
 def list_regions(found: ProbabilityMap, settings: Heatmap, mpp: float | None) -> list[Region]:
     """Regions above the threshold: of the class shown, then of others but the background."""
     shown = settings.class_name or found.classes[-1]
@@ -125,22 +136,20 @@ def list_regions(found: ProbabilityMap, settings: Heatmap, mpp: float | None) ->
     ]
 
 
-def _beside(output: Path, ending: str) -> Path:
-    return output.with_name(output.stem + ending)
-
-
 def _bounds(footer: dict[str, Any]) -> tuple[int, int, int, int]:
     x, y, width, height = footer["bounds"] or (0, 0, 0, 0)
     return x, y, width, height
 
 
-def _overview(footer: dict[str, Any], settings: Heatmap) -> "tuple[NDArray[np.uint8], float]":
+def _overview(
+    footer: dict[str, Any], slide: Path | None, settings: Heatmap
+) -> "tuple[NDArray[np.uint8], float]":
     if footer["verdict"] != "ok":
         return np.full((BLANK_PX, BLANK_PX, 3), 255, np.uint8), 1.0
     from histotile.slides.identity import check_table
     from histotile.slides.overview import read_overview
     from histotile.slides.slide import Slide
 
-    check_table(footer)
-    with Slide.open(Path(footer["path"]), footer["mpp"]) as opened:
+    check_table(footer, slide)
+    with Slide.open(slide or Path(footer["path"]), footer["mpp"]) as opened:
         return read_overview(opened, max_px=settings.overview_px)

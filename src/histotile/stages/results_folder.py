@@ -6,10 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histotile.cli.accepted import find_accepted
-from histotile.cli.files import read_bytes, read_familiarity, read_json, read_rows, read_text
-from histotile.cli.provenance import gather_run, list_versions
-from histotile.cli.scores import read_score
 from histotile.config import Config, Report
 from histotile.io import tables
 from histotile.io.cohort import (
@@ -27,6 +23,10 @@ from histotile.reports.cohort.unread_tiles import (
     lost_share,
 )
 from histotile.reports.facts import CohortFacts, SlideFacts, SlideSummary
+from histotile.stages.accepted import find_accepted
+from histotile.stages.files import read_bytes, read_familiarity, read_json, read_rows, read_text
+from histotile.stages.provenance import gather_run, list_versions
+from histotile.stages.scores import read_score
 from histotile.strategy.record import (
     Alarm,
     Decision,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from histotile.errors import HistotileError
+from histotile.io.cohort import placed, read_cohort
 from histotile.io.tables import read_footer
 from histotile.trust.judging import Familiarity
 
@@ -40,6 +41,12 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="", encoding="utf-8") as handle:
         return list(csv.DictReader(handle))
+
+
+def slide_places(cohort: Path | None, prefix: str) -> dict[str, Path]:
+    """slide_id -> where the slide is, from the cohort file; empty without one; see `placed`."""
+    found = placed(read_cohort(cohort), prefix) if cohort else None
+    return {slide.slide_id: slide.path for slide in found.slides} if found else {}
 
 
 def read_familiarity(predictions: Path) -> Familiarity:

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from histotile.cli import cli
 from histotile.errors import HistotileError
-from histotile.training import train_fold as training
+from histotile.stages import train
 from histotile.training.job import Machine
 
 
@@ -20,7 +20,7 @@ def test_workers_are_those_asked_for(
         (machine,) = (value for value in given if isinstance(value, Machine))
         raise HistotileError("training", f"workers {machine.workers}", f"packs {machine.packs}")
 
-    monkeypatch.setattr(training, "train_fold", train_fold)
+    monkeypatch.setattr(train, "train_fold", train_fold)
     folds = tmp_path / "folds.csv"
     rows = ("0,a,P1,,,train", "0,b,P2,,,val", "0,c,P3,,,test")
     folds.write_text("\n".join(["fold,slide_id,patient_id,site,label,role", *rows]) + "\n")

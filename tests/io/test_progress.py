@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from histotile.cli import progress
-from histotile.cli.progress import Progress
+from histotile.io import progress
+from histotile.io.progress import Progress
 
 Shown = Callable[[list[tuple[float, int]]], list[str]]
 

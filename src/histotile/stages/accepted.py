@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from histotile.checks.outlines import find_strangers
-from histotile.cli.files import read_rows, read_text
 from histotile.io.cohort import Cohort
 from histotile.io.cohort_checks import find_spellings
 from histotile.reports.accepted import Accepted
+from histotile.stages.files import read_rows, read_text
 
 Found = tuple[str | None, str]  # slide concerned, sentence
 
