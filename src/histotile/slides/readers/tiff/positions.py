@@ -1,11 +1,28 @@
 """Where a window lies in a level, as OpenSlide places it, and which tiles it needs."""
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.slides.readers.tiff.tiff_levels import TiffLevel
-
 ONE = 1 << 16  # a px in the numbers with which pixman moves pictures
+
+
+class Grid(Protocol):
+    """A level in tiles of one size, but at its end; lengths in level px, counts of tiles."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def tile_width(self) -> int: ...
+    @property
+    def tile_height(self) -> int: ...
+    @property
+    def across(self) -> int: ...
+    @property
+    def down(self) -> int: ...
 
 
 def position(x: int, y: int, downsample: float) -> tuple[int, int, tuple[int, int] | None]:
@@ -37,7 +54,7 @@ def true_downsample(full: tuple[int, int], size: tuple[int, int], downsample: fl
     return downsample
 
 
-def uses(level: TiffLevel, downsample: float, windows: NDArray[np.int64]) -> NDArray[np.int32]:
+def uses(level: Grid, downsample: float, windows: NDArray[np.int64]) -> NDArray[np.int32]:
     """How many of the windows need each tile of a level.
 
     Args:
