@@ -15,9 +15,9 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from histotile.slides.readers.protocol import Wanted, on_white
 from histotile.slides.readers.tiff import blending
 from histotile.slides.readers.tiff.reader import DirectReader
-from histotile.slides.readers.protocol import Wanted, on_white
 from histotile.slides.slide import Slide, UnreadableTile
 
 Rgb = NDArray[np.uint8]

@@ -119,6 +119,8 @@ def _other_format(path: Path) -> tuple[str, str] | None:
         b"BM": "a plain BMP picture",
         b"GIF8": "a plain GIF picture",
         b"\x00\x00\x00\x0cjP": "a plain JPEG 2000 picture",
+        b"\xff\x4f\xff\x51": "a plain JPEG 2000 picture",
+        b"RIFF": "a plain WebP picture",
         b"PK\x03\x04": "a ZIP archive",
         b"%PDF": "a PDF document",
     }

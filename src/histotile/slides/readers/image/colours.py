@@ -57,7 +57,8 @@ def lay_on_white(rgb: Pixels, alpha: Pixels, kind: int = UNASSOCIATED) -> Pixels
 
 def _colours(samples: Samples, meaning: Meaning) -> Pixels:
     if meaning.palette is not None:
-        return meaning.palette[np.minimum(samples[..., 0], len(meaning.palette) - 1)]
+        numbers = np.minimum(samples[..., 0], len(meaning.palette) - 1)
+        return np.asarray(meaning.palette[numbers])
     eight = _eight_bits(samples, meaning.bits)
     if meaning.photometric in {CMYK, YCBCR}:
         mode = "CMYK" if meaning.photometric == CMYK else "YCbCr"

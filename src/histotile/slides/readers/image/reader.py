@@ -80,7 +80,7 @@ class ImageReader:
     def expect(self, level: int, windows: NDArray[np.int64]) -> None:
         """Nothing comes out: announces reads, see `Slide.expect`."""
         if len(windows):
-            counts = uses(self._levels[level], self.downsamples[level], windows)
+            counts = uses(self._levels[level][:4], self.downsamples[level], windows)
             _kept(os.getpid()).expect(self._first_key + level, counts)
 
     def settle(self, level: int) -> DirectReader | None:

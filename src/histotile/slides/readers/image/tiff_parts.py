@@ -72,14 +72,17 @@ def _load(parts: Sequence[_Part], meaning: Meaning, number: int, fetch: Fetch) -
 def _meaning(page: Page) -> Meaning:
     photometric = int(page.photometric)
     bits = int(page.bitspersample)
-    extra = [int(kind) for kind in page.extrasamples or ()]
-    alpha = extra[0] if extra and extra[0] in {ASSOCIATED, UNASSOCIATED} else 0
     palette = None
     if photometric == PALETTE:
         palette = (np.asarray(page.colormap) >> 8).astype(np.uint8).T
     codec = int(page.compression)
     decoded = photometric == YCBCR and codec in tifffile.TIFF.IMAGE_COMPRESSIONS
-    return Meaning(RGB if decoded else photometric, bits, alpha, palette)
+    return Meaning(RGB if decoded else photometric, bits, _alpha(page), palette)
+
+
+def _alpha(page: Page) -> int:
+    kind = int(page.extrasamples[0]) if page.extrasamples else 0
+    return kind if kind in {ASSOCIATED, UNASSOCIATED} else 0
 
 
 def _check_kind(path: Path, page: Page) -> None:
@@ -102,8 +105,8 @@ def _check_kind(path: Path, page: Page) -> None:
         fact = f"its px are {bits} bits of {page.dtype}, no picture of 8 or 16 bits"
     elif photometric == YCBCR and page.is_subsampled and not page.jpegtables:
         fact = "" if int(page.compression) in {6, 7} else "its colours are subsampled without JPEG"
-    elif colours == 1 and samples - len(page.extrasamples or ()) > 1:
-        fact = f"{samples} channels in grey, as of fluorescence, are no picture in colours"
+    elif samples - colours > 1 or (colours == 1 and samples == 2 and not _alpha(page)):
+        fact = f"its px have {samples} channels, as of fluorescence: no picture in colours"
         remedy = RENDER
     if int(page.imagedepth) != 1:
         fact = f"its px lie in {page.imagedepth} depths"

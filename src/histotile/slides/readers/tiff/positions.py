@@ -1,28 +1,9 @@
 """Where a window lies in a level, as OpenSlide places it, and which tiles it needs."""
 
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 
 ONE = 1 << 16  # a px in the numbers with which pixman moves pictures
-
-
-class Grid(Protocol):
-    """A level in tiles of one size, but at its end; lengths in level px, counts of tiles."""
-
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def tile_width(self) -> int: ...
-    @property
-    def tile_height(self) -> int: ...
-    @property
-    def across(self) -> int: ...
-    @property
-    def down(self) -> int: ...
 
 
 def position(x: int, y: int, downsample: float) -> tuple[int, int, tuple[int, int] | None]:
@@ -54,22 +35,25 @@ def true_downsample(full: tuple[int, int], size: tuple[int, int], downsample: fl
     return downsample
 
 
-def uses(level: Grid, downsample: float, windows: NDArray[np.int64]) -> NDArray[np.int32]:
+def uses(
+    grid: tuple[int, int, int, int], downsample: float, windows: NDArray[np.int64]
+) -> NDArray[np.int32]:
     """How many of the windows need each tile of a level.
 
     Args:
-        level: Of all the windows.
+        grid: Width and height of the level and of its tiles, px.
         downsample: Level-0 px per level px, as OpenSlide counts them.
         windows: (n, 4): x, y (level-0 px), width, height (level px).
     """
+    width, height, *tile = grid
     begin, rest = _positions(windows[:, :2], downsample)
-    end = np.minimum(begin + windows[:, 2:] + (rest > 0), (level.width, level.height))
+    end = np.minimum(begin + windows[:, 2:] + (rest > 0), (width, height))
     begin = np.maximum(begin, 0)
     inside = (end > begin).all(axis=1) & (windows[:, 2:] > 0).all(axis=1)
-    tile = np.array([level.tile_width, level.tile_height])
     left, top = (begin[inside] // tile).T
     right, bottom = ((end[inside] - 1) // tile + 1).T
-    steps = np.zeros((level.down + 1, level.across + 1), np.int32)  # from each tile to the next
+    shape = -(-height // tile[1]) + 1, -(-width // tile[0]) + 1
+    steps = np.zeros(shape, np.int32)  # from each tile to the next
     for row, column, step in (
         (top, left, 1),
         (top, right, -1),
