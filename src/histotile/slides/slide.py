@@ -64,8 +64,8 @@ class Slide:
         self._reader: SlideReader = reader
         self.vendor, self.format = reader.vendor, reader.format
         self.remarks, self.joins_planes = reader.remarks, reader.joins_planes
-        self.level_sizes, self.properties = tuple(reader.level_sizes), reader.properties
-        self.openslide_downsamples = tuple(reader.downsamples)
+        self.level_sizes, self.properties = reader.level_sizes, reader.properties
+        self.openslide_downsamples = reader.downsamples
         self.width, self.height = self.level_sizes[0]
         self.bounds = find_bounds(self.properties, self.width, self.height)
         self.mpp = mpp if mpp is not None else property_mpp(self.properties)

@@ -1,6 +1,6 @@
 """What every reader of slide files offers, so that a `Slide` need not know which one it has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -69,10 +69,10 @@ class SlideReader(Protocol):
 
     vendor: str
     format: str
-    level_sizes: Sequence[tuple[int, int]]
-    downsamples: Sequence[float]
+    level_sizes: tuple[tuple[int, int], ...]
+    downsamples: tuple[float, ...]
     properties: Mapping[str, str]
-    remarks: Sequence[str]
+    remarks: tuple[str, ...]
     joins_planes: bool
 
     @property

@@ -62,9 +62,9 @@ def write(path: Path, levels: list[Rgb], **how: Any) -> Path:
     with tifffile.TiffWriter(path, byteorder=order) as tiff:
         for number, level in enumerate(levels):
             stored = np.moveaxis(level, -1, 0) if planes else level
-            more = {"subifds": subifds} if subifds and not number else {}
-            reduced = {"subfiletype": 1} if number else {}
-            tiff.write(stored, photometric="rgb", metadata=None, **how, **more, **reduced)
+            more: dict[str, Any] = {"subfiletype": 1} if number else {}
+            more |= {"subifds": subifds} if subifds and not number else {}
+            tiff.write(stored, photometric="rgb", metadata=None, **how, **more)
     return path
 
 

@@ -44,10 +44,10 @@ def to_pixels(samples: Samples, meaning: Meaning) -> Pixels:
     if not meaning.alpha:
         return np.ascontiguousarray(rgb)
     alpha = _eight_bits(samples[..., count : count + 1], meaning.bits)
-    return np.concatenate([lay_on_white(rgb, alpha, meaning.alpha), alpha], axis=-1)
+    return np.concatenate([_lay_on_white(rgb, alpha, meaning.alpha), alpha], axis=-1)
 
 
-def lay_on_white(rgb: Pixels, alpha: Pixels, kind: int = UNASSOCIATED) -> Pixels:
+def _lay_on_white(rgb: Pixels, alpha: Pixels, kind: int = UNASSOCIATED) -> Pixels:
     """RGB as it shows on white; alpha is (height, width, 1)."""
     free = 255 - alpha.astype(np.uint16)
     if kind == ASSOCIATED:
@@ -70,7 +70,7 @@ def _colours(samples: Samples, meaning: Meaning) -> Pixels:
 
 def _eight_bits(samples: Samples, bits: int) -> Pixels:
     if bits == 8:
-        return samples.astype(np.uint8, copy=False)
+        return np.asarray(samples, np.uint8)
     most = (1 << bits) - 1
     values = ((np.arange(most + 1, dtype=np.uint32) * 255 + most // 2) // most).astype(np.uint8)
     out = np.empty(samples.shape, np.uint8)

@@ -12,9 +12,10 @@ from histotile.errors import HistotileError
 from histotile.slides.diagnosis import AGAIN, SUFFIXES
 from histotile.slides.readers.image.colours import (
     BLACK_IS_ZERO,
+    RGB,
+    UNASSOCIATED,
     Meaning,
     Pixels,
-    lay_on_white,
     to_pixels,
 )
 from histotile.slides.readers.image.segments import (
@@ -65,7 +66,7 @@ def open_picture(path: Path) -> Picture:
     if ";16" in mode:
         remarks.append("16 bits of grey are shown as 8")
     level = Segments(*size, *size, channels, partial(_decode, path))
-    return Picture(kind.lower(), f"{kind} picture", [level], properties, remarks)
+    return Picture(kind.lower(), f"{kind} picture", [level], properties, tuple(remarks))
 
 
 def _open(path: Path) -> Image.Image:
@@ -77,13 +78,23 @@ def _open(path: Path) -> Image.Image:
 def _decode(path: Path, _number: int, _fetch: Fetch) -> Pixels:
     with _open(path) as image:
         ImageOps.exif_transpose(image, in_place=True)
-        if ";16" in image.mode:
-            return to_pixels(np.asarray(image)[..., None], Meaning(BLACK_IS_ZERO, 16))
-        if _has_alpha(image):
-            rgba = np.asarray(image.convert("RGBA"))
-            alpha = rgba[..., 3:]
-            return np.concatenate([lay_on_white(rgba[..., :3], alpha), alpha], axis=-1)
+        out = np.empty((image.height, image.width, 4 if _has_alpha(image) else 3), np.uint8)
+        step = max(1, _BAND_PX // image.width)
+        for top in range(0, image.height, step):  # what Pillow holds is no smaller than `out`
+            bottom = min(top + step, image.height)
+            out[top:bottom] = _pixels(image.crop((0, top, image.width, bottom)))
+    return out
+
+
+_BAND_PX = 1 << 20
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    if ";16" in image.mode:
+        return to_pixels(np.asarray(image)[..., None], Meaning(BLACK_IS_ZERO, 16))
+    if not _has_alpha(image):
         return np.asarray(image.convert("RGB"))
+    return to_pixels(np.asarray(image.convert("RGBA")), Meaning(RGB, alpha=UNASSOCIATED))
 
 
 def _has_alpha(image: Image.Image) -> bool:

@@ -1,6 +1,6 @@
 """A level of a picture in the parts in which it can be decoded: tiles, strips, or all of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,8 +55,8 @@ class Picture(NamedTuple):
     vendor: str
     format: str
     levels: list[Segments]
-    properties: dict[str, str]
-    remarks: list[str]
+    properties: Mapping[str, str]
+    remarks: tuple[str, ...]
     joins_planes: bool = False
 
 

@@ -59,7 +59,7 @@ def _open(path: Path, tiff: tifffile.TiffFile) -> Picture:
     codec = getattr(planes[0].compression, "name", planes[0].compression)
     words = f"TIFF in {layout}, compression {codec}"
     properties = _properties(planes[0], levels)
-    return Picture("generic-tiff", words, levels, properties, remarks, len(planes) > 1)
+    return Picture("generic-tiff", words, levels, properties, tuple(remarks), len(planes) > 1)
 
 
 def _planes(tiff: tifffile.TiffFile, pages: Sequence[Page]) -> list[Page] | None:
