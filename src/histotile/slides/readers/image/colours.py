@@ -51,8 +51,8 @@ def _lay_on_white(rgb: Pixels, alpha: Pixels, kind: int = UNASSOCIATED) -> Pixel
     """RGB as it shows on white; alpha is (height, width, 1)."""
     free = 255 - alpha.astype(np.uint16)
     if kind == ASSOCIATED:
-        return np.minimum(rgb + free, 255).astype(np.uint8)
-    return ((rgb.astype(np.uint16) * alpha + 255 * free + 127) // 255).astype(np.uint8)
+        return np.asarray(np.minimum(rgb + free, 255), np.uint8)
+    return np.asarray((rgb.astype(np.uint16) * alpha + 255 * free + 127) // 255, np.uint8)
 
 
 def _colours(samples: Samples, meaning: Meaning) -> Pixels:
