@@ -45,6 +45,10 @@ def look_closer(slide: Slide, slide_id: str, settings: Inspect, mpp: float | Non
         mpp: um per level-0 px as the cohort file gives it.
     """
     facts = read_tiff_facts(slide.path, slide.vendor, slide.level_sizes, slide.downsamples)
+    if facts and slide.reader == "image":  # which shows pages as stored
+        facts = facts._replace(scrambled=False)
+    if facts and slide.joins_planes:
+        facts = facts._replace(grey=False, channels=0)
     others = facts.claims if facts else ()
     scale = find_scale(slide.properties, slide.vendor, settings, mpp, others)
     colours = check_colours(slide, facts)

@@ -31,9 +31,10 @@ def _sample_levels(slide: Slide) -> float:
             dark = float(np.mean([_dark(slide, level, *place) for place in _PLACES]))
         except UnreadableTile as error:
             message = str(error.__cause__)
+            who = "the decoder" if slide.reader == "image" else "OpenSlide"
             raise HistotileError(
                 slide.path,
-                f"level {level} opens but its pixels do not read; OpenSlide says: {message}",
+                f"level {level} opens but its pixels do not read; {who} says: {message}",
                 AGAIN,
             ) from error
     return dark

@@ -75,6 +75,13 @@ class DecodedTiles:
             if self._count_down(key) == 0:
                 self._announced.drop(key)
 
+    def forget(self, level: int) -> None:
+        """Nothing comes out: what is kept of a level goes, and no more uses of it are expected."""
+        with self._lock:
+            self._uses.pop(level, None)
+            self._announced.drop_level(level)
+            self._recent.drop_level(level)
+
     @property
     def kept_bytes(self) -> int:
         """Of all tiles now kept."""
@@ -132,6 +139,10 @@ class _Shelf:
     def drop(self, key: Key) -> None:
         tile = self._tiles.pop(key, None)
         self.bytes -= 0 if tile is None else tile.nbytes
+
+    def drop_level(self, level: int) -> None:
+        for key in [key for key in self._tiles if key[0] == level]:
+            self.drop(key)
 
 
 class _Loading:

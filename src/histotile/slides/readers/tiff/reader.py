@@ -107,7 +107,7 @@ class DirectReader:
 
     def expect(self, level: int, windows: NDArray[np.int64]) -> None:
         """Nothing comes out: announces reads, see `Slide.expect`."""
-        self._tiles.expect(level, uses(self.levels[level], self.downsamples[level], windows))
+        self._tiles.expect(level, uses(self.levels[level][:4], self.downsamples[level], windows))
 
     def sizes(self, level: int) -> Places:
         """Bytes of each compressed tile of a level; 0 for those that OpenSlide takes as missing.
