@@ -40,7 +40,7 @@ from histotile.trust.taught import Taught
 
 ROOT = Path(__file__).parents[1]
 PX, TILES = 64, 32
-SEEDS = {101: "liver", 102: "breast"}  # and the organ taught on
+SEEDS = {103: "liver", 104: "breast"}  # and the organ taught on
 PATIENTS = (10, 40, 110)  # taught on
 UNSEEN, PLANTED = 60, 12
 Pixels = NDArray[np.uint8]
