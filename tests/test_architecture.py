@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import histotile
+from histotile.config.readme import render_readme
 from histotile.config.yaml_file import read_config, render, schema
 
 PACKAGE = Path(histotile.__file__).parent
@@ -160,12 +161,13 @@ def test_settings_and_command_line_import_no_heavy_library(module: str) -> None:
     assert not {"torch", "openslide", "cv2", "timm", "pandas", "sklearn"} & set(loaded)
 
 
-def test_config_yaml_and_schema_follow_the_sections(repository: Path) -> None:
+def test_config_yaml_schema_and_readme_follow_the_sections(repository: Path) -> None:
     folder = repository / "config"
     config = read_config(folder / "config.yaml")
     remedy = "run `make config`"
     assert (folder / "config.yaml").read_text() == render(config), remedy
     assert (folder / "schema.json").read_text() == schema(), remedy
+    assert (folder / "README.md").read_text() == render_readme(config), remedy
 
 
 def test_every_yaml_in_the_repository_loads(repository: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from histotile.cli import cli
 from histotile.io import tables
 
-STAGES = """check synthesize inspect triage mask tile collect tile-images split backbone embed ruler
+STAGES = """init check synthesize inspect triage mask tile collect tile-images split backbone embed ruler
 control decide rehearse verify pack train predict export pretrain aggregate evaluate
 heatmap suspects report-slide report apply"""
 
