@@ -25,7 +25,7 @@ def test_files_that_are_there_are_named_and_nothing_is_written(tmp_path: Path) -
     taken.parent.mkdir()
     taken.write_text("mine: true\n")
     (tmp_path / "slides.csv").touch()  # other files are no obstacle
-    with pytest.raises(HistotileError, match=r"config/config\.yaml.*another folder") as error:
+    with pytest.raises(HistotileError, match=r"(?s)config/config\.yaml.*another folder") as error:
         project.create(tmp_path)
     assert "Snakefile" not in str(error.value)
     assert taken.read_text() == "mine: true\n"
