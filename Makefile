@@ -22,8 +22,8 @@ demo: demo/slides.csv  ## synthetic slides through the whole workflow, then wher
 	$(SNAKEMAKE) --cores all --quiet rules
 	@echo; echo "Open $(CURDIR)/demo/results/report/index.html"
 
-demo/slides.csv: config/demo.yaml | .venv/done
-	histotile --config config/demo.yaml synthesize demo --processes 2
+demo/slides.csv: config/synthetic.yaml | .venv/done
+	histotile synthesize demo --processes 2
 
 test: .venv/done
 	OMP_NUM_THREADS=1 pytest -m "not slow" -n 2 --dist loadfile
@@ -51,7 +51,7 @@ lint: .venv/done
 bench: .venv/done
 	for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
 
-config: .venv/done  ## config.yaml's comments, schema.json, README.md, decision.schema.json from the code
+config: .venv/done  ## comments of the YAML files, their README.md, the schemas: from the code
 	python -c "from histotile.config.yaml_file import rewrite; rewrite()"
 	python -c "from histotile.config.readme import rewrite; rewrite()"
 	python -c "from histotile.strategy.schema import rewrite; rewrite()"

@@ -31,4 +31,4 @@ rule all:
         expand("<results>/heatmap/{slide_id}.png", slide_id=PICTURED),
         expand("<results>/export/{fold}/parity.json", fold=FOLDS),
         "<results>/decide/index.html",
-        "<results>/verify/index.html" if CELLS else [],
+        "<results>/verify/index.html" if COMPARED else [],

@@ -89,7 +89,7 @@ def demo_cohort(folder: Path) -> Path:
     settings = yaml.safe_load((REPOSITORY / "config/demo.yaml").read_text())
     settings |= {"cohort": "demo/slides.csv", "results": "results"}
     (folder / "overlay.yaml").write_text(yaml.safe_dump(settings))
-    words = ("--config", "overlay.yaml", "synthesize", "demo", "--processes", "2")
+    words = ("synthesize", "demo", "--processes", "2")
     subprocess.run([sys.executable, "-m", "histotile", *words], cwd=folder, check=True)
     return folder / "overlay.yaml"
 

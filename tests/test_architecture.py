@@ -13,7 +13,7 @@ import yaml
 
 import histotile
 from histotile.config.readme import render_readme
-from histotile.config.yaml_file import read_config, render, schema
+from histotile.config.yaml_file import read_config, read_synthetic, render, schema
 
 PACKAGE = Path(histotile.__file__).parent
 GROUND = {"errors", "io", "config"}
@@ -165,10 +165,12 @@ def test_settings_and_command_line_import_no_heavy_library(module: str) -> None:
 def test_config_yaml_schema_and_readme_follow_the_sections(repository: Path) -> None:
     folder = repository / "config"
     config = read_config(folder / "config.yaml")
+    made = render(read_synthetic(folder / "synthetic.yaml"))
     remedy = "run `make config`"
     assert (folder / "config.yaml").read_text() == render(config), remedy
+    assert (folder / "synthetic.yaml").read_text() == made, remedy
     assert (folder / "schema.json").read_text() == schema(), remedy
-    assert (folder / "README.md").read_text() == render_readme(config), remedy
+    assert (folder / "README.md").read_text() == render_readme(folder), remedy
 
 
 def test_every_yaml_in_the_repository_loads(repository: Path) -> None:
@@ -178,5 +180,5 @@ def test_every_yaml_in_the_repository_loads(repository: Path) -> None:
 
 
 def test_overlays_give_valid_configurations(repository: Path) -> None:
-    for overlay in (repository / "config").glob("*.yaml"):
-        assert read_config(repository / "config" / "config.yaml", overlay).classes
+    for overlay in ("config.yaml", "demo.yaml"):
+        assert read_config(repository / "config/config.yaml", repository / "config" / overlay)

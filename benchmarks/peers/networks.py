@@ -53,7 +53,7 @@ def make_model(name: str) -> TrainedModel:
     tiles = torch.tensor(tissue_tiles(48)).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (architecture.mean, architecture.std))
     _spread(network, (tiles - mean) / std)
-    facts = (CLASSES, MPP, TILE_PX, "fixed", backbone.model_dump())
+    facts = (CLASSES, MPP, TILE_PX, "linear_probe", backbone.model_dump())
     return TrainedModel(network.eval(), architecture, *facts, settings={})
 
 

@@ -69,7 +69,7 @@ WRAPPINGS: dict[str, Callable[[nn.Module], Any]] = {
     },
     "options beside": lambda net: {"model": net.state_dict(), "args": argparse.Namespace(lr=0.1)},
     "scores beside": lambda net: {"model": net.state_dict(), "best": np.float64(0.9)},
-    "optimiser beside": lambda net: {
+    "optimizer beside": lambda net: {
         "model": net.state_dict(),
         "optimizer": torch.optim.Adam(net.parameters()).state_dict(),
     },

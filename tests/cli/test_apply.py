@@ -25,7 +25,7 @@ from histotile.tiling.tile_table import no_tiles
 class Judges:
     """An ensemble that notes when it is made ready."""
 
-    facts = ModelFacts(("healthy", "tumour"), 1.0, 64, "0" * 12, "fixed")
+    facts = ModelFacts(("healthy", "tumour"), 1.0, 64, "0" * 12, "linear_probe")
 
     def __init__(self, done: list[str]) -> None:
         self.done = done

@@ -1,4 +1,4 @@
-"""From doubted labels to QuPath and back: the verb `suspects`, and tiling with corrections."""
+"""From doubted labels to QuPath and back: the verb `label-errors`, and tiling with corrections."""
 
 import csv
 import json
@@ -104,10 +104,10 @@ def test_relabelled_squares_change_exactly_their_tiles(desk: Path) -> None:
     doubted = dict(zip(labelled[::3], (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.4), strict=False))
     predict(desk, doubted)
     write_cohort(desk, "s", "absent")
-    done = succeed("suspects", "results", "--cohort", "cohort.csv", "-o", "out", cwd=desk)
-    assert "suspects: 7, in 1 of 1 slides" in done.stdout
+    done = succeed("label-errors", "results", "--cohort", "cohort.csv", "-o", "out", cwd=desk)
+    assert "label errors: 7, in 1 of 1 slides" in done.stdout
     assert "1 without predictions: absent" in done.stderr
-    rows = read_rows(desk / "out/suspects.csv")
+    rows = read_rows(desk / "out/label_errors.csv")
     assert [int(row["tile_id"]) for row in rows] == list(doubted)
     assert [int(row["rank"]) for row in rows] == [1, 2, 3, 4, 5, 6, 7]
 
@@ -140,25 +140,25 @@ def test_relabelled_squares_change_exactly_their_tiles(desk: Path) -> None:
     assert sum(line["count"] for line in unnamed) == 2
 
 
-def test_no_suspects_are_said(desk: Path) -> None:
+def test_no_label_errors_are_said(desk: Path) -> None:
     tile(desk, "outlines.geojson")
     predict(desk, {})
     write_cohort(desk, "s")
-    done = succeed("suspects", "results", "--cohort", "cohort.csv", "-o", "out", cwd=desk)
-    assert "no suspects" in done.stdout
-    assert read_rows(desk / "out/suspects.csv") == []
-    assert [path.name for path in (desk / "out").iterdir()] == ["suspects.csv"]
+    done = succeed("label-errors", "results", "--cohort", "cohort.csv", "-o", "out", cwd=desk)
+    assert "no label errors" in done.stdout
+    assert read_rows(desk / "out/label_errors.csv") == []
+    assert [path.name for path in (desk / "out").iterdir()] == ["label_errors.csv"]
 
 
 def test_inherited_labels_are_called_weak_and_corrections_are_not_overwritten(desk: Path) -> None:
     rows = tile(desk, source="slide")
     predict(desk, {row["tile_id"]: 0.1 for row in rows})
     write_cohort(desk, "s")
-    words = ("suspects", "results", "--cohort", "cohort.csv", "-o", "out", "--most", 3)
+    words = ("label-errors", "results", "--cohort", "cohort.csv", "-o", "out", "--most", 3)
     done = succeed(*words, cwd=desk)
     assert "weak" in done.stderr
     assert "no fold table" in done.stderr
-    assert len(read_rows(desk / "out/suspects.csv")) == 3
+    assert len(read_rows(desk / "out/label_errors.csv")) == 3
     again = run(*words, cwd=desk)
     assert again.returncode == 2
     assert "corrected" in again.stderr
@@ -177,7 +177,7 @@ def test_only_predictions_of_models_that_have_not_seen_the_slide_count(desk: Pat
             for name, value in zip(names, other, strict=True):
                 folds[name].append(value)
     write_folds(desk / "results/split/folds.csv", folds)
-    words = ("suspects", "results", "--cohort", "cohort.csv", "-o", "out")
+    words = ("label-errors", "results", "--cohort", "cohort.csv", "-o", "out")
     predict(desk, {0: 0.1}, models=3)
     wrong = run(*words, cwd=desk)
     assert wrong.returncode == 2
@@ -189,7 +189,7 @@ def test_only_predictions_of_models_that_have_not_seen_the_slide_count(desk: Pat
 def test_without_predictions_the_verb_says_what_to_run(desk: Path) -> None:
     (desk / "results").mkdir()
     write_cohort(desk, "s")
-    done = run("suspects", "results", "--cohort", "cohort.csv", "-o", "out", cwd=desk)
+    done = run("label-errors", "results", "--cohort", "cohort.csv", "-o", "out", cwd=desk)
     assert done.returncode == 2
     assert "histotile predict" in done.stderr
 
@@ -206,9 +206,9 @@ def test_ready_made_tiles_are_listed_by_their_files_without_annotations(tmp_path
     predict(tmp_path, {2: 0.25}, name="g")
     cohort = 'slide_id,patient_id,path,labels\ng,g,g/0.png,"[""healthy""]"\n'
     (tmp_path / "cohort.csv").write_text(cohort)
-    words = ("suspects", "results", "--cohort", "cohort.csv", "-o", "out")
-    assert "suspects: 1, in 1 of 1 groups" in succeed(*words, cwd=tmp_path).stdout
-    (row,) = read_rows(tmp_path / "out/suspects.csv")
+    words = ("label-errors", "results", "--cohort", "cohort.csv", "-o", "out")
+    assert "label errors: 1, in 1 of 1 groups" in succeed(*words, cwd=tmp_path).stdout
+    (row,) = read_rows(tmp_path / "out/label_errors.csv")
     assert (row["file"], row["x"], row["y"]) == ("g/2, <b>.png", "", "")
     assert (row["label"], row["pred"], row["disagreement"]) == ("healthy", "tumour", "0.75")
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["suspects.csv"]
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["label_errors.csv"]

@@ -18,7 +18,10 @@ from histotile.inference.checkpoint import (
     TrainedModel,
     load,
     load_ensemble,
+    load_model,
 )
+from histotile.inference.model_metadata import facts_of
+from histotile.inference.onnx_export import write_onnx
 
 Make = Callable[..., TrainedModel]
 
@@ -71,6 +74,23 @@ def test_files_from_before_stages_hold_whole_networks(tmp_path: Path, make_model
     content = {"facts": json.dumps(facts), "state_dict": model.network.state_dict()}
     torch.save(content, tmp_path / "old.ckpt")
     assert load(tmp_path / "old.ckpt").facts() == model.facts()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("fixed", "linear_probe"), ("early_fixed", "early_probe"), ("init", "retrain")]
+)
+def test_models_of_earlier_versions_have_todays_strategy(
+    tmp_path: Path, make_model: Make, old: str, new: str
+) -> None:
+    model = make_model(strategy=old)
+    model.save(tmp_path / "old.ckpt")
+    timm_folder.write(model, tmp_path / "timm")
+    write_onnx(tmp_path / "old.onnx", model.graph(), model.facts())
+    for path in (tmp_path / "old.ckpt", tmp_path / "timm"):
+        assert load_model(path).strategy == new
+        assert load_model(path).model_id == model.model_id
+    for path in (tmp_path / "old.ckpt", tmp_path / "timm", tmp_path / "old.onnx"):
+        assert facts_of(path).strategy == new
 
 
 def test_model_id_names_the_weights(make_model: Make) -> None:

@@ -111,7 +111,7 @@ def test_which_slides_train_runs_trainings_again(
     roles = 'slides = fold_slides(folds, fold, tiles, features, ("train", "val"))'
     assert changed("cli/models.py", roles, roles.replace('("train', '("test", "train')) == {"train"}
     rows = '== fold and row["role"] in roles'
-    assert changed("cli/folds.py", rows, "== fold") == {"train", "rehearse"}
+    assert changed("cli/folds.py", rows, "== fold") == {"train", "compare"}
     verdict = 'choose(row["verdict"], VERDICTS)'
     assert changed("cli/models.py", verdict, 'row["verdict"]') == {"split"}
 

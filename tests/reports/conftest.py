@@ -241,7 +241,7 @@ def run() -> RunFacts:
     model = {
         "histotile": "0.1",
         "classes": ["healthy", "lesion"],
-        "strategy": "fixed",
+        "strategy": "linear_probe",
         "architecture": {"name": "resnet18"},
         "trained_weights": 1026,
         "weights": 11177538,
@@ -304,11 +304,11 @@ DECISION: dict[str, Any] = {
     "labelled_tiles": 640,
     "patients": 21,
     "has_patients": True,
-    "strategy": "early_fixed",
+    "strategy": "early_probe",
     "stage": 2,
     "early_stage": 2,
     "last_stage": 4,
-    "table_strategy": "early_fixed",
+    "table_strategy": "early_probe",
     "forced": False,
     "size": {
         "verdict": "small",
@@ -333,8 +333,6 @@ DECISION: dict[str, Any] = {
                 "random_score": {"value": 0.74},
                 "knn": 0.7,
                 "logme": -0.5,
-                "bn_hellinger": 0.3,
-                "bn_shift": 1.1,
             }
             for n, v in enumerate((0.81, 0.88, 0.84, 0.79), 1)
         ],
@@ -353,13 +351,18 @@ DECISION: dict[str, Any] = {
             "dropped_weights": 400,
             "effective_per_weight": 21 / t,
             "allowed_weights": 24,
-            "chosen": s == "early_fixed",
+            "chosen": s == "early_probe",
         }
-        for s, t in (("fixed", 1026), ("early_fixed", 258), ("finetune", 11000), ("init", 11000))
+        for s, t in (
+            ("linear_probe", 1026),
+            ("early_probe", 258),
+            ("finetune", 11000),
+            ("retrain", 11000),
+        )
     ],
     "training": ["Stages 1 and 2 are frozen (0.68 million weights); later stages are dropped."],
-    "flips": ["40 patients and 250 effective tiles per class: weights as a start"],
-    "controls": [
+    "flips": ["40 patients and 250 effective tiles per class: retraining"],
+    "baselines": [
         {
             "name": "colour",
             "score": {"value": 0.74, "low": 0.66, "high": 0.8},
@@ -368,15 +371,15 @@ DECISION: dict[str, Any] = {
     ],
     "alarms": [],
     "stop": True,
-    "position": {"x": -1.2, "y": -0.8, "strategy": "early_fixed"},
+    "position": {"x": -1.2, "y": -0.8, "strategy": "early_probe"},
     "cloud": [],
-    "frequencies": {"fixed": 0.09, "early_fixed": 0.86, "finetune": 0.01, "init": 0.04},
+    "frequencies": {"linear_probe": 0.09, "early_probe": 0.86, "finetune": 0.01, "retrain": 0.04},
     "folds": [
         {
             "fold": "fold0",
-            "strategy": "early_fixed",
+            "strategy": "early_probe",
             "stage": 2,
-            "table_strategy": "early_fixed",
+            "table_strategy": "early_probe",
             "early_stage": 2,
         }
     ],
@@ -395,7 +398,9 @@ def make_decision() -> Callable[..., Decision]:
 def _make_decision(**changes: Any) -> Decision:
     rng = np.random.default_rng(0)
     places = rng.normal((-1.2, -0.7), (0.4, 0.5), (200, 2))
-    cloud = [{"x": x, "y": y, "strategy": "early_fixed" if y < 0 else "fixed"} for x, y in places]
+    cloud = [
+        {"x": x, "y": y, "strategy": "early_probe" if y < 0 else "linear_probe"} for x, y in places
+    ]
     return Decision.model_validate(DECISION | {"cloud": cloud} | changes)
 
 

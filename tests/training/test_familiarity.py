@@ -56,7 +56,7 @@ def _settings() -> Train:
     from histotile.config.yaml_file import read_config
 
     config = read_config(Path(__file__).parents[2] / "config" / "config.yaml")
-    return config.train.model_copy(update={"strategy": "fixed", "max_tiles_per_slide": 16})
+    return config.train.model_copy(update={"strategy": "linear_probe", "max_tiles_per_slide": 16})
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_cached_features_and_the_network_itself_are_remembered_alike(
 ) -> None:
     settings = _settings()
     fold = gather_tiles(fold_files, CLASSES, 16, 0)
-    job = Job(tmp_path, fold, tiny_backbone, settings, Machine(), "fixed", None)
+    job = Job(tmp_path, fold, tiny_backbone, settings, Machine(), "linear_probe", None)
     outcome = train_fixed(job)
     assert outcome.cached
     cached, computed = remember(job, outcome)[0], remember(job, replace(outcome, cached=False))[0]

@@ -44,13 +44,13 @@ class InterruptedHereError(Exception):
     pass
 
 
-@pytest.mark.parametrize("strategy", ["finetune", "init", "retrain_tail"])
+@pytest.mark.parametrize("strategy", ["finetune", "retrain", "retrain_tail"])
 def test_interrupted_training_goes_on_as_if_nothing_had_happened(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone, strategy: str
 ) -> None:
     if strategy == "retrain_tail":
-        settings = make_settings(strategy="auto", early_fixed=strategy, rate=1e-4)
-        decided: Any = ("early_fixed", 2)
+        settings = make_settings(strategy="auto", early_probe=strategy, rate=1e-4)
+        decided: Any = ("early_probe", 2)
     else:
         settings, decided = make_settings(strategy=strategy, rate=1e-4), None
     whole = train_fold(tmp_path / "whole", fold, CLASSES, tiny_backbone, settings, decided=decided)
@@ -77,7 +77,7 @@ def test_interrupted_training_goes_on_as_if_nothing_had_happened(
 def test_rounds_of_several_epochs_resume_too(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
-    settings = make_settings(strategy="init", epochs=41, max_tiles_per_slide=1, patience=0.1)
+    settings = make_settings(strategy="retrain", epochs=41, max_tiles_per_slide=1, patience=4)
     whole = train_fold(tmp_path / "whole", fold, CLASSES, tiny_backbone, settings)
     assert (whole["planned_epochs"], whole["epochs_per_point"]) == (42, 2)
     steps = [float(p["step"]) for p in points(tmp_path / "whole")]

@@ -71,13 +71,13 @@ FEATURE_ENGINE = CONFIG.engine.model_copy(
 ).model_dump_json()
 # Slides whose labelled tiles are kept in packs; images are files of their own already.
 PACKED = [] if LISTING or CONFIG.pack.use == "never" else SLIDE_IDS
-CHEAP_CELLS = ["fixed", "early_fixed", "colour"]
-CELLS = {"off": [], "probe": CHEAP_CELLS, "full": [*CHEAP_CELLS, "finetune", "init"]}[
+CHEAP = ["linear_probe", "early_probe", "colour"]
+COMPARED = {"off": [], "probe": CHEAP, "full": [*CHEAP, "finetune", "retrain"]}[
     CONFIG.verify.budget
 ]
 # What learns from features, or tables of colours, and reads no tile.
-CACHED = {"fixed", "colour"} | (
-    {"early_fixed"} if CONFIG.train.early_fixed == "truncate" else set()
+CACHED = {"linear_probe", "colour"} | (
+    {"early_probe"} if CONFIG.train.early_probe == "truncate" else set()
 )
 # The look of pages changes no number: networks would run, and trainings follow, for nothing.
 PAGES = ("histotile.reports",)
@@ -92,7 +92,7 @@ pathvars:
 
 wildcard_constraints:
     fold="fold[0-9]+",
-    cell="fixed|early_fixed|finetune|init|colour",
+    strategy="linear_probe|early_probe|finetune|retrain|colour",
 
 
 def unless_doomed(stage):

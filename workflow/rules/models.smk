@@ -4,13 +4,13 @@ REQUIRED INPUTS
     <results>/tile/{slide_id}.parquet, <results>/triage/slides.csv
 OUTPUTS
     <results>/split/folds.csv, <results>/backbone/backbone.onnx, <results>/embed/{slide_id}.h5,
-    <results>/embed/{slide_id}.timing.json, <results>/control/control.h5, <results>/decide/,
-    <results>/train/{fold}/, <results>/rehearse/{fold}/{cell}.parquet, <results>/verify/,
+    <results>/embed/{slide_id}.timing.json, <results>/baseline/baseline.h5, <results>/decide/,
+    <results>/train/{fold}/, <results>/compare/{fold}/{strategy}.parquet, <results>/verify/,
     <results>/export/{fold}/, <results>/pack/{slide_id}.pack if asked for
 STEPS
-    split, backbone -> embed -> control -> decide -> train -> export
-    rehearse (the other cells, in every fold) -> verify
-    pack (only if asked for) -> train, rehearse, where these read tiles
+    split, backbone -> embed -> baseline -> decide -> train -> export
+    compare (the other strategies, in every fold) -> verify
+    pack (only if asked for) -> train, compare, where these read tiles
 """
 
 
@@ -99,28 +99,27 @@ rule pack:
         " > {log:q} 2>&1"
 
 
-rule control:
-    """Features of the same network with random weights, and the shift of its batch-norm inputs."""
+rule baseline:
+    """Features of the same network with random weights."""
     input:
         folds="<results>/split/folds.csv",
         tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
-        ruler=CONFIG.control.ruler or [],
     output:
-        "<results>/control/control.h5",
+        "<results>/baseline/baseline.h5",
     log:
-        "<logs>/control.log",
+        "<logs>/baseline.log",
     benchmark:
-        "<benchmarks>/control.tsv"
+        "<benchmarks>/baseline.tsv"
     threads: 2
     params:
         tiles=folder("tile"),
         classes=CLASSES,
         backbone=BACKBONE,
         weights=WEIGHTS,
-        settings=settings("control"),
-        code=digest("histotile.cli.decisions:control"),
+        settings=settings("baseline"),
+        code=digest("histotile.cli.decisions:baseline"),
     shell:
-        "histotile control {input.folds:q} --tiles {params.tiles:q} --classes {params.classes:q}"
+        "histotile baseline {input.folds:q} --tiles {params.tiles:q} --classes {params.classes:q}"
         " --backbone {params.backbone:q} --threads {threads} --output {output:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
@@ -130,7 +129,7 @@ rule decide:
     input:
         cohort=COHORT_FILE,
         folds="<results>/split/folds.csv",
-        control="<results>/control/control.h5",
+        baseline="<results>/baseline/baseline.h5",
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
     output:
         decision="<results>/decide/decision.json",
@@ -152,13 +151,13 @@ rule decide:
         inspections=folder("inspect"),
         classes=CLASSES,
         train=CONFIG.train.model_dump_json(
-            include={"strategy", "early_fixed", "finetune", "init"}
+            include={"strategy", "early_probe", "finetune", "retrain"}
         ),
         settings=settings("decide"),
         code=digest("histotile.cli.decisions:decide", without=PAGES),
     shell:
         "histotile decide {input.cohort:q} --folds {input.folds:q} --features {params.features:q}"
-        " --control {input.control:q} --tiles {params.tiles:q}"
+        " --baseline {input.baseline:q} --tiles {params.tiles:q}"
         " --inspections {params.inspections:q} --classes {params.classes:q}"
         " --train {params.train:q} --output {output.decision:q} --picture {output.picture:q}"
         " --page {output.page:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -206,44 +205,44 @@ rule train:
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 
-rule rehearse:
-    """Train {wildcards.cell} on {wildcards.fold} and judge it on the tiles the fold tests."""
+rule compare:
+    """Train {wildcards.strategy} on {wildcards.fold} and judge it on the tiles the fold tests."""
     input:
         folds="<results>/split/folds.csv",
         decision="<results>/decide/decision.json",
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
-        packs=lambda wildcards: packs_of(wildcards.cell),
+        packs=lambda wildcards: packs_of(wildcards.strategy),
     output:
-        "<results>/rehearse/{fold}/{cell}.parquet",
+        "<results>/compare/{fold}/{strategy}.parquet",
     log:
-        "<logs>/rehearse/{fold}/{cell}.log",
+        "<logs>/compare/{fold}/{strategy}.log",
     benchmark:
-        "<benchmarks>/rehearse/{fold}.{cell}.tsv"
-    threads: lambda wildcards: 1 if wildcards.cell in CACHED else 2
+        "<benchmarks>/compare/{fold}.{strategy}.tsv"
+    threads: lambda wildcards: 1 if wildcards.strategy in CACHED else 2
     params:
         tiles=folder("tile"),
         features=folder("embed"),
-        packs=lambda wildcards: packs_option(wildcards.cell),
+        packs=lambda wildcards: packs_option(wildcards.strategy),
         backbone=BACKBONE,
         weights=WEIGHTS,
         classes=CLASSES,
         settings=CONFIG.train.model_copy(
             update={"strategy": "auto", "tensorboard": False}
         ).model_dump_json(),
-        code=digest("histotile.cli.decisions:rehearse"),
+        code=digest("histotile.cli.decisions:compare"),
     shell:
-        "histotile rehearse {wildcards.fold} {wildcards.cell} --folds {input.folds:q}"
+        "histotile compare {wildcards.fold} {wildcards.strategy} --folds {input.folds:q}"
         " --decision {input.decision:q} --tiles {params.tiles:q} --features {params.features:q}"
         " {params.packs:q} --classes {params.classes:q} --backbone {params.backbone:q}"
         " --threads {threads} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule verify:
-    """Hold the table's choice against the other cells: regret, interval, verdict."""
+    """Hold the table's choice against the other strategies: regret, interval, verdict."""
     input:
         decision="<results>/decide/decision.json",
-        rehearsals=expand(
-            "<results>/rehearse/{fold}/{cell}.parquet", fold=FOLDS, cell=CELLS
+        comparisons=expand(
+            "<results>/compare/{fold}/{strategy}.parquet", fold=FOLDS, strategy=COMPARED
         ),
     output:
         verification="<results>/verify/verification.json",
@@ -252,7 +251,7 @@ rule verify:
         "<logs>/verify.log",
     localrule: True
     params:
-        folder=folder("rehearse"),
+        folder=folder("compare"),
         settings=settings("verify"),
         code=digest("histotile.cli.decisions:verify"),
     shell:

@@ -202,7 +202,7 @@ rule report:
         ),
         training=expand("<results>/train/{fold}/summary.json", fold=FOLDS),
         decision="<results>/decide/decision.json",
-        verification="<results>/verify/verification.json" if CELLS else [],
+        verification="<results>/verify/verification.json" if COMPARED else [],
     output:
         "<results>/report/index.html",
         "<results>/report/model_card.html",

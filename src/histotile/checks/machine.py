@@ -30,7 +30,7 @@ def check_machine(config: Config) -> list[Problem]:
     if name in _MODULES and not installed(_MODULES[name]):
         fact = f"{name!r} is not installed here"
         problems.append(Problem("error", "engine.name", fact, "install it, or write `auto`"))
-    trained = config.train.strategy in {"finetune", "init"} or config.verify.budget == "full"
+    trained = config.train.strategy in {"finetune", "retrain"} or config.verify.budget == "full"
     if trained and not has_gpu():
         fact = "all layers are trained, and this machine has no GPU: that takes hours"
         remedy = "train on another machine, or see the forecast"

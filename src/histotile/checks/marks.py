@@ -37,7 +37,6 @@ def marked_settings(config: Config) -> list[Problem]:
     places = {
         "cohort": config.cohort,
         "results": config.results,
-        "control.ruler": config.control.ruler,
         "apply.slides": config.apply.slides,
     }
     return [_problem(key, str(path)) for key, path in places.items() if has_mark(path)]

@@ -75,9 +75,6 @@ def look(data: Mapping[str, Any], files: Sequence[Path] = ()) -> Start:
         problems += check_cohort(cohort, config, wrong, config.cohort)
     if "backbone" not in wrong:
         problems += _weights(config)
-    if config.control.ruler and not Path(config.control.ruler).is_file():
-        fact = f"there is no file {config.control.ruler}"
-        problems.append(Problem("error", "control.ruler", fact, "write it with `histotile ruler`"))
     return Start(tuple(problems), config, cohort, listing)
 
 

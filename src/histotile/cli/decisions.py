@@ -1,4 +1,4 @@
-"""Verbs of the decision table: ruler, control, decide, rehearse, verify."""
+"""Verbs of the decision table: baseline, decide, compare, verify."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from histotile.cli.options import (
     verb,
 )
 from histotile.cli.progress import Progress
-from histotile.config import Backbone, Control, Decide, Train, Verify
+from histotile.config import Backbone, Baseline, Decide, Train, Verify
 from histotile.errors import HistotileError
 
 if TYPE_CHECKING:
@@ -30,54 +30,40 @@ TILES = click.option("--tiles", type=FOLDER, required=True, help="Folder of tile
 DECISION = click.option("--decision", type=FILE, required=True, help="decision.json.")
 
 
-@verb()
-@click.argument("photographs", type=FOLDER)
-@click.option("--tile-px", type=click.IntRange(16), required=True, help="Side of the tiles, px.")
-@output_option("JSON for `control.ruler`.")
-@backbone_option
-@threads_option
-def ruler(photographs: Path, tile_px: int, output: Path, backbone: Backbone, threads: int) -> None:
-    """What a shift of batch-norm statistics means for a backbone, from natural PHOTOGRAPHS."""
-    from histotile.io.atomic import write_json
-    from histotile.strategy.controls.batch_norm_reference import build_ruler
-
-    found = build_ruler(backbone, photographs, tile_px, threads, Progress("ruler", "crops"))
-    write_json(output, found)
-    click.echo(f"{output}: {found['photographs']} photographs, {found['crops']} crops")
-
-
-@verb("control")
+@verb("baseline")
 @click.argument("folds", type=FILE)
 @TILES
 @output_option("HDF5: the sample of tiles, and their features by random weights.")
 @classes_option
 @backbone_option
 @threads_option
-def control(
+def baseline(
     folds: Path,
     tiles: Path,
     output: Path,
     classes: tuple[str, ...],
     backbone: Backbone,
     threads: int,
-    settings: Control,
+    settings: Baseline,
 ) -> None:
     """Hold the backbone against random weights on tiles of the slides in FOLDS."""
-    from histotile.strategy.controls.random_features import (
-        ControlSlide,
-        measure_control,
+    from histotile.strategy.baselines.random_features import (
+        BaselineSlide,
+        measure_baseline,
     )
 
     roles: dict[tuple[str, str], set[str]] = {}
     for row in fold_rows(folds):
         roles.setdefault((row["slide_id"], row["patient_id"]), set()).add(row["role"])
     slides = [  # slides of the fixed test set stay out
-        ControlSlide(slide_id, patient_id, tiles / f"{slide_id}.parquet")
+        BaselineSlide(slide_id, patient_id, tiles / f"{slide_id}.parquet")
         for (slide_id, patient_id), found in roles.items()
         if found != {"test"}
     ]
-    progress = Progress("control")
-    found = measure_control(slides, classes, backbone, settings, threads=threads, progress=progress)
+    progress = Progress("baseline")
+    found = measure_baseline(
+        slides, classes, backbone, settings, threads=threads, progress=progress
+    )
     found.write(output)
     click.echo(f"{len(found.tile_ids)} tiles of {len(set(found.slide_ids))} slides")
 
@@ -86,7 +72,7 @@ def control(
 @click.argument("cohort", type=FILE)
 @FOLDS_FILE
 @click.option("--features", type=FOLDER, required=True, help="Folder of features.")
-@click.option("--control", type=FILE, required=True, help="What `control` wrote.")
+@click.option("--baseline", type=FILE, required=True, help="What `baseline` wrote.")
 @TILES
 @click.option("--inspections", type=PATH, help="Folder of inspections: file formats and mpp.")
 @click.option("--train", metavar="JSON", help="Of section `train`: strategy and recipes.")
@@ -98,7 +84,7 @@ def decide(
     cohort: Path,
     folds: Path,
     features: Path,
-    control: Path,
+    baseline: Path,
     tiles: Path,
     inspections: Path | None,
     train: str | None,
@@ -122,7 +108,7 @@ def decide(
 
     rows = [row | {"fold": f"fold{row['fold']}"} for row in fold_rows(folds)]
     known = read_cohort(cohort).has_patients
-    evidence = gather_evidence(features, control, tiles, rows, classes, known)
+    evidence = gather_evidence(features, baseline, tiles, rows, classes, known)
     files = gather_alarm_files(features, inspections, rows)
     given: Train = section_settings("train", None, as_changes(train))
     with threadpool_limits(1):  # matrices are small: more threads would wait for each other
@@ -140,7 +126,7 @@ def decide(
 
 
 def _tell(decision: "Decision") -> None:
-    where = f" after stage {decision.stage}" if decision.strategy == "early_fixed" else ""
+    where = f" after stage {decision.stage}" if decision.strategy == "early_probe" else ""
     by = "set by hand" if decision.forced else "by the table"
     click.echo(
         f"{decision.size.verdict} x {decision.similarity.verdict} -> {decision.strategy}{where} "
@@ -153,7 +139,9 @@ def _tell(decision: "Decision") -> None:
 
 @verb("train")
 @click.argument("fold")
-@click.argument("cell", type=click.Choice(["fixed", "early_fixed", "finetune", "init", "colour"]))
+@click.argument(
+    "strategy", type=click.Choice(["linear_probe", "early_probe", "finetune", "retrain", "colour"])
+)
 @FOLDS_FILE
 @DECISION
 @TILES
@@ -163,9 +151,9 @@ def _tell(decision: "Decision") -> None:
 @classes_option
 @backbone_option
 @threads_option
-def rehearse(
+def compare(
     fold: str,
-    cell: Any,
+    strategy: Any,
     folds: Path,
     decision: Path,
     tiles: Path,
@@ -177,43 +165,48 @@ def rehearse(
     threads: int,
     settings: Train,
 ) -> None:
-    """Train CELL of the table (or colour alone) on FOLD's patients; judge it on its test tiles."""
+    """Train STRATEGY (or colour alone) on FOLD's patients; judge it on its test tiles."""
     from histotile.io.tables import (
-        rehearsal_schema,
+        comparison_schema,
         write_table,
     )
     from histotile.strategy.record import read_decision
     from histotile.strategy.verification.train_alternatives import (
         COLOUR,
-        rehearse,
-        rehearse_colour,
+        compare,
+        compare_colour,
     )
     from histotile.training.job import Machine
 
     taught = fold_slides(folds, fold, tiles, features, ("train", "val"))
     tested = fold_slides(folds, fold, tiles, features, ("test",))
-    if cell == COLOUR:
-        found = rehearse_colour(taught, tested, classes, settings)
+    if strategy == COLOUR:
+        found = compare_colour(taught, tested, classes, settings)
     else:
-        decided = read_decision(decision.read_text(encoding="utf-8")).of_fold(fold)
-        progress = Progress(f"{fold} {cell}", "steps")
+        decided = read_decision(decision).of_fold(fold)
+        progress = Progress(f"{fold} {strategy}", "steps")
         machine = Machine(1, threads, packs=packs, progress=progress)
-        found = rehearse(
-            taught, tested, classes, backbone, settings, (cell, decided.early_stage), machine
+        found = compare(
+            taught, tested, classes, backbone, settings, (strategy, decided.early_stage), machine
         )
-    footer = {"fold": fold, "cell": cell, "classes": list(classes), "seconds": found.pop("seconds")}
-    write_table(output, found, rehearsal_schema(classes), footer)
+    footer = {
+        "fold": fold,
+        "strategy": strategy,
+        "classes": list(classes),
+        "seconds": found.pop("seconds"),
+    }
+    write_table(output, found, comparison_schema(classes), footer)
 
 
 @verb("verify")
-@click.argument("rehearsals", type=FOLDER)
+@click.argument("comparisons", type=FOLDER)
 @DECISION
 @output_option("verification.json: scores, regret, verdict.")
 @click.option("--page", type=PATH, help="The page that shows it, HTML.")
 def verify(
-    rehearsals: Path, decision: Path, output: Path, page: Path | None, settings: Verify
+    comparisons: Path, decision: Path, output: Path, page: Path | None, settings: Verify
 ) -> None:
-    """Hold the table's choice against every cell in REHEARSALS: regret, interval, verdict."""
+    """Hold the table's choice against every strategy in COMPARISONS: regret, interval, verdict."""
     from histotile.io.atomic import write_text
     from histotile.strategy.record import (
         STRATEGIES,
@@ -223,18 +216,18 @@ def verify(
 
     if settings.budget == "off":
         raise HistotileError("verify.budget", "is off", "set it to probe or full")
-    decided = read_decision(decision.read_text(encoding="utf-8"))
+    decided = read_decision(decision)
     chosen = {fold.fold: fold.table_strategy for fold in decided.folds}
-    wanted = {"fixed", "early_fixed", "colour"} | (
-        {"finetune", "init"} if settings.budget == "full" else set()
+    wanted = {"linear_probe", "early_probe", "colour"} | (
+        {"finetune", "retrain"} if settings.budget == "full" else set()
     )
     found = [
-        _rehearsal(path)
-        for path in sorted(rehearsals.glob("*/*.parquet"))
+        _comparison(path)
+        for path in sorted(comparisons.glob("*/*.parquet"))
         if path.parent.name in chosen and path.stem in wanted
     ]
     if not found:
-        raise HistotileError(rehearsals, "holds no rehearsal", "run `histotile rehearse` first")
+        raise HistotileError(comparisons, "holds no comparison", "run `histotile compare` first")
     budget: Any = settings.budget
     result = verify(found, chosen, STRATEGIES, budget, settings)
     if page is not None:
@@ -245,20 +238,23 @@ def verify(
     click.echo(f"{result.verdict}: {'; '.join(result.reasons)}")
 
 
-def _rehearsal(path: Path) -> Any:
+def _comparison(path: Path) -> Any:
     import numpy as np
 
     from histotile.io.tables import (
         read_footer,
         read_table,
     )
-    from histotile.strategy.verification.regret import Rehearsal
+    from histotile.strategy.verification.regret import Comparison
 
     footer, table = read_footer(path), read_table(path)
+    if "strategy" not in footer:
+        fact = "written by an earlier version of histotile"
+        raise HistotileError(path, fact, "run `histotile compare` again")
     columns = [f"prob_{name}" for name in footer["classes"]]
-    return Rehearsal(
+    return Comparison(
         footer["fold"],
-        footer["cell"],
+        footer["strategy"],
         table["label"].to_numpy().astype(np.int64),
         np.array(table["patient_id"].to_pylist(), dtype=np.str_),
         np.stack([table[name].to_numpy() for name in columns], axis=1),
@@ -266,4 +262,4 @@ def _rehearsal(path: Path) -> Any:
     )
 
 
-VERBS = (ruler, control, decide, rehearse, verify)
+VERBS = (baseline, decide, compare, verify)

@@ -31,6 +31,7 @@ from histotile.strategy.record import (
     Alarm,
     Decision,
     read_decision,
+    read_record,
 )
 from histotile.strategy.verification.regret import Verification
 from histotile.trust.judging import Familiarity
@@ -173,13 +174,13 @@ class Gathered:
 
     @cached_property
     def _decision(self) -> Decision | None:
-        text = read_text(self.results / "decide/decision.json")
-        return read_decision(text) if text else None
+        path = self.results / "decide/decision.json"
+        return read_decision(path) if path.is_file() else None
 
     @cached_property
     def _verification(self) -> Verification | None:
-        text = read_text(self.results / "verify/verification.json")
-        return Verification.model_validate_json(text) if text else None
+        path = self.results / "verify/verification.json"
+        return read_record(path, Verification, "verify") if path.is_file() else None
 
     @cached_property
     def _evaluation(self) -> Mapping[str, Any]:

@@ -192,7 +192,7 @@ def _decided(path: Path, fold: str, accepted: dict[str, str]) -> "tuple[Strategy
     """Strategy and stage of a fold; no training on a cohort that leaks, unless that is accepted."""
     from histotile.strategy.record import read_decision
 
-    decision = read_decision(path.read_text(encoding="utf-8"))
+    decision = read_decision(path)
     leaks = [alarm.finding for alarm in decision.alarms if alarm.is_leak]
     standing, _ = sift(leaks, accepted)
     if standing and decision.stop:

@@ -1,4 +1,4 @@
-"""Reading, checking and writing config.yaml."""
+"""Reading, checking and writing config.yaml and synthetic.yaml."""
 
 import json
 import textwrap
@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import ValidationError
 
-from histotile.config import Config
+from histotile.config import Config, Synthetic
 from histotile.config.messages import explain
 from histotile.config.values import Section
 from histotile.errors import HistotileError
@@ -45,10 +45,19 @@ def read_config(path: Path, overlay: Path | None = None) -> Config:
     Raises:
         HistotileError: What `read_yaml` refuses, or settings that do not hold.
     """
-    data = read_yaml(path, Config)
+    return _read(Config, path, overlay)
+
+
+def read_synthetic(path: Path, overlay: Path | None = None) -> Synthetic:
+    """What `read_config` gives, of a synthetic.yaml."""
+    return _read(Synthetic, path, overlay)
+
+
+def _read(section: type[S], path: Path, overlay: Path | None) -> S:
+    data = read_yaml(path, section)
     if overlay is not None:
-        _merge(data, read_yaml(overlay, Config))
-    return validate(Config, data, str(overlay or path))
+        _merge(data, read_yaml(overlay, section))
+    return validate(section, data, str(overlay or path))
 
 
 def as_written(config: dict[str, Any], paths: Sequence[Path]) -> dict[str, Any]:
@@ -142,15 +151,16 @@ def _merge(data: dict[str, Any], changes: Mapping[str, Any]) -> None:
             data[key] = value
 
 
-def standard_config() -> Path:
-    """The config.yaml in force: of the working directory, else the one shipped."""
-    here = Path("config/config.yaml")
+def standard_config(name: str = "config.yaml") -> Path:
+    """The file of settings in force: of the working directory, else the one shipped."""
+    here = Path("config") / name
     return here if here.is_file() else project.source() / here
 
 
-def render(config: Config) -> str:
-    """config.yaml as text: the values, each under what it does and when to change it."""
-    head = "# yaml-language-server: $schema=schema.json\n# Values live here and only here."
+def render(config: Config | Synthetic) -> str:
+    """The settings as YAML: the values, each under what it does and when to change it."""
+    schema = "# yaml-language-server: $schema=schema.json\n" * isinstance(config, Config)
+    head = f"{schema}# Values live here and only here."
     return head + "\n" + "\n".join(_render(config, 0)) + "\n"
 
 
@@ -186,7 +196,7 @@ def _yaml(value: object) -> str:
 
 
 def rewrite(folder: Path = Path("config")) -> None:
-    """config.yaml with its values under today's comments, and schema.json beside it."""
-    config = read_config(folder / "config.yaml")
-    write_text(folder / "config.yaml", render(config))
+    """Both files with their values under today's comments, and config.yaml's schema.json."""
+    write_text(folder / "config.yaml", render(read_config(folder / "config.yaml")))
+    write_text(folder / "synthetic.yaml", render(read_synthetic(folder / "synthetic.yaml")))
     write_text(folder / "schema.json", schema())

@@ -99,7 +99,7 @@ def sample_labelled(
     }
     if not counts:
         fact = f"no tile has a label that is one of {', '.join(classes)}"
-        raise HistotileError("control", fact, "annotate slides, or mend tile.labels and classes")
+        raise HistotileError("baseline", fact, "annotate slides, or mend tile.labels and classes")
     rng = np.random.default_rng(seed % 2**32)
     shares = share_evenly(counts, max_tiles, rng)
     wanted: dict[str, dict[str, int]] = defaultdict(dict)

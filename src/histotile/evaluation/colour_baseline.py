@@ -1,4 +1,4 @@
-"""What colour alone achieves: the control beside every result of the network."""
+"""What colour alone achieves: the baseline beside every result of the network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

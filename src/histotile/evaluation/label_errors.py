@@ -50,7 +50,7 @@ class LabelledSlide:
 
 
 @dataclass(frozen=True)
-class Suspect:
+class LabelError:
     """A tile whose label the models doubt.
 
     Args:
@@ -91,14 +91,14 @@ class Suspect:
         return {name: facts[name] for name in COLUMNS}
 
 
-def find_suspects(
+def find_label_errors(
     slides: Iterable[LabelledSlide], classes: Sequence[str], most: int, least: float
-) -> list[Suspect]:
+) -> list[LabelError]:
     """The tiles in use whose label and prediction disagree most, over the whole cohort, ranked.
 
     The disagreement is 1 - the probability of the label, i.e. one minus the self-confidence that
     confident learning ranks by (Northcutt et al. 2021, doi:10.1613/jair.1.12125). Only tiles whose
-    most probable class is another one than their label are suspects. Equal ones rank by slide, in
+    most probable class is another one than their label count. Equal ones rank by slide, in
     the given order, then by tile. Memory holds `most` tiles and one slide.
 
     Args:
@@ -111,22 +111,22 @@ def find_suspects(
         HistotileError: A label is no class, a class has no column of predictions, or these are of
             other tiles.
     """
-    found: list[Suspect] = []
+    found: list[LabelError] = []
     for slide in slides:
         found += _of_slide(slide, classes, most, least)
         found = sorted(found, key=lambda s: -s.disagreement)[:most]
-    return [Suspect(**{**vars(s), "rank": rank}) for rank, s in enumerate(found, 1)]
+    return [LabelError(**{**vars(s), "rank": rank}) for rank, s in enumerate(found, 1)]
 
 
-def suspect_features(
-    suspects: Iterable[Suspect], classes: Sequence[str], side: float, bounds: Sequence[int]
+def label_error_features(
+    errors: Iterable[LabelError], classes: Sequence[str], side: float, bounds: Sequence[int]
 ) -> list[Feature | None]:
     """One annotation per tile of a slide, classified by the label it has now, for QuPath.
 
     So a relabeller changes only what is wrong; the rest says what it said before.
 
     Args:
-        suspects: Tiles of one slide.
+        errors: Tiles of one slide.
         classes: Names in order; they give the colours.
         side: Of a tile, level-0 px.
         bounds: The slide's bounds, x, y, width, height: QuPath counts from their corner.
@@ -146,13 +146,13 @@ def suspect_features(
             },
             name=f"label {s.label}, pred {s.pred} {s.probabilities[s.pred]:.2f}",
         )
-        for s in suspects
+        for s in errors
     ]
 
 
 def _of_slide(
     slide: LabelledSlide, classes: Sequence[str], most: int, least: float
-) -> list[Suspect]:
+) -> list[LabelError]:
     joined = _joined(slide, classes)
     p = np.stack([joined[f"prob_{c}"].to_numpy() for c in classes], axis=1).astype(np.float64)
     number = {name: c for c, name in enumerate(classes)}
@@ -162,7 +162,7 @@ def _of_slide(
     chosen = np.flatnonzero((preds != labels) & (doubt >= least))  # NaN, no prediction: never
     chosen = chosen[np.argsort(-doubt[chosen], kind="stable")][:most]
     return [
-        Suspect(
+        LabelError(
             slide.slide_id,
             slide.patient_id,
             row["tile_id"],

@@ -24,6 +24,7 @@ from histotile.inference.model_metadata import (
     TRAIN,
     check_agreement,
     find_models,
+    parse_strategy,
     parse_taught,
     read_facts,
 )
@@ -165,7 +166,7 @@ def _model(network: nn.Module, facts: Mapping[str, Any]) -> TrainedModel:
         classes=tuple(facts["classes"]),
         tile_mpp=float(facts["tile_mpp"]),
         tile_px=int(facts["tile_px"]),
-        strategy=str(facts["strategy"]),
+        strategy=parse_strategy(facts),
         backbone=facts["backbone"],
         settings=facts["settings"],
         taught=parse_taught(facts),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from histotile.config.renamed import STRATEGIES
 from histotile.errors import HistotileError
 from histotile.inference.onnx_metadata import read_onnx_facts
 from histotile.trust.taught import Taught
@@ -68,9 +69,15 @@ def parse_facts(entry: Mapping[str, Any]) -> ModelFacts:
         tile_mpp=float(entry["tile_mpp"]),
         tile_px=int(entry["tile_px"]),
         model_id=str(entry["model_id"]),
-        strategy=str(entry["strategy"]),
+        strategy=parse_strategy(entry),
         taught=parse_taught(entry),
     )
+
+
+def parse_strategy(entry: Mapping[str, Any]) -> str:
+    """How the model was trained, in today's word."""
+    word = str(entry["strategy"])
+    return STRATEGIES.get(word, word)
 
 
 def parse_taught(entry: Mapping[str, Any]) -> Taught | None:

@@ -72,8 +72,8 @@ def prediction_schema(classes: tuple[str, ...]) -> pa.Schema:
     )
 
 
-def rehearsal_schema(classes: tuple[str, ...]) -> pa.Schema:
-    """Columns of what a cell says of the labelled tiles a fold tests; `label` is a class number."""
+def comparison_schema(classes: tuple[str, ...]) -> pa.Schema:
+    """Columns of what a strategy says of the labelled tiles a fold tests; `label` is a number."""
     keys = [("slide_id", pa.string()), ("patient_id", pa.string()), ("tile_id", pa.int32())]
     probabilities = [(f"prob_{name}", pa.float32()) for name in classes]
     return pa.schema([*keys, ("label", pa.int32()), *probabilities])

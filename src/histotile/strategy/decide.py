@@ -27,10 +27,10 @@ from histotile.strategy.leakage.checks import (
     AlarmFiles,
     find_alarms,
 )
-from histotile.strategy.parameter_budget import weigh_cells
+from histotile.strategy.parameter_budget import weigh_strategies
 from histotile.strategy.record import (
     Alarm,
-    Control,
+    Baseline,
     Decision,
     FoldDecision,
     Point,
@@ -85,7 +85,7 @@ def decide(
     choice = choose(judgement.counts_as, judgement.similarity)
     weights = resample_patients(evidence.counts, settings.bootstraps, settings.seed)
     cloud = place(groups, judgement, weights, settings)
-    controls = measure(evidence, settings, judgement)
+    baselines = measure(evidence, settings, judgement)
     similarity = judgement.similarity
     return Decision(
         **_identity(evidence),
@@ -93,8 +93,8 @@ def decide(
         size=size,
         similarity=similarity,
         flips=would_flip(size, similarity, settings),
-        controls=controls,
-        alarms=_alarms(evidence, files, controls, similarity, settings),
+        baselines=baselines,
+        alarms=_alarms(evidence, files, baselines, similarity, settings),
         stop=settings.alarms.stop,
         position=_position(groups, judgement, settings, choice),
         cloud=cloud,
@@ -152,7 +152,7 @@ def _training(
     """The strategy, and what it means for the weights."""
     strategy, stage = _settle(choice, similarity, train)
     early = early_stage(similarity)
-    budget = weigh_cells(size, evidence.stages, early, train.early_fixed, strategy)
+    budget = weigh_strategies(size, evidence.stages, early, train.early_probe, strategy)
     (chosen,) = (b for b in budget if b.chosen)
     return {
         "strategy": strategy,
@@ -169,21 +169,21 @@ def _settle(choice: Choice, similarity: Similarity, train: Train) -> tuple[Strat
     """What is trained, and the stage under the head."""
     if train.strategy == "auto":
         return choice.strategy, choice.stage
-    if train.strategy == "early_fixed":
-        return "early_fixed", early_stage(similarity)
+    if train.strategy == "early_probe":
+        return "early_probe", early_stage(similarity)
     return train.strategy, similarity.stages[-1].stage
 
 
 def _alarms(
     evidence: Evidence,
     files: AlarmFiles | None,
-    controls: Sequence[Control],
+    baselines: Sequence[Baseline],
     similarity: Similarity,
     settings: Decide,
 ) -> list[Alarm]:
     if files is None:
         return []
-    return find_alarms(evidence, files, controls, similarity, settings.alarms, settings.seed)
+    return find_alarms(evidence, files, baselines, similarity, settings.alarms, settings.seed)
 
 
 def _position(groups: Groups, judgement: Judgement, settings: Decide, choice: Choice) -> Point:

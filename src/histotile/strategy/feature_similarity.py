@@ -139,24 +139,18 @@ def _table(
     twin: Floats | None,
     known: Sequence[tuple[float | None, float | None]],
 ) -> list[StageScore]:
-    shifts = {shift.stage: shift for shift in evidence.bn}
-    rows = []
-    for k, stage in enumerate(evidence.stages):
-        shift = shifts.get(stage.number)
-        rows.append(
-            StageScore(
-                stage=stage.number,
-                name=stage.name,
-                weights=stage.weights,
-                score=estimate(float(own[0, k]), own[1:, k]),
-                random_score=None if twin is None else estimate(float(twin[0, k]), twin[1:, k]),
-                knn=known[k][0],
-                logme=known[k][1],
-                bn_hellinger=None if shift is None else shift.hellinger,
-                bn_shift=None if shift is None else shift.shift_sd,
-            )
+    return [
+        StageScore(
+            stage=stage.number,
+            name=stage.name,
+            weights=stage.weights,
+            score=estimate(float(own[0, k]), own[1:, k]),
+            random_score=None if twin is None else estimate(float(twin[0, k]), twin[1:, k]),
+            knn=known[k][0],
+            logme=known[k][1],
         )
-    return rows
+        for k, stage in enumerate(evidence.stages)
+    ]
 
 
 def _unmeasured(evidence: Evidence, settings: Decide, fewest: int, size: str) -> Judgement:

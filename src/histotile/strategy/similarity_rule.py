@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from histotile.strategy.evidence import Evidence
 
 Verdict = Literal["similar", "different"]
-Basis = Literal["measured", "saturated", "ruler", "prior", "pathology", "foreign"]
+Basis = Literal["measured", "saturated", "prior", "pathology", "foreign"]
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _decide(
         why = "The backbone was pre-trained on pathology: its features count as similar."
         return "similar", "pathology", [why]
     if profile.own is None:
-        return _without_measure(evidence, [])
+        return _without_measure([])
     top = float(profile.own[0, depth.best])
     if top >= rule.saturated and depth.sufficient:
         why = (
@@ -140,7 +140,7 @@ def _decide(
         )
         return "different", "foreign", [why]
     if doubts:
-        return _without_measure(evidence, doubts)
+        return _without_measure(doubts)
     return ("similar" if asked else "different"), "measured", []
 
 
@@ -160,13 +160,10 @@ def _doubts(profile: Profile, depth: _Depth, rule: SimilarityRule) -> list[str]:
     return found
 
 
-def _without_measure(evidence: Evidence, doubts: list[str]) -> tuple[Verdict, Basis, list[str]]:
-    if evidence.ruler is not None:
-        why = f"The shift of batch-norm statistics decides, by the ruler: {evidence.ruler}."
-        return evidence.ruler, "ruler", [*doubts, why]
+def _without_measure(doubts: list[str]) -> tuple[Verdict, Basis, list[str]]:
     why = (
-        "There is no ruler either, so experience decides: a backbone pre-trained on photographs "
-        "counts as different from tissue."
+        "So experience decides: a backbone pre-trained on photographs counts as different from "
+        "tissue."
     )
     return "different", "prior", [*doubts, why]
 

@@ -244,8 +244,8 @@ def _outcome(
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     primary = facts.pop("primary")
     facts |= {
-        "optimiser": "sgd" if uses_sgd(network, module.recipe) else "adamw",
-        "learning_rates": rates(network, module.recipe),
+        "optimizer": "sgd" if uses_sgd(network, module.recipe) else "adamw",
+        "lr": rates(network, module.recipe),
     }
     return Outcome(
         network=network,

@@ -21,7 +21,7 @@ from histotile.data.selection import (
 from histotile.errors import HistotileError
 from histotile.training.learning_curve import Point
 
-Strategy = Literal["fixed", "early_fixed", "finetune", "init"]
+Strategy = Literal["linear_probe", "early_probe", "finetune", "retrain"]
 
 
 @dataclass(frozen=True)

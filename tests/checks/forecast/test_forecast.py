@@ -32,7 +32,7 @@ from histotile.config import Config
 from histotile.config.yaml_file import read_config
 
 FLAT = "backbone split aggregate evaluate export report"
-GROWING = "tile embed control decide train predict"
+GROWING = "tile embed baseline decide train predict"
 OF_SLIDES = "inspect mask heatmap report-slide"
 
 
@@ -46,7 +46,7 @@ def points() -> Points:
     found |= {name: [(1, Cost(1.0, 1.0, 150.0, 50.0))] * 3 for name in OF_SLIDES.split()}
     growing = [(10.0, Cost(1.1, 1.0, 200.0, 20.0)), (110.0, Cost(2.1, 2.0, 210.0, 120.0))]
     found |= {name: list(growing) for name in GROWING.split()}
-    found["rehearse"] = [(10.0, Cost(3.0, 3.0, 300.0, 50.0)), (5.0, Cost(3.0, 3.0, 300.0, 8.0))]
+    found["compare"] = [(10.0, Cost(3.0, 3.0, 300.0, 50.0)), (5.0, Cost(3.0, 3.0, 300.0, 8.0))]
     return found
 
 
@@ -57,7 +57,7 @@ def test_stages_of_slides_count_slides_and_tiles(config: Config) -> None:
     assert stages["embed"].cpu_s == pytest.approx(100 * 1.0 + 5000 * 0.01)
     assert stages["embed"].disk == pytest.approx(100 * 10 + 5000 * 1.0)
     assert stages["train"].jobs == config.split.folds and stages["train"].bound
-    assert stages["rehearse"].jobs == 3 * config.split.folds
+    assert stages["compare"].jobs == 3 * config.split.folds
 
 
 def test_training_is_a_bound_with_something_in_hand(config: Config) -> None:
@@ -66,11 +66,11 @@ def test_training_is_a_bound_with_something_in_hand(config: Config) -> None:
     folds = config.split.folds
     taught = 1000.0 * (folds - 1) / folds
     assert stages["train"].cpu_s == pytest.approx(SPARE * folds * (1.0 + 0.01 * taught))
-    rehearsal = 50.0 + 8.0 * (1000.0 / folds - 5.0)  # bytes: a file, and each tile it tests
-    assert stages["rehearse"].disk == pytest.approx(3 * folds * rehearsal)
+    comparison = 50.0 + 8.0 * (1000.0 / folds - 5.0)  # bytes: a file, and each tile it tests
+    assert stages["compare"].disk == pytest.approx(3 * folds * comparison)
 
 
-@pytest.mark.parametrize("strategy", ["finetune", "init"])
+@pytest.mark.parametrize("strategy", ["finetune", "retrain"])
 def test_training_all_layers_is_forecast_to_its_last_epoch(config: Config, strategy: str) -> None:
     mine = config.model_copy(
         update={"train": config.train.model_copy(update={"strategy": strategy, "epochs": 40})}
@@ -82,7 +82,7 @@ def test_training_all_layers_is_forecast_to_its_last_epoch(config: Config, strat
     assert stages["train"].cpu_s > SPARE * 0.05 * passes
     assert stages["train"].cpu_s == pytest.approx(SPARE * 0.05 * passes, rel=0.05)
     assert 950 < stages["train"].memory_mb <= 950 + CACHE_BYTES / 1e6
-    assert stages["rehearse"].cpu_s < stages["train"].cpu_s and not _note(mine)
+    assert stages["compare"].cpu_s < stages["train"].cpu_s and not _note(mine)
 
 
 def test_small_cohorts_take_the_passes_that_fill_their_steps(config: Config) -> None:
@@ -91,11 +91,11 @@ def test_small_cohorts_take_the_passes_that_fill_their_steps(config: Config) -> 
     assert trained_strategy(config) is None and "not included" in _note(config)
 
 
-def test_without_verification_nothing_is_rehearsed(config: Config) -> None:
+def test_without_verification_nothing_is_compared(config: Config) -> None:
     verify = config.verify.model_copy(update={"budget": "off"})
     work = Work(10, 10, 500, 100.0, 400.0)
     names = [s.name for s in _stages(points(), work, config.model_copy(update={"verify": verify}))]
-    assert not {"rehearse", "verify"} & set(names) and "train" in names
+    assert not {"compare", "verify"} & set(names) and "train" in names
 
 
 def test_a_forecast_is_told_with_its_sums(config: Config) -> None:
@@ -117,13 +117,14 @@ def test_every_stage_is_tried_on_a_small_cohort(
         "cohort": "slides.csv",
         "results": "results",
         "backbone": {"name": "auto", "weights": "shipped:histology"},
-        "synthesize": {"slides": 8, "patients": 8, "side_px": 1024, "sites": 2},
         "tile": {"mpp": 0.5, "tile_px": 96, "stride_px": 96},
         "split": {"folds": 2},
     }
     Path("mine.yaml").write_text(yaml.safe_dump(settings))
     runner = CliRunner()
-    made = runner.invoke(cli, ["--config", "mine.yaml", "synthesize", "."])
+    few = {"synthesize": {"slides": 8, "patients": 8, "side_px": 1024, "sites": 2}}
+    Path("few.yaml").write_text(yaml.safe_dump(few))
+    made = runner.invoke(cli, ["--config", "few.yaml", "synthesize", "."])
     assert made.exit_code == 0, made.output
     done = runner.invoke(cli, ["--config", "mine.yaml", "check", "--json"])
     assert done.exit_code == 0, done.output

@@ -191,10 +191,10 @@ def test_the_decision_and_its_verification_stand_on_the_cohort_page(
     assert "How the cohort was learnt" not in render_cohort_page(make_cohort())
     facts = make_cohort(decision=make_decision())
     page = render_cohort_page(facts)
-    assert "Strategy: early_fixed, chosen by the table (small, features different)" in "\n".join(
+    assert "Strategy: early_probe, chosen by the table (small, features different)" in "\n".join(
         summary_lines(facts)
     )
-    assert "How the cohort was learnt: early layers fixed" in page
+    assert "How the cohort was learnt: early probe" in page
     assert "../decide/index.html" in page and "86 %" in page
 
 

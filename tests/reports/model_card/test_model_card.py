@@ -39,7 +39,7 @@ def test_the_card_tells_what_the_run_knows(facts: CohortFacts, read: Read) -> No
         "Folds 2, disjoint by patients",
         "In train, fold by fold 9 / 8",
         "Sites kept whole yes",
-        "Strategy early_fixed by the table",
+        "Strategy early_probe by the table",
         "(ICC) 0.41 measured",
         "Effective tiles healthy 27, tumour 21",
         "Backbone resnet18",

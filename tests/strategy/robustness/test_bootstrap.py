@@ -91,10 +91,10 @@ def at_the_edge(make_evidence: Make, settings: Decide, **profile: Any) -> tuple[
 @pytest.mark.parametrize(
     ("own", "random", "strategies"),
     [
-        ((1.0, 1.4), (0.2, 0.2), {"fixed", "finetune"}),
-        ((1.4, 0.2), (0.2, 0.2), {"early_fixed", "finetune"}),
-        ((1.0, 1.4), (3.0, 0.2), {"fixed", "init"}),
-        ((1.4, 0.2), (3.0, 0.2), {"early_fixed", "init"}),
+        ((1.0, 1.4), (0.2, 0.2), {"linear_probe", "finetune"}),
+        ((1.4, 0.2), (0.2, 0.2), {"early_probe", "finetune"}),
+        ((1.0, 1.4), (3.0, 0.2), {"linear_probe", "retrain"}),
+        ((1.4, 0.2), (3.0, 0.2), {"early_probe", "retrain"}),
     ],
 )
 def test_each_resample_answers_the_question_of_its_own_size(
@@ -113,8 +113,8 @@ def test_each_resample_answers_the_question_of_its_own_size(
     )
     assert {p.strategy for p in cloud} == strategies
     for point in cloud:
-        assert (point.x >= 0) == (point.strategy in {"finetune", "init"})
-        assert (point.y >= 0) == (point.strategy in {"fixed", "finetune"})
+        assert (point.x >= 0) == (point.strategy in {"finetune", "retrain"})
+        assert (point.y >= 0) == (point.strategy in {"linear_probe", "finetune"})
 
 
 def test_heights_of_large_resamples_are_gains_and_of_small_ones_depths(
@@ -134,7 +134,7 @@ def test_heights_of_large_resamples_are_gains_and_of_small_ones_depths(
     assert np.abs(depth - useful).min() > 0, "the two could be told apart"
 
 
-@pytest.mark.parametrize(("random", "large"), [((0.2, 0.2), "finetune"), ((2.0, 0.2), "init")])
+@pytest.mark.parametrize(("random", "large"), [((0.2, 0.2), "finetune"), ((2.0, 0.2), "retrain")])
 def test_what_a_small_cohort_leaves_to_experience_its_large_resamples_measure(
     make_evidence: Make, quick_settings: Decide, random: Any, large: str
 ) -> None:
@@ -146,7 +146,7 @@ def test_what_a_small_cohort_leaves_to_experience_its_large_resamples_measure(
     cloud = place(
         group_tiles(evidence), judgement, resample_patients(evidence.counts, 60, 0), rules
     )
-    assert {p.strategy for p in cloud} == {"early_fixed", large}
+    assert {p.strategy for p in cloud} == {"early_probe", large}
     assert len({p.y for p in cloud if p.x < 0}) == 1
     assert len({p.y for p in cloud if p.x >= 0}) > 1
 

@@ -36,7 +36,7 @@ def test_a_small_cohort_is_told_what_large_means(
 ) -> None:
     settings = counting_borderline_as("small", quick_settings)
     found = flips(make_evidence(12, 10, own=(1.0, 1.6)), settings)
-    assert [flip.split("-> ")[1] for flip in found] == ["finetune.", "early_fixed."]
+    assert [flip.split("-> ")[1] for flip in found] == ["finetune.", "early_probe."]
     assert found[0].startswith("At least 40 patients and 250 effective tiles of each class")
     assert found[1].startswith("A last stage more than 0.005 AUROC below the best stage")
 
@@ -57,10 +57,12 @@ def test_borderline_that_counts_as_large_flips_at_the_lower_thresholds(
     settings = counting_borderline_as("large", quick_settings)
     found = flips(make_evidence(30, 10, own=(1.0, 1.6)), settings)
     assert found[0].startswith("Fewer than 15 patients or 100 effective tiles")
-    assert found[0].endswith("-> fixed.")
+    assert found[0].endswith("-> linear_probe.")
 
 
-@pytest.mark.parametrize(("borderline", "there"), [("small", "finetune"), ("large", "fixed")])
+@pytest.mark.parametrize(
+    ("borderline", "there"), [("small", "finetune"), ("large", "linear_probe")]
+)
 def test_a_borderline_cohort_is_told_the_gain_that_moves_it(
     make_evidence: Make, quick_settings: Decide, borderline: str, there: str
 ) -> None:
@@ -79,7 +81,7 @@ def test_a_small_cohort_is_told_what_its_backbone_lacks_in_depth(
     found = flips(make_evidence(12, 15, own=(1.5, 0.2), random=(1.8, 1.8)), quick_settings)
     assert found[-1].startswith("A backbone whose last stage is as good as its best")
     assert "random" not in found[-1]
-    assert found[-1].endswith("-> fixed.")
+    assert found[-1].endswith("-> linear_probe.")
 
 
 def test_a_large_cohort_is_told_what_its_backbone_lacks_in_gain(
@@ -95,12 +97,12 @@ def test_a_large_cohort_is_told_what_its_backbone_lacks_in_gain(
     ("patients", "own", "random", "there"),
     [
         (12, (1.0, 1.5), (0.2, 0.2), "finetune"),
-        (12, (1.0, 1.5), (1.9, 0.2), "init"),
+        (12, (1.0, 1.5), (1.9, 0.2), "retrain"),
         (12, (1.5, 0.2), (0.2, 0.2), "finetune"),
-        (12, (1.5, 0.2), (1.9, 0.2), "init"),
+        (12, (1.5, 0.2), (1.9, 0.2), "retrain"),
         (7, (1.5, 0.2), (0.2, 0.2), "finetune"),  # too few to measure depth; gain is known
-        (80, (1.0, 1.5), (1.9, 0.2), "fixed"),
-        (80, (1.5, 0.2), (0.2, 0.2), "early_fixed"),
+        (80, (1.0, 1.5), (1.9, 0.2), "linear_probe"),
+        (80, (1.5, 0.2), (0.2, 0.2), "early_probe"),
     ],
 )
 def test_a_cohort_of_another_size_answers_another_question(
@@ -134,4 +136,4 @@ def test_an_assumed_similarity_is_told_how_to_be_measured(
 ) -> None:
     found = flips(make_evidence(6, 15, own=(1.5, 0.3)), quick_settings)
     assert "At least 10 patients of each class" in found[-1]
-    assert found[-1].endswith("may lead to fixed.")
+    assert found[-1].endswith("may lead to linear_probe.")

@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from histotile.config.yaml_file import read_config
+from histotile.config.yaml_file import read_synthetic
 from histotile.synthetic.slides.organs import Mode
 from histotile.synthetic.slides.plan import plan_cohort
 from histotile.synthetic.slides.truth import lesion_outlines
@@ -38,7 +38,7 @@ class Tiles:
 @cache
 def draw_tiles(mode: Mode, seed: int, side_px: int, sizes: tuple[int, ...]) -> dict[int, Tiles]:
     """The labelled tiles of a small cohort, as they come back from JPEG, by tile_px."""
-    standard = read_config(Path(__file__).parents[3] / "config" / "config.yaml").synthesize
+    standard = read_synthetic(Path(__file__).parents[3] / "config" / "synthetic.yaml").synthesize
     changes = {"slides": 16, "patients": 16, "side_px": side_px, "mode": mode, "seed": seed}
     rows: dict[int, list[tuple[list[float], list[float], bool, str]]] = {n: [] for n in sizes}
     for slide in plan_cohort(standard.model_copy(update={**changes, "artefact_rate": 0.0})):

@@ -64,7 +64,7 @@ def write(path: Path, number: int, views: int) -> None:
 
 def job(tiles: FoldTiles, settings: Train, folder: Path) -> Job:
     backbone: Any = None
-    return Job(folder, tiles, backbone, settings, Machine(), "fixed", None)
+    return Job(folder, tiles, backbone, settings, Machine(), "linear_probe", None)
 
 
 @pytest.mark.parametrize("stage", [1, 2])

@@ -12,7 +12,7 @@ from histotile.checks.forecast.cost import (
 )
 from histotile.config import Config
 
-_THREADS = {"control": 2, "train": 2}  # of rules that have more than one
+_THREADS = {"baseline": 2, "train": 2}  # of rules that have more than one
 Points = dict[str, list[tuple[float, Cost]]]
 
 

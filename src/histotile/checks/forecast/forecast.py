@@ -143,7 +143,7 @@ def _labelled(seen: Sequence[Seen], slides: int) -> float:
 
 def _stages(points: Points, work: Work, config: Config) -> list[Stage]:
     folds = config.split.folds
-    compared = min(float(config.control.max_tiles), work.labelled)
+    compared = min(float(config.baseline.max_tiles), work.labelled)
     once = {name: _mean(points[name]) for name in _OF_SLIDES}
     found = [
         _each("inspect", once["inspect"], work.slides),
@@ -153,11 +153,11 @@ def _stages(points: Points, work: Work, config: Config) -> list[Stage]:
         _one("split", points["split"], 0),
         _one("backbone", points["backbone"], 0),
         _tiled("embed", points["embed"], work.slides, work.tiles * (1 + config.embed.views)),
-        _one("control", points["control"], compared),
+        _one("baseline", points["baseline"], compared),
         _one("decide", points["decide"], compared),
         _train(points, work, config),
-        _rehearse(points, work, config),
-        _one("verify", points["split"], 0, 1 if _cells(config) else 0),
+        _compare(points, work, config),
+        _one("verify", points["split"], 0, 1 if _strategies(config) else 0),
         _tiled("predict", points["predict"], work.slides, work.tiles),
         _one("aggregate", points["aggregate"], 0),
         _one("evaluate", points["evaluate"], 0),
@@ -182,11 +182,11 @@ def _train(points: Points, work: Work, config: Config) -> Stage:
     )
 
 
-def _rehearse(points: Points, work: Work, config: Config) -> Stage:
-    """Cells start as they were measured, and grow as training does."""
-    folds, heads = config.split.folds, min(3, _cells(config))
-    layers = _cells(config) - heads
-    (tiles, first), (tested, each) = points["rehearse"]
+def _compare(points: Points, work: Work, config: Config) -> Stage:
+    """Strategies start as they were measured, and grow as training does."""
+    folds, heads = config.split.folds, min(3, _strategies(config))
+    layers = _strategies(config) - heads
+    (tiles, first), (tested, each) = points["compare"]
     taught = work.taught * (folds - 1) / folds
     slope = line(_ordered(points["train"])).slope
     cpu = heads * (first.cpu_s + slope.cpu_s * max(0.0, taught - tiles))
@@ -196,7 +196,7 @@ def _rehearse(points: Points, work: Work, config: Config) -> Stage:
         cpu, peak = cpu + layers * cost.cpu_s, max(peak, cost.memory_mb)
     jobs, more = folds * (heads + layers), work.taught / folds - tested
     return Stage(
-        "rehearse", jobs, SPARE * cpu * folds, peak, (first.disk + each.disk * more) * jobs, True
+        "compare", jobs, SPARE * cpu * folds, peak, (first.disk + each.disk * more) * jobs, True
     )
 
 
@@ -247,7 +247,7 @@ def _one(
     return Stage(name, jobs, cost.cpu_s * jobs, cost.memory_mb, cost.disk * jobs)
 
 
-def _cells(config: Config) -> int:
+def _strategies(config: Config) -> int:
     """Trainings that `verify` compares, in each fold."""
     return {"off": 0, "probe": 3, "full": 5}[config.verify.budget]
 
@@ -257,5 +257,5 @@ def _note(config: Config) -> str:
         return ""
     return (
         "training is forecast for heads on cached features. Where the table chooses `finetune` or "
-        "`init`, hours more are not included: set train.strategy to see their forecast"
+        "`retrain`, hours more are not included: set train.strategy to see their forecast"
     )

@@ -18,7 +18,7 @@ from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.atomic import write_text
 from histotile.io.features import (
-    read_control,
+    read_baseline,
     read_features,
 )
 
@@ -121,13 +121,13 @@ def repeat_tiles(folder: Path, name: str, times: int) -> None:
     ).write(folder / "manyembed" / f"{name}.h5")
 
 
-def repeat_control(folder: Path, times: int) -> int:
-    """What `control` measured, for tiles repeated likewise, as manycontrol.h5; gives their number.
+def repeat_baseline(folder: Path, times: int) -> int:
+    """What `baseline` measured, for tiles repeated likewise, as manybaseline.h5; gives their count.
 
     The tiles of `repeat_tiles` come in whole rounds, so that a round's ids begin where the last
     one's end.
     """
-    found = read_control(folder / "control.h5")
+    found = read_baseline(folder / "baseline.h5")
     sizes = {
         name: tables.read_table(folder / "few" / f"{name}.parquet", ["x"]).num_rows
         for name in dict.fromkeys(found.slide_ids.tolist())
@@ -143,7 +143,7 @@ def repeat_control(folder: Path, times: int) -> int:
         tile_ids=ids[order].astype(np.int32),
         features=found.features[rows[order]],
         early=tuple(stage[rows[order]] for stage in found.early),
-    ).write(folder / "manycontrol.h5")
+    ).write(folder / "manybaseline.h5")
     return len(rows)
 
 

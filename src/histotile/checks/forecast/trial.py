@@ -19,7 +19,7 @@ from histotile.checks.forecast.made_up import (
     deal_tables,
     join_tables,
     pseudo_cohort,
-    repeat_control,
+    repeat_baseline,
     repeat_tiles,
     some_tissue,
     spread_table,
@@ -73,9 +73,9 @@ class Trial(Bench):
             list(pool.map(self._cut, self.names, self.seen))
             network.result()
             self._pretend()
-            list(pool.map(lambda step: step(), (self._features, self._control_few)))
+            list(pool.map(lambda step: step(), (self._features, self._baseline_few)))
             self._decide()
-            list(pool.map(lambda step: step(), (self._train, self._train_many, self._rehearse)))
+            list(pool.map(lambda step: step(), (self._train, self._train_many, self._compare)))
             self._train_layers()
             self._predict()
             list(pool.map(lambda step: step(), (self._export, self._evaluate)))
@@ -135,25 +135,25 @@ class Trial(Bench):
         found = [f"few/{next(iter(self.patients))}.parquet", "all/all.parquet"]
         return [(read_table(self.folder / name, ["x"]).num_rows, name) for name in found]
 
-    def _control_few(self) -> None:
-        self._control(max(64, self.tiles // 4), "few.h5")
+    def _baseline_few(self) -> None:
+        self._baseline(max(64, self.tiles // 4), "few.h5")
 
-    def _control(self, tiles: int, out: str) -> None:
-        threads = ("--threads", self.threads("control"))
+    def _baseline(self, tiles: int, out: str) -> None:
+        threads = ("--threads", self.threads("baseline"))
         given = ("--tiles", "few", *self.classes, *self.backbone, *threads)
-        settings = self.settings("control", max_tiles=tiles)
-        self.do("control", tiles, "folds.csv", "-o", out, *given, *settings, wrote=[out])
+        settings = self.settings("baseline", max_tiles=tiles)
+        self.do("baseline", tiles, "folds.csv", "-o", out, *given, *settings, wrote=[out])
 
     def _decide(self) -> None:
         """On the tiles that were read, and on the same ones many times over."""
-        self._control(self.tiles, "control.h5")
+        self._baseline(self.tiles, "baseline.h5")
         for name in self.patients:
             repeat_tiles(self.folder, name, TIMES)
-        many = repeat_control(self.folder, TIMES)
+        many = repeat_baseline(self.folder, TIMES)
         alarms = self.config.decide.alarms.model_copy(update={"stop": False})
         for tiles, kind in ((many, "many"), (many / TIMES, "")):
             words = ("cohort.csv", "--folds", "folds.csv", "--features", f"{kind}embed")
-            given = ("--control", f"{kind}control.h5", "--tiles", kind or "few", *self.classes)
+            given = ("--baseline", f"{kind}baseline.h5", "--tiles", kind or "few", *self.classes)
             outs = ("-o", "decide/decision.json", "--picture", "decide/decision.svg")
             page = ("--page", "decide/index.html", "--train", self.config.train.model_dump_json())
             settings = self.settings("decide", alarms=alarms)
@@ -165,8 +165,8 @@ class Trial(Bench):
         many = "many" if tiles > self.tiles else ""
         given = ("--folds", "folds.csv", "--tiles", many or "few", "--features", many + "embed")
         decision = ("--decision", "decide/decision.json")
-        settings = self.settings("train", **({"strategy": "fixed"} | changes))
-        verb, out = ("rehearse" if stage == "rehearse" else "train"), str(words[-1])
+        settings = self.settings("train", **({"strategy": "linear_probe"} | changes))
+        verb, out = ("compare" if stage == "compare" else "train"), str(words[-1])
         threads = ("--threads", self.threads(verb))
         more = (*decision, *self.classes, *self.backbone, *threads, *settings, "-o", out)
         self.do(verb, tiles, *words[:-1], *given, *more, wrote=[out], stage=stage)
@@ -178,14 +178,14 @@ class Trial(Bench):
         most = self.tiles * TIMES
         self._learn("train", self._taught * TIMES, "fold0", "manytrain", max_tiles_per_slide=most)
 
-    def _rehearse(self) -> None:
+    def _compare(self) -> None:
         """Its disk is that of each tile it tests."""
-        out = "rehearse/fold0/fixed.parquet"
-        self._learn("rehearse", self._taught, "fold0", "fixed", out, strategy="auto")
-        number, cost = self.points["rehearse"].pop()
+        out = "compare/fold0/linear_probe.parquet"
+        self._learn("compare", self._taught, "fold0", "linear_probe", out, strategy="auto")
+        number, cost = self.points["compare"].pop()
         tested = max(1.0, self.tiles - self._taught)
         each = bytes_of_rows(self.folder / out) / tested
-        self.points["rehearse"] = [(number, cost), (tested, replace(cost, disk=each))]
+        self.points["compare"] = [(number, cost), (tested, replace(cost, disk=each))]
 
     def _train_layers(self) -> None:
         """A few real steps of all layers: one pass over some tiles, and two."""
@@ -195,7 +195,7 @@ class Trial(Bench):
         each = math.ceil(2 * self.config.train.batch_size / len(self.patients))
         for passes in (1, 2):
             out = f"layers{passes}"
-            changes = {"strategy": strategy, "epochs": passes, "min_steps": 0, "patience": 1.0}
+            changes = {"strategy": strategy, "epochs": passes, "min_steps": 0, "patience": passes}
             self._learn("layers", 0, "fold0", out, max_tiles_per_slide=each, **changes)
             _, cost = self.points["layers"].pop()
             tiles = passes * tiles_taught(self.folder / out)

@@ -157,12 +157,12 @@ def _of_training(facts: CohortFacts) -> dict[str, tuple[str, str]]:
             "index.html#curves",
         ),
         "imbalance": (weighted if train else "", _PROVENANCE),
-        "controls": (
-            f"{len(decision.controls)} controls beside the decision" if decision else "",
-            "../decide/index.html#controls",
+        "baselines": (
+            f"{len(decision.baselines)} baselines beside the decision" if decision else "",
+            "../decide/index.html#baselines",
         ),
         "verification": (
-            f"choice held against other cells: {verification.verdict}" if verification else "",
+            f"choice held against other strategies: {verification.verdict}" if verification else "",
             "../verify/index.html",
         ),
     }

@@ -27,7 +27,7 @@ from histotile.reports.rendering import list_banners, render
 from histotile.reports.scripts import read_script
 from histotile.reports.set_aside import list_lines, names_to_add
 from histotile.reports.strategy.figure import (
-    CELLS,
+    TITLES,
     describe,
     draw_decision,
 )
@@ -88,7 +88,7 @@ def render_cohort_page(facts: CohortFacts) -> str:
         number=number,
         script=read_script("cohort.js"),
         warnings=other_warnings(facts),
-        cells=CELLS,
+        titles=TITLES,
         decision_picture=draw_decision(facts.decision) if facts.decision else None,
         decision_words=describe(facts.decision) if facts.decision else None,
         banners=list_banners(facts.has_patients, facts.labels_source),

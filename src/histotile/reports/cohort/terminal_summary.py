@@ -101,7 +101,7 @@ def _decision_lines(facts: CohortFacts) -> list[str]:
     line = f"Strategy: {decision.strategy}, {by} ({decision.size.verdict}, features "
     line += f"{decision.similarity.verdict})"
     if verification is not None:
-        among = " among the cells that learn from cached features"
+        among = " among the strategies that learn from cached features"
         line += f"; {verification.verdict}{among if verification.budget == 'probe' else ''}"
     alarms = [f"{alarm.level.capitalize()}: {alarm.fact}" for alarm in decision.alarms]
     return [line, *alarms]

@@ -128,7 +128,7 @@ def describe_split(facts: CohortFacts) -> list[Line]:
 
 
 def describe_decision(facts: CohortFacts) -> list[Line]:
-    """The cell of the decision table, and what it rests on."""
+    """The strategy of the decision table, and what it rests on."""
     d = facts.decision
     if d is None:
         return [("Strategy", "unknown", None)]
@@ -150,7 +150,7 @@ def describe_decision(facts: CohortFacts) -> list[Line]:
     ]
     if facts.verification:
         reasons = join_reasons(facts.verification.reasons)
-        lines.append(("Held against other cells", facts.verification.verdict, reasons))
+        lines.append(("Held against other strategies", facts.verification.verdict, reasons))
     return lines
 
 

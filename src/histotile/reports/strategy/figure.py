@@ -11,12 +11,12 @@ from histotile.strategy.record import (
     Strategy,
 )
 
-# The four cells: what they are called, and what they do, for readers who train no networks.
-CELLS: dict[Strategy, tuple[str, str, str]] = {
-    "fixed": ("Fixed features", "the network as it comes;", "only a linear head learns"),
-    "early_fixed": ("Early layers fixed", "later layers dropped;", "a linear head learns"),
+# The four strategies: what they are called, and what they do, for readers who train no networks.
+TITLES: dict[Strategy, tuple[str, str, str]] = {
+    "linear_probe": ("Linear probe", "the network as it comes;", "only a linear head learns"),
+    "early_probe": ("Early probe", "later layers dropped;", "a linear head learns"),
     "finetune": ("Fine-tuning", "all layers learn,", "in small steps"),
-    "init": ("Weights as a start", "all layers learn,", "in large steps"),
+    "retrain": ("Retraining", "all layers learn,", "in large steps"),
 }
 LEFT, TOP, WIDTH, HEIGHT = 70, 58, 640, 500
 WORDS = 112  # px kept free for a cell's words, at the top of upper and the bottom of lower cells
@@ -70,20 +70,20 @@ def draw_decision(decision: Decision) -> str:
 def describe(decision: Decision) -> str:
     """The picture in words, for readers who cannot see it."""
     shares = ", ".join(
-        f"{CELLS[s][0].lower()} {100 * decision.frequencies.get(s, 0):.0f} %" for s in STRATEGIES
+        f"{TITLES[s][0].lower()} {100 * decision.frequencies.get(s, 0):.0f} %" for s in STRATEGIES
     )
     return (
         f"Table of transfer learning. Size: {decision.size.verdict}. Features: "
-        f"{decision.similarity.verdict}. Chosen: {CELLS[decision.strategy][0].lower()}. "
-        f"Share of resampled cohorts per cell: {shares}."
+        f"{decision.similarity.verdict}. Chosen: {TITLES[decision.strategy][0].lower()}. "
+        f"Share of resampled cohorts per strategy: {shares}."
     )
 
 
 def _cell(decision: Decision, strategy: Strategy) -> Cell:
-    left = strategy in ("fixed", "early_fixed")
-    upper = strategy in ("fixed", "finetune")
+    left = strategy in ("linear_probe", "early_probe")
+    upper = strategy in ("linear_probe", "finetune")
     middle = SMALL if upper else LARGE  # borderline cohorts go by the gain of their last stage
-    name, *lines = CELLS[strategy]
+    name, *lines = TITLES[strategy]
     return Cell(
         strategy=strategy,
         name=name,

@@ -22,7 +22,7 @@ from histotile.strategy.leakage.shortcuts import (
 )
 from histotile.strategy.record import (
     Alarm,
-    Control,
+    Baseline,
     Estimate,
     Similarity,
 )
@@ -67,7 +67,7 @@ def describe_format(inspection: Mapping[str, Any]) -> str:
 def find_alarms(
     evidence: Evidence,
     files: AlarmFiles,
-    controls: Sequence[Control],
+    baselines: Sequence[Baseline],
     similarity: Similarity,
     settings: Alarms,
     seed: int,
@@ -77,7 +77,7 @@ def find_alarms(
     Args:
         evidence: The sample of labelled tiles.
         files: All tiles' hashes, and the facts of the slide files.
-        controls: Of which `colour` and `site` are read.
+        baselines: Of which `colour` and `site` are read.
         similarity: Its last stage is what colour is held against.
         settings: Thresholds.
         seed: Of permutations and of the sample of features.
@@ -86,7 +86,7 @@ def find_alarms(
     if files.hashed:
         found = find_duplicates(files.hashed, settings.duplicate_cosine, seed)
         alarms += _near_duplicates(found, settings)
-    scores = {control.name: control.score for control in controls}
+    scores = {baseline.name: baseline.score for baseline in baselines}
     shortcuts = find_shortcuts(evidence, files.traits(), seed)
     told = [shortcut.alarm(evidence.classes, settings) for shortcut in shortcuts]
     alarms += [alarm for alarm in told if alarm is not None]

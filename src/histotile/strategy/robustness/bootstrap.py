@@ -40,7 +40,7 @@ def place(
     """Where cohorts made of the same patients stand on the table, and what it says to them.
 
     Nothing is fitted again: sizes and scores of left-out patients are weighed anew, and each
-    resample answers the question of its own size. A similarity that rests on the ruler or on
+    resample answers the question of its own size. A similarity that rests on
     experience is the same for all small ones; foreign features and backbones pre-trained on
     pathology are the same for all. Resamples without a score are left out.
 

@@ -1,4 +1,4 @@
-"""One cell of the table on one fold: trained on its training patients, judged on its test ones."""
+"""One strategy on one fold: trained on its training patients, judged on its test patients."""
 
 import tempfile
 import time
@@ -38,11 +38,14 @@ from histotile.training.logistic_head import (
 from histotile.training.train_fold import train_fold
 
 COLOUR = "colour"
-_TRUNCATED = ("early_fixed", "truncate")  # like `fixed`, no more than a head on cached features
+_TRUNCATED = (
+    "early_probe",
+    "truncate",
+)  # like `linear_probe`, no more than a head on cached features
 BATCH = 64
 
 
-def rehearse(
+def compare(
     slides: Sequence[FoldSlide],
     tested: Sequence[FoldSlide],
     classes: Sequence[str],
@@ -53,7 +56,7 @@ def rehearse(
 ) -> dict[str, Any]:
     """Columns slide_id, patient_id, tile_id, label and prob_<class> of the labelled test tiles.
 
-    At most `settings.max_tiles_per_slide` per slide and class, the same for every cell.
+    At most `settings.max_tiles_per_slide` per slide and class, the same for every strategy.
 
     Args:
         slides: Training and validation slides of the fold.
@@ -61,7 +64,7 @@ def rehearse(
         classes: In order.
         backbone: The network below the head.
         settings: Section `train`; its strategy is ignored.
-        decided: The cell to rehearse, and the stage of `early_fixed`.
+        decided: The strategy to compare, and the stage of `early_probe`.
         machine: How it runs.
     """
     start = time.monotonic()
@@ -73,7 +76,7 @@ def rehearse(
     with tempfile.TemporaryDirectory() as folder:
         train_fold(Path(folder), slides, classes, backbone, settings, machine, decided)
         model = load(Path(folder) / CHECKPOINT)
-    headed = decided[0] == "fixed" or (decided[0], settings.early_fixed) == _TRUNCATED
+    headed = decided[0] == "linear_probe" or (decided[0], settings.early_probe) == _TRUNCATED
     if headed and all(s.features for s in tested):
         probabilities = _from_features(model, chosen, tested)
     else:
@@ -81,13 +84,13 @@ def rehearse(
     return _columns(chosen, patients, classes, probabilities, time.monotonic() - start)
 
 
-def rehearse_colour(
+def compare_colour(
     slides: Sequence[FoldSlide],
     tested: Sequence[FoldSlide],
     classes: Sequence[str],
     settings: Train,
 ) -> dict[str, Any]:
-    """The same columns from mean and SD of red, green and blue alone: the control."""
+    """The same columns from mean and SD of red, green and blue alone: the baseline."""
     start = time.monotonic()
     limit = settings.max_tiles_per_slide
     train, test = (

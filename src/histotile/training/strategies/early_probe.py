@@ -1,4 +1,4 @@
-"""The strategy `early_fixed`: early layers stay as they came; later ones go, or learn anew."""
+"""The strategy `early_probe`: early layers stay as they came; later ones go, or learn anew."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The strategy `fixed`: a frozen backbone, a logistic head on its cached features. Seconds."""
+"""The strategy `linear_probe`: frozen backbone, logistic head on its cached features. Seconds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,7 +85,7 @@ class FittedHead:
                 "l2_strength": self.probe.strength,
                 "inner_losses": losses,
                 "views": self.copies,
-                "learning_rates": [],
+                "lr": [],
                 "planned_epochs": None,
             },
             cached=True,

@@ -1,4 +1,4 @@
-"""The strategy `init`: pre-trained weights are a start only; all layers learn at a normal rate."""
+"""The strategy `retrain`: pre-trained weights are a start only; all layers learn fully."""
 
 from histotile.backbones.batch_norm import (
     adapt,
@@ -18,7 +18,7 @@ from histotile.training.job import (
 from histotile.training.lightning_module import TileClassifier
 
 
-def train_init(job: Job) -> Outcome:
+def train_retrain(job: Job) -> Outcome:
     """The network after the epoch with the least loss on val; batch norm learns with the rest.
 
     Statistics of batch norm are first measured anew on training tiles, so that the first steps do
@@ -37,4 +37,4 @@ def train_init(job: Job) -> Outcome:
         else:
             adapt(module.network, run)
 
-    return learn(job, Approach(job.settings.init, None, lambda network: [], prepare))
+    return learn(job, Approach(job.settings.retrain, None, lambda network: [], prepare))

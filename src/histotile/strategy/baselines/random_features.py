@@ -1,4 +1,4 @@
-"""What the backbone of a cohort is held against: random weights, and its own batch norm."""
+"""What the backbone of a cohort is held against: random weights."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from histotile import __version__
+from histotile.backbones.batch_norm import batch_norms
 from histotile.backbones.build import (
-    Architecture,
     body_digest,
     build_network,
 )
 from histotile.backbones.pretraining_domain import domain_of
 from histotile.backbones.stages import StageFeatures
-from histotile.config import Backbone, Control
+from histotile.config import Backbone, Baseline
 from histotile.data.augmentation.augmentation import unchanged
 from histotile.data.dataset import TileDataset
 from histotile.data.sampling import (
@@ -28,20 +27,8 @@ from histotile.data.sampling import (
 from histotile.data.selection import Selection
 from histotile.errors import HistotileError
 from histotile.inference.engines.torch import TorchEngine
-from histotile.io.features import ControlFile
-from histotile.strategy.controls.batch_norm_reference import (
-    CLEARLY,
-    deep_shift,
-    judge,
-    read_ruler,
-)
-from histotile.strategy.controls.batch_norm_shift import (
-    Weighted,
-    batch_norms,
-    measure_bn_shift,
-    telling,
-)
-from histotile.strategy.controls.random_init import (
+from histotile.io.features import BaselineFile
+from histotile.strategy.baselines.random_init import (
     calibrate,
     random_twin,
 )
@@ -57,7 +44,7 @@ Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class ControlSlide:
+class BaselineSlide:
     """A slide of the cohort, its patient, and its tile table."""
 
     slide_id: str
@@ -65,20 +52,19 @@ class ControlSlide:
     tiles: Path
 
 
-def measure_control(
-    slides: Sequence[ControlSlide],
+def measure_baseline(
+    slides: Sequence[BaselineSlide],
     classes: tuple[str, ...],
     backbone: Backbone,
-    settings: Control,
+    settings: Baseline,
     batch_size: int = 32,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> ControlFile:
-    """Features by random weights of a sample of the cohort, and the shift of batch-norm statistics.
+) -> BaselineFile:
+    """Features by random weights of a sample of the cohort.
 
     1. Sample labelled tiles, evenly over patients, classes and slides.
-    2. On 512 of them measure how far the pre-trained network's batch norm inputs lie from what it
-       keeps (patients weigh the same), and set the batch norm of its random twin to them.
+    2. Set the batch norm of the network's random twin to 512 of them.
     3. Features of all stages of the twin for the whole sample. A tile damaged since it was
        tabulated is left out.
 
@@ -86,61 +72,50 @@ def measure_control(
         slides: The cohort.
         classes: Class names.
         backbone: The network.
-        settings: Section `control`.
+        settings: Section `baseline`.
         batch_size: Tiles per pass; does not change the features.
         threads: Of the processor, for the network.
         progress: Called with tiles done and tiles in all.
 
     Raises:
-        HistotileError: Fewer than 2 labelled tiles; a ruler of another backbone; a network without
-            intermediate maps.
+        HistotileError: Fewer than 2 labelled tiles; a network without intermediate maps.
     """
     patients = {slide.slide_id: slide.patient_id for slide in slides}
     sample = _sample(slides, patients, classes, settings)
     network, architecture = build_network(backbone, 2, sample.tile_px)
     facts = _facts(sample, backbone, body_digest(network), settings)
-    ruler = None
-    if settings.ruler is not None:
-        ruler = read_ruler(Path(settings.ruler), facts["backbone_id"], sample.tile_px)
     twin = random_twin(network, architecture, settings.seed)
     part = spread(sample, patients, CALIBRATION, settings.seed)
-    passes = bool(telling(network)) + bool(batch_norms(twin))
-    reading = _Reading(batch_size, progress, passes * len(part) + len(sample))
+    first = len(part) if batch_norms(twin) else 0
+    reading = _Reading(batch_size, progress, first + len(sample))
     statistics = TileDataset(part, unchanged, _CACHE_BYTES)
-    _, engine = _staged(network, architecture, threads)
-    groups = measure_bn_shift(network, engine, reading.weighted(statistics, patients))
-    bn = groups[0] if groups else ()
-    stages, engine = _staged(twin, architecture, threads)
+    stages = StageFeatures(twin)
+    engine = TorchEngine(stages, architecture.mean, architecture.std, threads=threads)
     calibrate(twin, engine, reading.mixed(statistics, settings.seed))
     rows, features = _features(engine, TileDataset(sample, unchanged), reading)
     *early, last = map(np.ascontiguousarray, stages.of_stages(features))
-    facts |= {
-        "head_weights": [(stage.width + 1) * len(classes) for stage in stages.stages],
-        "deep_shift": deep_shift(bn) if bn else None,
-        "ruler_limit": CLEARLY * max(ruler["anchors"]) if ruler else None,
-    }
+    facts["head_weights"] = [(stage.width + 1) * len(classes) for stage in stages.stages]
     slide_ids = np.array(sample.slide_ids)[sample.slide[rows]]
     tile_ids = sample.tile_id[rows]
-    verdict = judge(bn, ruler)
-    return ControlFile(slide_ids, tile_ids, last, tuple(early), stages.stages, bn, verdict, facts)
+    return BaselineFile(slide_ids, tile_ids, last, tuple(early), stages.stages, facts)
 
 
 def _sample(
-    slides: Sequence[ControlSlide],
+    slides: Sequence[BaselineSlide],
     patients: Mapping[str, str],
     classes: tuple[str, ...],
-    settings: Control,
+    settings: Baseline,
 ) -> Selection:
     tables = {slide.slide_id: slide.tiles for slide in slides}
     sample = sample_labelled(tables, patients, classes, settings.max_tiles, settings.seed)
     if len(sample) < _LEAST:
         fact = f"{len(sample)} labelled tile; statistics need {_LEAST} or more"
-        raise HistotileError("control", fact, "label more tiles")
+        raise HistotileError("baseline", fact, "label more tiles")
     return sample
 
 
 def _facts(
-    sample: Selection, backbone: Backbone, backbone_id: str, settings: Control
+    sample: Selection, backbone: Backbone, backbone_id: str, settings: Baseline
 ) -> dict[str, Any]:
     return {
         "histotile": __version__,
@@ -168,17 +143,6 @@ class _Reading:
         for start in range(0, len(data), self._batch_size):
             yield self._batch(data, np.arange(start, min(start + self._batch_size, len(data))))
 
-    def weighted(self, data: TileDataset, patients: Mapping[str, str]) -> Iterator[Weighted]:
-        """Tiles with weights (N, 1) that sum to 1 for every patient."""
-        slides = data.selection.slide
-        _, of_slide = np.unique(
-            [patients[n] for n in data.selection.slide_ids], return_inverse=True
-        )
-        of_tile = of_slide[slides]
-        weights = 1 / np.bincount(of_tile)[of_tile]
-        for tiles, numbers in self.in_order(data):
-            yield tiles, weights[numbers][:, None]
-
     def mixed(self, data: TileDataset, seed: int) -> Iterator[Rgb]:
         """Batches drawn at random from all slides, as equal in size as can be, never one tile."""
         size = max(8, min(64, _BATCH_PX // data.selection.tile_px**2))
@@ -193,14 +157,6 @@ class _Reading:
         if self._progress is not None:
             self._progress(self._done, self._total)
         return tiles.numpy(), np.array([number for _, _, number in found])
-
-
-def _staged(
-    network: nn.Module, architecture: Architecture, threads: int | None
-) -> tuple[StageFeatures, TorchEngine]:
-    """The network as features of its stages, and what runs it."""
-    features = StageFeatures(network)
-    return features, TorchEngine(features, architecture.mean, architecture.std, threads=threads)
 
 
 def _features(

@@ -1,4 +1,4 @@
-"""What a network's features are worth: the same network with random weights, as a control."""
+"""What a network's features are worth: the same network with random weights, as a baseline."""
 
 from collections.abc import Iterable
 
@@ -7,13 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from histotile.backbones.batch_norm import batch_norms
 from histotile.backbones.build import (
     Architecture,
     body_digest,
     rebuild,
 )
 from histotile.inference.engines.torch import TorchEngine
-from histotile.strategy.controls.batch_norm_shift import batch_norms
 
 
 def random_twin(network: nn.Module, architecture: Architecture, seed: int) -> nn.Module:
@@ -30,7 +30,7 @@ def random_twin(network: nn.Module, architecture: Architecture, seed: int) -> nn
         if body_digest(twin) != own:
             break
         seed += 1
-    for layer in batch_norms(twin).values():
+    for layer in batch_norms(twin):
         if layer.affine and not layer.weight.any():
             nn.init.ones_(layer.weight)
     return twin.eval()
@@ -50,7 +50,7 @@ def calibrate(
         engine: Runs all of this network.
         batches: Tiles, (N, px, px, 3).
     """
-    layers = list(batch_norms(network).values())
+    layers = batch_norms(network)
     if not layers:
         return
     momenta = [layer.momentum for layer in layers]

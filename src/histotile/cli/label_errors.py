@@ -1,4 +1,4 @@
-"""The verb `suspects`: labels worth a second look, and the way back as annotations."""
+"""The verb `label-errors`: labels worth a second look, and the way back as annotations."""
 
 import csv
 import io
@@ -15,15 +15,15 @@ from histotile.io import cohort as cohorts
 
 if TYPE_CHECKING:
     from histotile.evaluation.label_errors import (
+        LabelError,
         LabelledSlide,
-        Suspect,
     )
 
-TABLE = "suspects.csv"
+TABLE = "label_errors.csv"
 NAMED = 5
 WEAK = (
     "Labels here are inherited from the slides: a tile of a lesion's slide may well show none, so "
-    "these labels are weak, and many suspects are no mistakes. Corrections are taken from "
+    "these labels are weak, and many of these tiles are no mistakes. Corrections are taken from "
     "annotations: set tile.labels.source to annotation."
 )
 TRUSTED = "There is no fold table: that no model has seen the slides it predicts is not checked."
@@ -32,7 +32,7 @@ TRUSTED = "There is no fold table: that no model has seen the slides it predicts
 @verb()
 @click.argument("results", type=FOLDER)
 @click.option("--cohort", type=FILE, required=True, help="The cohort file.")
-@output_option("Folder: suspects.csv, and {slide_id}.geojson of annotations for QuPath.")
+@output_option("Folder: label_errors.csv, and {slide_id}.geojson of annotations for QuPath.")
 @click.option("--most", type=click.IntRange(1), default=200, show_default=True, help="Most tiles.")
 @click.option(
     "--least",
@@ -41,13 +41,13 @@ TRUSTED = "There is no fold table: that no model has seen the slides it predicts
     show_default=True,
     help="Least disagreement: 1 - the probability of the label.",
 )
-def suspects(results: Path, cohort: Path, output: Path, most: int, least: float) -> None:
+def label_errors(results: Path, cohort: Path, output: Path, most: int, least: float) -> None:
     """List the labelled tiles that held-out predictions of the folder RESULTS contradict most.
 
     In QuPath, change the class of squares whose label is wrong, export them as GeoJSON, and name
     that file in the cohort file, behind the annotation that the slide may have: `old.xml;new.json`.
     """
-    from histotile.evaluation.label_errors import find_suspects
+    from histotile.evaluation.label_errors import find_label_errors
 
     _refuse_overwriting(output)
     members = cohorts.read_cohort(cohort)
@@ -59,12 +59,16 @@ def suspects(results: Path, cohort: Path, output: Path, most: int, least: float)
     footers = {s.slide_id: _footer(results, s.slide_id) for s in known}
     _tell(results, [s.slide_id for s in members.slides if s not in known], footers)
     classes = next(iter(footers.values()))["classes"]
-    found = find_suspects(_slides(results, known), classes, most, least)
+    found = find_label_errors(_slides(results, known), classes, most, least)
     _write_table(output / TABLE, found)
     _write_annotations(output, found, classes, footers)
     where = len({s.slide_id for s in found})
     kind = "groups" if members.of_images else "slides"
-    said = f"suspects: {len(found)}, in {where} of {len(known)} {kind}" if found else "no suspects"
+    said = (
+        f"label errors: {len(found)}, in {where} of {len(known)} {kind}"
+        if found
+        else "no label errors"
+    )
     click.echo(f"{said}; {output / TABLE}")
 
 
@@ -104,7 +108,7 @@ def _slides(results: Path, members: Sequence[cohorts.CohortSlide]) -> "Iterator[
 
     folds = results / "split/folds.csv"
     rows = fold_rows(folds) if folds.is_file() else []
-    progress = Progress("suspects", "slides")
+    progress = Progress("label-errors", "slides")
     for done, slide in enumerate(members, 1):
         paths = _tables(results, slide.slide_id)
         assert paths is not None  # members were chosen by having them
@@ -132,32 +136,32 @@ def _refuse_overwriting(folder: Path) -> None:
         )
 
 
-def _write_table(path: Path, found: "Sequence[Suspect]") -> None:
+def _write_table(path: Path, found: "Sequence[LabelError]") -> None:
     from histotile.evaluation.label_errors import COLUMNS
     from histotile.io.atomic import write_text
 
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(suspect.row() for suspect in found)
+    writer.writerows(error.row() for error in found)
     write_text(path, text.getvalue())
 
 
 def _write_annotations(
     folder: Path,
-    found: "Sequence[Suspect]",
+    found: "Sequence[LabelError]",
     classes: Sequence[str],
     footers: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """A file per slide that has suspects; ready-made tiles have no place on a slide."""
-    from histotile.evaluation.label_errors import suspect_features
+    """A file per slide that has any; ready-made tiles have no place on a slide."""
+    from histotile.evaluation.label_errors import label_error_features
     from histotile.io.qupath import write_features
 
     for slide_id in dict.fromkeys(s.slide_id for s in found if s.file is None):
         footer = footers[slide_id]
         own = [s for s in found if s.slide_id == slide_id]
-        features = suspect_features(own, classes, footer["size_level0_px"], footer["bounds"])
+        features = label_error_features(own, classes, footer["size_level0_px"], footer["bounds"])
         write_features(folder / f"{slide_id}.geojson", features)
 
 
-VERBS = (suspects,)
+VERBS = (label_errors,)

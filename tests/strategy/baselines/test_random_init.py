@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from histotile.backbones.batch_norm import batch_norms
 from histotile.backbones.build import (
     body_digest,
     build_network,
@@ -14,8 +15,7 @@ from histotile.backbones.build import (
 from histotile.backbones.stages import StageFeatures
 from histotile.config import Backbone
 from histotile.inference.engines.torch import TorchEngine
-from histotile.strategy.controls.batch_norm_shift import batch_norms
-from histotile.strategy.controls.random_init import (
+from histotile.strategy.baselines.random_init import (
     calibrate,
     random_twin,
 )
@@ -92,10 +92,10 @@ def test_the_twin_is_the_same_each_time_and_never_the_network_itself() -> None:
 
 def test_branches_that_start_switched_off_are_switched_on() -> None:
     network, architecture = build_network(backbone("resnet18"), 2, 64)
-    off = [layer for layer in batch_norms(network).values() if not layer.weight.any()]
+    off = [layer for layer in batch_norms(network) if not layer.weight.any()]
     twin = random_twin(network, architecture, 0)
     assert len(off) == 8
-    assert all(layer.weight.all() for layer in batch_norms(twin).values())
+    assert all(layer.weight.all() for layer in batch_norms(twin))
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_convnext"])
@@ -114,11 +114,11 @@ def test_networks_without_batch_norm_need_no_tiles(name: str) -> None:
 
 def test_calibration_leaves_the_network_in_evaluation() -> None:
     network, architecture = build_network(backbone("test_efficientnet"), 2, 64)
-    momenta = [layer.momentum for layer in batch_norms(network).values()]
+    momenta = [layer.momentum for layer in batch_norms(network)]
     engine = TorchEngine(StageFeatures(network), architecture.mean, architecture.std, device="cpu")
     calibrate(network, engine, [pale_tiles(8)[0]])
     assert not any(module.training for module in network.modules())
-    assert [layer.momentum for layer in batch_norms(network).values()] == momenta
+    assert [layer.momentum for layer in batch_norms(network)] == momenta
     tiles, _ = pale_tiles(6)
     one_by_one = np.concatenate([engine(tiles[k : k + 1]) for k in range(6)])
     np.testing.assert_allclose(one_by_one, engine(tiles), atol=1e-4)
