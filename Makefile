@@ -26,7 +26,7 @@ demo/slides.csv: config/synthetic.yaml | .venv/done
 	histotile synthesize demo --processes 2
 
 test: .venv/done
-	OMP_NUM_THREADS=1 pytest -m "not slow" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 FRESH ?= 20
 test-fresh: .venv/done  ## properties with examples of their own each time; a find becomes an @example

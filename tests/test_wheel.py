@@ -17,6 +17,7 @@ SETTINGS = {
     "cohort": "slides.csv",
     "backbone": {"name": "auto", "weights": "shipped:histology"},
     "tile": {"tile_px": 96, "stride_px": 96},
+    "split": {"folds": 2},
 }
 
 
