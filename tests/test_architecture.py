@@ -180,5 +180,6 @@ def test_every_yaml_in_the_repository_loads(repository: Path) -> None:
 
 
 def test_overlays_give_valid_configurations(repository: Path) -> None:
-    for overlay in ("config.yaml", "demo.yaml"):
-        assert read_config(repository / "config/config.yaml", repository / "config" / overlay)
+    for name in ("config.yaml", "demo.yaml"):
+        overlay = repository / "config" / name
+        assert read_config(repository / "config" / "config.yaml", overlay).classes

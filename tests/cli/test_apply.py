@@ -12,7 +12,7 @@ from histotile.config import Engine
 from histotile.data.profiling import profiler
 from histotile.errors import HistotileError
 from histotile.inference import ensemble
-from histotile.inference.model_metadata import ModelFacts
+from histotile.inference.model_metadata import ModelMetadata
 from histotile.io.tables import (
     TILES,
     prediction_schema,
@@ -22,10 +22,10 @@ from histotile.reports.facts import SlideScore
 from histotile.tiling.tile_table import no_tiles
 
 
-class Judges:
+class FakeEnsemble:
     """An ensemble that notes when it is made ready."""
 
-    facts = ModelFacts(("healthy", "tumour"), 1.0, 64, "0" * 12, "linear_probe")
+    facts = ModelMetadata(("healthy", "tumour"), 1.0, 64, "0" * 12, "linear_probe")
 
     def __init__(self, done: list[str]) -> None:
         self.done = done
@@ -40,9 +40,9 @@ def test_engine_is_that_of_the_configuration_and_the_start_ends_before_the_slide
     done: list[str] = []
     engines: list[Engine] = []
 
-    def load(_: list[Path], settings: Engine, threads: int) -> Judges:
+    def load(_: list[Path], settings: Engine, threads: int) -> FakeEnsemble:
         engines.append(settings)
-        return Judges(done)
+        return FakeEnsemble(done)
 
     def age() -> float:
         done.append("age")
@@ -82,7 +82,7 @@ def test_a_slide_that_lost_many_tiles_ends_with_a_status_of_its_own(
         schema = prediction_schema(("healthy", "tumour"))
         write_table(output, columns, schema, {"lost_share": share})
 
-    monkeypatch.setattr(ensemble, "load_members", lambda *_: Judges([]))
+    monkeypatch.setattr(ensemble, "load_members", lambda *_: FakeEnsemble([]))
     monkeypatch.setattr(inference, "predict_to", predict_to)
 
     def tile(_: Any, name: str, output: Path, *__: Any) -> None:

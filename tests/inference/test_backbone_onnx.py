@@ -40,8 +40,8 @@ def features(light: Augment) -> Features:
         size: int | None = None,
     ) -> FeatureFile:
         embedder = load_embedder(backbone, 64, settings, network, threads=1)
-        ((found, pace),) = embed_slides([table], embedder, Embed(views=1, seed=0), light, size)
-        assert pace.tiles == len(found.tile_ids)
+        ((found, profiler),) = embed_slides([table], embedder, Embed(views=1, seed=0), light, size)
+        assert profiler.tiles == len(found.tile_ids)
         return found
 
     return run

@@ -388,7 +388,7 @@ DECISION: dict[str, Any] = {
         )
     ],
     "training": ["Stages 1 and 2 are frozen (0.68 million weights); later stages are dropped."],
-    "flips": ["40 patients and 250 effective tiles per class: retraining"],
+    "counterfactuals": ["40 patients and 250 effective tiles per class: retraining"],
     "baselines": [
         {
             "name": "colour",
@@ -399,7 +399,7 @@ DECISION: dict[str, Any] = {
     "alarms": [],
     "stop": True,
     "position": {"x": -1.2, "y": -0.8, "strategy": "early_probe"},
-    "cloud": [],
+    "bootstrap": [],
     "frequencies": {"linear_probe": 0.09, "early_probe": 0.86, "finetune": 0.01, "retrain": 0.04},
     "folds": [
         {
@@ -418,17 +418,17 @@ DECISION: dict[str, Any] = {
 
 @pytest.fixture
 def make_decision() -> Callable[..., Decision]:
-    """Makes a decision of a small, different cohort, with a cloud, changed as asked for."""
+    """Makes a decision of a small, different cohort, with a bootstrap, changed as asked for."""
     return _make_decision
 
 
 def _make_decision(**changes: Any) -> Decision:
     rng = np.random.default_rng(0)
     places = rng.normal((-1.2, -0.7), (0.4, 0.5), (200, 2))
-    cloud = [
+    bootstrap = [
         {"x": x, "y": y, "strategy": "early_probe" if y < 0 else "linear_probe"} for x, y in places
     ]
-    return Decision.model_validate(DECISION | {"cloud": cloud} | changes)
+    return Decision.model_validate(DECISION | {"bootstrap": bootstrap} | changes)
 
 
 @pytest.fixture

@@ -72,8 +72,8 @@ def test_known_strategies(
     assert max(found.frequencies, key=lambda s: found.frequencies[s]) == strategy
     assert not found.forced
     assert found.table_strategy == strategy
-    assert found.flips
-    assert all(flip.split("-> ")[-1] != f"{strategy}." for flip in found.flips)
+    assert found.counterfactuals
+    assert all(one.split("-> ")[-1] != f"{strategy}." for one in found.counterfactuals)
     path = tmp_path / "decision.json"
     path.write_text(found.model_dump_json())
     assert read_decision(path) == found
@@ -158,7 +158,7 @@ def test_a_class_of_one_patient_or_none_does_not_stop(
     assert found.size.verdict == "small"
     assert found.similarity.basis == "prior"
     assert any("fat" in note for note in found.notes)
-    assert len(found.cloud) > 0
+    assert len(found.bootstrap) > 0
 
 
 def test_unknown_patients_are_said_to_be(make_evidence: Make, run: Run) -> None:

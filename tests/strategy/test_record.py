@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_a_verification_of_an_earlier_version_is_refused(tmp_path: Path) -> None
 
 def test_predictions_of_an_earlier_rehearsal_are_refused(tmp_path: Path) -> None:
     classes = ("healthy", "tumour")
-    columns = {name: [] for name in comparison_schema(classes).names}
+    columns: dict[str, list[Any]] = {name: [] for name in comparison_schema(classes).names}
     footer = {"fold": "fold0", "cell": "finetune", "classes": list(classes), "seconds": 1.0}
     write_table(tmp_path / "finetune.parquet", columns, comparison_schema(classes), footer)
     with pytest.raises(HistotileError, match="run `histotile compare` again"):

@@ -69,8 +69,8 @@ def test_frozen_parameters_are_left_out_and_depth_still_counts() -> None:
         parameter.requires_grad_(False)
     without = rates(network, recipe())
     assert len(without) == len(whole) - 1
-    assert {entry["rate"] for entry in without} < {entry["rate"] for entry in whole}
-    assert whole[-1] == {"rate": 0.1, "weights": sum(p.numel() for p in network.fc.parameters())}
+    assert {entry["lr"] for entry in without} < {entry["lr"] for entry in whole}
+    assert whole[-1] == {"lr": 0.1, "weights": sum(p.numel() for p in network.fc.parameters())}
     assert sum(e["weights"] for e in whole) == sum(p.numel() for p in network.parameters())
 
 

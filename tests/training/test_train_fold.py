@@ -64,8 +64,8 @@ def test_fold_learns_what_tells_the_classes_apart(
     model = load(folder / "model.ckpt")
     assert (model.classes, model.tile_px, model.tile_mpp) == (CLASSES, 64, 0.5)
     assert model.model_id == summary["model_id"]
-    judges = load_members([folder], make_engine("openvino"), threads=1)
-    new = [predict_slide(make_slide("new", seed=s), judges).columns for s in (97, 98, 99)]
+    ensemble = load_members([folder], make_engine("openvino"), threads=1)
+    new = [predict_slide(make_slide("new", seed=s), ensemble).columns for s in (97, 98, 99)]
     truth = np.concatenate([columns["x"] >= 256 for columns in new])
     found = np.concatenate([columns["prob_tumour"] for columns in new])
     area = float((found[truth][:, None] > found[~truth][None]).mean())
@@ -88,7 +88,7 @@ def test_fixed_head_on_the_network_equals_the_probe_on_features(
     fold: Slides,
     make_settings: Settings,
     tiny_backbone: Backbone,
-    judges: Callable[..., Ensemble],
+    make_ensemble: Callable[..., Ensemble],
 ) -> None:
     train_fold(tmp_path / "f", fold, CLASSES, tiny_backbone, make_settings())
     assert not (tmp_path / "f" / "model.onnx").exists()  # comparisons need none
@@ -97,7 +97,7 @@ def test_fixed_head_on_the_network_equals_the_probe_on_features(
     features = torch.from_numpy(read_features(fold[6].features).features.astype(np.float32))
     with torch.inference_mode():
         logits = model.network.get_classifier()(features)  # type: ignore[operator]
-    predicted = predict_slide(fold[6].tiles, judges(model)).columns["prob_tumour"]
+    predicted = predict_slide(fold[6].tiles, make_ensemble(model)).columns["prob_tumour"]
     np.testing.assert_allclose(logits.softmax(1)[:, 1], predicted, atol=5e-3)  # float16 features
 
 

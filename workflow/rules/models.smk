@@ -242,7 +242,9 @@ rule verify:
     input:
         decision="<results>/decide/decision.json",
         comparisons=expand(
-            "<results>/compare/{fold}/{strategy}.parquet", fold=FOLDS, strategy=COMPARED
+            "<results>/compare/{fold}/{strategy}.parquet",
+            fold=FOLDS,
+            strategy=COMPARED,
         ),
     output:
         verification="<results>/verify/verification.json",

@@ -20,7 +20,7 @@ from histotile.io.cohort import (
 
 if TYPE_CHECKING:
     from histotile.cli.gathering import Gathered
-    from histotile.inference.model_metadata import ModelFacts
+    from histotile.inference.model_metadata import ModelMetadata
     from histotile.reports.facts import SlideScore
     from histotile.trust.judging import Familiarity
 
@@ -111,7 +111,7 @@ def _tell(
     return not used
 
 
-def _fit(config: Config, model: "ModelFacts") -> Config:
+def _fit(config: Config, model: "ModelMetadata") -> Config:
     """The settings with the classes and the tiles the model was trained on; no labels."""
     data: dict[str, Any] = config.model_dump(mode="json")
     tile = data["tile"]

@@ -94,13 +94,13 @@ def embed(
     age_s = process_age_s()
     progress = Progress(f"embed {tiles[0].stem}" if len(tiles) == 1 else "embed")
     found = embed_slides(tiles, embedder, settings, changes, batch_size, progress)
-    for table, (features, pace) in zip(tiles, found, strict=True):
-        pace.start_s, age_s = pace.start_s + age_s, 0.0
+    for table, (features, profiler) in zip(tiles, found, strict=True):
+        profiler.start_s, age_s = profiler.start_s + age_s, 0.0
         features.write(_place(output, tiles, table, ".h5"))
-        facts = {**pace.facts(), **describe(embedder.engine)}
+        facts = {**profiler.facts(), **describe(embedder.engine)}
         if timing:
             write_json(_place(timing, tiles, table, ".timing.json"), facts)
-        click.echo(f"{table.stem}: {pace.line()}; {engine_words(facts)}")
+        click.echo(f"{table.stem}: {profiler.line()}; {engine_words(facts)}")
 
 
 @verb()
@@ -133,7 +133,7 @@ def predict(
     _check_names(tiles)
     judged: dict[tuple[Path, ...], list[Path]] = {}
     for table in tiles:
-        paths = _judges(model, folds, read_footer(table)["slide_id"]) if folds else [model]
+        paths = _members(model, folds, read_footer(table)["slide_id"]) if folds else [model]
         judged.setdefault(tuple(paths), []).append(table)
     begun_s = 0.0
     for members, tables in judged.items():
@@ -182,11 +182,13 @@ def predict_to(
     progress = Progress(f"predict {tables[0].stem}" if len(tables) == 1 else "predict")
     predictions = predict_slides(tables, ensemble, batch_size, progress)
     for table, found in zip(tables, predictions, strict=True):
-        found.pace.start_s, start_s = found.pace.start_s + start_s, 0.0
+        found.profiler.start_s, start_s = found.profiler.start_s + start_s, 0.0
         write_table(outputs[table], found.columns, prediction_schema(found.classes), found.facts)
         if table in timings:
             write_json(timings[table], found.timing())
-        click.echo(f"{found.facts['slide_id']}: {found.pace.line()}; {engine_words(found.facts)}")
+        click.echo(
+            f"{found.facts['slide_id']}: {found.profiler.line()}; {engine_words(found.facts)}"
+        )
         _announce(found)
         if found.facts["lost_share"] > MOST_LOST:
             lost = f"{found.facts['lost_share']:.0%} of the tiles could not be read"
@@ -232,7 +234,7 @@ def _same_tile_px(tables: Sequence[Path]) -> int:
     return sizes[tables[0]]
 
 
-def _judges(model: Path, folds: Path, slide_id: str) -> list[Path]:
+def _members(model: Path, folds: Path, slide_id: str) -> list[Path]:
     """The folds that tested the slide; all of them for a slide outside the fold table."""
     rows = fold_rows(folds)
     tested = {r["fold"] for r in rows if r["slide_id"] == slide_id and r["role"] == "test"}

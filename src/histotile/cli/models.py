@@ -131,7 +131,7 @@ def train(
     slides = fold_slides(folds, fold, tiles, features, ("train", "val"))
     decided = _decided(decision, fold, accept) if decision else None
     machine = Machine(devices, threads, workers, packs, progress=Progress(fold, "steps"))
-    machine.pace.start_s += process_age_s()
+    machine.profiler.start_s += process_age_s()
     try:
         summary = train_fold(
             output, slides, classes, backbone, settings, machine, decided, portable=True
@@ -142,8 +142,8 @@ def train(
     click.echo(f"{fold}: {summary['best']}, {summary['seconds']:.0f} s")
     if reason := summary.get("torch_only"):
         click.echo(f"{fold}: PyTorch alone can run it: {reason}")
-    if "pace" in summary:
-        click.echo(f"{fold}: {machine.pace.line()}")
+    if "profiler" in summary:
+        click.echo(f"{fold}: {machine.profiler.line()}")
 
 
 @verb("export")

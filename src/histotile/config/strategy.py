@@ -106,7 +106,7 @@ class Decide(Section):
         description="Times the probes' cross-validation is repeated with other folds."
     )
     bootstraps: Annotated[int, Field(ge=20)] = Field(
-        description="Resamples of patients behind intervals and the cloud of decisions."
+        description="Resamples of patients behind intervals and the bootstrap of decisions."
     )
     seed: int = Field(description="Seed of folds and resamples.")
 

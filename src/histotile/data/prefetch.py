@@ -16,7 +16,7 @@ from histotile.data.prefetch_reads import (
     Reads,
     UsedTiles,
 )
-from histotile.data.profiling.profiler import Pace
+from histotile.data.profiling.profiler import Profiler
 
 Batch = tuple[NDArray[np.int32], NDArray[np.uint8]]
 
@@ -36,7 +36,7 @@ class ReadAhead:
 
         for reader in ReadAhead.over(tables, 32):
             for tile_ids, pixels in reader:
-                with reader.pace.computing():
+                with reader.profiler.computing():
                     ...
 
     Attributes:
@@ -46,7 +46,7 @@ class ReadAhead:
         x: Their left edges, level-0 px.
         y: Their top edges.
         unreadable: tile_ids found damaged so far.
-        pace: Where the time went so far; the consumer says when it computes.
+        profiler: Where the time went so far; the consumer says when it computes.
 
     Args:
         table: Tile table of the slide.
@@ -59,7 +59,7 @@ class ReadAhead:
         self.table, self.tiles = table, UsedTiles.of(table)
         self.tile_ids, self.x, self.y = self.tiles.tile_ids, self.tiles.x, self.tiles.y
         self.unreadable: list[int] = []
-        self.pace = Pace(threads)
+        self.profiler = Profiler(threads)
         self.batch_size, self._threads, self._ahead = batch_size, threads, ahead
         self._shared: _Crew | None = None
 
@@ -81,7 +81,7 @@ class ReadAhead:
         readers = (cls(table, batch_size, threads, ahead) for table in tables)
         with closing(_Crew(readers, threads, ahead)) as crew:
             while (reader := crew.next_reader()) is not None:
-                reader.pace, reader._shared = Pace(threads), crew
+                reader.profiler, reader._shared = Profiler(threads), crew
                 yield reader
 
     def __len__(self) -> int:
@@ -116,25 +116,25 @@ class _Crew:
 
     def batches(self, reader: ReadAhead) -> Iterator[Batch]:
         """What is left of a table, if its turn is now."""
-        pace = reader.pace
+        profiler = reader.profiler
         try:
             while True:
-                pace.turn("waiting")
+                profiler.turn("waiting")
                 self._top_up()
                 if not self._begun or self._begun[0][0] is not reader:
                     return
                 reads = self._begun[0][1]
                 if not self._pending or self._pending[0][0] is not reads:
                     return
-                tile_ids, pixels, damaged = reads.finish(self._pending.popleft()[1], pace)
+                tile_ids, pixels, damaged = reads.finish(self._pending.popleft()[1], profiler)
                 reader.unreadable += damaged
                 self._top_up()
-                pace.turn("other")
+                profiler.turn("other")
                 if len(tile_ids):
-                    pace.tiles += len(tile_ids)
+                    profiler.tiles += len(tile_ids)
                     yield tile_ids, pixels
         finally:
-            pace.turn("other")
+            profiler.turn("other")
 
     def close(self) -> None:
         """Ends the threads and closes the slides."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.data.profiling.profiler import Pace
+from histotile.data.profiling.profiler import Profiler
 from histotile.data.source import (
     ImageSource,
     SlideSource,
@@ -103,16 +103,16 @@ class Reads:
         return InHand(rows, pixels, tasks)
 
     def finish(
-        self, batch: InHand, pace: Pace
+        self, batch: InHand, profiler: Profiler
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8], list[int]]:
         """tile_ids and pixels of a batch once it is read, and the tile_ids of damaged ones.
 
         Args:
             batch: Made by `submit`.
-            pace: What the reads have cost since the last time is added to it.
+            profiler: What the reads have cost since the last time is added to it.
         """
         done = [task.result() for task in batch.tasks]
-        self._count(pace, sum(seconds for _, seconds in done))
+        self._count(profiler, sum(seconds for _, seconds in done))
         readable = np.array([good for found, _ in done for good in found])
         tile_ids = self._tiles.tile_ids[batch.rows.start : batch.rows.stop]
         if readable.all():
@@ -155,15 +155,15 @@ class Reads:
                 readable.append(False)
         return readable, time.perf_counter() - start
 
-    def _count(self, pace: Pace, busy_s: float) -> None:
+    def _count(self, profiler: Profiler, busy_s: float) -> None:
         source = self._source()
-        pace.reader, pace.reader_note = source.reader, source.reader_note
+        profiler.reader, profiler.reader_note = source.reader, source.reader_note
         busy_s, self._opening_s = busy_s + self._opening_s, 0.0
-        pace.busy_s += busy_s
+        profiler.busy_s += busy_s
         if source.spent is None:
-            pace.decoding_s += busy_s
+            profiler.decoding_s += busy_s
             return
         reading_s, decoding_s, _ = source.spent
-        pace.reading_s += reading_s - self._counted[0]
-        pace.decoding_s += decoding_s - self._counted[1]
+        profiler.reading_s += reading_s - self._counted[0]
+        profiler.decoding_s += decoding_s - self._counted[1]
         self._counted = reading_s, decoding_s

@@ -9,7 +9,7 @@ from histotile import __version__
 from histotile.backbones.pretraining_domain import domain_of
 from histotile.config import Backbone
 from histotile.errors import HistotileError
-from histotile.inference.onnx_metadata import read_onnx_facts
+from histotile.inference.onnx_metadata import read_onnx_metadata
 
 
 def write_backbone(path: Path, backbone: Backbone, tile_px: int) -> str:
@@ -52,7 +52,7 @@ def read_backbone(path: Path, backbone: Backbone, tile_px: int) -> dict[str, Any
     Raises:
         HistotileError: It is no such file, or of another backbone or tile size.
     """
-    facts = read_onnx_facts(path)
+    facts = read_onnx_metadata(path)
     wanted = {"backbone": json.loads(backbone.model_dump_json()), "tile_px": tile_px}
     for name, value in wanted.items():
         if facts.get(name) != value:

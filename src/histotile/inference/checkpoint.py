@@ -26,7 +26,7 @@ from histotile.inference.model_metadata import (
     find_models,
     parse_strategy,
     parse_taught,
-    read_facts,
+    read_metadata,
 )
 from histotile.inference.onnx_export import Graph
 from histotile.io.atomic import replacing
@@ -67,7 +67,7 @@ class TrainedModel:
         """12 hex digits that name the weights."""
         return digest_of(self.network.state_dict())
 
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """Everything but the weights, ready for JSON."""
         return {
             "histotile": __version__,
@@ -89,7 +89,7 @@ class TrainedModel:
 
     def save(self, path: Path) -> None:
         """Write facts and weights into one file; it holds no pickled code."""
-        content = {"facts": json.dumps(self.facts()), "state_dict": self.network.state_dict()}
+        content = {"facts": json.dumps(self.metadata()), "state_dict": self.network.state_dict()}
         # Given a name, PyTorch would write that of the temporary file into it.
         with replacing(path) as temporary, temporary.open("wb") as file:
             torch.save(content, file)
@@ -119,7 +119,7 @@ def load_timm_folder(folder: Path) -> TrainedModel:
     Raises:
         HistotileError: Files are missing, or the folder was not exported by histotile.
     """
-    facts = read_facts(folder)
+    facts = read_metadata(folder)
     network = timm.create_model(f"local-dir:{folder}", pretrained=True)
     return _model(network, facts)
 

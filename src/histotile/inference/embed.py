@@ -16,7 +16,7 @@ from histotile.config import Engine as EngineSettings
 from histotile.data.augmentation.augmentation import Augmentation
 from histotile.data.perceptual_hash import dhash
 from histotile.data.prefetch import ReadAhead
-from histotile.data.profiling.profiler import Pace
+from histotile.data.profiling.profiler import Profiler
 from histotile.inference.backbone_onnx import read_backbone
 from histotile.inference.engines.engine import Engine
 from histotile.inference.ensemble import (
@@ -136,7 +136,7 @@ def embed_slides(
     augment: Augment,
     batch_size: int | None = None,
     progress: Progress | None = None,
-) -> Iterator[tuple[FeatureFile, Pace]]:
+) -> Iterator[tuple[FeatureFile, Profiler]]:
     """Features of all tiles of slides that are not excluded, and where the time went.
 
     Pixels are read once, for the tiles and for their views. A slide without tiles has a file too,
@@ -155,7 +155,7 @@ def embed_slides(
         footer = read_footer(reader.table)
         change = _Views(settings, augment, int(footer["tile_px"]), str(footer["slide_id"]))
         facts = _facts(footer, embedder, settings, augment)
-        yield _embed(reader, embedder, change, facts, progress), reader.pace
+        yield _embed(reader, embedder, change, facts, progress), reader.profiler
 
 
 def _embed(
@@ -169,7 +169,7 @@ def _embed(
     copies: list[list[Half]] = [[np.zeros((0, width), np.float16)] for _ in range(change.views + 1)]
     ids, hashes = [np.zeros(0, np.int32)], [np.zeros(0, np.uint64)]
     for tile_ids, pixels in reader:
-        with reader.pace.computing():
+        with reader.profiler.computing():
             copies[0].append(embedder.engine(pixels).astype(np.float16))
             for view in range(change.views):
                 changed = change(pixels, tile_ids, view)

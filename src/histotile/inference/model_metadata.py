@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from histotile.config.renamed import STRATEGIES
 from histotile.errors import HistotileError
-from histotile.inference.onnx_metadata import read_onnx_facts
+from histotile.inference.onnx_metadata import read_onnx_metadata
 from histotile.trust.taught import Taught
 
 CHECKPOINT = "model.ckpt"
@@ -23,7 +23,7 @@ _EXPORT = "export it with `histotile export`"
 
 
 @dataclass(frozen=True)
-class ModelFacts:
+class ModelMetadata:
     """The classes of a model in the order of its logits, and the tiles it was trained on.
 
     Tiles measure `tile_px` pixels at `tile_mpp` um/px; `model_id` names the weights, `strategy`
@@ -39,7 +39,7 @@ class ModelFacts:
     taught: Taught | None = None
 
 
-class _Judge(Protocol):
+class _Member(Protocol):
     @property
     def classes(self) -> tuple[str, ...]: ...
     @property
@@ -48,23 +48,23 @@ class _Judge(Protocol):
     def tile_px(self) -> int: ...
 
 
-def facts_of(model: Path) -> ModelFacts:
+def metadata_of(model: Path) -> ModelMetadata:
     """What a trained model says of itself, by its file or folder as `find_models` names it.
 
     Raises:
         HistotileError: It is missing, damaged, or no trained model, as a backbone's file is.
     """
-    entry = read_facts(model)
+    entry = read_metadata(model)
     try:
-        return parse_facts(entry)
+        return parse_metadata(entry)
     except KeyError as error:
         fact = f"is no trained model: it does not say its {error.args[0]}"
         raise HistotileError(model, fact, "give a fold of results/train or its export") from error
 
 
-def parse_facts(entry: Mapping[str, Any]) -> ModelFacts:
-    """The facts in what `TrainedModel.facts` gave; raises KeyError where some are missing."""
-    return ModelFacts(
+def parse_metadata(entry: Mapping[str, Any]) -> ModelMetadata:
+    """The facts in what `TrainedModel.metadata` gave; raises KeyError where some are missing."""
+    return ModelMetadata(
         classes=tuple(entry["classes"]),
         tile_mpp=float(entry["tile_mpp"]),
         tile_px=int(entry["tile_px"]),
@@ -86,7 +86,7 @@ def parse_taught(entry: Mapping[str, Any]) -> Taught | None:
     return Taught.from_json(found) if found else None
 
 
-def read_facts(model: Path) -> dict[str, Any]:
+def read_metadata(model: Path) -> dict[str, Any]:
     """What a model's file or folder says of it, as `find_models` names it.
 
     Raises:
@@ -94,7 +94,7 @@ def read_facts(model: Path) -> dict[str, Any]:
     """
     if model.is_dir():
         return _of_timm_folder(model)
-    return read_onnx_facts(model) if model.suffix == ".onnx" else _of_checkpoint(model)
+    return read_onnx_metadata(model) if model.suffix == ".onnx" else _of_checkpoint(model)
 
 
 def _of_checkpoint(path: Path) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def find_models(path: Path) -> list[Path]:
     return found
 
 
-def check_agreement(models: Sequence[_Judge], names: Sequence[str]) -> None:
+def check_agreement(models: Sequence[_Member], names: Sequence[str]) -> None:
     """Raises HistotileError unless all models share classes, tile_mpp and tile_px."""
     for model, name in zip(models[1:], names[1:], strict=True):
         for what in ("classes", "tile_mpp", "tile_px"):

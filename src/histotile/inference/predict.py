@@ -13,7 +13,7 @@ from histotile.data.prefetch import (
     Batch,
     ReadAhead,
 )
-from histotile.data.profiling.profiler import Pace
+from histotile.data.profiling.profiler import Profiler
 from histotile.errors import HistotileError
 from histotile.inference.engines.engine import Engine
 from histotile.inference.engines.parity import (
@@ -30,7 +30,7 @@ from histotile.inference.ensemble import (
     batch_for,
     readers_for,
 )
-from histotile.inference.model_metadata import ModelFacts
+from histotile.inference.model_metadata import ModelMetadata
 from histotile.io.arrow import floats
 from histotile.io.tables import (
     read_footer,
@@ -50,19 +50,19 @@ class Prediction:
     `columns` are those of `tables.prediction_schema(classes)`: a row per tile that could be read,
     by tile_id; excluded tiles are not predicted. `facts` go into the footer of the table: slide,
     models, engine and numbers, tiles found damaged, and `familiarity`: whether the slide is like
-    those that the models were taught on (`trust.judging.Familiarity`). `pace` tells where the
+    those that the models were taught on (`trust.judging.Familiarity`). `profiler` tells where the
     time went, which differs from run to run.
     """
 
     classes: tuple[str, ...]
     columns: dict[str, NDArray[Any]]
     facts: dict[str, Any]
-    pace: Pace
+    profiler: Profiler
     engine: Engine
 
     def timing(self) -> dict[str, Any]:
         """Where the time went, by which engine, and by which reader, ready for JSON."""
-        return {**self.pace.facts(), **describe(self.engine)}
+        return {**self.profiler.facts(), **describe(self.engine)}
 
 
 def describe(engine: Engine) -> dict[str, str]:
@@ -109,16 +109,16 @@ def predict_slides(
 
 def _predict(reader: ReadAhead, ensemble: Ensemble, progress: Progress | None) -> Prediction:
     batches, full = iter(reader), ensemble.engines()
-    trial, first = _first_tiles(ensemble, full, batches, reader.pace)
+    trial, first = _first_tiles(ensemble, full, batches, reader.profiler)
     engines = ensemble.engines(trial.precision) if trial else full
     classes, watch = ensemble.facts.classes, _watch(ensemble, reader)
     ids: list[NDArray[np.int32]] = [np.zeros(0, np.int32)]
     shares: list[NDArray[np.float32]] = [np.zeros((0, len(classes)), np.float32)]
     distances: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
-    for tile_ids, judged in chain(first, _judged(engines, batches, reader.pace)):
+    for tile_ids, judged in chain(first, _judged(engines, batches, reader.profiler)):
         ids.append(tile_ids)
         shares.append(judged.probabilities)
-        with reader.pace.computing():
+        with reader.profiler.computing():
             distances.append(watch.see(tile_ids, judged.features))
         if progress is not None:
             progress(sum(map(len, ids)), len(reader))
@@ -138,7 +138,7 @@ def _predict(reader: ReadAhead, ensemble: Ensemble, progress: Progress | None) -
         **describe(engines[0]),
         "precision": str(trial) if trial else engines[0].precision,
     }
-    return Prediction(classes, columns, facts, reader.pace, engines[0])
+    return Prediction(classes, columns, facts, reader.profiler, engines[0])
 
 
 def _lost_share(reader: ReadAhead) -> float:
@@ -166,9 +166,11 @@ def _columns(
     return {name: values[order] for name, values in columns.items()}
 
 
-def _judged(engines: Sequence[Engine], batches: Iterator[Batch], pace: Pace) -> Iterator[Judged]:
+def _judged(
+    engines: Sequence[Engine], batches: Iterator[Batch], profiler: Profiler
+) -> Iterator[Judged]:
     for tile_ids, pixels in batches:
-        with pace.computing():
+        with profiler.computing():
             found = judge(engines, pixels)
         yield tile_ids, found
 
@@ -182,7 +184,7 @@ def _watch(ensemble: Ensemble, reader: ReadAhead) -> Watch:
 
 
 def _first_tiles(
-    ensemble: Ensemble, full: Sequence[Engine], batches: Iterator[Batch], pace: Pace
+    ensemble: Ensemble, full: Sequence[Engine], batches: Iterator[Batch], profiler: Profiler
 ) -> tuple[Trial | None, list[Judged]]:
     """The trial of 16-bit floats, where there are some, and what came of the tiles it took."""
     if ensemble.reduced is None:
@@ -195,7 +197,7 @@ def _first_tiles(
         held.append(batch)
     if not held:
         return None, []
-    with pace.computing():
+    with profiler.computing():
         pixels = [tiles for _, tiles in held]
         reduced = ensemble.engines(ensemble.reduced)
         trial, found = hold_against(full, reduced, pixels, ensemble.max_difference)
@@ -204,7 +206,7 @@ def _first_tiles(
     return trial, [(ids, shares) for (ids, _), shares in zip(held, found, strict=True)]
 
 
-def _check_scale(tiles: Path, model: ModelFacts) -> None:
+def _check_scale(tiles: Path, model: ModelMetadata) -> None:
     footer = read_footer(tiles)
     mpp, tile_px = float(footer["tile_mpp"]), int(footer["tile_px"])
     if abs(mpp / model.tile_mpp - 1) > 1e-3 or tile_px != model.tile_px:

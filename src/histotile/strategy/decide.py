@@ -48,7 +48,7 @@ from histotile.strategy.robustness.caveats import (
     shortcut_notes,
     take_notes,
 )
-from histotile.strategy.robustness.counterfactuals import would_flip
+from histotile.strategy.robustness.counterfactuals import find_counterfactuals
 from histotile.strategy.training_summary import describe_training
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def decide(
     size = size.model_copy(update={"counts_as": judgement.counts_as})
     choice = choose(judgement.counts_as, judgement.similarity)
     weights = resample_patients(evidence.counts, settings.bootstraps, settings.seed)
-    cloud = place(groups, judgement, weights, settings)
+    bootstrap = place(groups, judgement, weights, settings)
     baselines = measure(evidence, settings, judgement)
     similarity = judgement.similarity
     return Decision(
@@ -92,13 +92,13 @@ def decide(
         **_training(evidence, size, similarity, choice, train),
         size=size,
         similarity=similarity,
-        flips=would_flip(size, similarity, settings),
+        counterfactuals=find_counterfactuals(size, similarity, settings),
         baselines=baselines,
         alarms=_alarms(evidence, files, baselines, similarity, settings),
         stop=settings.alarms.stop,
         position=_position(groups, judgement, settings, choice),
-        cloud=cloud,
-        frequencies=frequencies(cloud),
+        bootstrap=bootstrap,
+        frequencies=frequencies(bootstrap),
         folds=[
             decide_fold(name, evidence.where(patients), settings, train)
             for name, patients in folds.items()

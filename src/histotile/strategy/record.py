@@ -177,13 +177,13 @@ class Decision(Entry):
     similarity: Similarity
     budget: list[Budget]
     training: list[str] = Field(description="What is frozen, how the rest learns, as sentences")
-    flips: list[str] = Field(description="What would change the decision")
+    counterfactuals: list[str] = Field(description="What would change the decision")
     baselines: list[Baseline]
     alarms: list[Alarm]
     stop: bool = Field(description="Whether a leak that is an error stops training")
     position: Point
-    cloud: list[Point] = Field(description="Positions over resampled patients")
-    frequencies: dict[Strategy, float] = Field(description="Share of the cloud per strategy")
+    bootstrap: list[Point] = Field(description="Positions over resampled patients")
+    frequencies: dict[Strategy, float] = Field(description="Share of the bootstrap per strategy")
     folds: list[FoldDecision]
     thresholds: dict[str, float | str]
     notes: list[str]

@@ -198,14 +198,14 @@ class _RoundStart(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Report progress."""
-        self.machine.pace.turn("other")
+        self.machine.profiler.turn("other")
         if self.machine.progress is not None:
             steps = int(trainer.estimated_stepping_batches)
             self.machine.progress(trainer.global_step, steps)
 
     def on_validation_batch_end(self, *_: Any, **__: Any) -> None:
         """What follows is no work of the network."""
-        self.machine.pace.turn("other")
+        self.machine.profiler.turn("other")
 
 
 def precision(name: str) -> Any:
@@ -228,7 +228,7 @@ def _facts(trainer: pl.Trainer, plan: Plan, job: Job) -> dict[str, Any]:
         "precision": precision(job.settings.precision),
         "steps": trainer.global_step,
         "packs": job.machine.packs is not None,
-        "pace": job.machine.pace.facts(),
+        "profiler": job.machine.profiler.facts(),
         "primary": trainer.is_global_zero,
     }
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from histotile.backbones.build import Architecture
 from histotile.config import Backbone, Train
-from histotile.data.profiling.training_profiler import TrainingPace
+from histotile.data.profiling.training_profiler import TrainingProfiler
 from histotile.data.selection import (
     Selection,
     select_tiles,
@@ -45,7 +45,7 @@ class Machine:
         workers: Processes that load tiles for each device; None: see `loading`.
         packs: Folder of `<slide_id>.pack`; None: tiles are read from the slides.
         progress: Called with steps done and steps in all.
-        pace: Finds out where the time goes.
+        profiler: Finds out where the time goes.
     """
 
     devices: int = 1
@@ -53,7 +53,7 @@ class Machine:
     workers: int | None = None
     packs: Path | None = None
     progress: Callable[[int, int], None] | None = None
-    pace: TrainingPace = field(default_factory=TrainingPace)
+    profiler: TrainingProfiler = field(default_factory=TrainingProfiler)
 
     def loading(self) -> int:
         """Processes that load tiles for each device.

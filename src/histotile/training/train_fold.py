@@ -85,7 +85,7 @@ def train_fold(
     summary = _summary(model, fold, outcome, diagnosis) | {"seconds": time.monotonic() - start}
     summary["taught"] = taught.summary() if taught else forgotten
     if kept:
-        summary["torch_only"] = keep_onnx(folder / ONNX, model.graph(), model.facts())
+        summary["torch_only"] = keep_onnx(folder / ONNX, model.graph(), model.metadata())
     if outcome.primary:
         _write(folder, model, outcome, summary)
     return summary
@@ -158,7 +158,7 @@ def _summary(
 ) -> dict[str, Any]:
     weights = sum(p.numel() for p in outcome.network.parameters())
     return {
-        **model.facts(),
+        **model.metadata(),
         "sizes": fold.sizes(),
         "stage": outcome.stage,
         "weights": weights,

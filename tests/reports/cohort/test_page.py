@@ -6,9 +6,9 @@ from urllib.parse import unquote
 import pytest
 
 from histotile.reports.cohort.page import (
+    count_cohort,
     list_quarantined,
     render_cohort_page,
-    tally,
 )
 from histotile.reports.cohort.remarks import list_remarks
 from histotile.reports.cohort.terminal_summary import summary_lines
@@ -135,8 +135,8 @@ def test_slides_standing_in_for_patients_are_not_counted_as_patients(
     make_slide: Slide, make_cohort: Cohort
 ) -> None:
     slides = [summarise_slide(make_slide(name, patient_id=name)) for name in ("a", "b")]
-    assert tally(make_cohort(slides=slides, has_patients=False)).patients == 0
-    assert tally(make_cohort(slides=slides, has_patients=True)).patients == 2
+    assert count_cohort(make_cohort(slides=slides, has_patients=False)).patients == 0
+    assert count_cohort(make_cohort(slides=slides, has_patients=True)).patients == 2
 
 
 def test_groups_of_images_have_rows_without_pictures_and_pages(

@@ -66,15 +66,14 @@ def test_every_layer_of_the_calibrated_twin_gives_unit_activations() -> None:
     tiles, _ = pale_tiles(96)
     order = np.random.default_rng(0).permutation(len(tiles))
     calibrate(twin, engine, [tiles[part] for part in np.array_split(order, 3)])
-    spread: dict[str, float] = {}
+    spread: dict[int, float] = {}
 
-    def look(name: str) -> None:
-        layer = batch_norms(twin)[name]
+    def look(number: int, layer: torch.nn.Module) -> None:
         # Its affine part starts at 1 and 0; outputs are cloned before a ReLU changes them.
-        layer.register_forward_hook(lambda _, __, out: spread.update({name: float(out.std())}))
+        layer.register_forward_hook(lambda _, __, out: spread.update({number: float(out.std())}))
 
-    for name in batch_norms(twin):
-        look(name)
+    for number, layer in enumerate(batch_norms(twin)):
+        look(number, layer)
     engine(tiles)
     assert len(spread) == 20
     assert all(0.6 < value < 1.4 for value in spread.values()), spread

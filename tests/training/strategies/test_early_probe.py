@@ -126,10 +126,10 @@ def test_truncated_networks_compute_the_probe_and_hold_no_later_layer(
     with torch.inference_mode():
         expected = head(model.network)(features).softmax(1)[:, 1].numpy()
     for engine in ("openvino", "torch"):
-        judges = load_members([folder], make_engine(engine), threads=1)
-        predicted = predict_slide(slides[3].tiles, judges).columns["prob_tumour"]
+        ensemble = load_members([folder], make_engine(engine), threads=1)
+        predicted = predict_slide(slides[3].tiles, ensemble).columns["prob_tumour"]
         np.testing.assert_allclose(predicted, expected, atol=5e-3)  # features are 16 bit
-        assert not judges.notes
+        assert not ensemble.notes
     # And the summary counts what is there and what is not.
     sizes = {n: p.numel() for n, p in source.named_parameters()}
     assert (summary["strategy"], summary["stage"]) == ("early_probe", stage)

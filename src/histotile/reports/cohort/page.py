@@ -33,13 +33,13 @@ from histotile.reports.strategy.figure import (
 )
 from histotile.reports.tile_counts import (
     add_counts,
-    list_fates,
+    list_tile_counts,
 )
 from histotile.reports.wording import used_tiles
 
 
 @dataclass(frozen=True)
-class Tally:
+class CohortCounts:
     """How many slides a cohort has, and what became of them; `ok` includes `empty`."""
 
     slides: int
@@ -61,7 +61,7 @@ def render_cohort_page(facts: CohortFacts) -> str:
     return render(
         "cohort.html",
         facts=facts,
-        tally=tally(facts),
+        counts=count_cohort(facts),
         quarantined=list_quarantined(facts),
         totals=totals,
         foreign=[
@@ -69,7 +69,7 @@ def render_cohort_page(facts: CohortFacts) -> str:
             for slide in facts.slides
             if slide.familiarity and slide.familiarity.flag == "foreign"
         ],
-        fates=list_fates(totals),
+        tile_counts=list_tile_counts(totals),
         set_aside=list_lines(aside, is_cohort=True),
         names_to_add=names_to_add(aside),
         rejecting=[s for s in facts.slides if s.counts],
@@ -96,10 +96,10 @@ def render_cohort_page(facts: CohortFacts) -> str:
     )
 
 
-def tally(facts: CohortFacts) -> Tally:
+def count_cohort(facts: CohortFacts) -> CohortCounts:
     """Counts of slides, patients and sites; patients and sites count only where they are given."""
     ok = [s for s in facts.slides if s.verdict != "quarantined"]
-    return Tally(
+    return CohortCounts(
         slides=len(facts.slides),
         ok=len(ok),
         empty=sum(used_tiles(s.counts) == 0 for s in ok),

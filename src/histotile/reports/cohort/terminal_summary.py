@@ -11,9 +11,9 @@ from histotile.reports.cohort.metrics_table import (
     value_text,
 )
 from histotile.reports.cohort.page import (
+    count_cohort,
     list_quarantined,
     other_warnings,
-    tally,
 )
 from histotile.reports.facts import CohortFacts
 from histotile.reports.set_aside import names_to_add
@@ -62,7 +62,7 @@ def _safe(line: str) -> str:
 
 
 def _slide_lines(facts: CohortFacts) -> list[str]:
-    counts = tally(facts)
+    counts = count_cohort(facts)
     unit = facts.unit.capitalize()
     lines = [f"{unit}s: {count(counts.ok)} ok, {count(counts.quarantined)} quarantined"]
     lines += [

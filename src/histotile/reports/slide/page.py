@@ -23,7 +23,7 @@ from histotile.reports.slide.deepzoom import (
 from histotile.reports.slide.viewer_data import scene_json
 from histotile.reports.tile_counts import (
     covered_mm2,
-    list_fates,
+    list_tile_counts,
 )
 from histotile.reports.wording import known
 from histotile.trust.judging import Familiarity
@@ -96,7 +96,7 @@ def _fill(facts: SlideFacts, scene: Markup | None) -> str:
         inspection={**dict.fromkeys(_INSPECTED.split()), **facts.inspection},
         tiles={**dict.fromkeys(_TILED.split()), **tiles},
         counts={**dict.fromkeys(_COUNTED.split()), **facts.counts},
-        fates=list_fates(facts.counts),
+        tile_counts=list_tile_counts(facts.counts),
         set_aside=list_lines([aside], is_cohort=False),
         names_to_add=names_to_add([aside]),
         familiarity=_told(facts),

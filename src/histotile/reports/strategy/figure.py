@@ -50,16 +50,16 @@ class Cell:
 def draw_decision(decision: Decision) -> str:
     """SVG of the four cells, the cohort's position, and the positions of resampled cohorts."""
     rng = np.random.default_rng(0)
-    jitter = rng.uniform(-4, 4, (len(decision.cloud), 2))  # shows how many lie on one place
-    cloud = [
+    jitter = rng.uniform(-4, 4, (len(decision.bootstrap), 2))  # shows how many lie on one place
+    bootstrap = [
         Dot(_x(point.x) + dx, _y(point.y) + dy)
-        for point, (dx, dy) in zip(decision.cloud, jitter, strict=True)
+        for point, (dx, dy) in zip(decision.bootstrap, jitter, strict=True)
     ]
     return render(
         "decision_table.svg",
         decision=decision,
         cells=[_cell(decision, strategy) for strategy in STRATEGIES],
-        cloud=cloud,
+        bootstrap=bootstrap,
         here=Dot(_x(decision.position.x), _y(decision.position.y)),
         band=(LEFT + SMALL * WIDTH, (LARGE - SMALL) * WIDTH),
         frame=(LEFT, TOP, WIDTH, HEIGHT),

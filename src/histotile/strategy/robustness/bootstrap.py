@@ -136,7 +136,7 @@ def _strata(shows: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     return large + ([np.array(rest)] if rest else [])
 
 
-def frequencies(cloud: Sequence[Point]) -> dict[Strategy, float]:
-    """Share of the cloud per strategy; all zero without a cloud."""
-    counts = Counter(point.strategy for point in cloud)
-    return {s: counts[s] / max(len(cloud), 1) for s in STRATEGIES}
+def frequencies(bootstrap: Sequence[Point]) -> dict[Strategy, float]:
+    """Share of the bootstrap per strategy; all zero without a bootstrap."""
+    counts = Counter(point.strategy for point in bootstrap)
+    return {s: counts[s] / max(len(bootstrap), 1) for s in STRATEGIES}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from histotile.config import Decide
 
 
-def would_flip(size: Size, similarity: Similarity, settings: Decide) -> list[str]:
+def find_counterfactuals(size: Size, similarity: Similarity, settings: Decide) -> list[str]:
     """Sentences, each a change of the cohort or the backbone and the strategy it leads to.
 
     Changes that lead to the same strategy are left out.

@@ -17,17 +17,11 @@ from histotile import __version__
 from histotile.config import Verify
 from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
-from histotile.stats.auroc import (
-    aurocs,
-    judged_classes,
-    mean_of_known,
-)
-from histotile.strategy.record import (
-    Entry,
-    Estimate,
-)
+from histotile.stats.auroc import aurocs, judged_classes, mean_of_known
+from histotile.strategy.record import Entry, Estimate
 
 Floats = NDArray[np.float64]
+AGAIN = "run `histotile compare` for every strategy again"
 TABLE = "table"  # the strategy that the table chose in each fold
 
 
@@ -195,18 +189,12 @@ def _by_strategy(comparisons: Sequence[Comparison]) -> dict[str, dict[str, Compa
     for strategy, of_strategy in table.items():
         lacking = sorted(folds - set(of_strategy))
         if lacking:
-            raise HistotileError(
-                f"verify {strategy}",
-                f"lacks {', '.join(lacking)}",
-                "run `histotile compare` for it again",
-            )
+            raise HistotileError(strategy, f"lacks {', '.join(lacking)}", AGAIN)
         for fold, r in of_strategy.items():
             same = np.array_equal(r.patients, first[fold].patients)
             if not (same and np.array_equal(r.labels, first[fold].labels)):
                 fact = f"{fold} judged other tiles than {first[fold].strategy}"
-                raise HistotileError(
-                    f"verify {strategy}", fact, "run `histotile compare` for every strategy again"
-                )
+                raise HistotileError(strategy, fact, AGAIN)
     return table
 
 
@@ -214,10 +202,10 @@ def _scores(table: Mapping[str, Mapping[str, Comparison]], settings: Verify) -> 
     return {strategy: _resample(of_strategy, settings) for strategy, of_strategy in table.items()}
 
 
-def _resample(of_strategy: Mapping[str, Comparison], settings: Verify) -> _Scores:
+def _resample(own: Mapping[str, Comparison], settings: Verify) -> _Scores:
     """Patients are resampled within each fold, alike for every strategy (same seed)."""
     plain, inside, outside = {}, [], []
-    for number, (fold, r) in enumerate(sorted(of_strategy.items())):
+    for number, (fold, r) in enumerate(sorted(own.items())):
         found = _fold(r, [settings.seed, number], settings.bootstraps)
         plain[fold] = float(found[0]) if np.isfinite(found[0]) else None
         inside.append(found[1 : settings.bootstraps + 1])
@@ -248,12 +236,10 @@ def _estimate(value: float, resampled: Floats) -> Estimate:
     return Estimate(value=value, low=float(low), high=float(high))
 
 
-def _strategy_score(
-    strategy: str, of_strategy: Mapping[str, Comparison], scores: _Scores
-) -> StrategyScore:
+def _strategy_score(name: str, own: Mapping[str, Comparison], scores: _Scores) -> StrategyScore:
     return StrategyScore(
-        strategy=strategy,
+        strategy=name,
         score=_estimate(scores.value, scores.inside),
         folds=scores.folds,
-        seconds=sum(r.seconds for r in of_strategy.values()),
+        seconds=sum(r.seconds for r in own.values()),
     )
