@@ -46,7 +46,7 @@ def baseline(
     threads: int,
     settings: Baseline,
 ) -> None:
-    """Hold the backbone against random weights on tiles of the slides in FOLDS."""
+    """Compute features of the same network with random weights, on tiles of the slides in FOLDS."""
     from histotile.strategy.baselines.random_features import (
         BaselineSlide,
         measure_baseline,
@@ -206,7 +206,7 @@ def compare(
 def verify(
     comparisons: Path, decision: Path, output: Path, page: Path | None, settings: Verify
 ) -> None:
-    """Hold the table's choice against every strategy in COMPARISONS: regret, interval, verdict."""
+    """Compare the chosen strategy with every strategy in COMPARISONS: regret, interval, verdict."""
     from histotile.io.atomic import write_text
     from histotile.strategy.record import (
         STRATEGIES,

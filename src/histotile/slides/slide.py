@@ -85,7 +85,7 @@ class Slide:
         Args:
             path: A file OpenSlide can open, or the folder of a DICOM series; any Unicode name.
             mpp: Micrometres per level-0 px where known better than by the file.
-            reader: "openslide" never reads past OpenSlide.
+            reader: "openslide" reads by OpenSlide alone.
 
         Raises:
             HistotileError: Missing, empty, cut short, of a format or compression that OpenSlide
@@ -144,7 +144,7 @@ class Slide:
                 self._openslide_s += taken
 
     def expect(self, level: int, windows: NDArray[np.int64]) -> None:
-        """Nothing comes out: announces reads, so that no compressed tile is decoded twice.
+        """Announces reads, so that no compressed tile is decoded twice.
 
         Args:
             level: Of all the windows.
