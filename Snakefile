@@ -8,7 +8,7 @@ snakemake --report report.html   provenance page of a finished run
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.12")  # path variables
 
 
 include: "workflow/rules/settings.smk"

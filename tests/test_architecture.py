@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 import histotile
-from histotile.config.yaml_file import read_config, render, schema
+from histotile.config.readme import render_readme
+from histotile.config.yaml_file import read_config, read_synthetic, render, schema
 
 PACKAGE = Path(histotile.__file__).parent
 GROUND = {"errors", "io", "config"}
@@ -104,7 +105,8 @@ def test_heavy_libraries_stay_in_their_rooms() -> None:
     for path in modules():
         theirs = {each.split(".")[0] for each in imported(path)}
         assert "openslide" not in theirs or room(path) == "slides", name(path)
-        assert "albumentations" not in theirs or room(path) == "data", name(path)
+        alone = "data/augmentation/transforms.py"  # archived upstream: to be left in a day
+        assert "albumentations" not in theirs or name(path) == alone, name(path)
         if room(path) in WITHOUT_TORCH:
             assert not theirs & {"torch", "timm", "pytorch_lightning"}, name(path)
 
@@ -161,12 +163,15 @@ def test_settings_and_command_line_import_no_heavy_library(module: str) -> None:
     assert not {"torch", "openslide", "cv2", "timm", "pandas", "sklearn"} & set(loaded)
 
 
-def test_config_yaml_and_schema_follow_the_sections(repository: Path) -> None:
+def test_config_yaml_schema_and_readme_follow_the_sections(repository: Path) -> None:
     folder = repository / "config"
     config = read_config(folder / "config.yaml")
+    made = render(read_synthetic(folder / "synthetic.yaml"))
     remedy = "run `make config`"
     assert (folder / "config.yaml").read_text() == render(config), remedy
+    assert (folder / "synthetic.yaml").read_text() == made, remedy
     assert (folder / "schema.json").read_text() == schema(), remedy
+    assert (folder / "README.md").read_text() == render_readme(folder), remedy
 
 
 def test_every_yaml_in_the_repository_loads(repository: Path) -> None:

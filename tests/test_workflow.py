@@ -226,6 +226,7 @@ def test_a_changed_setting_runs_its_rule_and_those_after_it_again(done: Project)
     assert done.planned() == {}
 
 
+@pytest.mark.slow
 def test_packs_are_made_for_trainings_that_read_tiles_even_of_broken_slides(done: Project) -> None:
     packs = {"use": "always", "quality": 0}
     ids = (rows(done.folder / "slides.csv")[0]["slide_id"], "broken 😐")

@@ -33,6 +33,8 @@ class Page(HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[str] = []
         self.faults: list[str] = []
+        self.rows: list[list[str]] = []  # of all tables: the texts of their cells
+        self.terms: dict[str, str] = {}  # of all lists of facts
         self._open: list[str] = []
         self.feed(html)
         self.close()
@@ -43,6 +45,14 @@ class Page(HTMLParser):
         if len(names) != len(set(names)):
             self.faults.append(f"<{tag}> has an attribute twice: {names}")
         self.elements.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+        elif tag == "dt":
+            self._term = ""
+        elif tag == "dd":
+            self.terms[self._term] = ""
         if tag not in VOID:
             self._open.append(tag)
 
@@ -53,10 +63,27 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._open and self._open[-1] not in {"style", "script"}:
             self.words.append(data)
+            words = " ".join(data.split())
+            if "dt" in self._open:
+                self._term = f"{self._term} {words}".strip()
+            elif "dd" in self._open:
+                self.terms[self._term] = f"{self.terms[self._term]} {words}".strip()
+            elif {"td", "th"} & set(self._open):
+                self.rows[-1][-1] = f"{self.rows[-1][-1]} {words}".strip()
 
     @property
     def text(self) -> str:
         return " ".join(" ".join(self.words).split())
+
+    def row(self, *first: str) -> list[str]:
+        """The cells behind these first cells of a row; the row must be the only one."""
+        found = [row for row in self.rows if row[: len(first)] == list(first)]
+        assert len(found) == 1, (first, self.rows)
+        return found[0][len(first) :]
+
+    def count(self, name: str) -> int:
+        """Elements of this CSS class."""
+        return sum(name in str(found.get("class")).split() for _, found in self.elements)
 
     def values(self, attribute: str, tag: str | None = None) -> list[str]:
         return [

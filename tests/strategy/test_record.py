@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from histotile.cli.decisions import _comparison
+from histotile.stages.verify import _comparison
 from histotile.errors import HistotileError
 from histotile.io.tables import comparison_schema, write_table
 from histotile.strategy.record import read_decision, read_record

@@ -161,6 +161,7 @@ def test_workers_by_default_only_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -
     assert Machine(threads=8, workers=0).loading() == 0
 
 
+@pytest.mark.slow
 def test_weights_are_the_same_by_workers_and_from_packs(
     tmp_path: Path,
     fold: list[FoldSlide],

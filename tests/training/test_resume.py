@@ -44,7 +44,14 @@ class InterruptedHereError(Exception):
     pass
 
 
-@pytest.mark.parametrize("strategy", ["finetune", "retrain", "retrain_tail"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "finetune",
+        pytest.param("retrain", marks=pytest.mark.slow),
+        pytest.param("retrain_tail", marks=pytest.mark.slow),
+    ],
+)
 def test_interrupted_training_goes_on_as_if_nothing_had_happened(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone, strategy: str
 ) -> None:

@@ -36,7 +36,9 @@ def points(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("strategy", ["linear_probe", "finetune", "retrain"])
+@pytest.mark.parametrize(
+    "strategy", ["linear_probe", "finetune", pytest.param("retrain", marks=pytest.mark.slow)]
+)
 def test_fold_learns_what_tells_the_classes_apart(
     tmp_path: Path,
     fold: Slides,
@@ -117,14 +119,14 @@ def test_fixed_leaves_the_backbone_as_it_came(
 def test_same_seed_gives_the_same_weights(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone, strategy: str
 ) -> None:
-    settings = make_settings(strategy=strategy, epochs=2)
+    settings = make_settings(strategy=strategy, epochs=1)
     ids = [
         train_fold(tmp_path / name, fold, CLASSES, tiny_backbone, settings)["model_id"]
         for name in ("once", "again")
     ]
     assert ids[0] == ids[1]
     if strategy == "finetune":
-        other = make_settings(strategy=strategy, epochs=2, seed=1)
+        other = make_settings(strategy=strategy, epochs=1, seed=1)
         third = train_fold(tmp_path / "other", fold, CLASSES, tiny_backbone, other)
         assert third["model_id"] != ids[0]
 

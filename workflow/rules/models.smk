@@ -279,7 +279,7 @@ rule compare:
 
 
 rule verify:
-    """Hold the table's choice against the other strategies: regret, interval, verdict."""
+    """Compare the chosen strategy with the others: regret, interval, verdict."""
     input:
         decision="<results>/decide/decision.json",
         comparisons=expand(

@@ -139,7 +139,7 @@ def _labels(slides: Sequence[CohortSlide], config: Config, source: str) -> list[
     if bare:
         every = "no slide has a label" if len(bare) == len(slides) else f"no label: {_some(bare)}"
         fact = f"{every}; labels are {', '.join(config.classes)}"
-        remedy = "fill the column `label`: folds are balanced by it, and scores held against it"
+        remedy = "fill the column `label`: folds are balanced by it, and scores compared with it"
         problems.append(Problem("error", source, fact, remedy, "split"))
     return problems
 

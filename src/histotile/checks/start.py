@@ -27,7 +27,7 @@ _WORDS = ("imagenet", "none", *_SHIPPED)
 
 @dataclass(frozen=True)
 class Start:
-    """What a run sets out from.
+    """Settings, cohort and problems, before the first job.
 
     Attributes:
         problems: All that is wrong or doubtful.

@@ -15,6 +15,7 @@ from histotile.cli import (
     checking,
     decisions,
     images,
+    init,
     models,
     packing,
     pages,
@@ -58,6 +59,7 @@ def cli(context: click.Context, config: Path | None) -> None:
 
 
 for _verb in (
+    *init.VERBS,
     *checking.VERBS,
     *slides.VERBS,
     *images.VERBS,

@@ -45,7 +45,7 @@ def baseline(
     threads: int,
     settings: Baseline,
 ) -> None:
-    """Hold the backbone against random weights on tiles of the slides in FOLDS."""
+    """Compute features of the same network with random weights, on tiles of the slides in FOLDS."""
     from histotile.stages import baseline as stage
 
     inputs, outputs = stage.Inputs(folds, tiles, cohort, prefix), stage.Outputs(output)
@@ -130,7 +130,7 @@ def compare(
 @DECISION
 @output_option("verification.json: scores, regret, verdict.")
 def verify(comparisons: Path, decision: Path, output: Path, settings: Verify) -> None:
-    """Hold the table's choice against every strategy in COMPARISONS: regret, interval, verdict."""
+    """Compare the chosen strategy with every strategy in COMPARISONS: regret, interval, verdict."""
     from histotile.stages import verify as stage
 
     stage.run(stage.Inputs(decision, comparisons), stage.Outputs(output), settings)

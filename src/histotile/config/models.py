@@ -73,8 +73,8 @@ class Pack(Section):
     )
     quality: Annotated[int, Field(ge=0, le=100)] = Field(
         description="JPEG quality of tiles off the slide's own grid; those on it are copied as "
-        "they are. 0: kept without loss, about three times as large, so that training sees the "
-        "very pixels of the slide. Above 0 needs `use: always`."
+        "they are. 0: kept without loss, about three times as large, so that training sees "
+        "exactly the pixels of the slide. Above 0 needs `use: always`."
     )
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from histotile.config.values import Fraction, Positive, Section
 
 
 class Baseline(Section):
-    """What the backbone is held against: itself with random weights, and colour alone."""
+    """Baselines of the backbone: the same network with random weights, and colour alone."""
 
     max_tiles: Annotated[int, Field(ge=64)] = Field(
         description="Labelled tiles, spread evenly over patients and classes, on which the "

@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -14,6 +14,7 @@ from histotile.config import Config, Synthetic
 from histotile.config.messages import explain
 from histotile.config.values import Section
 from histotile.errors import HistotileError
+from histotile.io import project
 from histotile.io.atomic import write_text
 from histotile.io.text_file import read_text
 from histotile.io.yaml_file import (
@@ -131,9 +132,20 @@ def merged_settings(files: Sequence[Path]) -> dict[str, Any]:
     return data
 
 
-def _merge(data: dict[str, Any], changes: dict[str, Any]) -> None:
+def over_standard(changes: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The settings of a YAML file with some changed, e.g. by a workflow that uses this as a module.
+
+    Raises:
+        HistotileError: No such file, or no YAML.
+    """
+    data = read_yaml(path, Config)
+    _merge(data, changes)
+    return data
+
+
+def _merge(data: dict[str, Any], changes: Mapping[str, Any]) -> None:
     for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(data.get(key), dict):
+        if isinstance(value, Mapping) and isinstance(data.get(key), dict):
             _merge(data[key], value)
         else:
             data[key] = value
@@ -142,10 +154,7 @@ def _merge(data: dict[str, Any], changes: dict[str, Any]) -> None:
 def standard_config(name: str = "config.yaml") -> Path:
     """The file of settings in force: of the working directory, else the one shipped."""
     here = Path("config") / name
-    if here.is_file():
-        return here
-    packaged = Path(__file__).parents[1] / name
-    return packaged if packaged.is_file() else Path(__file__).parents[3] / "config" / name
+    return here if here.is_file() else project.source() / here
 
 
 def render(config: Config | Synthetic) -> str:

@@ -116,7 +116,7 @@ def read_features(path: Path, views: bool = False) -> FeatureFile:
 
 @dataclass(frozen=True)
 class BaselineFile:
-    """What the features of a cohort are held against: the same network with random weights.
+    """The baseline of a cohort's features: those of the same network with random weights.
 
     Args:
         slide_ids: (N,) slides of the sampled tiles.

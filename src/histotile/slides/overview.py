@@ -143,7 +143,7 @@ def _boxes(source: _Pyramid, block: Block, reach: float) -> tuple[Box, Box]:
 
 
 def _announce(source: _Pyramid, blocks: list[Block]) -> None:
-    """Nothing comes out: the slide learns which windows will be read of it."""
+    """Announces to the slide which windows will be read of it."""
     boxes = [_boxes(source, block, 1.0)[1] for block in blocks]
     if source.shrunk is not None:
         boxes = [box for box in boxes if not source.shrunk.holds(box)]

@@ -118,7 +118,7 @@ class Slide:
         return self._reader.read_rgba(x, y, level, width, height)
 
     def expect(self, level: int, windows: NDArray[np.int64]) -> None:
-        """Nothing comes out: announces reads, so that no compressed tile is decoded twice.
+        """Announces reads, so that no compressed tile is decoded twice.
 
         Args:
             level: Of all the windows.

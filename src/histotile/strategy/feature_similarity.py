@@ -1,8 +1,8 @@
 """Whether features transfer as they are: the vertical axis of the table.
 
 Two questions to probes on left-out patients. S1, for small cohorts: is the last stage as good as
-the best one, or should the head sit earlier? S2, for large ones: is the last stage worth setting
-out from, held against the same network with random weights, or are the weights only a start?
+the best one, or should the head sit earlier? S2, for large ones: is the last stage a good
+starting point, compared with the same network with random weights, or only an initialisation?
 Borderline cohorts are asked S2 if the gain of their last stage is high enough, else S1. Where
 random weights beat every stage, the features are foreign, and neither answer counts.
 The best of several stages (and the best random stage) is chosen on the same patients that score it,

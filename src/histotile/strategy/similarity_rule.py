@@ -57,8 +57,8 @@ class _Depth:
 def counted(size: str, gain: float | None, rule: SimilarityRule) -> str:
     """The half of the table a cohort is in: "small" or "large".
 
-    A borderline cohort can teach all layers, but not from far: it counts as large where its last
-    stage is a good one to set out from, else as small.
+    A borderline cohort can train all layers, but not from far: it counts as large where its last
+    stage is a good starting point, else as small.
     """
     if size != "borderline":
         return size
@@ -70,9 +70,9 @@ def similarity_of(
 ) -> tuple[Similarity, str, float]:
     """The verdict, what the size counts as, and the shortfall of the last stage that is allowed.
 
-    A small cohort can only choose where to put its head: it asks for depth. A large one teaches all
-    layers, which mends late ones: it asks whether its last stage, from where gentle steps set out,
-    is worth setting out from.
+    A small cohort can only choose where to put its head: the question is which stage is best. A
+    large one trains all layers, which can improve late ones: the question is whether the last stage
+    is a good starting point for fine-tuning.
 
     `best_stage` is the one with the best mean score, the deeper one of equals. Where nothing was
     measured it is the last stage: nothing speaks for an earlier one.

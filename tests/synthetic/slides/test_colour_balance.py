@@ -73,10 +73,11 @@ def auroc(measures: np.ndarray, tiles: Tiles) -> float:
     return float(np.mean(scores))
 
 
-@pytest.mark.parametrize("tile_px", [pytest.param(96, marks=pytest.mark.slow), 128, 224, 256])
-def test_colour_tells_nothing_in_iso_colour_mode(tile_px: int) -> None:
-    cohorts = [draw_tiles("iso_colour", seed, 2048, (96, 128, 224, 256)) for seed in (0, 1)]
-    assert sum(c[tile_px].label.sum() for c in cohorts) > 40
+@pytest.mark.parametrize("seeds", [(0,), pytest.param((0, 1, 2), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tile_px", [96, 128, 224, 256])
+def test_colour_tells_nothing_in_iso_colour_mode(tile_px: int, seeds: tuple[int, ...]) -> None:
+    cohorts = [draw_tiles("iso_colour", seed, 2048, (96, 128, 224, 256)) for seed in seeds]
+    assert sum(c[tile_px].label.sum() for c in cohorts) > 20 * len(seeds)
     assert np.mean([auroc(c[tile_px].colour, c[tile_px]) for c in cohorts]) < 0.65
 
 

@@ -41,16 +41,11 @@ def tiles_passed(taught: float, slides: float, config: Config) -> float:
     return epochs * taught + min(_MOST_KEPT, _KEPT * slides)
 
 
-def passes(tiles: float, statistics: bool) -> float:
-    """How often `baseline` sends a tile through a network.
-
-    Args:
-        tiles: That it holds against random weights.
-        statistics: Whether it also takes those of batch norm, of some tiles, of two networks.
-    """
+def passes(tiles: float) -> float:
+    """How often `baseline` sends a tile through a network: some of them twice, for batch norm."""
     from histotile.strategy.baselines.random_features import CALIBRATION
 
-    return tiles + (2 * min(CALIBRATION, tiles) if statistics else 0)
+    return tiles + min(CALIBRATION, tiles)
 
 
 def tiles_taught(folder: Path) -> int:

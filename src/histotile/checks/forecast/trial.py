@@ -130,7 +130,7 @@ class Trial(SlideTrial):
         _, cost = self.points["baseline"].pop()
         found = read_baseline(self.folder / out)
         tiles = len(found.tile_ids)
-        self.points["baseline"].append((passes(tiles, bool(found.bn)), cost))
+        self.points["baseline"].append((passes(tiles), cost))
         self.points["baseline tiles"].append((tiles, cost))
 
     def _decide(self) -> None:

@@ -186,7 +186,7 @@ class _Packer:
         return data if data is not None and is_whole(data, self.source.tile_px) else None
 
     def _shows(self, data: bytes, rgb: Rgb) -> bool:
-        """Whether a JPEG file holds these very pixels."""
+        """Whether a JPEG file holds exactly these pixels."""
         return np.array_equal(decode(Codec.JPEG, data, self.source.tile_px), rgb)
 
 

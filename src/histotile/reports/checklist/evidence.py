@@ -162,7 +162,9 @@ def _of_training(facts: CohortFacts) -> dict[str, tuple[str, str]]:
             "../decide/index.html#baselines",
         ),
         "verification": (
-            f"choice held against other strategies: {verification.verdict}" if verification else "",
+            f"choice compared with other strategies: {verification.verdict}"
+            if verification
+            else "",
             "../verify/index.html",
         ),
     }

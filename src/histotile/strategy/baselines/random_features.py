@@ -1,4 +1,4 @@
-"""What the backbone of a cohort is held against: random weights."""
+"""The baseline of a cohort's backbone: the same network with random weights."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -29,7 +29,7 @@ from histotile.strategy.record import (
 
 MORE_CERTAIN = 0.001  # p below which a shift of stain is told: patients differ anyway
 COLOUR_SOLVES = 0.9  # AUROC of colour alone that is an alarm whatever the network does
-COLOUR_TELLS = 0.7  # least AUROC of colour alone for the network to be held against it
+COLOUR_TELLS = 0.7  # least AUROC of colour alone for the network to be compared with it
 SITE_TELLS = 0.7  # AUROC of the site probe from which features know the site
 SHOWN = 5  # worst examples named
 
@@ -78,7 +78,7 @@ def find_alarms(
         evidence: The sample of labelled tiles.
         files: All tiles' hashes, and the facts of the slide files.
         baselines: Of which `colour` and `site` are read.
-        similarity: Its last stage is what colour is held against.
+        similarity: Colour is compared with its last stage.
         settings: Thresholds.
         seed: Of permutations and of the sample of features.
     """

@@ -94,7 +94,7 @@ class Trusted:
         return self._direct.spent if self._direct is not None else Spent(0.0, 0.0, 0)
 
     def close(self) -> None:
-        """Nothing comes out: gives the file back; nobody is trusted any more."""
+        """Closes the file; later reads of either reader are refused."""
         self._closed = True
         if self._direct is not None:
             self._direct.close()

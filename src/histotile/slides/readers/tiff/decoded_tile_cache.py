@@ -33,7 +33,7 @@ class DecodedTiles:
         self._loading: dict[Key, _Loading] = {}
 
     def expect(self, level: int, uses: NDArray[np.int32]) -> None:
-        """Nothing comes out: announces how often each tile of a level will be used."""
+        """Announces how often each tile of a level will be used."""
         with self._lock:
             known = self._uses.get(level)
             self._uses[level] = uses.copy() if known is None else known + uses
@@ -70,7 +70,7 @@ class DecodedTiles:
         return own.tile, own.shared
 
     def skip(self, key: Key) -> None:
-        """Nothing comes out: an announced use will not come."""
+        """Takes back one announced use."""
         with self._lock:
             if self._count_down(key) == 0:
                 self._announced.drop(key)

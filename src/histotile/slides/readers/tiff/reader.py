@@ -1,4 +1,4 @@
-"""Windows of a slide's levels from its compressed tiles, past OpenSlide but with its pixels."""
+"""Windows of a slide's levels from its compressed tiles; the pixels equal OpenSlide's."""
 
 import os
 import threading
@@ -106,7 +106,7 @@ class DirectReader:
         return blended(block, (left, top), self.levels[level][:4], shift)
 
     def expect(self, level: int, windows: NDArray[np.int64]) -> None:
-        """Nothing comes out: announces reads, see `Slide.expect`."""
+        """Announces reads, see `Slide.expect`."""
         self._tiles.expect(level, uses(self.levels[level][:4], self.downsamples[level], windows))
 
     def sizes(self, level: int) -> Places:
@@ -134,7 +134,7 @@ class DirectReader:
         return data
 
     def close(self) -> None:
-        """Nothing comes out: gives the file back; what is not yet decoded reads no more."""
+        """Closes the file; tiles that are not decoded yet cannot be read any more."""
         self._finish()
         self._file = -1
 
