@@ -155,8 +155,7 @@ def _table(name: str, points: Sequence[tuple[float, Cost]], rows: float) -> Stag
 
 def _baseline(points: Points, compared: float) -> Stage:
     """It takes statistics of some tiles, and features of all that it compares."""
-    (tiles, _), (number, _) = points["baseline tiles"][0], points["baseline"][0]
-    cost = line(points["baseline"]).at(passes(compared, number > tiles))
+    cost = line(points["baseline"]).at(passes(compared))
     disk = line(points["baseline tiles"]).at(compared).disk
     return Stage("baseline", 1, cost.cpu_s, cost.memory_mb, disk)
 
