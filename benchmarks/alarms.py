@@ -24,16 +24,10 @@ from histotile.inference.engines.torch import TorchEngine
 from histotile.io.features import Half
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.feature_similarity import judge
-from histotile.strategy.leakage.checks import (
-    AlarmFiles,
-    find_alarms,
-)
+from histotile.strategy.leakage.checks import AlarmFiles, find_alarms
 from histotile.strategy.leakage.near_duplicates import HashedSlide
 from histotile.strategy.robustness import baselines
-from histotile.synthetic.slides.tile_cohort import (
-    TileCohort,
-    draw_tile_cohort,
-)
+from histotile.synthetic.slides.tile_cohort import TileCohort, draw_tile_cohort
 
 SHAPE = {"slides": 24, "patients": 24, "sites": 2, "artefact_rate": 0.0}
 TILES, TILE_PX = 24, 96

@@ -101,12 +101,7 @@ def prepare(folder: Path) -> Any:
     from histotile.synthetic.slides.sampler import TileSampler
     from histotile.tiling.image_cohort.listing import list_images
     from histotile.tiling.image_cohort.tile_table import tabulate_images
-    from histotile.training.job import (
-        FoldSlide,
-        Job,
-        Machine,
-        gather_tiles,
-    )
+    from histotile.training.job import FoldSlide, Job, Machine, gather_tiles
 
     config = read_config(Path(__file__).parents[1] / "config" / "config.yaml")
     sampler = TileSampler(TILE_PX, 0, ("breast",))
@@ -136,10 +131,7 @@ def train_through(job: Any) -> float:
     """Seconds of 30 epochs of the head through the frozen backbone; tiles are in memory."""
     import torch
 
-    from histotile.backbones.build import (
-        build_network,
-        head,
-    )
+    from histotile.backbones.build import build_network, head
     from histotile.data.augmentation.augmentation import unchanged
     from histotile.data.dataset import TileDataset
 

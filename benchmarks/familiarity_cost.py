@@ -22,14 +22,8 @@ from histotile.backbones.stages import WithFeatures
 from histotile.config import Backbone
 from histotile.inference.engines.onnxruntime import OnnxRuntimeEngine
 from histotile.inference.engines.openvino import OpenVinoEngine
-from histotile.inference.engines.probabilities import (
-    judge,
-    mean_probabilities,
-)
-from histotile.inference.onnx_export import (
-    Graph,
-    write_onnx,
-)
+from histotile.inference.engines.probabilities import judge, mean_probabilities
+from histotile.inference.onnx_export import Graph, write_onnx
 from histotile.trust.fitting import Sample, fit_taught
 from histotile.trust.judging import Watch
 

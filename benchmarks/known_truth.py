@@ -18,33 +18,16 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from histotile.backbones.batch_norm import adapt
-from histotile.backbones.build import (
-    Architecture,
-    body_digest,
-    build_network,
-    head,
-)
+from histotile.backbones.build import Architecture, body_digest, build_network, head
 from histotile.backbones.stages import StageFeatures
 from histotile.config import Backbone, Config, Train
 from histotile.config.yaml_file import read_config, read_synthetic
 from histotile.inference.engines.torch import TorchEngine
-from histotile.strategy.baselines.random_init import (
-    calibrate,
-    random_twin,
-)
+from histotile.strategy.baselines.random_init import calibrate, random_twin
 from histotile.strategy.evidence import Evidence
-from histotile.synthetic.slides.tile_cohort import (
-    TileCohort,
-    draw_tile_cohort,
-)
-from histotile.training.logistic_head import (
-    Features,
-    fit_probe,
-)
-from histotile.training.optimizer import (
-    make_optimizer,
-    rate_factor,
-)
+from histotile.synthetic.slides.tile_cohort import TileCohort, draw_tile_cohort
+from histotile.training.logistic_head import Features, fit_probe
+from histotile.training.optimizer import make_optimizer, rate_factor
 
 TILE_PX, TILES = 96, 12  # tiles of each slide
 TUMOUR_SHARE = 0.3  # of the nuclei in a focus: no strategy solves it

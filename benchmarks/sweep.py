@@ -14,15 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from known_truth import (
-    draw,
-    evidence_of,
-    frozen_score,
-    settings,
-    shipped,
-    some,
-    trained_score,
-)
+from known_truth import draw, evidence_of, frozen_score, settings, shipped, some, trained_score
 
 from histotile.strategy.decide import decide
 from histotile.strategy.decision_table import early_stage

@@ -30,31 +30,15 @@ from histotile.config.yaml_file import read_config
 from histotile.inference.embed import embed_slide
 from histotile.io import tables
 from histotile.io.atomic import replacing
-from histotile.strategy.baselines.random_features import (
-    BaselineSlide,
-    measure_baseline,
-)
+from histotile.strategy.baselines.random_features import BaselineSlide, measure_baseline
 from histotile.strategy.decide import decide
 from histotile.strategy.leakage.checks import AlarmFiles
-from histotile.strategy.load_evidence import (
-    gather_evidence,
-    patients_of_folds,
-)
-from histotile.strategy.record import (
-    STRATEGIES,
-    Decision,
-    Estimate,
-)
-from histotile.strategy.verification.train_alternatives import (
-    compare,
-    compare_colour,
-)
+from histotile.strategy.load_evidence import gather_evidence, patients_of_folds
+from histotile.strategy.record import STRATEGIES, Decision, Estimate
+from histotile.strategy.verification.train_alternatives import compare, compare_colour
 from histotile.tiling.image_cohort.listing import list_images
 from histotile.tiling.image_cohort.tile_table import tabulate_images
-from histotile.training.job import (
-    FoldSlide,
-    Machine,
-)
+from histotile.training.job import FoldSlide, Machine
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

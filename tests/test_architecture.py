@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "strategy": {"backbones", "data", "stats", "inference", "training"},
     "exports": {"inference"},
     "reports": {"aggregation", "evaluation", "heatmaps", "inference", "strategy", "trust"},
-    "checks": {"slides", "tiling", "splitting", "backbones", "inference", "training"},
+    "checks": {"slides", "tiling", "splitting", "backbones", "inference", "training", "strategy"},
 }
 ALLOWED["stages"] = set(ALLOWED) - GROUND
 TOP = {"cli", "__init__", "__main__"}

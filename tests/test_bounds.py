@@ -22,11 +22,7 @@ from PIL import Image
 
 from histotile.config import Heatmap
 from histotile.config.yaml_file import read_config
-from histotile.heatmaps.heatmap import (
-    colours,
-    paint_cells,
-    paint_overlay,
-)
+from histotile.heatmaps.heatmap import colours, paint_cells, paint_overlay
 from histotile.heatmaps.ome_tiff import read_map
 from histotile.heatmaps.probability_map import ProbabilityMap, slide_map
 from histotile.io import tables

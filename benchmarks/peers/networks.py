@@ -15,16 +15,10 @@ from numpy.typing import NDArray
 from peers import mosaic
 from torch import nn
 
-from histotile.backbones.build import (
-    build_network,
-    head,
-)
+from histotile.backbones.build import build_network, head
 from histotile.config import Backbone
 from histotile.exports.onnx import write as write_onnx
-from histotile.inference.checkpoint import (
-    TrainedModel,
-    load,
-)
+from histotile.inference.checkpoint import TrainedModel, load
 from histotile.io.digests import digest
 from histotile.slides.overview import read_overview
 from histotile.slides.slide import Slide

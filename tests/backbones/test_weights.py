@@ -12,10 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from histotile.backbones.build import (
-    body_digest,
-    build_network,
-)
+from histotile.backbones.build import body_digest, build_network
 from histotile.backbones.weight_files import read_tensors
 from histotile.config import Backbone
 from histotile.errors import HistotileError

@@ -12,15 +12,9 @@ from torch.utils.data import DataLoader
 
 from histotile.config import Augment
 from histotile.data import source
-from histotile.data.augmentation.augmentation import (
-    make_transform,
-    unchanged,
-)
+from histotile.data.augmentation.augmentation import make_transform, unchanged
 from histotile.data.dataset import TileDataset
-from histotile.data.selection import (
-    Selection,
-    select_tiles,
-)
+from histotile.data.selection import Selection, select_tiles
 from histotile.data.slide_pool import SlidePool
 from histotile.errors import HistotileError
 from histotile.slides.slide import Slide, UnreadableTile

@@ -10,11 +10,7 @@ from histotile.heatmaps.figure_frame import (
     nice_length,
     threshold_text,
 )
-from histotile.heatmaps.fonts import (
-    fitted,
-    font_for,
-    writable,
-)
+from histotile.heatmaps.fonts import fitted, font_for, writable
 
 
 @pytest.mark.parametrize(

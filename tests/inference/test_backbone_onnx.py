@@ -12,15 +12,9 @@ import torch
 from histotile.config import Augment, Backbone, Embed, Engine
 from histotile.errors import HistotileError
 from histotile.inference.backbone_onnx import write_backbone
-from histotile.inference.embed import (
-    embed_slides,
-    load_embedder,
-)
+from histotile.inference.embed import embed_slides, load_embedder
 from histotile.inference.ensemble import load_members
-from histotile.io.features import (
-    FeatureFile,
-    read_features,
-)
+from histotile.io.features import FeatureFile, read_features
 
 Settings = Callable[..., Engine]
 

@@ -14,12 +14,7 @@ from histotile.config import Backbone
 from histotile.errors import HistotileError
 from histotile.exports import timm_folder
 from histotile.inference import checkpoint
-from histotile.inference.checkpoint import (
-    TrainedModel,
-    load,
-    load_ensemble,
-    load_model,
-)
+from histotile.inference.checkpoint import TrainedModel, load, load_ensemble, load_model
 from histotile.inference.model_metadata import metadata_of
 from histotile.inference.onnx_export import write_onnx
 

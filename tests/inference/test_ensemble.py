@@ -15,17 +15,8 @@ from histotile.errors import HistotileError
 from histotile.exports import timm_folder
 from histotile.inference import ensemble as members
 from histotile.inference.checkpoint import TrainedModel
-from histotile.inference.ensemble import (
-    Ensemble,
-    Member,
-    choose_engine,
-    load_members,
-)
-from histotile.inference.model_metadata import (
-    find_models,
-    parse_metadata,
-    read_metadata,
-)
+from histotile.inference.ensemble import Ensemble, Member, choose_engine, load_members
+from histotile.inference.model_metadata import find_models, parse_metadata, read_metadata
 from histotile.inference.onnx_export import keep_onnx
 
 Make = Callable[..., TrainedModel]

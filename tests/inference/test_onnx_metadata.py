@@ -15,16 +15,8 @@ from histotile.errors import HistotileError
 from histotile.inference import onnx_export
 from histotile.inference.checkpoint import TrainedModel
 from histotile.inference.engines.openvino import OpenVinoEngine
-from histotile.inference.onnx_export import (
-    Graph,
-    keep_onnx,
-    relative_difference,
-    write_onnx,
-)
-from histotile.inference.onnx_metadata import (
-    read_onnx_metadata,
-    torch_only,
-)
+from histotile.inference.onnx_export import Graph, keep_onnx, relative_difference, write_onnx
+from histotile.inference.onnx_metadata import read_onnx_metadata, torch_only
 
 Make = Callable[..., TrainedModel]
 PLAIN = Architecture("any", {}, (0.5,) * 3, (0.2,) * 3)

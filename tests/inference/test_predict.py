@@ -20,15 +20,8 @@ from histotile.data.profiling import profiler
 from histotile.errors import HistotileError
 from histotile.inference import predict
 from histotile.inference.checkpoint import TrainedModel
-from histotile.inference.ensemble import (
-    Ensemble,
-    load_members,
-)
-from histotile.inference.predict import (
-    Prediction,
-    predict_slide,
-    predict_slides,
-)
+from histotile.inference.ensemble import Ensemble, load_members
+from histotile.inference.predict import Prediction, predict_slide, predict_slides
 from histotile.io import tables
 from histotile.slides.slide import Slide
 from histotile.slides.tile_reader import read_tile

@@ -12,12 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histotile.reports.facts import (
-    CohortFacts,
-    SlideFacts,
-    SlideScore,
-    summarise_slide,
-)
+from histotile.reports.facts import CohortFacts, SlideFacts, SlideScore, summarise_slide
 from histotile.reports.images import TopTile
 from histotile.reports.run_facts import RunFacts
 from histotile.strategy.record import Decision

@@ -2,11 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histotile.reports.tile_counts import (
-    add_counts,
-    covered_mm2,
-    list_tile_counts,
-)
+from histotile.reports.tile_counts import add_counts, covered_mm2, list_tile_counts
 
 counts = st.builds(
     lambda used, no_tissue, excluded: {

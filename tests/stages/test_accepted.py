@@ -3,10 +3,7 @@
 import json
 from pathlib import Path
 
-from histotile.io.cohort import (
-    Cohort,
-    CohortSlide,
-)
+from histotile.io.cohort import Cohort, CohortSlide
 from histotile.io.cohort_checks import find_spellings
 from histotile.reports.accepted import tell_accepted
 from histotile.stages.accepted import find_accepted

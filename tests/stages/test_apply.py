@@ -11,11 +11,7 @@ from histotile.cli.options import config_in_force
 from histotile.config import Engine
 from histotile.errors import HistotileError
 from histotile.inference.model_metadata import ModelMetadata
-from histotile.io.tables import (
-    TILES,
-    prediction_schema,
-    write_table,
-)
+from histotile.io.tables import TILES, prediction_schema, write_table
 from histotile.reports.facts import SlideScore
 from histotile.stages import apply, heatmap, predictions
 from histotile.tiling.tile_table import no_tiles

@@ -8,12 +8,7 @@ import pytest
 from PIL import Image
 
 from histotile.io.ledger import Entry
-from histotile.slides.tissue.tissue import (
-    GLASS,
-    INK,
-    TISSUE,
-    Survey,
-)
+from histotile.slides.tissue.tissue import GLASS, INK, TISSUE, Survey
 from histotile.stages.mask import tell, write_mask
 
 

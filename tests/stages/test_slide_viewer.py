@@ -15,10 +15,7 @@ from histotile.config.yaml_file import read_config
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.atomic import write_json
-from histotile.io.cohort import (
-    Cohort,
-    CohortSlide,
-)
+from histotile.io.cohort import Cohort, CohortSlide
 from histotile.reports.slide.deepzoom import Pyramid
 from histotile.stages import report_slide
 from histotile.stages.results_folder import Gathered

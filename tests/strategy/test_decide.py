@@ -13,10 +13,7 @@ from histotile.errors import HistotileError
 from histotile.strategy.decide import decide
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.leakage.checks import AlarmFiles
-from histotile.strategy.record import (
-    Decision,
-    read_decision,
-)
+from histotile.strategy.record import Decision, read_decision
 
 Make = Callable[..., Evidence]
 Run = Callable[..., Decision]

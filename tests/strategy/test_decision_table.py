@@ -15,11 +15,7 @@ from histotile.strategy.decision_table import (
     gain_margin,
     horizontal,
 )
-from histotile.strategy.record import (
-    Estimate,
-    Similarity,
-    StageScore,
-)
+from histotile.strategy.record import Estimate, Similarity, StageScore
 
 RATIO = st.floats(0.001, 1000)
 

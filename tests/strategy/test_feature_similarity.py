@@ -5,10 +5,7 @@ import numpy as np
 import pytest
 
 from histotile.config import Decide
-from histotile.stats.auroc import (
-    once,
-    resamples,
-)
+from histotile.stats.auroc import once, resamples
 from histotile.strategy.decision_table import choose
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.feature_similarity import judge

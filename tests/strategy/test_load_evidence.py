@@ -9,16 +9,9 @@ import pytest
 
 from histotile.errors import HistotileError
 from histotile.io import tables
-from histotile.io.features import (
-    BaselineFile,
-    FeatureFile,
-    Stage,
-)
+from histotile.io.features import BaselineFile, FeatureFile, Stage
 from histotile.strategy.evidence import Evidence
-from histotile.strategy.load_evidence import (
-    gather_evidence,
-    patients_of_folds,
-)
+from histotile.strategy.load_evidence import gather_evidence, patients_of_folds
 
 CLASSES = ("healthy", "tumour")
 STAGES = (Stage(1, "layer1", 3, 10), Stage(2, "pool", 2, 40))

@@ -7,16 +7,9 @@ import pytest
 
 from histotile.config import Config
 from histotile.io.features import Stage
-from histotile.strategy.effective_sample_size import (
-    group_tiles,
-    measure_size,
-)
+from histotile.strategy.effective_sample_size import group_tiles, measure_size
 from histotile.strategy.evidence import Evidence
-from histotile.strategy.parameter_budget import (
-    effective_tiles,
-    head_weights,
-    weigh_strategies,
-)
+from histotile.strategy.parameter_budget import effective_tiles, head_weights, weigh_strategies
 from histotile.strategy.training_summary import describe_training
 
 STAGES = (Stage(1, "layer1", 8, 100), Stage(2, "layer2", 16, 700), Stage(3, "pool", 32, 5000))

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from histotile.stages.verify import _comparison
 from histotile.errors import HistotileError
 from histotile.io.tables import comparison_schema, write_table
+from histotile.stages.verify import _comparison
 from histotile.strategy.record import read_decision, read_record
 from histotile.strategy.verification.regret import Verification
 

@@ -18,12 +18,7 @@ from histotile.training import dataloader as module
 from histotile.training import datamodule
 from histotile.training.dataloader import Feed
 from histotile.training.datamodule import TileDataModule
-from histotile.training.job import (
-    FoldSlide,
-    FoldTiles,
-    Machine,
-    gather_tiles,
-)
+from histotile.training.job import FoldSlide, FoldTiles, Machine, gather_tiles
 from histotile.training.optimizer import Batches
 from histotile.training.train_fold import train_fold
 

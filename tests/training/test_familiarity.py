@@ -10,29 +10,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from histotile.backbones.stages import (
-    WithFeatures,
-    stages_of,
-    truncate,
-)
+from histotile.backbones.stages import WithFeatures, stages_of, truncate
 from histotile.cli import cli
 from histotile.config import Backbone, Train
 from histotile.config import Engine as EngineSettings
 from histotile.exports import onnx, timm_folder
 from histotile.inference.checkpoint import load
-from histotile.inference.ensemble import (
-    Ensemble,
-    load_members,
-)
+from histotile.inference.ensemble import Ensemble, load_members
 from histotile.inference.predict import predict_slide
 from histotile.io import tables
 from histotile.training.familiarity import remember
-from histotile.training.job import (
-    FoldSlide,
-    Job,
-    Machine,
-    gather_tiles,
-)
+from histotile.training.job import FoldSlide, Job, Machine, gather_tiles
 from histotile.training.strategies.linear_probe import train_fixed
 from histotile.training.train_fold import train_fold
 from histotile.trust.judging import FLAGS
@@ -153,10 +141,7 @@ def test_a_model_without_memories_says_unknown(
 def test_both_outputs_are_the_networks_own(tiny_backbone: Backbone, stage: int | None) -> None:
     import torch
 
-    from histotile.backbones.build import (
-        build_network,
-        head,
-    )
+    from histotile.backbones.build import build_network, head
 
     network: Any = build_network(tiny_backbone, 2, 64)[0].eval()
     network = truncate(network, stage or len(stages_of(network)), 2).eval()

@@ -8,13 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from histotile.training.learning_curve import (
-    Point,
-    auroc,
-    diagnose,
-    draw_curve,
-    write_curve,
-)
+from histotile.training.learning_curve import Point, auroc, diagnose, draw_curve, write_curve
 
 
 def curve(train: list[float], val: list[float]) -> list[Point]:

@@ -16,18 +16,9 @@ from histotile.backbones.build import build_network
 from histotile.config import Backbone, Pack, Train
 from histotile.data.packs.pack_writer import pack_tiles
 from histotile.io import tables
-from histotile.training.job import (
-    FoldSlide,
-    Job,
-    Machine,
-    gather_tiles,
-)
+from histotile.training.job import FoldSlide, Job, Machine, gather_tiles
 from histotile.training.learning_curve import Point
-from histotile.training.resume import (
-    STATE,
-    best_state,
-    same_inputs,
-)
+from histotile.training.resume import STATE, best_state, same_inputs
 from histotile.training.train_fold import train_fold
 
 CLASSES = ("healthy", "tumour")

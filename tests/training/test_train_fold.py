@@ -17,10 +17,7 @@ import torch
 from histotile.config import Backbone, Engine, Train
 from histotile.errors import HistotileError
 from histotile.inference.checkpoint import load
-from histotile.inference.ensemble import (
-    Ensemble,
-    load_members,
-)
+from histotile.inference.ensemble import Ensemble, load_members
 from histotile.inference.predict import predict_slide
 from histotile.io.features import read_features
 from histotile.training.job import FoldSlide
@@ -104,10 +101,7 @@ def test_fixed_head_on_the_network_equals_the_probe_on_features(
 def test_fixed_leaves_the_backbone_as_it_came(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
-    from histotile.backbones.build import (
-        body_digest,
-        build_network,
-    )
+    from histotile.backbones.build import body_digest, build_network
 
     summary = train_fold(tmp_path / "f", fold, CLASSES, tiny_backbone, make_settings())
     network, _ = build_network(tiny_backbone, 2, 64)

@@ -13,20 +13,9 @@ from histotile.checks.problem import Problem, attempt
 from histotile.checks.rows import likely_slides
 from histotile.config import Config
 from histotile.errors import HistotileError
-from histotile.io.cohort import (
-    Cohort,
-    CohortSlide,
-    read_cohort,
-)
-from histotile.io.cohort_checks import (
-    find_spellings,
-    strange_labels,
-    torn_patients,
-)
-from histotile.io.findings import (
-    Finding,
-    accept,
-)
+from histotile.io.cohort import Cohort, CohortSlide, read_cohort
+from histotile.io.cohort_checks import find_spellings, strange_labels, torn_patients
+from histotile.io.findings import Finding, accept
 from histotile.io.vocabulary import TEST
 
 _NAMED = 20

@@ -7,10 +7,7 @@ from pathlib import Path
 
 from histotile.checks.problem import Problem
 from histotile.config import Config
-from histotile.inference.engines.hardware import (
-    has_gpu,
-    installed,
-)
+from histotile.inference.engines.hardware import has_gpu, installed
 
 _MODULES = {"torch": "torch", "openvino": "openvino", "onnxruntime": "onnxruntime"}
 

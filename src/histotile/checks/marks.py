@@ -8,7 +8,7 @@ from pathlib import Path
 from histotile.checks.problem import Problem
 from histotile.config import Config
 from histotile.io.cohort import CohortSlide
-from histotile.io.csv_file import some
+from histotile.io.text.csv_file import some
 
 _MARK = re.compile(r"{\s*\w+\s*[,}]|<[a-z][a-z0-9_]*>")
 _REMEDY = "rename them, or link them from a folder without {...} and <...>"

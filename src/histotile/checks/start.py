@@ -15,11 +15,7 @@ from histotile.io.cohort import Cohort
 from histotile.io.cohort_checks import find_class_spellings
 from histotile.io.digests import digest_weights
 from histotile.io.names import nearest
-from histotile.tiling.image_cohort.listing import (
-    Listing,
-    holds_images,
-    list_images,
-)
+from histotile.tiling.image_cohort.listing import Listing, holds_images, list_images
 
 _SHIPPED = ("shipped:natural", "shipped:histology")
 _WORDS = ("imagenet", "none", *_SHIPPED)

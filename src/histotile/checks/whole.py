@@ -7,15 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from histotile.checks.folds import check_folds
-from histotile.checks.forecast.forecast import (
-    Forecast,
-    forecast,
-)
-from histotile.checks.forecast.sample import (
-    Seen,
-    choose,
-    look_at_slides,
-)
+from histotile.checks.forecast.forecast import Forecast, forecast
+from histotile.checks.forecast.sample import Seen, choose, look_at_slides
 from histotile.checks.machine import check_machine, check_room
 from histotile.checks.network import check_network
 from histotile.checks.problem import Level, Problem, attempt, errors

@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from histotile.cli.options import verb
-from histotile.config.yaml_file import (
-    merged_settings,
-    standard_config,
-)
+from histotile.config.yaml_file import merged_settings, standard_config
 from histotile.io.progress import Progress
 
 if TYPE_CHECKING:

@@ -11,18 +11,10 @@ import click
 from histotile.config import Config, Synthetic
 from histotile.config.renamed import KEYS
 from histotile.config.values import Section
-from histotile.config.yaml_file import (
-    read_config,
-    read_synthetic,
-    standard_config,
-    validate,
-)
+from histotile.config.yaml_file import read_config, read_synthetic, standard_config, validate
 from histotile.errors import HistotileError
 from histotile.io.names import nearest
-from histotile.io.yaml_file import (
-    read_value,
-    type_of_key,
-)
+from histotile.io.text.yaml_file import read_value, type_of_key
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -7,10 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from histotile.config.renamed import GONE, KEYS, STRATEGIES
-from histotile.io.names import (
-    fold,
-    nearest,
-)
+from histotile.io.names import fold, nearest
 
 Key = tuple[str | int, ...]  # where a setting stands, e.g. ("tile", "mpp")
 

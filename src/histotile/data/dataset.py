@@ -17,10 +17,7 @@ from histotile.data.packs.pack_reader import PackedTiles
 from histotile.data.profiling.worker_stats import WorkerStats
 from histotile.data.selection import Selection
 from histotile.data.slide_pool import SlidePool
-from histotile.data.source import (
-    ImageSource,
-    SlideSource,
-)
+from histotile.data.source import ImageSource, SlideSource
 from histotile.data.tile_cache import TileCache
 from histotile.errors import HistotileError
 from histotile.slides.slide import UnreadableTile

@@ -11,11 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.data.prefetch_reads import (
-    InHand,
-    Reads,
-    UsedTiles,
-)
+from histotile.data.prefetch_reads import InHand, Reads, UsedTiles
 from histotile.data.profiling.profiler import Profiler
 from histotile.data.source import Tables
 

@@ -15,17 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.data.profiling.profiler import Profiler
-from histotile.data.source import (
-    ImageSource,
-    SlideSource,
-    is_of_images,
-    open_source,
-)
+from histotile.data.source import ImageSource, SlideSource, is_of_images, open_source
 from histotile.io import tables
-from histotile.io.arrow import (
-    known,
-    numbers,
-)
+from histotile.io.arrow import known, numbers
 from histotile.slides.slide import UnreadableTile
 
 _TILES_PER_TASK = 8  # a task costs as much as a tenth of a tile

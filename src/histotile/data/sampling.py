@@ -10,17 +10,11 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from histotile.data.selection import (
-    Selection,
-    make_selection,
-)
+from histotile.data.selection import Selection, make_selection
 from histotile.data.source import Tables, open_source
 from histotile.errors import HistotileError
 from histotile.io.arrow import known
-from histotile.io.tables import (
-    read_footer,
-    read_table,
-)
+from histotile.io.tables import read_footer, read_table
 from histotile.slides.slide import UnreadableTile
 
 Cell = tuple[str, str, str]  # patient_id, class, slide_id

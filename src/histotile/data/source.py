@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 
 from histotile.slides.identity import check_table
 from histotile.slides.slide import Slide
-from histotile.slides.tile_reader import (
-    expect_tiles,
-    read_tile,
-)
+from histotile.slides.tile_reader import expect_tiles, read_tile
 
 Tables = Sequence[Path] | Mapping[Path, Path]  # tile tables, or each with its slide's place
 Rgb = NDArray[np.uint8]

@@ -7,10 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.aggregation.aggregate import HOLDOUT
-from histotile.evaluation.units import (
-    UNLABELLED,
-    SlideTiles,
-)
+from histotile.evaluation.units import UNLABELLED, SlideTiles
 
 Floats = NDArray[np.float32]
 

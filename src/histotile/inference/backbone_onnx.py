@@ -21,15 +21,9 @@ def write_backbone(path: Path, backbone: Backbone, tile_px: int) -> str:
     Raises:
         HistotileError: The backbone cannot be built, or has no stages.
     """
-    from histotile.backbones.build import (
-        body_digest,
-        build_network,
-    )
+    from histotile.backbones.build import body_digest, build_network
     from histotile.backbones.stages import StageFeatures
-    from histotile.inference.onnx_export import (
-        Graph,
-        keep_onnx,
-    )
+    from histotile.inference.onnx_export import Graph, keep_onnx
 
     network, architecture = build_network(backbone, 2, tile_px)
     staged = StageFeatures(network)

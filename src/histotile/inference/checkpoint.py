@@ -12,11 +12,7 @@ import torch
 from torch import nn
 
 from histotile import __version__
-from histotile.backbones.build import (
-    Architecture,
-    digest_of,
-    rebuild,
-)
+from histotile.backbones.build import Architecture, digest_of, rebuild
 from histotile.backbones.stages import WithFeatures
 from histotile.errors import HistotileError
 from histotile.inference.model_metadata import (

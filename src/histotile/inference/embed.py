@@ -20,18 +20,9 @@ from histotile.data.profiling.profiler import Profiler
 from histotile.data.source import Tables
 from histotile.inference.backbone_onnx import read_backbone
 from histotile.inference.engines.engine import Engine
-from histotile.inference.ensemble import (
-    batch_for,
-    choose_engine,
-    open_onnx,
-    readers_for,
-)
+from histotile.inference.ensemble import batch_for, choose_engine, open_onnx, readers_for
 from histotile.inference.onnx_metadata import torch_only
-from histotile.io.features import (
-    FeatureFile,
-    Half,
-    Stage,
-)
+from histotile.io.features import FeatureFile, Half, Stage
 from histotile.io.tables import read_footer
 
 Progress = Callable[[int, int], None]
@@ -72,10 +63,7 @@ def torch_embedder(
     Raises:
         HistotileError: It cannot be built for tiles of this size.
     """
-    from histotile.backbones.build import (
-        body_digest,
-        build_network,
-    )
+    from histotile.backbones.build import body_digest, build_network
     from histotile.backbones.stages import StageFeatures
     from histotile.inference.engines.torch import TorchEngine
 

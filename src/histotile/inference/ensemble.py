@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING
 from histotile.config import Engine as EngineSettings
 from histotile.errors import HistotileError
 from histotile.inference.engines.engine import Engine
-from histotile.inference.engines.hardware import (
-    has_gpu,
-    installed,
-)
+from histotile.inference.engines.hardware import has_gpu, installed
 from histotile.inference.model_metadata import (
     ONNX,
     ModelMetadata,
@@ -168,11 +165,7 @@ def member_of(
 ) -> Member:
     """A trained model by PyTorch."""
     from histotile.backbones.stages import WithFeatures
-    from histotile.inference.engines.torch import (
-        TorchEngine,
-        compiled,
-        faster_precision,
-    )
+    from histotile.inference.engines.torch import TorchEngine, compiled, faster_precision
 
     both = WithFeatures(model.network)
     network = compiled(both) if settings.compile else both

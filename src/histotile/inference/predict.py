@@ -9,34 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.data.prefetch import (
-    Batch,
-    ReadAhead,
-)
+from histotile.data.prefetch import Batch, ReadAhead
 from histotile.data.profiling.profiler import Profiler
 from histotile.data.source import Tables
 from histotile.errors import HistotileError
 from histotile.inference.engines.engine import Engine
-from histotile.inference.engines.parity import (
-    TRIAL_TILES,
-    Trial,
-    hold_against,
-)
-from histotile.inference.engines.probabilities import (
-    Judgement,
-    judge,
-)
-from histotile.inference.ensemble import (
-    Ensemble,
-    batch_for,
-    readers_for,
-)
+from histotile.inference.engines.parity import TRIAL_TILES, Trial, hold_against
+from histotile.inference.engines.probabilities import Judgement, judge
+from histotile.inference.ensemble import Ensemble, batch_for, readers_for
 from histotile.inference.model_metadata import ModelMetadata
 from histotile.io.arrow import floats
-from histotile.io.tables import (
-    read_footer,
-    read_table,
-)
+from histotile.io.tables import read_footer, read_table
 from histotile.trust.judging import Watch
 from histotile.trust.looks import COLUMNS, tile_looks
 

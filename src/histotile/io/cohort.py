@@ -10,19 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from histotile.errors import HistotileError
-from histotile.io.csv_file import (
-    CsvFile,
-    check_columns,
-    decimal,
-    read_csv_file,
-    some,
-)
-from histotile.io.vocabulary import (
-    COLUMNS,
-    NO_SIDE,
-    TEST,
-    side,
-)
+from histotile.io.text.csv_file import CsvFile, check_columns, decimal, read_csv_file, some
+from histotile.io.vocabulary import COLUMNS, NO_SIDE, TEST, side
 
 REQUIRED = ("slide_id", "path")
 OPTIONAL = ("patient_id", "label", "annotation", "site", "mpp", "split", "labels", "coordinates")

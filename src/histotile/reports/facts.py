@@ -14,10 +14,7 @@ from histotile.reports.set_aside import SetAside
 from histotile.reports.slide.deepzoom import Pyramid
 from histotile.reports.slide.viewer_data import Scene
 from histotile.reports.wording import used_tiles
-from histotile.strategy.record import (
-    Alarm,
-    Decision,
-)
+from histotile.strategy.record import Alarm, Decision
 from histotile.strategy.verification.regret import Verification
 from histotile.trust.judging import Familiarity
 

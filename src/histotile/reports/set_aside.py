@@ -4,14 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from histotile.io.ledger import (
-    WORDS,
-    Entry,
-    add_up,
-    largest,
-    read_ledger,
-    tell_names,
-)
+from histotile.io.ledger import WORDS, Entry, add_up, largest, read_ledger, tell_names
 from histotile.reports.wording import percent
 
 _KINDS = {

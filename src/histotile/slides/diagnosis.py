@@ -6,19 +6,10 @@ from pathlib import Path
 import tifffile
 
 from histotile.errors import HistotileError
-from histotile.slides.metadata.dicom import (
-    VOLUME,
-    read_instance,
-)
+from histotile.slides.metadata.dicom import VOLUME, read_instance
 from histotile.slides.metadata.tiff_pages import disorder
-from histotile.slides.opening.files import (
-    companions,
-    named_in,
-)
-from histotile.slides.readers.tiff.tiff_file import (
-    OddTiff,
-    open_tiff,
-)
+from histotile.slides.opening.files import companions, named_in
+from histotile.slides.readers.tiff.tiff_file import OddTiff, open_tiff
 
 AGAIN = "copy or export it again from the scanner's archive"
 CONVERT = "convert it to a tiled pyramidal TIFF, e.g. `vips tiffsave IN OUT.tif --tile --pyramid`"

@@ -6,15 +6,8 @@ from histotile.config import Inspect
 from histotile.io.findings import Finding
 from histotile.slides.colour_check import check_colours
 from histotile.slides.levels.findings import doubt_level_0
-from histotile.slides.metadata.tiff_pages import (
-    ORIENTATIONS,
-    TiffFacts,
-    read_tiff_facts,
-)
-from histotile.slides.mpp import (
-    Scale,
-    find_scale,
-)
+from histotile.slides.metadata.tiff_pages import ORIENTATIONS, TiffFacts, read_tiff_facts
+from histotile.slides.mpp import Scale, find_scale
 from histotile.slides.slide import Slide
 
 # Kind of a finding -> problem of the slide that it stands for.

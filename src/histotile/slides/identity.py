@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from histotile.errors import HistotileError
-from histotile.io.identity import (
-    Identity,
-    words,
-)
+from histotile.io.identity import Identity, words
 from histotile.slides.opening.files import slide_files
 
 _ENDS = 1 << 16  # bytes hashed at the head and at the tail of the slide file

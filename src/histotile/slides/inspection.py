@@ -18,10 +18,7 @@ from histotile.slides.metadata.dicom import remark
 from histotile.slides.metadata.properties import Bounds
 from histotile.slides.metadata.scanner import name_scanner
 from histotile.slides.mpp import objective_power
-from histotile.slides.opening.files import (
-    checksum,
-    slide_files,
-)
+from histotile.slides.opening.files import checksum, slide_files
 from histotile.slides.opening.first_look import inspect_apart
 from histotile.slides.opening.first_reads import read_everywhere
 from histotile.slides.picture import take_picture

@@ -4,10 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from histotile.config import Inspect
-from histotile.slides.metadata.ome_xml import (
-    imagej_mpp,
-    ome_mpp,
-)
+from histotile.slides.metadata.ome_xml import imagej_mpp, ome_mpp
 from histotile.slides.metadata.properties import positive
 
 COLUMN, TAG, DENSITY = "cohort column", "TIFF tag", "density of the picture file"

@@ -9,16 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from histotile.slides.readers.tiff.reduced_jpeg import (
-    FACTOR,
-    ShrunkLevel,
-    shrunk_level,
-)
+from histotile.slides.readers.tiff.reduced_jpeg import FACTOR, ShrunkLevel, shrunk_level
 from histotile.slides.slide import Slide, UnreadableTile
-from histotile.slides.tile_reader import (
-    best_level,
-    known_mpp,
-)
+from histotile.slides.tile_reader import best_level, known_mpp
 from histotile.slides.windows import Box, window
 
 Rgb = NDArray[np.uint8]

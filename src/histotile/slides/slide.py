@@ -9,30 +9,15 @@ from PIL import Image
 
 from histotile.slides.diagnosis import refusal
 from histotile.slides.levels.check import Levels
-from histotile.slides.levels.scale import (
-    level_scale,
-    tile_size,
-)
+from histotile.slides.levels.scale import level_scale, tile_size
 from histotile.slides.metadata.dicom import choose_instance
 from histotile.slides.metadata.properties import Bounds as Bounds
-from histotile.slides.metadata.properties import (
-    find_bounds,
-    property_mpp,
-)
-from histotile.slides.readers.protocol import (
-    Opening,
-    Rgb,
-    SlideReader,
-    Wanted,
-    on_white,
-)
+from histotile.slides.metadata.properties import find_bounds, property_mpp
+from histotile.slides.readers.protocol import Opening, Rgb, SlideReader, Wanted, on_white
 from histotile.slides.readers.protocol import UnreadableTile as UnreadableTile
 from histotile.slides.readers.registry import open_reader
 from histotile.slides.readers.tiff.decoded_tile_cache import RECENT_BYTES
-from histotile.slides.readers.tiff.reader import (
-    DirectReader,
-    Spent,
-)
+from histotile.slides.readers.tiff.reader import DirectReader, Spent
 
 
 class Slide:

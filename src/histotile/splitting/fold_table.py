@@ -9,12 +9,9 @@ from typing import Any
 
 from histotile.errors import HistotileError
 from histotile.io import tables
-from histotile.io.csv_file import read_csv_file, write_columns
 from histotile.io.names import choose
-from histotile.io.vocabulary import (
-    ROLES,
-    TEST,
-)
+from histotile.io.text.csv_file import read_csv_file, write_columns
+from histotile.io.vocabulary import ROLES, TEST
 
 
 def write_folds(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:

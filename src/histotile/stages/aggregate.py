@@ -7,16 +7,11 @@ from pathlib import Path
 import click
 import numpy as np
 
-from histotile.aggregation.aggregate import (
-    FoldSlide,
-    PredictedTiles,
-    aggregate_cohort,
-    fold_slides,
-)
+from histotile.aggregation.aggregate import FoldSlide, PredictedTiles, aggregate_cohort, fold_slides
 from histotile.config import Aggregate
 from histotile.io.cohort import read_cohort
-from histotile.io.csv_file import write_columns
 from histotile.io.tables import read_table
+from histotile.io.text.csv_file import write_columns
 from histotile.splitting.fold_table import read_folds
 from histotile.stages.files import read_familiarity
 

@@ -10,7 +10,7 @@ from histotile.evaluation.units import slide_tiles
 from histotile.io import tables
 from histotile.io.atomic import write_json
 from histotile.io.cohort import read_cohort
-from histotile.io.csv_file import write_columns
+from histotile.io.text.csv_file import write_columns
 from histotile.splitting.fold_table import read_folds
 
 

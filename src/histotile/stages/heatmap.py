@@ -9,24 +9,11 @@ import numpy as np
 from histotile.config import Heatmap
 from histotile.errors import HistotileError
 from histotile.heatmaps.figure_frame import Caption
-from histotile.heatmaps.heatmap import (
-    paint_heatmap,
-    paint_map,
-    write_picture,
-)
-from histotile.heatmaps.ome_tiff import (
-    write_colour_map,
-    write_map,
-)
+from histotile.heatmaps.heatmap import paint_heatmap, paint_map, write_picture
+from histotile.heatmaps.ome_tiff import write_colour_map, write_map
 from histotile.heatmaps.probability_map import ProbabilityMap, slide_map
-from histotile.heatmaps.qupath_objects import (
-    write_region_objects,
-    write_tile_objects,
-)
-from histotile.heatmaps.regions import (
-    Region,
-    find_regions,
-)
+from histotile.heatmaps.qupath_objects import write_region_objects, write_tile_objects
+from histotile.heatmaps.regions import Region, find_regions
 from histotile.heatmaps.wsinfer_csv import write_wsinfer_csv
 from histotile.io import tables
 from histotile.io.identity import check_same

@@ -16,11 +16,11 @@ from histotile.evaluation.label_errors import (
     label_error_features,
 )
 from histotile.io.cohort import CohortSlide, read_cohort
-from histotile.io.csv_file import write_columns
 from histotile.io.identity import check_same
 from histotile.io.progress import Progress
 from histotile.io.qupath import write_features
 from histotile.io.tables import read_footer, read_table
+from histotile.io.text.csv_file import write_columns
 from histotile.splitting.fold_table import fold_rows
 
 TABLE = "label_errors.csv"

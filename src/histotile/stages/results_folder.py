@@ -8,31 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from histotile.config import Config, Report
 from histotile.io import tables
-from histotile.io.cohort import (
-    Cohort,
-    CohortSlide,
-)
+from histotile.io.cohort import Cohort, CohortSlide
 from histotile.reports.accepted import Accepted
 from histotile.reports.cohort.lost_tissue import lost_tissue
 from histotile.reports.cohort.metrics_table import PICTURES
 from histotile.reports.cohort.remarks import list_remarks
 from histotile.reports.cohort.throughput import STAGES
-from histotile.reports.cohort.unread_tiles import (
-    list_losses,
-    loss_alarm,
-    lost_share,
-)
+from histotile.reports.cohort.unread_tiles import list_losses, loss_alarm, lost_share
 from histotile.reports.facts import CohortFacts, SlideFacts, SlideSummary
 from histotile.stages.accepted import find_accepted
 from histotile.stages.files import read_bytes, read_familiarity, read_json, read_rows, read_text
 from histotile.stages.provenance import gather_run, list_versions
 from histotile.stages.scores import read_score
-from histotile.strategy.record import (
-    Alarm,
-    Decision,
-    read_decision,
-    read_record,
-)
+from histotile.strategy.record import Alarm, Decision, read_decision, read_record
 from histotile.strategy.verification.regret import Verification
 from histotile.trust.judging import Familiarity
 

@@ -17,17 +17,8 @@ from histotile.io.cohort import CohortSlide
 from histotile.io.progress import Progress
 from histotile.reports.facts import SlideFacts
 from histotile.reports.images import TopTile, fit_jpeg
-from histotile.reports.slide.deepzoom import (
-    TILE_PX,
-    Pyramid,
-    Read,
-    write_pyramid,
-)
-from histotile.reports.slide.viewer_data import (
-    Outline,
-    Places,
-    Scene,
-)
+from histotile.reports.slide.deepzoom import TILE_PX, Pyramid, Read, write_pyramid
+from histotile.reports.slide.viewer_data import Outline, Places, Scene
 from histotile.stages.results_folder import MARKS, Gathered, SlideTiles
 
 if TYPE_CHECKING:
@@ -122,10 +113,7 @@ def _outlines(gathered: Gathered, slide: CohortSlide, known: SlideTiles) -> list
         return []
     from histotile.slides.annotations.read import read_layers
     from histotile.slides.slide import Bounds
-    from histotile.tiling.outline_names import (
-        meaning,
-        names_of_classes,
-    )
+    from histotile.tiling.outline_names import meaning, names_of_classes
 
     size = (known.footer["width"], known.footer["height"])
     bounds = Bounds(*known.footer["bounds"])
@@ -190,10 +178,7 @@ def _picture(opened: "Slide", max_px: int, folder: Path | None) -> NDArray[np.ui
 def _reader(opened: "Slide") -> Read:
     """Reads level 0; what is damaged stays white and is logged."""
     from histotile.slides.slide import UnreadableTile
-    from histotile.slides.tile_reader import (
-        known_mpp,
-        read_tile,
-    )
+    from histotile.slides.tile_reader import known_mpp, read_tile
 
     def read(x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         try:

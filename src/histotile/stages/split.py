@@ -10,8 +10,8 @@ from histotile.config import Split
 from histotile.errors import HistotileError
 from histotile.io.cohort import Cohort, read_cohort
 from histotile.io.cohort_checks import accepted_lines, check_classes, check_cohort
-from histotile.io.csv_file import read_csv_file, some
 from histotile.io.names import choose
+from histotile.io.text.csv_file import read_csv_file, some
 from histotile.io.vocabulary import VERDICTS
 from histotile.splitting.fold_table import write_folds
 from histotile.splitting.splits import make_folds

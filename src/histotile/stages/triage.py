@@ -8,7 +8,7 @@ import click
 
 from histotile.config import Inspect
 from histotile.io.cohort import read_cohort
-from histotile.io.csv_file import write_columns
+from histotile.io.text.csv_file import write_columns
 from histotile.slides.triage import triage
 from histotile.stages.inspections import read_inspection
 from histotile.tiling.image_cohort.tile_table import triage_images

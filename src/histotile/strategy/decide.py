@@ -12,21 +12,10 @@ import numpy as np
 from histotile import __version__
 from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
-from histotile.strategy.decision_table import (
-    Choice,
-    choose,
-    early_stage,
-)
-from histotile.strategy.effective_sample_size import (
-    Groups,
-    group_tiles,
-    measure_size,
-)
+from histotile.strategy.decision_table import Choice, choose, early_stage
+from histotile.strategy.effective_sample_size import Groups, group_tiles, measure_size
 from histotile.strategy.feature_similarity import judge
-from histotile.strategy.leakage.checks import (
-    AlarmFiles,
-    find_alarms,
-)
+from histotile.strategy.leakage.checks import AlarmFiles, find_alarms
 from histotile.strategy.parameter_budget import weigh_strategies
 from histotile.strategy.record import (
     Alarm,
@@ -39,15 +28,8 @@ from histotile.strategy.record import (
     Strategy,
 )
 from histotile.strategy.robustness.baselines import measure
-from histotile.strategy.robustness.bootstrap import (
-    frequencies,
-    place,
-    resample_patients,
-)
-from histotile.strategy.robustness.caveats import (
-    shortcut_notes,
-    take_notes,
-)
+from histotile.strategy.robustness.bootstrap import frequencies, place, resample_patients
+from histotile.strategy.robustness.caveats import shortcut_notes, take_notes
 from histotile.strategy.robustness.counterfactuals import find_counterfactuals
 from histotile.strategy.training_summary import describe_training
 

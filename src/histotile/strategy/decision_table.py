@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.strategy.record import (
-    Similarity,
-    Strategy,
-)
+from histotile.strategy.record import Similarity, Strategy
 
 Floats = NDArray[np.float64]
 FAR = 0.05  # AUROC by which the last stage lies below the tolerance at the bottom of the picture

@@ -10,10 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from histotile.io.features import (
-        Half,
-        Stage,
-    )
+    from histotile.io.features import Half, Stage
 
 
 @dataclass(frozen=True)

@@ -19,29 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histotile.stats import auroc
-from histotile.stats.crossvalidation import (
-    Floats,
-    Plan,
-    divide,
-    patients_per_class,
-)
+from histotile.stats.crossvalidation import Floats, Plan, divide, patients_per_class
 from histotile.stats.logistic import Single
 from histotile.strategy.probing import transferability
-from histotile.strategy.probing.linear_probe import (
-    HeldOut,
-    components,
-    hold_out,
-)
-from histotile.strategy.record import (
-    Similarity,
-    StageScore,
-)
-from histotile.strategy.similarity_rule import (
-    Profile,
-    estimate,
-    gain,
-    similarity_of,
-)
+from histotile.strategy.probing.linear_probe import HeldOut, components, hold_out
+from histotile.strategy.record import Similarity, StageScore
+from histotile.strategy.similarity_rule import Profile, estimate, gain, similarity_of
 
 if TYPE_CHECKING:
     from histotile.config import Decide

@@ -12,12 +12,7 @@ from numpy.typing import NDArray
 
 from histotile.errors import HistotileError
 from histotile.io import tables
-from histotile.io.features import (
-    BaselineFile,
-    Half,
-    read_baseline,
-    read_features,
-)
+from histotile.io.features import BaselineFile, Half, read_baseline, read_features
 from histotile.io.identity import check_same
 from histotile.strategy.evidence import Evidence
 

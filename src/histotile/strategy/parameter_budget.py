@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from histotile.strategy.record import (
-    STRATEGIES,
-    Budget,
-    Size,
-    Strategy,
-)
+from histotile.strategy.record import STRATEGIES, Budget, Size, Strategy
 
 if TYPE_CHECKING:
     from histotile.io.features import Stage

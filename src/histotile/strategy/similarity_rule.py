@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from histotile.stats.crossvalidation import Floats
-from histotile.strategy.record import (
-    Estimate,
-    Similarity,
-    StageScore,
-)
+from histotile.strategy.record import Estimate, Similarity, StageScore
 
 if TYPE_CHECKING:
     from histotile.config import SimilarityRule

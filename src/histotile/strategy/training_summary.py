@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from histotile.strategy.parameter_budget import (
-    SAMPLES_PER_WEIGHT,
-    effective_tiles,
-    head_weights,
-)
-from histotile.strategy.record import (
-    Budget,
-    Size,
-)
+from histotile.strategy.parameter_budget import SAMPLES_PER_WEIGHT, effective_tiles, head_weights
+from histotile.strategy.record import Budget, Size
 
 if TYPE_CHECKING:
     from histotile.config import Recipe, Train

@@ -16,15 +16,8 @@ from histotile.data.profiling.worker_stats import COUNTED
 from histotile.data.selection import Selection
 from histotile.data.slide_pool import SlidePool
 from histotile.training.dataloader import Feed
-from histotile.training.job import (
-    FoldTiles,
-    Machine,
-)
-from histotile.training.optimizer import (
-    Batches,
-    deal,
-    plan,
-)
+from histotile.training.job import FoldTiles, Machine
+from histotile.training.optimizer import Batches, deal, plan
 
 MEASURED = 500  # training tiles measured as they are after each round
 PROBED = 2000  # training tiles that start the head and set the statistics of batch norm

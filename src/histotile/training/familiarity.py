@@ -10,20 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from histotile.backbones.stages import WithFeatures
-from histotile.data.sampling import (
-    read_rows,
-    used_rows,
-)
+from histotile.data.sampling import read_rows, used_rows
 from histotile.errors import HistotileError
 from histotile.inference.engines.torch import TorchEngine
 from histotile.io import tables
 from histotile.io.arrow import floats
 from histotile.io.features import read_features
-from histotile.training.job import (
-    FoldSlide,
-    Job,
-    Outcome,
-)
+from histotile.training.job import FoldSlide, Job, Outcome
 from histotile.trust.fitting import Sample, fit_taught
 from histotile.trust.looks import COLUMNS, tile_looks
 from histotile.trust.taught import Taught

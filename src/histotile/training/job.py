@@ -14,10 +14,7 @@ from torch import nn
 from histotile.backbones.build import Architecture
 from histotile.config import Backbone, Train
 from histotile.data.profiling.training_profiler import TrainingProfiler
-from histotile.data.selection import (
-    Selection,
-    select_tiles,
-)
+from histotile.data.selection import Selection, select_tiles
 from histotile.errors import HistotileError
 from histotile.training.learning_curve import Point
 

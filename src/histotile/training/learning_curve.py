@@ -10,10 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.io.atomic import (
-    replacing,
-    write_text,
-)
+from histotile.io.atomic import replacing, write_text
 
 
 @dataclass(frozen=True)

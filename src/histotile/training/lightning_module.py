@@ -12,15 +12,9 @@ from torch import Tensor, nn
 from histotile.backbones.build import Architecture
 from histotile.config import Recipe
 from histotile.inference.engines.probabilities import softmax
-from histotile.training.learning_curve import (
-    Point,
-    auroc,
-)
+from histotile.training.learning_curve import Point, auroc
 from histotile.training.logistic_head import log_loss
-from histotile.training.optimizer import (
-    make_optimizer,
-    rate_factor,
-)
+from histotile.training.optimizer import make_optimizer, rate_factor
 
 Batch = tuple[Tensor, Tensor, Tensor]  # tiles uint8 NCHW, class index, tile index
 

@@ -11,10 +11,7 @@ import torch
 from histotile.config import Backbone, Train
 from histotile.errors import HistotileError
 from histotile.inference.checkpoint import TrainedModel
-from histotile.inference.model_metadata import (
-    CHECKPOINT,
-    ONNX,
-)
+from histotile.inference.model_metadata import CHECKPOINT, ONNX
 from histotile.inference.onnx_export import keep_onnx
 from histotile.io.atomic import write_json
 from histotile.training.familiarity import remember
@@ -27,12 +24,7 @@ from histotile.training.job import (
     Strategy,
     gather_tiles,
 )
-from histotile.training.learning_curve import (
-    Diagnosis,
-    diagnose,
-    draw_curve,
-    write_curve,
-)
+from histotile.training.learning_curve import Diagnosis, diagnose, draw_curve, write_curve
 from histotile.trust.taught import Taught
 
 
@@ -125,10 +117,7 @@ def _train(job: Job) -> Outcome:
 
         return train_fixed(job)
     if job.strategy == "early_probe":
-        from histotile.training.strategies.early_probe import (
-            train_tail,
-            train_truncated,
-        )
+        from histotile.training.strategies.early_probe import train_tail, train_truncated
 
         retrain = job.settings.early_probe == "retrain_tail"
         return train_tail(job) if retrain else train_truncated(job)

@@ -4,12 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from histotile.checks.forecast.cost import (
-    Cost,
-    line,
-    measure,
-    size_of,
-)
+from histotile.checks.forecast.cost import Cost, line, measure, size_of
 from histotile.checks.forecast.running import Running
 from histotile.errors import HistotileError
 

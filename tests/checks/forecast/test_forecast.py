@@ -10,27 +10,16 @@ from click.testing import CliRunner
 
 from histotile.checks.forecast.bench import Points
 from histotile.checks.forecast.cost import Cost
-from histotile.checks.forecast.forecast import (
-    Forecast,
-    _note,
-    _tried,
-)
+from histotile.checks.forecast.forecast import Forecast, _note, _tried
 from histotile.checks.forecast.sample import Seen
-from histotile.checks.forecast.stages import (
-    Work,
-    stages_of,
-)
+from histotile.checks.forecast.stages import Work, stages_of
 from histotile.checks.forecast.training_cost import (
     CACHE_BYTES,
     SPARE,
     tiles_passed,
     trained_strategy,
 )
-from histotile.checks.forecast.wording import (
-    amount,
-    duration,
-    tell_forecast,
-)
+from histotile.checks.forecast.wording import amount, duration, tell_forecast
 from histotile.cli import cli
 from histotile.config import Config
 from histotile.config.yaml_file import read_config

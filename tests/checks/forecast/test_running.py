@@ -10,11 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from histotile.checks.forecast.running import (
-    Ended,
-    Running,
-    passing_folder,
-)
+from histotile.checks.forecast.running import Ended, Running, passing_folder
 
 SLEEPS = [sys.executable, "-c", "import subprocess; subprocess.run(['sleep', '60'])"]
 TRIAL = """

@@ -18,10 +18,7 @@ from histotile.data.dataset import TileDataset
 from histotile.data.packs import pack_reader as module
 from histotile.data.packs.pack_reader import PackedTiles
 from histotile.data.packs.pack_writer import pack_tiles
-from histotile.data.selection import (
-    Selection,
-    select_tiles,
-)
+from histotile.data.selection import Selection, select_tiles
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.slides.slide import Slide, UnreadableTile

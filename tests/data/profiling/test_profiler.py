@@ -11,10 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histotile.data.profiling.profiler import (
-    Profiler,
-    peak_memory_mb,
-)
+from histotile.data.profiling.profiler import Profiler, peak_memory_mb
 
 
 class Clock:

@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 
 from histotile.inference.engines.engine import Engine
 from histotile.inference.engines.onnxruntime import OnnxRuntimeEngine
-from histotile.inference.engines.openvino import (
-    OpenVinoEngine,
-    computes_in_bf16,
-)
+from histotile.inference.engines.openvino import OpenVinoEngine, computes_in_bf16
 from histotile.inference.engines.probabilities import softmax
 from histotile.inference.engines.torch import TorchEngine
 

@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from histotile.inference.engines.parity import hold_against
-from histotile.inference.engines.probabilities import (
-    mean_probabilities,
-    softmax,
-)
+from histotile.inference.engines.probabilities import mean_probabilities, softmax
 from histotile.inference.engines.torch import TorchEngine
 
 Tiles = NDArray[np.uint8]

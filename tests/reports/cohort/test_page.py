@@ -5,11 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from histotile.reports.cohort.page import (
-    count_cohort,
-    list_quarantined,
-    render_cohort_page,
-)
+from histotile.reports.cohort.page import count_cohort, list_quarantined, render_cohort_page
 from histotile.reports.cohort.remarks import list_remarks
 from histotile.reports.cohort.terminal_summary import summary_lines
 from histotile.reports.facts import CohortFacts, SlideFacts, SlideScore, summarise_slide

@@ -6,10 +6,7 @@ import pytest
 
 from histotile.reports.facts import CohortFacts
 from histotile.reports.model_card.lines import describe_model
-from histotile.reports.model_card.model_card import (
-    list_limits,
-    render_model_card,
-)
+from histotile.reports.model_card.model_card import list_limits, render_model_card
 from histotile.reports.run_facts import RunFacts
 from histotile.strategy.record import Decision
 

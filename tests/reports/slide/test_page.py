@@ -15,14 +15,8 @@ from histotile.heatmaps.probability_map import ProbabilityMap
 from histotile.heatmaps.regions import Region
 from histotile.reports.facts import SlideFacts, SlideScore
 from histotile.reports.slide import page as slide_page
-from histotile.reports.slide.deepzoom import (
-    Level,
-    Pyramid,
-)
-from histotile.reports.slide.page import (
-    list_regions,
-    render_slide_page,
-)
+from histotile.reports.slide.deepzoom import Level, Pyramid
+from histotile.reports.slide.page import list_regions, render_slide_page
 from histotile.reports.slide.viewer_data import Scene
 from histotile.trust.judging import Familiarity
 

@@ -7,14 +7,8 @@ from xml.etree import ElementTree
 from histotile.reports.strategy.figure import draw_decision
 from histotile.reports.strategy.page import render_decision_page
 from histotile.reports.strategy.verification_page import render_verification_page
-from histotile.strategy.record import (
-    STRATEGIES,
-    Decision,
-)
-from histotile.strategy.verification.regret import (
-    StrategyScore,
-    Verification,
-)
+from histotile.strategy.record import STRATEGIES, Decision
+from histotile.strategy.verification.regret import StrategyScore, Verification
 
 SVG = {"s": "http://www.w3.org/2000/svg"}
 Make = Callable[..., Decision]

@@ -10,12 +10,7 @@ from PIL import Image
 
 from histotile.errors import HistotileError
 from histotile.slides.tissue.mask_file import read_levels
-from histotile.slides.tissue.tissue import (
-    GLASS,
-    INK,
-    TISSUE,
-    Survey,
-)
+from histotile.slides.tissue.tissue import GLASS, INK, TISSUE, Survey
 from histotile.stages.mask import write_mask
 
 

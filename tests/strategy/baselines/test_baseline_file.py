@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 
 from histotile.errors import HistotileError
-from histotile.io.features import (
-    BaselineFile,
-    Stage,
-    read_baseline,
-)
+from histotile.io.features import BaselineFile, Stage, read_baseline
 
 
 def baseline() -> BaselineFile:

@@ -9,15 +9,8 @@ import pytest
 
 from histotile.config import Backbone, Baseline
 from histotile.errors import HistotileError
-from histotile.io.features import (
-    BaselineFile,
-    FeatureFile,
-    read_baseline,
-)
-from histotile.strategy.baselines.random_features import (
-    BaselineSlide,
-    measure_baseline,
-)
+from histotile.io.features import BaselineFile, FeatureFile, read_baseline
+from histotile.strategy.baselines.random_features import BaselineSlide, measure_baseline
 
 MakeSlide = Callable[..., Path]
 Embed = Callable[..., FeatureFile]

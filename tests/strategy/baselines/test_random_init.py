@@ -8,17 +8,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from histotile.backbones.batch_norm import batch_norms
-from histotile.backbones.build import (
-    body_digest,
-    build_network,
-)
+from histotile.backbones.build import body_digest, build_network
 from histotile.backbones.stages import StageFeatures
 from histotile.config import Backbone
 from histotile.inference.engines.torch import TorchEngine
-from histotile.strategy.baselines.random_init import (
-    calibrate,
-    random_twin,
-)
+from histotile.strategy.baselines.random_init import calibrate, random_twin
 
 
 def backbone(name: str) -> Backbone:

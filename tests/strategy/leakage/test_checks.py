@@ -6,19 +6,9 @@ import pytest
 
 from histotile.config import Decide
 from histotile.strategy.evidence import Evidence
-from histotile.strategy.leakage.checks import (
-    AlarmFiles,
-    describe_format,
-    find_alarms,
-)
+from histotile.strategy.leakage.checks import AlarmFiles, describe_format, find_alarms
 from histotile.strategy.leakage.near_duplicates import HashedSlide
-from histotile.strategy.record import (
-    Alarm,
-    Baseline,
-    Estimate,
-    Similarity,
-    StageScore,
-)
+from histotile.strategy.record import Alarm, Baseline, Estimate, Similarity, StageScore
 
 PATIENTS = 24
 Ring = Callable[..., list[Alarm]]

@@ -8,10 +8,7 @@ from histotile.config import Decide
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.feature_similarity import judge
 from histotile.strategy.record import Baseline
-from histotile.strategy.robustness.baselines import (
-    measure,
-    site_probe,
-)
+from histotile.strategy.robustness.baselines import measure, site_probe
 
 MakeEvidence = Callable[..., Evidence]
 

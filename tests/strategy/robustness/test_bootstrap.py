@@ -10,18 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from histotile.config import Decide
-from histotile.strategy.decision_table import (
-    depth_margin,
-    gain_margin,
-)
+from histotile.strategy.decision_table import depth_margin, gain_margin
 from histotile.strategy.effective_sample_size import group_tiles
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.feature_similarity import judge
-from histotile.strategy.robustness.bootstrap import (
-    frequencies,
-    place,
-    resample_patients,
-)
+from histotile.strategy.robustness.bootstrap import frequencies, place, resample_patients
 
 Make = Callable[..., Evidence]
 

@@ -7,10 +7,7 @@ import pytest
 
 from histotile.config import Decide
 from histotile.strategy.decision_table import choose
-from histotile.strategy.effective_sample_size import (
-    group_tiles,
-    measure_size,
-)
+from histotile.strategy.effective_sample_size import group_tiles, measure_size
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.feature_similarity import judge
 from histotile.strategy.robustness.counterfactuals import find_counterfactuals

@@ -7,11 +7,7 @@ import pytest
 
 from histotile.config import Verify
 from histotile.errors import HistotileError
-from histotile.strategy.verification.regret import (
-    Comparison,
-    Verification,
-    verify,
-)
+from histotile.strategy.verification.regret import Comparison, Verification, verify
 
 SETTINGS = Verify(budget="full", margin=0.01, bootstraps=400, seed=0)
 STRATEGIES = ("linear_probe", "early_probe", "finetune", "retrain")

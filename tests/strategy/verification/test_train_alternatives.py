@@ -10,14 +10,8 @@ import pytest
 
 from histotile.config import Backbone, Train
 from histotile.io import tables
-from histotile.strategy.verification.train_alternatives import (
-    compare,
-    compare_colour,
-)
-from histotile.training.job import (
-    FoldSlide,
-    Machine,
-)
+from histotile.strategy.verification.train_alternatives import compare, compare_colour
+from histotile.training.job import FoldSlide, Machine
 
 CLASSES = ("healthy", "tumour")
 KEYS = ("slide_id", "patient_id", "tile_id", "label")

@@ -14,12 +14,7 @@ from histotile.backbones.build import normalisation
 from histotile.backbones.sources import SHIPPED
 from histotile.config import Pretrain
 from histotile.synthetic.pretraining import natural_images
-from histotile.synthetic.pretraining.pretrain import (
-    HELD_OUT,
-    SOURCES,
-    Kind,
-    pretrain,
-)
+from histotile.synthetic.pretraining.pretrain import HELD_OUT, SOURCES, Kind, pretrain
 
 TOY = Pretrain(
     rounds=5,

@@ -7,10 +7,7 @@ from histotile.config import Synthesize
 from histotile.config.yaml_file import read_synthetic
 from histotile.errors import HistotileError
 from histotile.synthetic.slides.plan import plan_cohort
-from histotile.synthetic.slides.tile_cohort import (
-    TileCohort,
-    draw_tile_cohort,
-)
+from histotile.synthetic.slides.tile_cohort import TileCohort, draw_tile_cohort
 from histotile.synthetic.slides.world import World
 
 

@@ -9,25 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from histotile.backbones.build import (
-    body_digest,
-    build_network,
-    head,
-)
-from histotile.backbones.stages import (
-    StageFeatures,
-    parameters_up_to,
-)
+from histotile.backbones.build import body_digest, build_network, head
+from histotile.backbones.stages import StageFeatures, parameters_up_to
 from histotile.config import Backbone, Engine, Train
 from histotile.data.prefetch import ReadAhead
 from histotile.errors import HistotileError
 from histotile.inference.checkpoint import load
 from histotile.inference.ensemble import load_members
 from histotile.inference.predict import predict_slide
-from histotile.io.features import (
-    FeatureFile,
-    read_features,
-)
+from histotile.io.features import FeatureFile, read_features
 from histotile.training.job import FoldSlide
 from histotile.training.strategies.early_probe import fully_frozen
 from histotile.training.train_fold import train_fold

@@ -10,25 +10,10 @@ import pytest
 
 from histotile.config import Train
 from histotile.errors import HistotileError
-from histotile.io.features import (
-    FeatureFile,
-    Stage,
-)
-from histotile.training.job import (
-    FoldSlide,
-    FoldTiles,
-    Job,
-    Machine,
-    gather_tiles,
-)
-from histotile.training.logistic_head import (
-    class_weights,
-    log_loss,
-)
-from histotile.training.strategies.linear_probe import (
-    cached_features,
-    fit_head,
-)
+from histotile.io.features import FeatureFile, Stage
+from histotile.training.job import FoldSlide, FoldTiles, Job, Machine, gather_tiles
+from histotile.training.logistic_head import class_weights, log_loss
+from histotile.training.strategies.linear_probe import cached_features, fit_head
 
 CLASSES = ("healthy", "tumour")
 

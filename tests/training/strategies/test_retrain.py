@@ -8,10 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from histotile.backbones.batch_norm import (
-    are_folded,
-    batch_norms,
-)
+from histotile.backbones.batch_norm import are_folded, batch_norms
 from histotile.backbones.build import build_network
 from histotile.config import Backbone, Train
 from histotile.training.job import FoldSlide

@@ -15,10 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from histotile.backbones.batch_norm import batch_norms
-from histotile.backbones.build import (
-    build_network,
-    head,
-)
+from histotile.backbones.build import build_network, head
 from histotile.backbones.stages import parameters_up_to
 from histotile.config import Backbone, Train
 from histotile.inference.checkpoint import load

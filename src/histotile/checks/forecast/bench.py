@@ -7,11 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from histotile.checks.forecast.cost import (
-    Cost,
-    measure,
-    size_of,
-)
+from histotile.checks.forecast.cost import Cost, measure, size_of
 from histotile.checks.forecast.running import Running
 from histotile.config import Config
 

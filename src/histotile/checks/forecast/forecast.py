@@ -8,16 +8,9 @@ from typing import Any
 from histotile.checks.forecast.made_up import Likeness
 from histotile.checks.forecast.running import passing_folder
 from histotile.checks.forecast.sample import Seen
-from histotile.checks.forecast.stages import (
-    Stage,
-    Work,
-    stages_of,
-)
+from histotile.checks.forecast.stages import Stage, Work, stages_of
 from histotile.checks.forecast.training_cost import trains_layers
-from histotile.checks.forecast.trial import (
-    MEASURED,
-    Trial,
-)
+from histotile.checks.forecast.trial import MEASURED, Trial
 from histotile.config import Config
 from histotile.io.cohort import CohortSlide
 

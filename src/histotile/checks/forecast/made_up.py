@@ -20,10 +20,7 @@ from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.atomic import write_text
 from histotile.io.cohort import CohortSlide
-from histotile.io.features import (
-    read_baseline,
-    read_features,
-)
+from histotile.io.features import read_baseline, read_features
 
 
 def some_tissue(mask: Path, seen: Seen, tiles: int, inspection: Path, out: Path) -> None:

@@ -119,14 +119,8 @@ def _tiles(
     from histotile.slides.overview import read_overview
     from histotile.slides.slide import Bounds, Slide
     from histotile.slides.tissue.tissue import find_tissue
-    from histotile.tiling.grid import (
-        plan_grid,
-        tissue_fractions,
-    )
-    from histotile.tiling.labels import (
-        SlideTruth,
-        label_tiles,
-    )
+    from histotile.tiling.grid import plan_grid, tissue_fractions
+    from histotile.tiling.labels import SlideTruth, label_tiles
 
     assert found.mpp is not None
     with Slide.open(slide.path, found.mpp) as opened:

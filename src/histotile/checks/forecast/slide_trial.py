@@ -7,11 +7,7 @@ from pathlib import Path
 
 from histotile.checks.forecast.bench import Bench
 from histotile.checks.forecast.cost import size_of
-from histotile.checks.forecast.made_up import (
-    some_tissue,
-    spread_table,
-    write_guesses,
-)
+from histotile.checks.forecast.made_up import some_tissue, spread_table, write_guesses
 from histotile.checks.forecast.sample import Seen
 from histotile.config import Config
 from histotile.io.tables import read_table

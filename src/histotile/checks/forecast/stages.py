@@ -4,10 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from histotile.checks.forecast.bench import Points
-from histotile.checks.forecast.cost import (
-    Cost,
-    line,
-)
+from histotile.checks.forecast.cost import Cost, line
 from histotile.checks.forecast.training_cost import (
     CACHE_BYTES,
     SPARE,

@@ -17,10 +17,7 @@ from histotile.checks.forecast.made_up import (
     repeat_tiles,
 )
 from histotile.checks.forecast.sample import Seen
-from histotile.checks.forecast.slide_trial import (
-    TILES,
-    SlideTrial,
-)
+from histotile.checks.forecast.slide_trial import TILES, SlideTrial
 from histotile.checks.forecast.training_cost import (
     bytes_of_rows,
     passes,

@@ -23,24 +23,11 @@ from histotile.data.packs.pack_file import (
     read_pack_index,
     write_pack,
 )
-from histotile.data.packs.tile_codecs import (
-    Codec,
-    Rgb,
-    decode,
-    encode,
-    is_whole,
-)
-from histotile.data.source import (
-    SlideSource,
-    is_of_images,
-    open_source,
-)
+from histotile.data.packs.tile_codecs import Codec, Rgb, decode, encode, is_whole
+from histotile.data.source import SlideSource, is_of_images, open_source
 from histotile.errors import HistotileError
 from histotile.io import tables
-from histotile.io.arrow import (
-    known,
-    numbers,
-)
+from histotile.io.arrow import known, numbers
 from histotile.slides.random_access import FrugalSlide
 from histotile.slides.readers.tiff.compressed_tiles import compressed_tiles
 from histotile.slides.slide import UnreadableTile

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from histotile.data.profiling.profiler import (
-    Profiler,
-    share_of,
-)
+from histotile.data.profiling.profiler import Profiler, share_of
 
 
 class TrainingProfiler(Profiler):

@@ -4,10 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from histotile.evaluation.figures.reliability import draw_reliability
-from histotile.evaluation.figures.roc_pr_plot import (
-    draw_precision_recall,
-    draw_roc,
-)
+from histotile.evaluation.figures.roc_pr_plot import draw_precision_recall, draw_roc
 from histotile.evaluation.figures.score_distribution import draw_scores
 from histotile.evaluation.figures.shown import Shown
 

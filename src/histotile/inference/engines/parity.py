@@ -7,11 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.inference.engines.engine import Engine
-from histotile.inference.engines.probabilities import (
-    Judgement,
-    judge,
-    mean_probabilities,
-)
+from histotile.inference.engines.probabilities import Judgement, judge, mean_probabilities
 
 TRIAL_TILES = 64
 

@@ -3,12 +3,7 @@
 from dataclasses import dataclass
 
 from histotile.aggregation.aggregate import HOLDOUT
-from histotile.reports.cohort.metrics_table import (
-    Comparison,
-    compare,
-    headline,
-    value_text,
-)
+from histotile.reports.cohort.metrics_table import Comparison, compare, headline, value_text
 from histotile.reports.cohort.page import count_cohort
 from histotile.reports.facts import CohortFacts
 from histotile.reports.model_card.lines import section

@@ -16,25 +16,14 @@ from histotile.reports.cohort.metrics_table import (
     screening_words,
     site_cells,
 )
-from histotile.reports.cohort.throughput import (
-    list_speeds,
-    number,
-    tell_counts,
-)
+from histotile.reports.cohort.throughput import list_speeds, number, tell_counts
 from histotile.reports.facts import CohortFacts
 from histotile.reports.provenance import list_provenance
 from histotile.reports.rendering import list_banners, render
 from histotile.reports.scripts import read_script
 from histotile.reports.set_aside import list_lines, names_to_add
-from histotile.reports.strategy.figure import (
-    TITLES,
-    describe,
-    draw_decision,
-)
-from histotile.reports.tile_counts import (
-    add_counts,
-    list_tile_counts,
-)
+from histotile.reports.strategy.figure import TITLES, describe, draw_decision
+from histotile.reports.tile_counts import add_counts, list_tile_counts
 from histotile.reports.wording import used_tiles
 
 

@@ -3,18 +3,8 @@
 from pathlib import Path
 
 from histotile.reports.accepted import tell_accepted
-from histotile.reports.cohort.metrics_table import (
-    Comparison,
-    Row,
-    compare,
-    headline,
-    value_text,
-)
-from histotile.reports.cohort.page import (
-    count_cohort,
-    list_quarantined,
-    other_warnings,
-)
+from histotile.reports.cohort.metrics_table import Comparison, Row, compare, headline, value_text
+from histotile.reports.cohort.page import count_cohort, list_quarantined, other_warnings
 from histotile.reports.facts import CohortFacts
 from histotile.reports.set_aside import names_to_add
 from histotile.reports.tile_counts import add_counts

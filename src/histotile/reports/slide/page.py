@@ -12,16 +12,9 @@ from histotile.reports.cohort.throughput import number, reader_words
 from histotile.reports.facts import SlideFacts
 from histotile.reports.rendering import list_banners, render
 from histotile.reports.set_aside import SetAside, list_lines, names_to_add
-from histotile.reports.slide.deepzoom import (
-    Pyramid,
-    embed_pyramid,
-    plan_levels,
-)
+from histotile.reports.slide.deepzoom import Pyramid, embed_pyramid, plan_levels
 from histotile.reports.slide.viewer_data import scene_json
-from histotile.reports.tile_counts import (
-    covered_mm2,
-    list_tile_counts,
-)
+from histotile.reports.tile_counts import covered_mm2, list_tile_counts
 from histotile.reports.wording import known
 from histotile.trust.judging import Familiarity
 from histotile.trust.sentences import MEANING, tell, tell_rate

@@ -5,11 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from histotile.reports.rendering import render
-from histotile.strategy.record import (
-    STRATEGIES,
-    Decision,
-    Strategy,
-)
+from histotile.strategy.record import STRATEGIES, Decision, Strategy
 
 # The four strategies: what they are called, and what they do, for readers who train no networks.
 TITLES: dict[Strategy, tuple[str, str, str]] = {

@@ -1,11 +1,7 @@
 """The page that explains the choice of a strategy."""
 
 from histotile.reports.rendering import render
-from histotile.reports.strategy.figure import (
-    TITLES,
-    describe,
-    draw_decision,
-)
+from histotile.reports.strategy.figure import TITLES, describe, draw_decision
 from histotile.strategy.record import Decision
 
 BASIS = {

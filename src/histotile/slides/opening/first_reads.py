@@ -3,10 +3,7 @@
 import numpy as np
 
 from histotile.errors import HistotileError
-from histotile.slides.diagnosis import (
-    AGAIN,
-    missing_pixels,
-)
+from histotile.slides.diagnosis import AGAIN, missing_pixels
 from histotile.slides.slide import Slide, UnreadableTile
 from histotile.slides.tissue.ink import lowest_and_highest
 

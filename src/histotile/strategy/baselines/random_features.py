@@ -11,27 +11,18 @@ from numpy.typing import NDArray
 
 from histotile import __version__
 from histotile.backbones.batch_norm import batch_norms
-from histotile.backbones.build import (
-    body_digest,
-    build_network,
-)
+from histotile.backbones.build import body_digest, build_network
 from histotile.backbones.pretraining_domain import domain_of
 from histotile.backbones.stages import StageFeatures
 from histotile.config import Backbone, Baseline
 from histotile.data.augmentation.augmentation import unchanged
 from histotile.data.dataset import TileDataset
-from histotile.data.sampling import (
-    sample_labelled,
-    spread,
-)
+from histotile.data.sampling import sample_labelled, spread
 from histotile.data.selection import Selection
 from histotile.errors import HistotileError
 from histotile.inference.engines.torch import TorchEngine
 from histotile.io.features import BaselineFile
-from histotile.strategy.baselines.random_init import (
-    calibrate,
-    random_twin,
-)
+from histotile.strategy.baselines.random_init import calibrate, random_twin
 
 CALIBRATION = 512  # tiles for statistics of batch norm; 256 would do
 _CACHE_BYTES = 512 << 20

@@ -8,11 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from histotile.backbones.batch_norm import batch_norms
-from histotile.backbones.build import (
-    Architecture,
-    body_digest,
-    rebuild,
-)
+from histotile.backbones.build import Architecture, body_digest, rebuild
 from histotile.inference.engines.torch import TorchEngine
 
 

@@ -18,11 +18,7 @@ from histotile.strategy.decision_table import (
     unmeasured_vertical,
 )
 from histotile.strategy.effective_sample_size import ratios
-from histotile.strategy.record import (
-    STRATEGIES,
-    Point,
-    Strategy,
-)
+from histotile.strategy.record import STRATEGIES, Point, Strategy
 
 if TYPE_CHECKING:
     from histotile.config import Decide

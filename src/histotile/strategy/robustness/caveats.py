@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from histotile.strategy.leakage.shortcuts import find_shortcuts
-from histotile.strategy.record import (
-    Similarity,
-    Size,
-)
+from histotile.strategy.record import Similarity, Size
 
 if TYPE_CHECKING:
     from histotile.config import Decide, Train

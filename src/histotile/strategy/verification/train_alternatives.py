@@ -13,29 +13,16 @@ from histotile.backbones.build import head
 from histotile.config import Backbone, Train
 from histotile.data.augmentation.augmentation import make_transform
 from histotile.data.dataset import TileDataset
-from histotile.data.selection import (
-    Selection,
-    select_tiles,
-)
-from histotile.inference.checkpoint import (
-    TrainedModel,
-    load,
-)
+from histotile.data.selection import Selection, select_tiles
+from histotile.inference.checkpoint import TrainedModel, load
 from histotile.inference.engines.probabilities import softmax
 from histotile.inference.engines.torch import TorchEngine
 from histotile.inference.model_metadata import CHECKPOINT
 from histotile.io import tables
 from histotile.io.features import read_features
 from histotile.io.identity import check_same
-from histotile.training.job import (
-    FoldSlide,
-    Machine,
-    places_of,
-)
-from histotile.training.logistic_head import (
-    Features,
-    fit_probe,
-)
+from histotile.training.job import FoldSlide, Machine, places_of
+from histotile.training.logistic_head import Features, fit_probe
 from histotile.training.train_fold import train_fold
 
 COLOUR = "colour"

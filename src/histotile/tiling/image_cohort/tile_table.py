@@ -13,12 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.config import Tile
-from histotile.data.images import (
-    checksum,
-    decode,
-    fit,
-    read_bytes,
-)
+from histotile.data.images import checksum, decode, fit, read_bytes
 from histotile.data.source import IMAGES
 from histotile.errors import HistotileError
 from histotile.io import tables
@@ -26,14 +21,8 @@ from histotile.io.digests import digest
 from histotile.slides.slide import UnreadableTile
 from histotile.slides.triage import LEDGER
 from histotile.tiling.image_cohort.folders import TileImage
-from histotile.tiling.image_cohort.other_files import (
-    count_others,
-    say_others,
-)
-from histotile.tiling.ledger import (
-    list_tiles,
-    why_unused,
-)
+from histotile.tiling.image_cohort.other_files import count_others, say_others
+from histotile.tiling.ledger import list_tiles, why_unused
 from histotile.tiling.tile_table import (
     UNREADABLE,
     Progress,

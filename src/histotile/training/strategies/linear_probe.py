@@ -7,32 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.backbones.build import (
-    body_digest,
-    build_network,
-    head,
-)
+from histotile.backbones.build import body_digest, build_network, head
 from histotile.backbones.stages import stages_of
 from histotile.data.selection import Selection
 from histotile.errors import HistotileError
 from histotile.inference.engines.probabilities import softmax
-from histotile.io.features import (
-    FeatureFile,
-    read_features,
-)
-from histotile.io.identity import (
-    Identity,
-    check_same,
-)
-from histotile.training.job import (
-    FoldTiles,
-    Job,
-    Outcome,
-)
-from histotile.training.learning_curve import (
-    Point,
-    auroc,
-)
+from histotile.io.features import FeatureFile, read_features
+from histotile.io.identity import Identity, check_same
+from histotile.training.job import FoldTiles, Job, Outcome
+from histotile.training.learning_curve import Point, auroc
 from histotile.training.logistic_head import (
     STRENGTHS,
     Features,

@@ -1,20 +1,9 @@
 """The strategy `retrain`: pre-trained weights are a start only; all layers learn fully."""
 
-from histotile.backbones.batch_norm import (
-    adapt,
-    are_folded,
-    unfold,
-)
+from histotile.backbones.batch_norm import adapt, are_folded, unfold
 from histotile.training.datamodule import TileDataModule
-from histotile.training.fit import (
-    Approach,
-    learn,
-    passed_through,
-)
-from histotile.training.job import (
-    Job,
-    Outcome,
-)
+from histotile.training.fit import Approach, learn, passed_through
+from histotile.training.job import Job, Outcome
 from histotile.training.lightning_module import TileClassifier
 
 

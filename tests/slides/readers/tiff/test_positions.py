@@ -8,16 +8,8 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from histotile.slides.readers.tiff.positions import (
-    ONE,
-    position,
-    true_downsample,
-    uses,
-)
-from histotile.slides.readers.tiff.tiff_levels import (
-    Array,
-    TiffLevel,
-)
+from histotile.slides.readers.tiff.positions import ONE, position, true_downsample, uses
+from histotile.slides.readers.tiff.tiff_levels import Array, TiffLevel
 
 WINDOW = st.tuples(
     st.integers(-400, 2_000), st.integers(-400, 2_000), st.integers(0, 300), st.integers(0, 300)

@@ -9,11 +9,7 @@ from numpy.typing import NDArray
 
 from histotile.slides.levels.windows import Texture
 from histotile.slides.readers.tiff.positions import position
-from histotile.slides.readers.tiff.reader import (
-    DirectReader,
-    Region,
-    Spent,
-)
+from histotile.slides.readers.tiff.reader import DirectReader, Region, Spent
 from histotile.slides.readers.tiff.tiff_levels import OddSlide
 
 Rgb = NDArray[np.uint8]

@@ -11,11 +11,8 @@ from typing import Any
 
 from histotile.errors import HistotileError
 from histotile.io.atomic import write_text
-from histotile.io.names import (
-    choose,
-    nearest,
-)
-from histotile.io.text_file import read_text
+from histotile.io.names import choose, nearest
+from histotile.io.text.text_file import read_text
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _EDGES = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"  # invisible, and no spaces to `strip`

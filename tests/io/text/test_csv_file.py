@@ -10,14 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.errors import HistotileError
-from histotile.io import csv_file
-from histotile.io.csv_file import (
-    CsvFile,
-    check_columns,
-    decimal,
-    read_csv_file,
-    read_header,
-)
+from histotile.io.text import csv_file
+from histotile.io.text.csv_file import CsvFile, check_columns, decimal, read_csv_file, read_header
 
 KNOWN: dict[str, tuple[str, ...]] = {"slide_id": ("slide",), "path": (), "mpp": ()}
 ROWS = [["slide_id", "path", "mpp"], ["ä 1", "a, b.svs", "1,05"], ["2", "c;d.svs", ""]]

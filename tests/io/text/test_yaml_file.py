@@ -9,17 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.config.values import Section
-from histotile.config.yaml_file import (
-    as_written,
-    check_utf8,
-    read_config,
-    standard_config,
-)
+from histotile.config.yaml_file import as_written, check_utf8, read_config, standard_config
 from histotile.errors import HistotileError
-from histotile.io.yaml_file import (
-    read_value,
-    read_yaml,
-)
+from histotile.io.text.yaml_file import read_value, read_yaml
 
 
 class Inner(Section):

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from histotile.errors import HistotileError
-from histotile.io.text_file import read_text
+from histotile.io.text.text_file import read_text
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
 _TAG = "tag:yaml.org,2002:"

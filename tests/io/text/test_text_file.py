@@ -7,10 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.errors import HistotileError
-from histotile.io.text_file import (
-    decode,
-    read_text,
-)
+from histotile.io.text.text_file import decode, read_text
 
 WESTERN = ["Köln", "Müller", "Größe", "Île-de-France", "São Paulo", "l’hôpital", "d’Or", "Mary’s"]
 WESTERN += ["Åse Øystein", "MÜLLER", "créée", "Ángel Ñuñez", "5 µm", "cœur", "Sint – Oost", "20 °C"]
