@@ -10,7 +10,7 @@ import pytest
 from histotile.cli import cli
 from histotile.io import tables
 
-STAGES = """check synthesize inspect triage mask tile collect tile-images split backbone embed
+STAGES = """init check synthesize inspect triage mask tile collect tile-images split backbone embed
 baseline decide compare verify pack train predict export pretrain aggregate evaluate heatmap
 label-errors report-slide report-decision report-verification report-figures report apply"""
 

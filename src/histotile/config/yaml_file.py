@@ -10,14 +10,13 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import ValidationError
 
-from histotile.config import Config, Synthetic
+from histotile.config import Config, Synthetic, project
 from histotile.config.messages import explain
 from histotile.config.values import Section
 from histotile.errors import HistotileError
 from histotile.io.atomic import write_text
 from histotile.io.text.text_file import read_text
 from histotile.io.text.yaml_file import LOADER, read_yaml
-from histotile.stages import init
 
 S = TypeVar("S", bound=Section)
 
@@ -151,7 +150,7 @@ def _merge(data: dict[str, Any], changes: Mapping[str, Any]) -> None:
 def standard_config(name: str = "config.yaml") -> Path:
     """The file of settings in force: of the working directory, else the one shipped."""
     here = Path("config") / name
-    return here if here.is_file() else init.source() / here
+    return here if here.is_file() else project.source() / here
 
 
 def render(config: Config | Synthetic) -> str:

@@ -64,10 +64,6 @@ def test_statistics_are_taken_of_some_tiles_and_features_of_all(config: Config) 
         stages = {stage.name: stage for stage in stages_of(points(), work, mine)}
         assert stages["baseline"].cpu_s == pytest.approx(1.0 + 0.01 * passes)
         assert stages["baseline"].disk == pytest.approx(10 + labelled)
-    plain = points()
-    plain["baseline"] = plain["baseline tiles"]  # a network without batch norm
-    stages = {stage.name: stage for stage in stages_of(plain, work, mine)}
-    assert stages["baseline"].cpu_s == pytest.approx(1.0 + 0.01 * 200)
 
 
 def test_tables_grow_with_their_rows(config: Config) -> None:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from histotile.config import project
 from histotile.errors import HistotileError
-from histotile.stages import init
 
 
 def test_a_project_holds_every_file_of_the_workflow_as_it_is_here(
     tmp_path: Path, repository: Path
 ) -> None:
-    written = init.create(tmp_path / "mine")
+    written = project.create(tmp_path / "mine")
     places = ("Snakefile", "workflow", "config", "profiles")
     tracked = subprocess.check_output(["git", "ls-files", *places], cwd=repository, text=True)
     assert sorted(map(str, written)) == sorted(tracked.split())
@@ -26,7 +26,7 @@ def test_files_that_are_there_are_named_and_nothing_is_written(tmp_path: Path) -
     taken.write_text("mine: true\n")
     (tmp_path / "slides.csv").touch()  # other files are no obstacle
     with pytest.raises(HistotileError, match=r"(?s)config/config\.yaml.*another folder") as error:
-        init.create(tmp_path)
+        project.create(tmp_path)
     assert "Snakefile" not in str(error.value)
     assert taken.read_text() == "mine: true\n"
     assert not (tmp_path / "Snakefile").exists()
