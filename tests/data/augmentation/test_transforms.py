@@ -47,7 +47,8 @@ def drawn(transform: Any, rgb: Rgb, seed: int) -> tuple[Rgb, dict[str, Any]]:
 
 
 def difference(one: Rgb, other: Rgb) -> NDArray[np.int64]:
-    return np.abs(one.astype(np.int64) - other)
+    gap: NDArray[np.int64] = np.abs(one.astype(np.int64) - other)
+    return gap
 
 
 ORIENTATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -79,7 +80,10 @@ def test_resized_crops_differ_by_one_grey_level(tile: Rgb) -> None:
         window = [top, left, bottom - top, right - left]
 
         def same(x: torch.Tensor, window: list[int] = window) -> torch.Tensor:
-            return functional.resized_crop(x, *window, [SIDE, SIDE], BILINEAR, antialias=False)
+            cut: torch.Tensor = functional.resized_crop(
+                x, *window, [SIDE, SIDE], BILINEAR, antialias=False
+            )
+            return cut
 
         assert difference(cut, by_torchvision(same, tile)).max() <= 1
 
@@ -96,7 +100,8 @@ def test_perspective_differs_by_two_grey_levels_on_average(tile: Rgb) -> None:
             start, end = (origin + 0.5).tolist(), (corners + 0.5).tolist()  # noqa: B023
             x = functional.perspective(x, start, end, BILINEAR)
             x = x[:, :height, :width]  # noqa: B023
-            return functional.resize(x, [SIDE, SIDE], BILINEAR, antialias=False)
+            resized: torch.Tensor = functional.resize(x, [SIDE, SIDE], BILINEAR, antialias=False)
+            return resized
 
         inside = difference(warped, by_torchvision(same, tile))[3:-3, 3:-3]
         assert inside.mean() < 2 and inside.max() <= 16
