@@ -16,7 +16,6 @@ from click.testing import CliRunner
 from histotile.cli import cli
 from histotile.config import Engine
 from histotile.data import source
-from histotile.data.profiling import profiler
 from histotile.errors import HistotileError
 from histotile.inference import predict
 from histotile.inference.checkpoint import TrainedModel
@@ -299,7 +298,7 @@ def test_start_and_judges_are_those_of_each_group_of_slides(
     tmp_path: Path,
 ) -> None:
     ages = iter((5.0, 50.0, 57.0, 80.0))  # ready, done; ready again, done
-    monkeypatch.setattr(profiler, "process_age_s", lambda: next(ages))
+    monkeypatch.setattr("histotile.stages.predict.process_age_s", lambda: next(ages))
     models = [make_model(seed=1), make_model(seed=2)]
     for number, model in enumerate(models):
         model.save(tmp_path / f"train/fold{number}/model.ckpt")

@@ -15,7 +15,7 @@ from histotile.io.cohort import read_cohort
 from histotile.io.cohort_checks import check_cohort
 from histotile.config.yaml_file import as_written
 from histotile.inference.model_metadata import CHECKPOINT, ONNX, find_models
-from histotile.io.digests import digest, digest_weights
+from histotile.io.digests import digest, digest_files, digest_weights
 from histotile.tiling.image_cohort.listing import holds_images
 
 
@@ -293,7 +293,13 @@ def applied(place):
 
 @cache
 def model_files():
-    """The files of the model that `apply` takes: its networks, and what stands beside them."""
+    """The files of the model that `apply` takes, where jobs share no disk; else none.
+
+    As inputs they would be made again whenever the cohort they were trained on has changed, and
+    `apply` trains nothing. On a shared disk their digest is a param instead.
+    """
+    if not IS_STORED:
+        return []
     found = checked(find_models, Path(CONFIG.apply.model))
     files = [p for path in found for p in (path.iterdir() if path.is_dir() else [path])]
     beside = [p.with_name(ONNX) for p in files if p.name == CHECKPOINT]
@@ -302,4 +308,12 @@ def model_files():
 
 def model_place(wildcards, input):
     """The model, or its staged copy."""
+    if not input.model:
+        return CONFIG.apply.model
     return f"{prefix(input.model[0], model_files()[0])}{CONFIG.apply.model}"
+
+
+@cache
+def model_digest():
+    """Changes with the trained weights, so that `apply` runs again after a new training."""
+    return checked(digest_files, Path(CONFIG.apply.model))

@@ -316,6 +316,7 @@ rule apply_slide:
     threads: 1
     params:
         model=model_place,
+        model_id=lambda wildcards: model_digest(),
         folder=subpath(output[0], ancestor=2),
         mpp=lambda wildcards: mpp_option(new_cohort()[wildcards.new_id]),
         configuration=plain(
