@@ -5,7 +5,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 SNAKEMAKE := snakemake --configfile config/demo.yaml
 
-.PHONY: setup demo test test-fresh test-slow lint bench config clean-demo
+.PHONY: setup demo test test-fresh test-slow wheel lint bench config clean-demo
 
 setup: .venv/done
 
@@ -22,11 +22,11 @@ demo: demo/slides.csv  ## synthetic slides through the whole workflow, then wher
 	$(SNAKEMAKE) --cores all --quiet rules
 	@echo; echo "Open $(CURDIR)/demo/results/report/index.html"
 
-demo/slides.csv: config/demo.yaml | .venv/done
-	histotile --config config/demo.yaml synthesize demo --processes 2
+demo/slides.csv: config/synthetic.yaml | .venv/done
+	histotile synthesize demo --processes 2
 
 test: .venv/done
-	OMP_NUM_THREADS=1 pytest -m "not slow" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 FRESH ?= 20
 test-fresh: .venv/done  ## properties with examples of their own each time; a find becomes an @example
@@ -38,6 +38,9 @@ test-slow: .venv/done
 	tests/install_debian.sh
 	pytest -m slow
 
+wheel: .venv/done  ## dist/: the package with its workflow and the viewer's library; `histotile init`
+	pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
 lint: .venv/done
 	ruff format --check .
 	ruff check .
@@ -48,8 +51,9 @@ lint: .venv/done
 bench: .venv/done
 	for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
 
-config: .venv/done  ## config.yaml's comments, schema.json and decision.schema.json from the code
+config: .venv/done  ## comments of the YAML files, their README.md, the schemas: from the code
 	python -c "from histotile.config.yaml_file import rewrite; rewrite()"
+	python -c "from histotile.config.readme import rewrite; rewrite()"
 	python -c "from histotile.strategy.schema import rewrite; rewrite()"
 
 clean-demo:

@@ -8,7 +8,7 @@ snakemake --report report.html   provenance page of a finished run
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.12")  # path variables
 
 
 include: "workflow/rules/settings.smk"
@@ -29,6 +29,6 @@ rule all:
     input:
         "<results>/report/index.html",
         expand("<results>/heatmap/{slide_id}.png", slide_id=PICTURED),
-        expand("<results>/export/{fold}/parity.json", fold=FOLDS),
+        expand("<results>/export/{fold}", fold=FOLDS),
         "<results>/decide/index.html",
-        "<results>/verify/index.html" if CELLS else [],
+        "<results>/verify/index.html" if COMPARED else [],

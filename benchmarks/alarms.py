@@ -18,22 +18,16 @@ from scipy.stats import beta
 from histotile.backbones.build import build_network
 from histotile.backbones.stages import StageFeatures
 from histotile.config import Backbone, Config
-from histotile.config.yaml_file import read_config
+from histotile.config.yaml_file import read_config, read_synthetic
 from histotile.data.perceptual_hash import dhash
 from histotile.inference.engines.torch import TorchEngine
 from histotile.io.features import Half
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.feature_similarity import judge
-from histotile.strategy.leakage.checks import (
-    AlarmFiles,
-    find_alarms,
-)
+from histotile.strategy.leakage.checks import AlarmFiles, find_alarms
 from histotile.strategy.leakage.near_duplicates import HashedSlide
 from histotile.strategy.robustness import baselines
-from histotile.synthetic.slides.tile_cohort import (
-    TileCohort,
-    draw_tile_cohort,
-)
+from histotile.synthetic.slides.tile_cohort import TileCohort, draw_tile_cohort
 
 SHAPE = {"slides": 24, "patients": 24, "sites": 2, "artefact_rate": 0.0}
 TILES, TILE_PX = 24, 96
@@ -67,8 +61,6 @@ def evidence_of(tiles: TileCohort, backbone: Backbone) -> tuple[Evidence, AlarmF
         sites=tiles.sites,
         slides=tiles.slides,
         colour=np.concatenate([pixels.mean(axis=1), pixels.std(axis=1)], axis=1),
-        bn=(),
-        ruler=None,
         domain="natural",
         counts=counts,
         facts={"slide_ids": tiles.slide_ids, "patient_ids": tiles.patient_ids},
@@ -89,7 +81,8 @@ def _hashed(
 
 def ring(config: Config, changes: dict[str, Any], seed: int) -> dict[str, Any]:
     """The alarms that one cohort raises, with the numbers behind them."""
-    settings = config.synthesize.model_copy(update={**SHAPE, **changes, "seed": seed})
+    standard = read_synthetic(Path("config/synthetic.yaml")).synthesize
+    settings = standard.model_copy(update={**SHAPE, **changes, "seed": seed})
     backbone = Backbone(name="auto", weights="shipped:natural", domain="auto", options={})
     tiles = draw_tile_cohort(settings, TILES, TILE_PX, 0.5)
     evidence, files = evidence_of(tiles, backbone)
@@ -98,7 +91,7 @@ def ring(config: Config, changes: dict[str, Any], seed: int) -> dict[str, Any]:
     beside = baselines.measure(evidence, rules, judgement)
     similarity = judgement.similarity
     alarms = find_alarms(evidence, files, beside, similarity, rules.alarms, seed)
-    scores = {control.name: control.score.value for control in beside}
+    scores = {baseline.name: baseline.score.value for baseline in beside}
     return {
         "alarms": {f"{alarm.name}:{alarm.level}" for alarm in alarms},
         "colour": scores.get("colour"),

@@ -2,10 +2,11 @@
 
 Writes benchmarks/deciding.csv:
 
-- `decide` on 5,000 cached tiles of 6 stages (16 to 1,280 features), with 5 folds and controls, as
+- `decide` on 5,000 cached tiles of 6 stages (16 to 1,280 features), with 5 folds and baselines, as
   a process of its own, imports included: seconds, to be held against 60;
-- `fixed` from cached features against the same head trained through the frozen backbone for 30
-  epochs, tiles already decoded in memory: the ratio, to be held against 50. Both in this run.
+- `linear_probe` from cached features against the same head trained through the frozen backbone
+  for 30 epochs, tiles already decoded in memory: the ratio, to be held against 50. Both in this
+  run.
 
 Run it alone on a quiet machine: `python benchmarks/deciding.py`.
 """
@@ -54,8 +55,6 @@ def make_evidence() -> Any:
         sites=patients % 3,
         slides=patients,
         colour=rng.standard_normal((TILES, 6)).astype(np.float32),
-        bn=(),
-        ruler=None,
         domain="natural",
         counts=counts,
         facts={
@@ -103,12 +102,7 @@ def prepare(folder: Path) -> Any:
     from histotile.tasks.registry import make_task
     from histotile.tiling.image_cohort.listing import list_images
     from histotile.tiling.image_cohort.tile_table import tabulate_images
-    from histotile.training.job import (
-        FoldSlide,
-        Job,
-        Machine,
-        gather_tiles,
-    )
+    from histotile.training.job import FoldSlide, Job, Machine, gather_tiles
 
     config = read_config(Path(__file__).parents[1] / "config" / "config.yaml")
     sampler = TileSampler(TILE_PX, 0, ("breast",))
@@ -131,17 +125,14 @@ def prepare(folder: Path) -> Any:
         embed_slide(table, backbone, config.embed, augment, 64, 1).write(features)
         slides.append(FoldSlide(name, name, "val" if k % 5 == 0 else "train", table, features))
     fold = gather_tiles(slides, make_task(config.classes), 1000, 0)
-    return Job(folder, fold, backbone, config.train, Machine(threads=1), "fixed", None)
+    return Job(folder, fold, backbone, config.train, Machine(threads=1), "linear_probe", None)
 
 
 def train_through(job: Any) -> float:
     """Seconds of 30 epochs of the head through the frozen backbone; tiles are in memory."""
     import torch
 
-    from histotile.backbones.build import (
-        build_network,
-        head,
-    )
+    from histotile.backbones.build import build_network, head
     from histotile.data.augmentation.augmentation import unchanged
     from histotile.data.dataset import TileDataset
 
@@ -154,7 +145,7 @@ def train_through(job: Any) -> float:
     )
     network.eval()
     layer = head(network)
-    optimiser = torch.optim.AdamW(layer.parameters(), lr=1e-3)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=1e-3)
     body: Any = network
     start = time.perf_counter()
     for _ in range(EPOCHS):
@@ -164,14 +155,14 @@ def train_through(job: Any) -> float:
                 maps = body.forward_features(pixels.contiguous(memory_format=torch.channels_last))
                 features = body.forward_head(maps, pre_logits=True)
             loss = torch.nn.functional.cross_entropy(layer(features), labels[rows])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+            optimizer.step()
     return time.perf_counter() - start
 
 
 def compare_heads() -> tuple[float, float]:
-    """Seconds of `fixed` from the cache (all of it, network built anew), and through the net."""
+    """Seconds of `linear_probe` from the cache (network built anew), and through the network."""
     import torch
 
     from histotile.training.strategies.linear_probe import train_fixed
@@ -198,7 +189,7 @@ def main() -> None:
     machine = f"{platform.machine()}, {os.cpu_count()} cores, one thread"
     rows = [
         ("decide, 5,000 tiles, 6 stages, 5 folds", "s", deciding, "<= 60"),
-        (f"fixed from cache, {TRAINED} tiles of {TILE_PX} px", "s", cached, ""),
+        (f"linear_probe from cache, {TRAINED} tiles of {TILE_PX} px", "s", cached, ""),
         ("the same head through the backbone, 30 epochs", "s", through, ""),
         ("cached over uncached", "x", through / cached, ">= 50"),
     ]

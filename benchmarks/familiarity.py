@@ -1,8 +1,9 @@
 """Are slides that a model was not taught on called foreign, and others not?
 
 Writes benchmarks/familiarity.csv. Frozen features of the shipped backbone, from which strategy
-`fixed` learns; 32 tiles of each slide. Limits and clouds come from training patients alone; slides
-judged are of other patients. Seeds and cohorts here were not looked at while the method was made.
+`linear_probe` learns; 32 tiles of each slide. Limits and clouds come from training patients alone;
+slides judged are of other patients. Seeds and cohorts here were not looked at while the method
+was made.
 
     python benchmarks/familiarity.py [--quick] [--real FOLDER]
 """
@@ -26,7 +27,7 @@ from sklearn.metrics import roc_auc_score
 from histotile.backbones.build import build_network
 from histotile.backbones.stages import WithFeatures
 from histotile.config import Backbone
-from histotile.config.yaml_file import read_config
+from histotile.config.yaml_file import read_synthetic
 from histotile.data.images import read_image
 from histotile.inference.engines.torch import TorchEngine
 from histotile.slides.slide import Slide
@@ -39,7 +40,7 @@ from histotile.trust.taught import Taught
 
 ROOT = Path(__file__).parents[1]
 PX, TILES = 64, 32
-SEEDS = {101: "liver", 102: "breast"}  # and the organ taught on
+SEEDS = {103: "liver", 104: "breast"}  # and the organ taught on
 PATIENTS = (10, 40, 110)  # taught on
 UNSEEN, PLANTED = 60, 12
 Pixels = NDArray[np.uint8]
@@ -96,7 +97,7 @@ def seen(rgb: Pixels, slide: NDArray[np.int64]) -> Slides:
 def drawn(seed: int, patients: int, **changes: Any) -> tuple[Pixels, NDArray[np.int64]]:
     """Tiles of a synthetic cohort with one slide of each patient, and their slides."""
     asked = {"slides": patients, "patients": patients, "seed": seed, "side_px": 3072} | changes
-    settings = read_config(ROOT / "config/config.yaml").synthesize.model_copy(update=asked)
+    settings = read_synthetic(ROOT / "config/synthetic.yaml").synthesize.model_copy(update=asked)
     tiles = draw_tile_cohort(settings, TILES, PX, 0.15)
     return tiles.rgb, tiles.slides
 

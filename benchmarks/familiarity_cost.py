@@ -23,10 +23,7 @@ from histotile.config import Backbone
 from histotile.inference.engines.judgement import judge
 from histotile.inference.engines.onnxruntime import OnnxRuntimeEngine
 from histotile.inference.engines.openvino import OpenVinoEngine
-from histotile.inference.onnx_export import (
-    Graph,
-    write_onnx,
-)
+from histotile.inference.onnx_export import Graph, write_onnx
 from histotile.tasks.binary import Binary
 from histotile.trust.fitting import Sample, fit_taught
 from histotile.trust.judging import Watch

@@ -26,10 +26,7 @@ from PIL import Image
 from histotile.config import Mask
 from histotile.config.yaml_file import read_config
 from histotile.slides.tissue import quality
-from histotile.slides.tissue.tissue import (
-    INK,
-    survey,
-)
+from histotile.slides.tissue.tissue import INK, survey
 
 FIRST, RIM_PX = 3000, 9
 Row = dict[str, object]

@@ -25,10 +25,7 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 from histotile.slides.tissue import pen
-from histotile.slides.tissue.strokes import (
-    Colours,
-    describe,
-)
+from histotile.slides.tissue.strokes import Colours, describe
 from histotile.slides.tissue.tissue import _balanced
 
 Floats = NDArray[np.float64]

@@ -1,7 +1,7 @@
-"""Synthetic cohorts whose right cell of the table is known.
+"""Synthetic cohorts whose right strategy of the table is known.
 
-What `decide` sees of them, and what each cell is worth on held-out patients. Used by sweep.py and
-by tests; run alone it does nothing.
+What `decide` sees of them, and what each strategy is worth on held-out patients. Used by sweep.py
+and by tests; run alone it does nothing.
 """
 
 from collections.abc import Sequence
@@ -18,34 +18,20 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from histotile.backbones.batch_norm import adapt
-from histotile.backbones.build import (
-    Architecture,
-    body_digest,
-    build_network,
-    head,
-)
+from histotile.backbones.build import Architecture, body_digest, build_network, head
 from histotile.backbones.stages import StageFeatures
 from histotile.config import Backbone, Config, Train
-from histotile.config.yaml_file import read_config
+from histotile.config.yaml_file import read_config, read_synthetic
 from histotile.inference.engines.torch import TorchEngine
-from histotile.strategy.controls.random_init import (
-    calibrate,
-    random_twin,
-)
+from histotile.strategy.baselines.random_init import calibrate, random_twin
 from histotile.strategy.evidence import Evidence
-from histotile.synthetic.slides.tile_cohort import (
-    TileCohort,
-    draw_tile_cohort,
-)
+from histotile.synthetic.slides.tile_cohort import TileCohort, draw_tile_cohort
 from histotile.tasks.binary import Binary
 from histotile.tasks.probe import Features, fit_probe
-from histotile.training.optimizer import (
-    make_optimiser,
-    rate_factor,
-)
+from histotile.training.optimizer import make_optimizer, rate_factor
 
 TILE_PX, TILES = 96, 12  # tiles of each slide
-TUMOUR_SHARE = 0.3  # of the nuclei in a focus: no cell solves it
+TUMOUR_SHARE = 0.3  # of the nuclei in a focus: no strategy solves it
 BATCH = 32
 SETTINGS = Path(__file__).parents[1] / "config" / "config.yaml"
 
@@ -67,7 +53,8 @@ def draw(patients: int, shift: float, seed: int, **changes: Any) -> TileCohort:
     asked: dict[str, Any] = {"slides": patients, "patients": patients, "shift": shift, "seed": seed}
     asked |= {"tumour_share": TUMOUR_SHARE, "artefact_rate": 0.0, "flavour": "tiff"}
     asked |= {"organ": "skin", "side_px": 2048, "patient_effect": 0.5, "site_effect": 0.5}
-    chosen = settings().synthesize.model_copy(update={**asked, **changes})
+    standard = read_synthetic(SETTINGS.with_name("synthetic.yaml")).synthesize
+    chosen = standard.model_copy(update={**asked, **changes})
     return draw_tile_cohort(chosen, TILES, TILE_PX, 1.0)
 
 
@@ -106,10 +93,10 @@ def embed(
 
 
 def evidence_of(tiles: TileCohort, backbone: Backbone) -> Evidence:
-    """What `embed` and `control` would lay before `decide`."""
+    """What `embed` and `baseline` would lay before `decide`."""
     network, architecture = build_network(backbone, 2, TILE_PX)
     stages, features = embed(network, architecture, tiles.rgb)
-    twin = random_twin(network, architecture, settings().control.seed)
+    twin = random_twin(network, architecture, settings().baseline.seed)
     engine = TorchEngine(StageFeatures(twin), architecture.mean, architecture.std, "cpu", threads=1)
     order = np.random.default_rng(0).permutation(len(tiles.rgb))[:512]
     calibrate(twin, engine, (tiles.rgb[part] for part in np.array_split(order, 8)))
@@ -126,8 +113,6 @@ def evidence_of(tiles: TileCohort, backbone: Backbone) -> Evidence:
         sites=tiles.sites,
         slides=tiles.slides,
         colour=np.concatenate([pixels.mean(axis=1), pixels.std(axis=1)], axis=1),
-        bn=(),
-        ruler=None,
         domain="natural",
         counts=counts,
         facts={
@@ -157,10 +142,10 @@ def trained_score(
 
     As the strategies do it, but for a set number of steps, without validation, and with no other
     augmentation than mirror images and quarter turns: rates, layer decay, head from a linear
-    probe; batch norm kept (`finetune`) or estimated anew and learnt (`init`).
+    probe; batch norm kept (`finetune`) or estimated anew and learnt (`retrain`).
     """
     network, architecture = build_network(backbone, 2, TILE_PX)
-    if strategy == "init":
+    if strategy == "retrain":
         order = np.random.default_rng(seed).permutation(len(train.rgb))
         parts = np.array_split(order[:512], 8)
 
@@ -193,22 +178,22 @@ def _learn(
 ) -> None:
     steps, seed = course
     recipes: Train = settings().train
-    optimiser = make_optimiser(
-        network, recipes.finetune if strategy == "finetune" else recipes.init
+    optimizer = make_optimizer(
+        network, recipes.finetune if strategy == "finetune" else recipes.retrain
     )
-    peaks = [group["lr"] for group in optimiser.param_groups]
+    peaks = [group["lr"] for group in optimizer.param_groups]
     labels, rng = torch.from_numpy(tiles.labels), np.random.default_rng(seed)
-    network.train(strategy == "init")
+    network.train(strategy == "retrain")
     for step, rows in enumerate(_batches(rng, len(tiles.labels), steps)):
-        for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * rate_factor(step, steps)
         turned = np.rot90(tiles.rgb[rows], int(rng.integers(4)), axes=(1, 2))
         if rng.random() < 0.5:
             turned = turned[:, ::-1]
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         logits = network(_tensor(np.ascontiguousarray(turned), architecture))
         cross_entropy(logits, labels[rows]).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
     network.eval()
 
 

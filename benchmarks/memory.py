@@ -65,7 +65,7 @@ from histotile.backbones.build import build_network
 from histotile.inference.checkpoint import TrainedModel
 backbone = Backbone(**json.loads(sys.argv[2]))
 network, architecture = build_network(backbone, 2, 128)
-model = TrainedModel(network, architecture, ("healthy", "tumour"), 0.5, 128, "fixed",
+model = TrainedModel(network, architecture, ("healthy", "tumour"), 0.5, 128, "linear_probe",
                      backbone.model_dump(), {})
 model.save(Path(sys.argv[1]))
 write(model, Path(sys.argv[1]).parent)

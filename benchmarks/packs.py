@@ -23,18 +23,8 @@ import imagecodecs
 import numpy as np
 from peers import mosaic, rounds, tables
 
-from histotile.data.packs.pack_file import (
-    PackedTile,
-    decode_place,
-    read_pack_index,
-    write_pack,
-)
-from histotile.data.packs.tile_codecs import (
-    Codec,
-    Rgb,
-    decode,
-    encode,
-)
+from histotile.data.packs.pack_file import PackedTile, decode_place, read_pack_index, write_pack
+from histotile.data.packs.tile_codecs import Codec, Rgb, decode, encode
 from histotile.data.slide_pool import SlidePool
 from histotile.slides.random_access import FrugalSlide
 from histotile.slides.readers.tiff.compressed_tiles import compressed_tiles

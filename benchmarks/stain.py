@@ -18,10 +18,7 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from histotile.data.augmentation.stain import (
-    change_stain,
-    stain_vectors,
-)
+from histotile.data.augmentation.stain import change_stain, stain_vectors
 from histotile.data.augmentation.transforms import StainJitter
 
 SIDE, ROUNDS = 256, 5

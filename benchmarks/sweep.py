@@ -1,4 +1,4 @@
-"""Regret of the table and of its cells over synthetic cohorts: patients x shift.
+"""Regret of the table and of its strategies over synthetic cohorts: patients x shift.
 
 Appends to benchmarks/sweep.csv, skips what stands there, and draws docs/sweep.svg of all rows.
 A setting takes about a minute on one core. With --decide-again the rows there are get the choice
@@ -14,15 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from known_truth import (
-    draw,
-    evidence_of,
-    frozen_score,
-    settings,
-    shipped,
-    some,
-    trained_score,
-)
+from known_truth import draw, evidence_of, frozen_score, settings, shipped, some, trained_score
 
 from histotile.strategy.decide import decide
 from histotile.strategy.decision_table import early_stage
@@ -42,7 +34,7 @@ Row = dict[str, str | int | float]
 
 
 def measure(backbone: str, per_class: int, shift: float, seed: int) -> Row:
-    """One row: the score of each cell on held-out patients, and what the table says without them.
+    """One row: each strategy's score on held-out patients, and what the table says without them.
 
     Patients are the first ones of the largest cohort of a seed: larger cohorts hold the smaller.
     """
@@ -55,10 +47,10 @@ def measure(backbone: str, per_class: int, shift: float, seed: int) -> Row:
     similarity, last = decision.similarity, decision.last_stage
     early = early_stage(similarity)
     scores = {
-        "fixed": frozen_score(body, train, test, last),
-        "early_fixed": frozen_score(body, train, test, early),
+        "linear_probe": frozen_score(body, train, test, last),
+        "early_probe": frozen_score(body, train, test, early),
         "finetune": trained_score(body, train, test, "finetune", STEPS, seed),
-        "init": trained_score(body, train, test, "init", STEPS, seed),
+        "retrain": trained_score(body, train, test, "retrain", STEPS, seed),
     }
     twins = [stage.random_score.value for stage in similarity.stages if stage.random_score]
     found: Row = {
@@ -104,7 +96,7 @@ def sweep(backbones: list[str], seeds: list[int]) -> None:
 
 
 def picture(backbone: str) -> None:
-    """docs/sweep.svg: regret of each cell applied everywhere, and of the table; mean over seeds."""
+    """docs/sweep.svg: mean regret of each strategy applied everywhere, and of the table."""
     from matplotlib.figure import Figure
 
     panels = [*STRATEGIES, "table"]
@@ -165,9 +157,11 @@ def decide_again() -> None:
         large = counted(row["size"], gain, rule.similarity) == "large"
         shallow = row["basis"] == "prior" or best - last > rule.similarity.depth_tolerance
         gentle = gain >= rule.similarity.min_gain
-        small_cell = "early_fixed" if shallow else "fixed"
-        choice = ("finetune" if gentle else "init") if large else small_cell
-        row["choice"] = {"saturated": "fixed", "foreign": "init"}.get(row["basis"], choice)
+        small_strategy = "early_probe" if shallow else "linear_probe"
+        choice = ("finetune" if gentle else "retrain") if large else small_strategy
+        row["choice"] = {"saturated": "linear_probe", "foreign": "retrain"}.get(
+            row["basis"], choice
+        )
         top = max(float(row[name]) for name in STRATEGIES)
         row["regret"] = f"{top - float(row[row['choice']]):.4f}"
     with CSV.open("w", encoding="utf-8", newline="") as file:

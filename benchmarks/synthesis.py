@@ -10,14 +10,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from histotile.config.yaml_file import read_config
+from histotile.config.yaml_file import read_synthetic
 from histotile.synthetic.slides.cohort import synthesize_cohort
 from histotile.synthetic.slides.pyramid import write_pyramid
 from histotile.synthetic.slides.sampler import TileSampler
-from histotile.synthetic.slides.world import (
-    Spec,
-    World,
-)
+from histotile.synthetic.slides.world import Spec, World
 
 ROUNDS = 3
 TILES = 500
@@ -48,7 +45,7 @@ def measure_rendering() -> list[tuple[str, float, str, str]]:
 
 
 def measure_cohorts(folder: Path) -> list[tuple[str, float, str, str]]:
-    standard = read_config(Path("config/config.yaml")).synthesize
+    standard = read_synthetic(Path("config/synthetic.yaml")).synthesize
     rows = []
     for slides, side, processes, limit in ((12, 2048, 1, 10), (24, 4096, 2, 45)):
         changes = {"slides": slides, "patients": slides // 2, "side_px": side}

@@ -1,4 +1,4 @@
-"""Is the table right on real tiles? Every cell, scratch and colour, against the table's choice.
+"""Is the table right on real tiles? Every strategy, scratch and colour, against the table's choice.
 
     python benchmarks/transfer.py                   settings that transfer.csv lacks, the picture
     python benchmarks/transfer.py --only idc_ps50/imagenet_035     (or idc_ps50 alone)
@@ -8,10 +8,10 @@
 Needs the labelled tiles and weights of `../shared/data` (or HISTOTILE_SHARED). One row of
 transfer.csv per data set, backbone, number of training groups and seed: what each strategy reaches
 on held-out tiles (AUROC, one class against the rest, and balanced accuracy), what the table chose
-from the training patients alone, and its regret: best of the four cells minus the table's choice.
+from the training patients alone, and its regret: the best strategy minus the table's choice.
 
 Tiles are shrunk to 64 px and trainings are short (300 steps of 32 tiles), so that two cores can do
-them all; the same for every trained cell. Run it on a quiet machine; rows already there are kept.
+them all; the same for every trained strategy. Run it on a quiet machine; rows already there stay.
 """
 
 import argparse
@@ -30,40 +30,24 @@ from histotile.config.yaml_file import read_config
 from histotile.inference.embed import embed_slide
 from histotile.io import tables
 from histotile.io.atomic import replacing
-from histotile.strategy.controls.random_features import (
-    ControlSlide,
-    measure_control,
-)
+from histotile.strategy.baselines.random_features import BaselineSlide, measure_baseline
 from histotile.strategy.decide import decide
 from histotile.strategy.leakage.checks import AlarmFiles
-from histotile.strategy.load_evidence import (
-    gather_evidence,
-    patients_of_folds,
-)
-from histotile.strategy.record import (
-    STRATEGIES,
-    Decision,
-    Estimate,
-)
-from histotile.strategy.verification.train_alternatives import (
-    rehearse,
-    rehearse_colour,
-)
+from histotile.strategy.load_evidence import gather_evidence, patients_of_folds
+from histotile.strategy.record import STRATEGIES, Decision, Estimate
+from histotile.strategy.verification.train_alternatives import compare, compare_colour
 from histotile.tasks.registry import make_task
 from histotile.tiling.image_cohort.listing import list_images
 from histotile.tiling.image_cohort.tile_table import tabulate_images
-from histotile.training.job import (
-    FoldSlide,
-    Machine,
-)
+from histotile.training.job import FoldSlide, Machine
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 DATA = Path(os.environ.get("HISTOTILE_SHARED", ROOT.parent / "shared")) / "data"
 OUTPUT = HERE / "transfer.csv"
 SEEDS = {"imagenet_035": (0, 1, 2), "imagenet_100": (0, 1, 2), "natural": (0, 1, 2)}
-TRAINING = {"batch_size": 32, "epochs": 2, "min_steps": 300, "patience": 1.0}
-TAUGHT = ("fixed", "early_fixed", "finetune", "init", "scratch")
+TRAINING = {"batch_size": 32, "epochs": 2, "min_steps": 300, "patience": 2}
+TAUGHT = ("linear_probe", "early_probe", "finetune", "retrain", "scratch")
 
 
 @dataclass(frozen=True)
@@ -205,17 +189,17 @@ def decided(setting: Setting) -> tuple[Decision, dict[str, Any]]:
         unknown | {"slide_id": s.slide_id, "patient_id": s.patient_id, "role": s.role}
         for s in taught
     ]
-    control = setting.folder / f"{setting.network}.control.{os.getpid()}.h5"
-    measure_control(
-        [ControlSlide(s.slide_id, s.patient_id, s.tiles) for s in taught],
+    baseline = setting.folder / f"{setting.network}.baseline.{os.getpid()}.h5"
+    measure_baseline(
+        [BaselineSlide(s.slide_id, s.patient_id, s.tiles) for s in taught],
         make_task(config.classes),
         backbone_of(setting.network),
-        config.control.model_copy(update={"seed": setting.seed}),
+        config.baseline.model_copy(update={"seed": setting.seed}),
         threads=1,
-    ).write(control)
+    ).write(baseline)
     evidence = gather_evidence(
         setting.folder / setting.network,
-        control,
+        baseline,
         setting.folder / "tile",
         rows,
         make_task(config.classes),
@@ -254,25 +238,32 @@ def scored(setting: Setting, early: int) -> dict[str, Any]:
     task = make_task(config.classes)
     taught, tested = setting.slides("train", "val"), setting.slides("test")
     row: dict[str, Any] = {}
-    for cell in (*TAUGHT, "colour"):
-        if cell == "scratch" and setting.network == "imagenet_100" and setting.seed:
-            row |= {cell: "", f"{cell}_bacc": "", f"{cell}_s": ""}  # the larger net, to save time
+    for strategy in (*TAUGHT, "colour"):
+        if strategy == "scratch" and setting.network == "imagenet_100" and setting.seed:
+            row |= {
+                strategy: "",
+                f"{strategy}_bacc": "",
+                f"{strategy}_s": "",
+            }  # the larger net, to save time
             continue
-        if cell == "colour":
-            found = rehearse_colour(taught, tested, task, config.train)
+        if strategy == "colour":
+            found = compare_colour(taught, tested, task, config.train)
         else:
-            body = untaught(backbone) if cell == "scratch" else backbone
-            chosen = ("init" if cell == "scratch" else cell, early)
+            body = untaught(backbone) if strategy == "scratch" else backbone
+            chosen = ("retrain" if strategy == "scratch" else strategy, early)
             machine = Machine(threads=1)
-            found = rehearse(taught, tested, task, body, config.train, chosen, machine)
-        row |= {cell: auroc(found, config.classes), f"{cell}_bacc": balanced(found, config.classes)}
-        row[f"{cell}_s"] = round(found["seconds"], 1)
+            found = compare(taught, tested, task, body, config.train, chosen, machine)
+        row |= {
+            strategy: auroc(found, config.classes),
+            f"{strategy}_bacc": balanced(found, config.classes),
+        }
+        row[f"{strategy}_s"] = round(found["seconds"], 1)
     return row
 
 
 def with_regret(row: dict[str, Any]) -> dict[str, Any]:
     """The row with the regret of the table's choice."""
-    best = max(float(row[cell]) for cell in STRATEGIES)
+    best = max(float(row[strategy]) for strategy in STRATEGIES)
     return row | {"regret": round(best - float(row[row["choice"]]), 4)}
 
 

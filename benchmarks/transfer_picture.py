@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 HERE = Path(__file__).parent
 REAL = ("imagenet_035", "imagenet_100")  # the rest is shown, and not counted
 Floats = NDArray[np.float64]
-CELLS = ("fixed", "early_fixed", "finetune", "init")
+STRATEGIES = ("linear_probe", "early_probe", "finetune", "retrain")
 WORDS = {
-    "fixed": "fixed features",
-    "early_fixed": "early layers fixed",
+    "linear_probe": "linear probe",
+    "early_probe": "early probe",
     "finetune": "fine-tuning",
-    "init": "weights as a start",
+    "retrain": "retraining",
     "scratch": "from scratch",
     "colour": "colour alone",
 }
@@ -46,24 +46,24 @@ class Rule:
     textbook: bool = False
 
     def choose(self, row: Any) -> str:
-        """The cell for a setting."""
+        """The strategy for a setting."""
         large = row["size"] == "large" or (
             row["size"] == "borderline" and row["gain"] >= self.borderline
         )
         if row["basis"] == "saturated":
-            return "fixed"
+            return "linear_probe"
         if row["best_gain"] < self.min_best_gain and row["best_gain_high"] < 0:
-            return "init"
+            return "retrain"
         deep = bool(row["depth_sufficient"]) and row["basis"] != "prior"
         if self.textbook:
             similar = deep and row["gain"] >= self.min_gain and row["basis"] == "measured"
         else:
             similar = row["gain"] >= self.min_gain if large else deep
         if large:
-            return "finetune" if similar else "init"
+            return "finetune" if similar else "retrain"
         if self.textbook and row["best_stage"] == row["last_stage"]:
-            return "fixed"  # a head on the best stage
-        return "fixed" if similar else "early_fixed"
+            return "linear_probe"  # a head on the best stage
+        return "linear_probe" if similar else "early_probe"
 
 
 NEVER, ALWAYS = 2.0, -1e9
@@ -86,9 +86,9 @@ def rule_in_force() -> Rule:
 
 
 def regrets(rows: pd.DataFrame, choice: Sequence[str]) -> Floats:
-    """(N,) best of the four cells minus the chosen one."""
-    scores = rows[list(CELLS)].to_numpy()
-    chosen = np.array([CELLS.index(c) for c in choice])
+    """(N,) best of the four strategies minus the chosen one."""
+    scores = rows[list(STRATEGIES)].to_numpy()
+    chosen = np.array([STRATEGIES.index(c) for c in choice])
     found: Floats = scores.max(axis=1) - scores[np.arange(len(rows)), chosen]
     return found
 
@@ -130,7 +130,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         "table": list(rows["choice"]),
         "table, thresholds fitted on the other set": crossed(rows),
         "textbook table": [TEXTBOOK.choose(row) for _, row in rows.iterrows()],
-        **{cell: [cell] * len(rows) for cell in CELLS},
+        **{strategy: [strategy] * len(rows) for strategy in STRATEGIES},
     }
     found: list[dict[str, Any]] = []
     for name, choice in choices.items():
@@ -142,7 +142,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
             {
                 "strategy": name,
                 "settings": len(rows),
-                "mean_auroc": round(float((rows[list(CELLS)].max(axis=1) - regret).mean()), 4),
+                "mean_auroc": round(float((rows[list(STRATEGIES)].max(axis=1) - regret).mean()), 4),
                 "mean_regret": round(float(regret.mean()), 4),
                 "low": low,
                 "high": high,
@@ -152,14 +152,14 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
                 "behind_high": behind_high,
             }
         )
-    for control in ("scratch", "colour"):
-        known = rows[control].notna()
-        lead = rows.loc[known, list(CELLS)].max(axis=1) - rows.loc[known, control]
+    for baseline in ("scratch", "colour"):
+        known = rows[baseline].notna()
+        lead = rows.loc[known, list(STRATEGIES)].max(axis=1) - rows.loc[known, baseline]
         found.append(
             {
-                "strategy": control,
+                "strategy": baseline,
                 "settings": int(known.sum()),
-                "mean_auroc": round(float(rows[control].mean()), 4),
+                "mean_auroc": round(float(rows[baseline].mean()), 4),
                 "mean_regret": round(float(lead.mean()), 4),
             }
         )

@@ -21,15 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rendering import (
-    BOUNDS,
-    CLASSES,
-    MPP,
-    SLIDE,
-    STEP,
-    made_up_overview,
-    made_up_tiles,
-)
+from rendering import BOUNDS, CLASSES, MPP, SLIDE, STEP, made_up_overview, made_up_tiles
 from selenium import webdriver
 from selenium.webdriver import ActionChains
 from selenium.webdriver.chrome.service import Service
@@ -37,18 +29,12 @@ from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.support.ui import WebDriverWait
 from shapely.geometry import Point
 
-from histotile.heatmaps.probability_map import (
-    Layout,
-    probability_map,
-)
+from histotile.heatmaps.probability_map import Layout, probability_map
 from histotile.heatmaps.regions import find_regions
 from histotile.reports.facts import SlideFacts
 from histotile.reports.images import TopTile
 from histotile.reports.slide.page import render_slide_page
-from histotile.reports.slide.viewer_data import (
-    Outline,
-    Scene,
-)
+from histotile.reports.slide.viewer_data import Outline, Scene
 from histotile.tasks.registry import make_task
 
 ROUNDS, PICTURE_PX = 5, 4096

@@ -20,6 +20,12 @@ settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=T
 settings.register_profile("fresh", derandomize=False, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest file first, so that no worker is left to run it alone at the end."""
+    items.sort(key=lambda item: item.path.name != "test_workflow.py")
+
+
 Rgb = NDArray[np.uint8]
 Box = tuple[float, float, float, float]  # left, top, right, bottom; level-0 px of the slide
 

@@ -20,16 +20,11 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from histotile.cli.painting import slide_map
 from histotile.config import Heatmap
 from histotile.config.yaml_file import read_config
-from histotile.heatmaps.heatmap import (
-    colours,
-    paint_cells,
-    paint_overlay,
-)
+from histotile.heatmaps.heatmap import colours, paint_cells, paint_overlay
 from histotile.heatmaps.ome_tiff import read_map
-from histotile.heatmaps.probability_map import ProbabilityMap
+from histotile.heatmaps.probability_map import ProbabilityMap, slide_map
 from histotile.io import tables
 from histotile.slides.annotations.read import read_annotations
 from histotile.slides.overview import read_overview

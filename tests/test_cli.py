@@ -10,9 +10,9 @@ import pytest
 from histotile.cli import cli
 from histotile.io import tables
 
-STAGES = """check synthesize inspect triage mask tile collect tile-images split backbone embed ruler
-control decide rehearse verify pack train predict export pretrain aggregate evaluate
-heatmap suspects report-slide report apply"""
+STAGES = """init check synthesize inspect triage mask tile collect tile-images split backbone embed
+baseline decide compare verify pack train predict export pretrain aggregate evaluate heatmap
+label-errors report-slide report-decision report-verification report-figures report apply"""
 
 
 def run(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -130,7 +130,7 @@ def test_an_exported_model_is_applied_to_a_slide(desk: Path) -> None:
     network, architecture = build_network(backbone, 3, 64)
     classes = ("benign", "border", "tumour")
     made = backbone.model_dump()
-    model = TrainedModel(network.eval(), architecture, classes, 1.0, 64, "fixed", made, {})
+    model = TrainedModel(network.eval(), architecture, classes, 1.0, 64, "linear_probe", made, {})
     timm_folder.write(model, desk / "exported")
     succeed("apply", "exported", "slide.svs", "out", "--slide-id", "new <slide>", cwd=desk)
     predictions = tables.read_table(desk / "out/predict/new <slide>.parquet")

@@ -1,5 +1,6 @@
 """Signals end the program with the exit code that shells give them, and leave nothing half done."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -54,3 +55,15 @@ def test_a_signal_that_the_shell_has_ignored_stays_ignored(tmp_path: Path) -> No
         process.communicate(timeout=30)
     assert process.returncode == 0
     assert [file.name for file in tmp_path.iterdir()] == ["output"]
+
+
+@pytest.mark.parametrize(("given", "found"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "x"}, "x")])
+def test_threads_sleep_while_they_wait_unless_told_otherwise(
+    given: dict[str, str], found: str
+) -> None:
+    program = "import os\nfrom histotile.__main__ import main\ntry:\n    main()\nfinally:\n"
+    program += "    print(os.environ['OMP_WAIT_POLICY'])"
+    left = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    line = [sys.executable, "-c", program, "--version"]
+    done = subprocess.run(line, env=left | given, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == found

@@ -23,18 +23,18 @@ SETTINGS: dict[str, Any] = {
     "results": "results",
     "cohort": "slides.csv",
     "backbone": {"name": "auto", "weights": "shipped:histology"},
-    "synthesize": {"slides": 8, "patients": 8, "side_px": 1024, "sites": 2},
     "tile": {"mpp": 0.5, "tile_px": 96, "stride_px": 96},
     "split": {"folds": 2, "val_fraction": 0.25},
-    "control": {"max_tiles": 64},
+    "baseline": {"max_tiles": 64},
     "decide": {"repeats": 1, "bootstraps": 50, "folds": 2},
-    "train": {"strategy": "fixed", "max_tiles_per_slide": 60},
+    "train": {"strategy": "linear_probe", "max_tiles_per_slide": 60},
     "verify": {"budget": "off"},
     "evaluate": {"bootstraps": 200},
     "heatmap": {"overview_px": 512},
     "export": {"formats": ["timm"], "tiles": 8},
 }
 
+FEW = [w for s in ("slides=8", "patients=8", "side_px=1024", "sites=2") for w in ("--set", s)]
 LIGHTER = {
     **{"orientation": "d4", "resized_crop": "off", "perspective": "off"},
     **{"colour": "off", "stain": "off", "erasing": "off"},
@@ -87,7 +87,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Project
     """A synthetic cohort of which one slide is cut short."""
     project = Project(tmp_path_factory.mktemp("cohort"), repository)
     made = subprocess.run(
-        ["histotile", "--config", "overlay.yaml", "synthesize", "."],
+        ["histotile", "synthesize", ".", *FEW],
         cwd=project.folder,
         capture_output=True,
         text=True,
@@ -134,14 +134,14 @@ def test_every_stage_leaves_its_artefacts(done: Project) -> None:
 
 def test_the_decision_is_made_explained_and_followed(done: Project) -> None:
     results = done.folder / "results"
-    decision = read_decision((results / "decide/decision.json").read_text())
-    assert decision.forced and decision.strategy == "fixed"  # the overlay says so
+    decision = read_decision(results / "decide/decision.json")
+    assert decision.forced and decision.strategy == "linear_probe"  # the overlay says so
     assert [fold.fold for fold in decision.folds] == ["fold0", "fold1"]
     assert len(decision.similarity.stages) == 5 and decision.patients == 8
     for place in ("decide/index.html", "decide/decision.svg"):
         assert (results / place).stat().st_size > 2000
     summary = json.loads((results / "train/fold0/summary.json").read_text())
-    assert summary["strategy"] == "fixed"
+    assert summary["strategy"] == "linear_probe"
 
 
 def test_a_leak_stops_training_and_says_how_to_go_on(done: Project) -> None:
@@ -197,6 +197,7 @@ def test_a_changed_setting_runs_its_rule_and_those_after_it_again(done: Project)
         "predict",
         "aggregate",
         "evaluate",
+        "report_figures",
         "heatmap",
         "report_slide",
         "report",
@@ -204,10 +205,10 @@ def test_a_changed_setting_runs_its_rule_and_those_after_it_again(done: Project)
     }
     changes: dict[str, tuple[dict[str, Any], set[str]]] = {
         "heatmap": ({"threshold": 0.7}, {"heatmap", "report_slide", "report", "all"}),
-        "evaluate": ({"bootstraps": 300}, {"evaluate", "report", "all"}),
+        "evaluate": ({"bootstraps": 300}, {"evaluate", "report_figures", "report", "all"}),
         "aggregate": (
             {"method": "mean"},
-            {"aggregate", "evaluate", "report_slide", "report", "all"},
+            {"aggregate", "evaluate", "report_figures", "report_slide", "report", "all"},
         ),
         "report": ({"title": "Another"}, {"report", "all"}),
         "train": ({"augment": LIGHTER}, {"train", "export", *after_training}),
@@ -225,23 +226,25 @@ def test_a_changed_setting_runs_its_rule_and_those_after_it_again(done: Project)
     assert done.planned() == {}
 
 
+@pytest.mark.slow
 def test_packs_are_made_for_trainings_that_read_tiles_even_of_broken_slides(done: Project) -> None:
     packs = {"use": "always", "quality": 0}
     ids = (rows(done.folder / "slides.csv")[0]["slide_id"], "broken 😐")
     files = [f"results/pack/{name}.pack" for name in ids]
     trained = "results/train/fold0/model.ckpt"
-    rehearsed = {
-        cell: f"results/rehearse/fold0/{cell}.parquet" for cell in ("fixed", "early_fixed")
+    compared = {
+        strategy: f"results/compare/fold0/{strategy}.parquet"
+        for strategy in ("linear_probe", "early_probe")
     }
     try:
         done.write({**SETTINGS, "pack": packs})
-        assert set(done.planned()) == {"report", "all"}  # `fixed` learns from features
+        assert set(done.planned()) == {"report", "all"}  # `linear_probe` learns from features
         run = done.snakemake(*files)
         assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
         for change, target, made in (
             ({"strategy": "auto"}, trained, 7),
-            ({"early_fixed": "retrain_tail"}, rehearsed["early_fixed"], 7),
-            ({"early_fixed": "retrain_tail"}, rehearsed["fixed"], 0),
+            ({"early_probe": "retrain_tail"}, compared["early_probe"], 7),
+            ({"early_probe": "retrain_tail"}, compared["linear_probe"], 0),
         ):
             done.write({**SETTINGS, "pack": packs, "train": {**SETTINGS["train"], **change}})
             assert done.planned(target).get("pack", 0) == made, target
@@ -312,18 +315,18 @@ def test_snakemake_writes_its_own_report_with_captions(done: Project) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("budget", "train", "cells"),
+    ("budget", "train", "strategies"),
     [
-        ("probe", SETTINGS["train"], {"fixed", "early_fixed"}),
+        ("probe", SETTINGS["train"], {"linear_probe", "early_probe"}),
         (
             "full",
             {"strategy": "auto", "max_tiles_per_slide": 20, "epochs": 1, "min_steps": 4},
-            {"fixed", "early_fixed", "finetune", "init"},
+            {"linear_probe", "early_probe", "finetune", "retrain"},
         ),
     ],
 )
-def test_other_cells_are_trained_and_held_against_the_choice(
-    done: Project, budget: str, train: dict[str, Any], cells: set[str]
+def test_other_strategies_are_trained_and_held_against_the_choice(
+    done: Project, budget: str, train: dict[str, Any], strategies: set[str]
 ) -> None:
     verified = "results/verify/verification.json"
     done.write({**SETTINGS, "verify": {"budget": budget}, "train": train})
@@ -335,9 +338,9 @@ def test_other_cells_are_trained_and_held_against_the_choice(
     finally:
         done.write(SETTINGS)
     assert found["budget"] == budget and len(page) > 2000
-    assert {cell["cell"] for cell in found["cells"]} == cells
-    assert [cell["cell"] for cell in found["controls"]] == ["colour"]
-    assert all(0 <= cell["score"]["value"] <= 1 for cell in found["cells"])
+    assert {one["strategy"] for one in found["strategies"]} == strategies
+    assert [one["strategy"] for one in found["baselines"]] == ["colour"]
+    assert all(0 <= one["score"]["value"] <= 1 for one in found["strategies"])
     assert found["verdict"] in {"confirmed", "not contradicted", "contradicted"}
     assert found["verdict"] in page
 

@@ -15,16 +15,10 @@ from numpy.typing import NDArray
 from peers import mosaic
 from torch import nn
 
-from histotile.backbones.build import (
-    build_network,
-    head,
-)
+from histotile.backbones.build import build_network, head
 from histotile.config import Backbone
 from histotile.exports.onnx import write as write_onnx
-from histotile.inference.checkpoint import (
-    TrainedModel,
-    load,
-)
+from histotile.inference.checkpoint import TrainedModel, load
 from histotile.io.digests import digest
 from histotile.slides.overview import read_overview
 from histotile.slides.slide import Slide
@@ -53,7 +47,7 @@ def make_model(name: str) -> TrainedModel:
     tiles = torch.tensor(tissue_tiles(48)).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (architecture.mean, architecture.std))
     _spread(network, (tiles - mean) / std)
-    facts = (CLASSES, MPP, TILE_PX, "fixed", backbone.model_dump())
+    facts = (CLASSES, MPP, TILE_PX, "linear_probe", backbone.model_dump())
     return TrainedModel(network.eval(), architecture, *facts, settings={})
 
 

@@ -81,10 +81,7 @@ def _histotile(
     slide: Path, windows: Windows, side: int, reader: Literal["auto", "openslide"], announced: bool
 ) -> Read:
     from histotile.slides.slide import Slide
-    from histotile.slides.tile_reader import (
-        expect_tiles,
-        read_tile,
-    )
+    from histotile.slides.tile_reader import expect_tiles, read_tile
 
     opened = Slide.open(slide, mpp=MPP, reader=reader)
     if opened.reader != ("direct" if reader == "auto" else reader):

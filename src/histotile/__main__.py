@@ -10,8 +10,10 @@ def main() -> None:
     """Run a verb; SIGTERM and SIGINT end it with 143 and 130, and no file half written.
 
     The modules that every verb loads stay for good: looking for garbage among them, while they
-    load and later, would be a good part of a light verb's time.
+    load and later, would be a good part of a light verb's time. Threads of numerical libraries
+    sleep while they wait: where other programs run, too, they would keep a core busy with waiting.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a shell
             signal.signal(number, _leave)

@@ -7,10 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.aggregation.aggregate import aggregate_slide
-from histotile.aggregation.block_bootstrap import (
-    score_interval,
-    tissue_blocks,
-)
+from histotile.aggregation.block_bootstrap import score_interval, tissue_blocks
 from histotile.config import Aggregate
 
 METHODS = ("mean", "top_k", "quantile", "noisy_or")

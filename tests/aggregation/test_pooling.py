@@ -4,11 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histotile.aggregation.pooling import (
-    pool,
-    pool_resamples,
-    with_background,
-)
+from histotile.aggregation.pooling import pool, pool_resamples, with_background
 from histotile.config import Aggregate
 
 METHODS = ("mean", "top_k", "quantile", "noisy_or")

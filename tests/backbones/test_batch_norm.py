@@ -8,12 +8,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from histotile.backbones.batch_norm import (
-    adapt,
-    are_folded,
-    batch_norms,
-    unfold,
-)
+from histotile.backbones.batch_norm import adapt, are_folded, batch_norms, unfold
 from histotile.backbones.build import build_network
 from histotile.config import Backbone
 

@@ -12,13 +12,7 @@ from safetensors.torch import save_file
 from timm.models import save_for_hf
 from torch import nn
 
-from histotile.backbones.build import (
-    body_digest,
-    build_network,
-    head,
-    normalisation,
-    rebuild,
-)
+from histotile.backbones.build import body_digest, build_network, head, normalisation, rebuild
 from histotile.config import Backbone
 from histotile.errors import HistotileError
 from histotile.inference.engines.torch import TorchEngine

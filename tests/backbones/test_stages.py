@@ -8,13 +8,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from histotile.backbones.build import (
-    Architecture,
-    body_digest,
-    head,
-    normalisation,
-    rebuild,
-)
+from histotile.backbones.build import Architecture, body_digest, head, normalisation, rebuild
 from histotile.backbones.stages import (
     StageFeatures,
     layer_groups,

@@ -12,10 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from histotile.backbones.build import (
-    body_digest,
-    build_network,
-)
+from histotile.backbones.build import body_digest, build_network
 from histotile.backbones.weight_files import read_tensors
 from histotile.config import Backbone
 from histotile.errors import HistotileError
@@ -69,7 +66,7 @@ WRAPPINGS: dict[str, Callable[[nn.Module], Any]] = {
     },
     "options beside": lambda net: {"model": net.state_dict(), "args": argparse.Namespace(lr=0.1)},
     "scores beside": lambda net: {"model": net.state_dict(), "best": np.float64(0.9)},
-    "optimiser beside": lambda net: {
+    "optimizer beside": lambda net: {
         "model": net.state_dict(),
         "optimizer": torch.optim.Adam(net.parameters()).state_dict(),
     },

@@ -5,10 +5,7 @@ from pathlib import Path
 import pytest
 
 from histotile.checks.marks import has_mark, marked_files, marked_settings
-from histotile.config.yaml_file import (
-    read_config,
-    standard_config,
-)
+from histotile.config.yaml_file import read_config, standard_config
 from histotile.io.cohort import CohortSlide
 
 

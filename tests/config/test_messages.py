@@ -8,10 +8,7 @@ from pydantic import ValidationError
 
 import histotile.config.messages
 from histotile.config import Backbone, Config, Labels, Tile
-from histotile.config.messages import (
-    dotted,
-    explain,
-)
+from histotile.config.messages import dotted, explain
 
 LABELS: dict[str, Any] = {
     "source": "slide",

@@ -127,8 +127,8 @@ def test_each_compressed_tile_is_decoded_once(
     pixels = {int(i): rgb for ids, batch in reader for i, rgb in zip(ids, batch, strict=True)}
     assert len(pixels) == len(x)
     assert decoded() == len(touched(x, y, side, downsample))
-    assert reader.pace.reader == "direct"
-    assert 0 < reader.pace.decoding_s <= reader.pace.busy_s
+    assert reader.profiler.reader == "direct"
+    assert 0 < reader.profiler.decoding_s <= reader.profiler.busy_s
     with Slide.open(path, 0.5, "openslide") as slide:
         for tile in range(0, len(x), 7):
             own = read_tile(slide, int(x[tile]), int(y[tile]), mpp, tile_px)

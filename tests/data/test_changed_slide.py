@@ -20,10 +20,7 @@ from histotile.data.packs.pack_writer import pack_tiles
 from histotile.data.prefetch_reads import UsedTiles
 from histotile.data.sampling import sample_tiles
 from histotile.data.selection import select_tiles
-from histotile.data.source import (
-    ImageSource,
-    open_source,
-)
+from histotile.data.source import ImageSource, open_source
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.slides.identity import identify

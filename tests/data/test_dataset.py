@@ -12,15 +12,9 @@ from torch.utils.data import DataLoader
 
 from histotile.config import Augment
 from histotile.data import source
-from histotile.data.augmentation.augmentation import (
-    make_transform,
-    unchanged,
-)
+from histotile.data.augmentation.augmentation import make_transform, unchanged
 from histotile.data.dataset import TileDataset
-from histotile.data.selection import (
-    Selection,
-    select_tiles,
-)
+from histotile.data.selection import Selection, select_tiles
 from histotile.data.slide_pool import SlidePool
 from histotile.errors import HistotileError
 from histotile.slides.slide import Slide, UnreadableTile
@@ -137,9 +131,9 @@ def test_a_number_is_changed_alike_by_any_worker_in_any_order(selection: Selecti
 def test_all_that_readers_spend_is_counted(selection: Selection) -> None:
     for workers in (0, 2):
         tiles = TileDataset(selection, make_transform("train", STRONG, 64, 0))
-        assert tiles.tally.busy_s == 0
+        assert tiles.stats.busy_s == 0
         assert sum(len(labels) for _, labels, _ in DataLoader(tiles, 8, num_workers=workers)) == 72
-        spent = tiles.tally
+        spent = tiles.stats
         assert spent.busy_s > spent.augmenting_s > 0
         assert spent.decoding_s > 0
         assert spent.busy_s >= spent.reading_s + spent.decoding_s + spent.augmenting_s

@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histotile.data.images import (
-    checksum,
-    fit,
-    read_image,
-)
+from histotile.data.images import checksum, fit, read_image
 from histotile.slides.slide import UnreadableTile
 
 RNG = np.random.default_rng(0)

@@ -9,13 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histotile.data.sampling import (
-    Cell,
-    fill,
-    sample_labelled,
-    share_evenly,
-    spread,
-)
+from histotile.data.sampling import Cell, fill, sample_labelled, share_evenly, spread
 from histotile.data.selection import Selection
 from histotile.errors import HistotileError
 from histotile.io import tables

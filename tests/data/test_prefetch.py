@@ -127,11 +127,11 @@ def test_waiting_is_measured(
     start = time.perf_counter()
     list(hungry)
     elapsed = time.perf_counter() - start
-    assert 0.5 * elapsed < hungry.pace.waiting_s <= elapsed
+    assert 0.5 * elapsed < hungry.profiler.waiting_s <= elapsed
     fed = ReadAhead(make_table(make_slide("s")), 24, threads=2)
     for _ in fed:
         time.sleep(0.4)
-    assert fed.pace.waiting_s < 0.6 * hungry.pace.waiting_s
+    assert fed.profiler.waiting_s < 0.6 * hungry.profiler.waiting_s
 
 
 def test_pace_parts_the_time_of_the_pass(
@@ -139,15 +139,15 @@ def test_pace_parts_the_time_of_the_pass(
 ) -> None:
     reader = ReadAhead(make_table(make_slide("s")), 24, threads=2)
     for _ in reader:
-        with reader.pace.computing():
+        with reader.profiler.computing():
             time.sleep(0.2)
-    facts = reader.pace.facts()
+    facts = reader.profiler.facts()
     assert facts["tiles"] == 96
-    assert facts["bottleneck"] == reader.pace.bottleneck == "network"
+    assert facts["bottleneck"] == reader.profiler.bottleneck == "network"
     assert facts["computing_share"] > 0.5
-    assert 0.8 <= reader.pace.computing_s < reader.pace.seconds
+    assert 0.8 <= reader.profiler.computing_s < reader.profiler.seconds
     assert facts["reader"] == "openslide"
-    assert 0 < reader.pace.decoding_s <= reader.pace.busy_s
+    assert 0 < reader.profiler.decoding_s <= reader.profiler.busy_s
 
     def slow(*_: Any) -> np.ndarray:
         time.sleep(0.01)
@@ -156,8 +156,8 @@ def test_pace_parts_the_time_of_the_pass(
     monkeypatch.setattr(module, "read_tile", slow)
     hungry = ReadAhead(make_table(make_slide("s")), 24)
     list(hungry)
-    assert hungry.pace.bottleneck == "resampling"  # neither the disk nor the decoder was busy
-    assert hungry.pace.busy_s >= 0.96
+    assert hungry.profiler.bottleneck == "resampling"  # neither the disk nor the decoder was busy
+    assert hungry.profiler.busy_s >= 0.96
 
 
 def test_tiles_of_another_order_are_read_row_by_row(make_slide: Any, make_table: Any) -> None:
@@ -222,7 +222,7 @@ def test_several_slides_are_each_read_as_if_alone(
     for table, reader in zip(many, ReadAhead.over(many, batch_size, threads=3), strict=True):
         assert reader.table == table
         seen.append(list(reader))
-        assert reader.pace.tiles == len(reader)
+        assert reader.profiler.tiles == len(reader)
         assert list(reader) == []  # each once
     assert [len(batches) for batches in seen] == [len(batches) for batches in alone]
     for expected, found in zip(alone, seen, strict=True):
@@ -251,7 +251,7 @@ def test_what_is_left_of_a_slide_is_not_read(many: list[Path], opened: list[str]
     assert tile_ids.tolist() == list(range(8))
     later = [[int(i) for ids, _ in reader for i in ids] for reader in readers]
     assert later == [[], *[list(range(96))] * 3]
-    assert first.pace.tiles == 8
+    assert first.profiler.tiles == 8
 
 
 def test_an_interrupted_pass_closes_slides_and_ends_threads(

@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histotile.data.source import (
-    IMAGES,
-    ImageSource,
-    SlideSource,
-    is_of_images,
-    open_source,
-)
+from histotile.data.source import IMAGES, ImageSource, SlideSource, is_of_images, open_source
 from histotile.slides.slide import Slide, UnreadableTile
 from histotile.slides.tile_reader import read_tile
 

@@ -1,4 +1,4 @@
-"""Suspects: which labels the predictions doubt most, and what QuPath is told of them."""
+"""Label errors: which labels the predictions doubt most, and what QuPath is told of them."""
 
 from typing import Any
 
@@ -11,16 +11,13 @@ from hypothesis import strategies as st
 from histotile.errors import HistotileError
 from histotile.evaluation.label_errors import (
     COLUMNS,
+    LabelError,
     LabelledSlide,
-    Suspect,
-    find_suspects,
-    suspect_features,
+    find_label_errors,
+    label_error_features,
 )
 from histotile.io.palette import class_colours
-from histotile.io.tables import (
-    TILES,
-    prediction_schema,
-)
+from histotile.io.tables import TILES, prediction_schema
 from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour", "<b>\u202eנק")
@@ -53,7 +50,7 @@ def test_the_largest_disagreements_of_the_cohort_come_first() -> None:
         excluded=[None, None, None, "pen", None],
     )
     second = slide("b", ["tumour", "healthy"], [[0.99, 0.01, 0], [0.4, 0.3, 0.3]])
-    found = find_suspects([first, second], TASK, most=200, least=0.5)
+    found = find_label_errors([first, second], TASK, most=200, least=0.5)
     assert [(s.rank, s.slide_id, s.tile_id, s.label, s.pred) for s in found] == [
         (1, "b", 0, "tumour", "healthy"),
         (2, "a", 0, "healthy", "tumour"),
@@ -76,10 +73,10 @@ def test_the_largest_disagreements_of_the_cohort_come_first() -> None:
     }
 
 
-def test_a_doubted_label_that_is_still_the_most_probable_is_no_suspect() -> None:
+def test_a_doubted_label_that_is_still_the_most_probable_is_no_label_error() -> None:
     unsure = slide("a", ["healthy"], [[0.4, 0.3, 0.3]])
-    assert find_suspects([unsure], TASK, most=9, least=0.5) == []
-    assert find_suspects([], TASK, most=9, least=0.5) == []
+    assert find_label_errors([unsure], TASK, most=9, least=0.5) == []
+    assert find_label_errors([], TASK, most=9, least=0.5) == []
 
 
 @given(
@@ -100,15 +97,15 @@ def test_keeping_the_best_slide_by_slide_loses_none(
         doubt = 1 - p[np.arange(n), labels].astype(float)
         wrong = p.argmax(axis=1) != labels
         expected += [(-doubt[i], number, i) for i in range(n) if wrong[i] and doubt[i] >= least]
-    found = find_suspects(cohort, TASK, most, least)
+    found = find_label_errors(cohort, TASK, most, least)
     assert [(-s.disagreement, int(s.slide_id), s.tile_id) for s in found] == sorted(expected)[:most]
     assert [s.rank for s in found] == list(range(1, len(found) + 1))
 
 
 def test_qupath_shows_the_present_label_and_what_the_model_says() -> None:
     p = {"healthy": 0.02, "tumour": 0.98, CLASSES[2]: 0.0}
-    suspect = Suspect("s", "p", 3, 350, 260, "healthy", "tumour", p, 0.98, None, 4)
-    (found,) = suspect_features([suspect], TASK, 99.5, (300, 200, 4000, 3000))
+    error = LabelError("s", "p", 3, 350, 260, "healthy", "tumour", p, 0.98, None, 4)
+    (found,) = label_error_features([error], TASK, 99.5, (300, 200, 4000, 3000))
     assert found is not None
     properties = found["properties"]
     assert properties["name"] == "label healthy, pred tumour 0.98"
@@ -127,19 +124,21 @@ def test_qupath_shows_the_present_label_and_what_the_model_says() -> None:
 
 def test_ready_made_tiles_are_named_by_their_files() -> None:
     group = slide("g", ["healthy"], [[0, 1, 0]], file=["a/<1>.png"])
-    row = find_suspects([group], TASK, 9, 0.5)[0].row()
+    row = find_label_errors([group], TASK, 9, 0.5)[0].row()
     assert (row["file"], row["x"], row["y"]) == ("a/<1>.png", None, None)
 
 
 def test_labels_and_classes_have_to_fit() -> None:
     with pytest.raises(HistotileError, match="no classes"):
-        find_suspects([slide("a", ["cyst"], [[1, 0, 0]])], TASK, 9, 0.5)
+        find_label_errors([slide("a", ["cyst"], [[1, 0, 0]])], TASK, 9, 0.5)
     with pytest.raises(HistotileError, match="lack the columns prob_cyst"):
-        find_suspects([slide("a", ["tumour"], [[1, 0, 0]])], make_task((*CLASSES, "cyst")), 9, 0.5)
+        find_label_errors(
+            [slide("a", ["tumour"], [[1, 0, 0]])], make_task((*CLASSES, "cyst")), 9, 0.5
+        )
 
 
 def test_predictions_of_an_earlier_grid_are_refused() -> None:
     now = slide("a", ["tumour", "healthy"], [[1, 0, 0], [0, 1, 0]])
     moved = now.predictions.set_column(1, "x", pa.array([1, 0], pa.int32()))
     with pytest.raises(HistotileError, match="lie elsewhere"):
-        find_suspects([LabelledSlide("a", "p", now.tiles, moved)], TASK, 9, 0.5)
+        find_label_errors([LabelledSlide("a", "p", now.tiles, moved)], TASK, 9, 0.5)

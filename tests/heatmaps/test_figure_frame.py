@@ -10,11 +10,7 @@ from histotile.heatmaps.figure_frame import (
     nice_length,
     threshold_text,
 )
-from histotile.heatmaps.fonts import (
-    fitted,
-    font_for,
-    writable,
-)
+from histotile.heatmaps.fonts import fitted, font_for, writable
 from histotile.tasks.registry import make_task
 from histotile.tasks.task import Layer
 

@@ -16,11 +16,7 @@ from histotile.heatmaps.heatmap import (
     paint_overlay,
     write_picture,
 )
-from histotile.heatmaps.probability_map import (
-    Layout,
-    ProbabilityMap,
-    probability_map,
-)
+from histotile.heatmaps.probability_map import Layout, ProbabilityMap, probability_map
 from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")

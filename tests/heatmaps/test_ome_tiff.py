@@ -13,17 +13,8 @@ from matplotlib import colormaps
 
 from histotile.config import Heatmap
 from histotile.errors import HistotileError
-from histotile.heatmaps.ome_tiff import (
-    halvings,
-    read_map,
-    write_colour_map,
-    write_map,
-)
-from histotile.heatmaps.probability_map import (
-    Layout,
-    ProbabilityMap,
-    probability_map,
-)
+from histotile.heatmaps.ome_tiff import halvings, read_map, write_colour_map, write_map
+from histotile.heatmaps.probability_map import Layout, ProbabilityMap, probability_map
 from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")

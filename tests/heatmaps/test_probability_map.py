@@ -4,10 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histotile.errors import HistotileError
-from histotile.heatmaps.probability_map import (
-    Layout,
-    probability_map,
-)
+from histotile.heatmaps.probability_map import Layout, probability_map
 from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")

@@ -15,10 +15,7 @@ from hypothesis import strategies as st
 from shapely.geometry import shape
 
 from histotile.heatmaps.probability_map import ProbabilityMap
-from histotile.heatmaps.qupath_objects import (
-    write_region_objects,
-    write_tile_objects,
-)
+from histotile.heatmaps.qupath_objects import write_region_objects, write_tile_objects
 from histotile.heatmaps.regions import find_regions
 from histotile.io.palette import class_colours
 from histotile.slides.annotations.read import read_annotations

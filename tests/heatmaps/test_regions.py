@@ -8,10 +8,7 @@ from hypothesis import strategies as st
 
 from histotile.errors import HistotileError
 from histotile.heatmaps.probability_map import ProbabilityMap
-from histotile.heatmaps.regions import (
-    Region,
-    find_regions,
-)
+from histotile.heatmaps.regions import Region, find_regions
 
 PICTURE = {".": 0.0, "#": 0.75, "@": 0.875}
 

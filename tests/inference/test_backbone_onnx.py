@@ -12,15 +12,9 @@ import torch
 from histotile.config import Augment, Backbone, Embed, Engine
 from histotile.errors import HistotileError
 from histotile.inference.backbone_onnx import write_backbone
-from histotile.inference.embed import (
-    embed_slides,
-    load_embedder,
-)
+from histotile.inference.embed import embed_slides, load_embedder
 from histotile.inference.ensemble import load_members
-from histotile.io.features import (
-    FeatureFile,
-    read_features,
-)
+from histotile.io.features import FeatureFile, read_features
 
 Settings = Callable[..., Engine]
 
@@ -40,8 +34,8 @@ def features(light: Augment) -> Features:
         size: int | None = None,
     ) -> FeatureFile:
         embedder = load_embedder(backbone, 64, settings, network, threads=1)
-        ((found, pace),) = embed_slides([table], embedder, Embed(views=1, seed=0), light, size)
-        assert pace.tiles == len(found.tile_ids)
+        ((found, profiler),) = embed_slides([table], embedder, Embed(views=1, seed=0), light, size)
+        assert profiler.tiles == len(found.tile_ids)
         return found
 
     return run

@@ -14,11 +14,9 @@ from histotile.config import Backbone
 from histotile.errors import HistotileError
 from histotile.exports import timm_folder
 from histotile.inference import checkpoint
-from histotile.inference.checkpoint import (
-    TrainedModel,
-    load,
-    load_ensemble,
-)
+from histotile.inference.checkpoint import TrainedModel, load, load_ensemble, load_model
+from histotile.inference.model_metadata import metadata_of
+from histotile.inference.onnx_export import write_onnx
 
 Make = Callable[..., TrainedModel]
 
@@ -27,7 +25,7 @@ def test_file_gives_the_same_model_back(saved: Path, make_model: Make) -> None:
     original, loaded = make_model(), load(saved)
     tiles = torch.rand(2, 3, 64, 64)
     assert torch.equal(loaded.network(tiles), original.network(tiles))
-    assert loaded.facts() == original.facts()
+    assert loaded.metadata() == original.metadata()
     assert not loaded.network.training
 
 
@@ -59,18 +57,35 @@ def test_a_network_cut_off_at_a_stage_comes_back(
     loaded = load(tmp_path / "model.ckpt")
     tiles = torch.rand(2, 3, 64, 64)
     assert torch.equal(loaded.network(tiles), model.network(tiles))
-    assert loaded.facts() == model.facts()
+    assert loaded.metadata() == model.metadata()
     assert loaded.architecture.stage == 2
     assert model.model_id != make_model().model_id
 
 
 def test_files_from_before_stages_hold_whole_networks(tmp_path: Path, make_model: Make) -> None:
     model = make_model()
-    facts = model.facts()
+    facts = model.metadata()
     del facts["architecture"]["stage"]
     content = {"facts": json.dumps(facts), "state_dict": model.network.state_dict()}
     torch.save(content, tmp_path / "old.ckpt")
-    assert load(tmp_path / "old.ckpt").facts() == model.facts()
+    assert load(tmp_path / "old.ckpt").metadata() == model.metadata()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("fixed", "linear_probe"), ("early_fixed", "early_probe"), ("init", "retrain")]
+)
+def test_models_of_earlier_versions_have_todays_strategy(
+    tmp_path: Path, make_model: Make, old: str, new: str
+) -> None:
+    model = make_model(strategy=old)
+    model.save(tmp_path / "old.ckpt")
+    timm_folder.write(model, tmp_path / "timm")
+    write_onnx(tmp_path / "old.onnx", model.graph(), model.metadata())
+    for path in (tmp_path / "old.ckpt", tmp_path / "timm"):
+        assert load_model(path).strategy == new
+        assert load_model(path).model_id == model.model_id
+    for path in (tmp_path / "old.ckpt", tmp_path / "timm", tmp_path / "old.onnx"):
+        assert metadata_of(path).strategy == new
 
 
 def test_model_id_names_the_weights(make_model: Make) -> None:
@@ -115,7 +130,7 @@ def test_exported_folder_loads_as_an_ensemble_of_one(
     model = TrainedModel(**fields)
     timm_folder.write(model, tmp_path)
     (loaded,) = load_ensemble(tmp_path)
-    assert loaded.facts() == model.facts()
+    assert loaded.metadata() == model.metadata()
     loaded.save(tmp_path / "again.ckpt")
     assert load(tmp_path / "again.ckpt").model_id == model.model_id
 

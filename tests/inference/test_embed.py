@@ -8,21 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from histotile.backbones.build import (
-    body_digest,
-    build_network,
-    head,
-    normalisation,
-)
+from histotile.backbones.build import body_digest, build_network, head, normalisation
 from histotile.backbones.stages import stages_of
 from histotile.config import Backbone
 from histotile.data.perceptual_hash import dhash
 from histotile.data.prefetch import ReadAhead
 from histotile.errors import HistotileError
-from histotile.io.features import (
-    FeatureFile,
-    read_features,
-)
+from histotile.io.features import FeatureFile, read_features
 
 MakeSlide = Callable[..., Path]
 MakeFeatures = Callable[..., FeatureFile]

@@ -15,17 +15,8 @@ from histotile.errors import HistotileError
 from histotile.exports import timm_folder
 from histotile.inference import ensemble as members
 from histotile.inference.checkpoint import TrainedModel
-from histotile.inference.ensemble import (
-    Ensemble,
-    Member,
-    choose_engine,
-    load_members,
-)
-from histotile.inference.model_metadata import (
-    find_models,
-    parse_facts,
-    read_facts,
-)
+from histotile.inference.ensemble import Ensemble, Member, choose_engine, load_members
+from histotile.inference.model_metadata import find_models, parse_metadata, read_metadata
 from histotile.inference.onnx_export import keep_onnx
 
 Make = Callable[..., TrainedModel]
@@ -78,7 +69,7 @@ def test_pytorch_runs_what_no_graph_can_hold(
     monkeypatch.setattr(torch.onnx, "export", failing)
     model = make_model()
     model.save(tmp_path / "model.ckpt")
-    assert keep_onnx(tmp_path / "model.onnx", model.graph(), model.facts())
+    assert keep_onnx(tmp_path / "model.onnx", model.graph(), model.metadata())
     ensemble = load_members([tmp_path], make_engine("openvino"), threads=1)
     assert ensemble.engines()[0].name == "torch"
     assert "RuntimeError: no such operator" in ensemble.notes[0]
@@ -124,7 +115,7 @@ def test_engines_can_be_made_before_the_first_tiles(make_model: Make) -> None:
     def make(precision: str) -> Any:
         made.append(precision)
 
-    facts = parse_facts(make_model().facts())
+    facts = parse_metadata(make_model().metadata())
     Ensemble([Member(facts, make, "bfloat16"), Member(facts, make, "bfloat16")], 0.1).prepare()
     assert made == ["float32", "float32", "bfloat16", "bfloat16"]
     made.clear()
@@ -137,15 +128,15 @@ def test_facts_are_read_without_the_weights(
 ) -> None:
     model = make_model()
     timm_folder.write(model, tmp_path / "timm")
-    expected = json.loads(json.dumps(model.facts()))
+    expected = json.loads(json.dumps(model.metadata()))
     for path in (trained / "model.ckpt", trained / "model.onnx", tmp_path / "timm"):
-        assert {k: v for k, v in read_facts(path).items() if k != "notice"} == expected
+        assert {k: v for k, v in read_metadata(path).items() if k != "notice"} == expected
     (tmp_path / "cut.ckpt").write_bytes((trained / "model.ckpt").read_bytes()[:1000])
     with pytest.raises(HistotileError, match="not a readable model"):
-        read_facts(tmp_path / "cut.ckpt")
+        read_metadata(tmp_path / "cut.ckpt")
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     with pytest.raises(HistotileError, match="did not write this model"):
-        read_facts(tmp_path / "foreign.ckpt")
+        read_metadata(tmp_path / "foreign.ckpt")
 
 
 def test_folds_are_found_in_order_of_number(saved: Path, tmp_path: Path) -> None:

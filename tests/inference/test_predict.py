@@ -16,26 +16,18 @@ from click.testing import CliRunner
 from histotile.cli import cli
 from histotile.config import Engine
 from histotile.data import source
-from histotile.data.profiling import profiler
 from histotile.errors import HistotileError
 from histotile.inference import predict
 from histotile.inference.checkpoint import TrainedModel
-from histotile.inference.ensemble import (
-    Ensemble,
-    load_members,
-)
-from histotile.inference.predict import (
-    Prediction,
-    predict_slide,
-    predict_slides,
-)
+from histotile.inference.ensemble import Ensemble, load_members
+from histotile.inference.predict import Prediction, predict_slide, predict_slides
 from histotile.io import tables
 from histotile.slides.slide import Slide
 from histotile.slides.tile_reader import read_tile
 
 Make = Callable[..., TrainedModel]
 MakeSlide = Callable[..., Path]
-Judges = Callable[..., Ensemble]
+MakeEnsemble = Callable[..., Ensemble]
 
 
 def by_hand(table: Path, models: list[TrainedModel]) -> np.ndarray:
@@ -60,12 +52,16 @@ def probabilities(columns: dict[str, Any]) -> np.ndarray:
 
 @pytest.mark.parametrize(("batch_size", "threads"), [(1, 1), (5, 2), (32, 1)])
 def test_probabilities_are_the_ensembles_mean(
-    make_slide: MakeSlide, make_model: Make, judges: Judges, batch_size: int, threads: int
+    make_slide: MakeSlide,
+    make_model: Make,
+    make_ensemble: MakeEnsemble,
+    batch_size: int,
+    threads: int,
 ) -> None:
     table = make_slide("s")
     models = [make_model(seed=1), make_model(seed=2)]
     before = torch.get_num_threads()
-    found = predict_slide(table, judges(*models, threads=threads), batch_size)
+    found = predict_slide(table, make_ensemble(*models, threads=threads), batch_size)
     torch.set_num_threads(before)
     np.testing.assert_allclose(probabilities(found.columns), by_hand(table, models), atol=1e-5)
     assert probabilities(found.columns).std() > 0.01  # tiles differ: the test can fail
@@ -77,10 +73,10 @@ def test_probabilities_are_the_ensembles_mean(
 
 
 def test_columns_make_a_prediction_table(
-    tmp_path: Path, make_slide: MakeSlide, make_model: Make, judges: Judges
+    tmp_path: Path, make_slide: MakeSlide, make_model: Make, make_ensemble: MakeEnsemble
 ) -> None:
     table = make_slide("s")
-    found = predict_slide(table, judges(make_model()))
+    found = predict_slide(table, make_ensemble(make_model()))
     schema = tables.prediction_schema(found.task.columns)
     tables.write_table(tmp_path / "p.parquet", found.columns, schema, found.facts)
     written = tables.read_table(tmp_path / "p.parquet")
@@ -92,27 +88,30 @@ def test_columns_make_a_prediction_table(
 
 
 def test_excluded_tiles_are_not_predicted(
-    make_slide: MakeSlide, make_model: Make, judges: Judges
+    make_slide: MakeSlide, make_model: Make, make_ensemble: MakeEnsemble
 ) -> None:
     excluded = [None, "pen", None, "blur"] * 8
-    found = predict_slide(make_slide("s", excluded=excluded), judges(make_model()))
+    found = predict_slide(make_slide("s", excluded=excluded), make_ensemble(make_model()))
     assert found.columns["tile_id"].tolist() == list(range(0, 32, 2))
 
 
 def test_a_slide_without_tissue_gives_no_rows(
-    make_slide: MakeSlide, make_model: Make, judges: Judges
+    make_slide: MakeSlide, make_model: Make, make_ensemble: MakeEnsemble
 ) -> None:
-    found = predict_slide(make_slide("s", excluded=["pen"] * 32), judges(make_model()))
+    found = predict_slide(make_slide("s", excluded=["pen"] * 32), make_ensemble(make_model()))
     assert all(len(column) == 0 for column in found.columns.values())
     assert found.timing()["tiles_per_s"] == 0
 
 
 def test_damaged_tiles_are_left_out_and_named(
-    make_slide: MakeSlide, make_model: Make, judges: Judges, monkeypatch: pytest.MonkeyPatch
+    make_slide: MakeSlide,
+    make_model: Make,
+    make_ensemble: MakeEnsemble,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from histotile.slides.slide import UnreadableTile
 
-    whole = predict_slide(make_slide("s"), judges(make_model()), batch_size=4)
+    whole = predict_slide(make_slide("s"), make_ensemble(make_model()), batch_size=4)
 
     def damaged(slide: Slide, x: int, y: int, mpp: float, tile_px: int) -> np.ndarray:
         if (x, y) == (128, 64):
@@ -120,7 +119,7 @@ def test_damaged_tiles_are_left_out_and_named(
         return read_tile(slide, x, y, mpp, tile_px)
 
     monkeypatch.setattr(source, "read_tile", damaged)
-    found = predict_slide(make_slide("s"), judges(make_model()), batch_size=4)
+    found = predict_slide(make_slide("s"), make_ensemble(make_model()), batch_size=4)
     assert found.facts["unreadable"] == [10]
     assert found.facts["lost_share"] == pytest.approx(1 / 32)
     kept = np.arange(32) != 10
@@ -132,17 +131,19 @@ def test_damaged_tiles_are_left_out_and_named(
 
 @pytest.mark.parametrize("change", [{"tile_mpp": 1.0}, {"tile_px": 96}])
 def test_tiles_of_another_scale_are_refused(
-    make_slide: MakeSlide, make_model: Make, judges: Judges, change: dict[str, Any]
+    make_slide: MakeSlide, make_model: Make, make_ensemble: MakeEnsemble, change: dict[str, Any]
 ) -> None:
     with pytest.raises(HistotileError, match="the model was trained on"):
-        predict_slide(make_slide("s"), judges(make_model(**change)))
+        predict_slide(make_slide("s"), make_ensemble(make_model(**change)))
 
 
-def test_progress_counts_tiles(make_slide: MakeSlide, make_model: Make, judges: Judges) -> None:
+def test_progress_counts_tiles(
+    make_slide: MakeSlide, make_model: Make, make_ensemble: MakeEnsemble
+) -> None:
     seen: list[tuple[int, int]] = []
     predict_slide(
         make_slide("s"),
-        judges(make_model()),
+        make_ensemble(make_model()),
         10,
         progress=lambda done, total: seen.append((done, total)),
     )
@@ -150,7 +151,10 @@ def test_progress_counts_tiles(make_slide: MakeSlide, make_model: Make, judges: 
 
 
 def test_pixels_are_read_once_for_the_whole_ensemble(
-    make_slide: MakeSlide, make_model: Make, judges: Judges, monkeypatch: pytest.MonkeyPatch
+    make_slide: MakeSlide,
+    make_model: Make,
+    make_ensemble: MakeEnsemble,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reads: list[tuple[int, int]] = []
 
@@ -159,7 +163,7 @@ def test_pixels_are_read_once_for_the_whole_ensemble(
         return read_tile(slide, x, y, mpp, tile_px)
 
     monkeypatch.setattr(source, "read_tile", counted)
-    predict_slide(make_slide("s"), judges(*(make_model(seed=s) for s in range(3))))
+    predict_slide(make_slide("s"), make_ensemble(*(make_model(seed=s) for s in range(3))))
     assert len(reads) == len(set(reads)) == 32
 
 
@@ -200,7 +204,7 @@ def test_who_reads_the_slide_does_not_change_probabilities(
     tmp_path: Path,
     make_slide: MakeSlide,
     make_model: Make,
-    judges: Judges,
+    make_ensemble: MakeEnsemble,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = tmp_path / "jpeg.tiff"
@@ -208,20 +212,20 @@ def test_who_reads_the_slide_does_not_change_probabilities(
     rgb = rgb.repeat(8, 0).repeat(8, 1)
     tifffile.imwrite(path, rgb, tile=(64, 64), photometric="rgb", compression="jpeg")
     table = make_slide("s", path=str(path), x=np.tile(np.arange(3, 448, 56, dtype=np.int32), 4))
-    direct = predict_slide(table, judges(make_model()))
+    direct = predict_slide(table, make_ensemble(make_model()))
     by_hand = functools.partial(Slide.open, reader="openslide")
     monkeypatch.setattr(Slide, "open", by_hand)
-    openslide = predict_slide(table, judges(make_model()))
-    assert (direct.pace.reader, openslide.pace.reader) == ("direct", "openslide")
+    openslide = predict_slide(table, make_ensemble(make_model()))
+    assert (direct.profiler.reader, openslide.profiler.reader) == ("direct", "openslide")
     np.testing.assert_array_equal(probabilities(direct.columns), probabilities(openslide.columns))
 
 
 def test_rows_are_in_the_order_of_tile_id_whatever_the_table_has(
-    make_slide: MakeSlide, make_model: Make, judges: Judges
+    make_slide: MakeSlide, make_model: Make, make_ensemble: MakeEnsemble
 ) -> None:
-    plain = predict_slide(make_slide("s"), judges(make_model()))
+    plain = predict_slide(make_slide("s"), make_ensemble(make_model()))
     shuffled = np.random.default_rng(0).permutation(32).astype(np.int32)
-    other = predict_slide(make_slide("s", tile_id=shuffled), judges(make_model()))
+    other = predict_slide(make_slide("s", tile_id=shuffled), make_ensemble(make_model()))
     assert other.columns["tile_id"].tolist() == list(range(32))
     np.testing.assert_allclose(
         probabilities(other.columns), probabilities(plain.columns)[np.argsort(shuffled)], atol=1e-5
@@ -230,11 +234,11 @@ def test_rows_are_in_the_order_of_tile_id_whatever_the_table_has(
 
 
 def test_sixteen_bit_floats_are_used_where_the_slide_allows_it(
-    make_slide: MakeSlide, make_model: Make, judges: Judges, tmp_path: Path
+    make_slide: MakeSlide, make_model: Make, make_ensemble: MakeEnsemble, tmp_path: Path
 ) -> None:
     table, model = make_slide("s"), make_model()
-    full = predict_slide(table, judges(model))
-    loose = judges(model, reduced="bfloat16", bound=0.1)
+    full = predict_slide(table, make_ensemble(model))
+    loose = make_ensemble(model, reduced="bfloat16", bound=0.1)
     found = predict_slide(table, loose)
     difference = np.abs(probabilities(found.columns) - probabilities(full.columns)).max()
     assert 0 < difference < 0.1
@@ -242,7 +246,7 @@ def test_sixteen_bit_floats_are_used_where_the_slide_allows_it(
     assert found.facts["precision"] == said
     assert found.timing()["precision"] == "bfloat16"
     assert written(tmp_path / "a", predict_slide(table, loose)) == written(tmp_path / "b", found)
-    strict = predict_slide(table, judges(model, reduced="bfloat16", bound=difference / 2))
+    strict = predict_slide(table, make_ensemble(model, reduced="bfloat16", bound=difference / 2))
     np.testing.assert_array_equal(probabilities(strict.columns), probabilities(full.columns))
     assert strict.facts["precision"].startswith("float32: bfloat16 differs by")
     assert strict.timing()["precision"] == "float32"
@@ -251,12 +255,12 @@ def test_sixteen_bit_floats_are_used_where_the_slide_allows_it(
 
 
 def test_slides_can_share_a_process(
-    make_slide: MakeSlide, make_model: Make, judges: Judges
+    make_slide: MakeSlide, make_model: Make, make_ensemble: MakeEnsemble
 ) -> None:
     slides = [make_slide("a"), make_slide("none", excluded=["pen"] * 32), make_slide("b", seed=1)]
-    together = list(predict_slides(slides, judges(make_model()), 5))
+    together = list(predict_slides(slides, make_ensemble(make_model()), 5))
     for table, found in zip(slides, together, strict=True):
-        alone = predict_slide(table, judges(make_model()), 5)
+        alone = predict_slide(table, make_ensemble(make_model()), 5)
         assert found.facts == alone.facts
         for name, column in alone.columns.items():
             np.testing.assert_array_equal(found.columns[name], column)
@@ -296,7 +300,7 @@ def test_start_and_judges_are_those_of_each_group_of_slides(
     tmp_path: Path,
 ) -> None:
     ages = iter((5.0, 50.0, 57.0, 80.0))  # ready, done; ready again, done
-    monkeypatch.setattr(profiler, "process_age_s", lambda: next(ages))
+    monkeypatch.setattr("histotile.stages.predict.process_age_s", lambda: next(ages))
     models = [make_model(seed=1), make_model(seed=2)]
     for number, model in enumerate(models):
         model.save(tmp_path / f"train/fold{number}/model.ckpt")

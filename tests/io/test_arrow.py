@@ -10,11 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histotile.io.arrow import (
-    arrow_columns,
-    known,
-    numbers,
-)
+from histotile.io.arrow import arrow_columns, known, numbers
 
 KINDS = {"i": pa.int32(), "f": pa.float32(), "m": pa.float32(), "b": pa.bool_(), "s": pa.string()}
 SCHEMA = pa.schema(KINDS)

@@ -5,10 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from histotile.io.atomic import (
-    replacing,
-    write_json,
-)
+from histotile.io.atomic import replacing, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:

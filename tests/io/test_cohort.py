@@ -5,10 +5,7 @@ from pathlib import Path
 import pytest
 
 from histotile.errors import HistotileError
-from histotile.io.cohort import (
-    cohort_csv,
-    read_cohort,
-)
+from histotile.io.cohort import cohort_csv, read_cohort
 
 
 def write(path: Path, *rows: str) -> Path:

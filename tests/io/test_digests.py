@@ -44,9 +44,7 @@ def test_digest_follows_the_modules_a_rule_reaches(
     digests.digest.cache_clear()
 
 
-RULES = re.compile(
-    r"^rule (\w+):(?:(?!^rule ).)*?code=digest\(([^)]*?),?(?: without=PAGES)?\s*\)", re.M | re.S
-)
+RULES = re.compile(r"^rule (\w+):(?:(?!^rule ).)*?code=digest\(([^)]*)\)", re.M | re.S)
 
 
 @pytest.fixture(scope="module")
@@ -66,21 +64,13 @@ def changed(
     """The rules whose digest changes with an edit: file, text, its replacement."""
     files = sorted((repository / "workflow/rules").glob("*.smk"))
     text = "".join(file.read_text() for file in files)
-    rules = {rule: re.findall(r'"([\w.:]+)"', parts) for rule, parts in RULES.findall(text)}
-    bare = {
-        rule
-        for rule in rules
-        if re.search(rf"^rule {rule}:(?:(?!^rule ).)*PAGES", text, re.M | re.S)
-    }
-    assert len(rules) >= 23
+    rules = {rule: re.findall(r'"([\w.]+)"', parts) for rule, parts in RULES.findall(text)}
+    assert len(rules) >= 26
     monkeypatch.setattr(digests, "__file__", str(sources / "io" / "digests.py"))
 
     def all_digests() -> dict[str, str]:
         digests.digest.cache_clear()
-        return {
-            rule: digests.digest(*parts, without=("histotile.reports",) if rule in bare else ())
-            for rule, parts in rules.items()
-        }
+        return {rule: digests.digest(*parts) for rule, parts in rules.items()}
 
     def change(name: str, old: str, new: str) -> set[str]:
         file = sources / name
@@ -102,26 +92,31 @@ def test_who_judges_a_slide_runs_predictions_again(
     changed: Callable[[str, str, str], set[str]],
 ) -> None:
     rule = 'r["role"] == "test"}'
-    assert changed("cli/inference.py", rule, 'r["role"] != "test"}') == {"predict"}
+    assert changed("stages/predict.py", rule, 'r["role"] != "test"}') == {"predict"}
 
 
 def test_which_slides_train_runs_trainings_again(
     changed: Callable[[str, str, str], set[str]],
 ) -> None:
-    roles = 'slides = fold_slides(folds, fold, tiles, features, ("train", "val"))'
-    assert changed("cli/models.py", roles, roles.replace('("train', '("test", "train')) == {"train"}
-    rows = '== fold and row["role"] in roles'
-    assert changed("cli/folds.py", rows, "== fold") == {"train", "rehearse"}
+    roles = 'slides = fold_slides(inputs, ("train", "val"))'
+    assert changed("stages/train.py", roles, roles.replace('("tr', '("test", "tr')) == {"train"}
+    rows = '== inputs.fold and row["role"] in roles'
+    assert changed("stages/folds.py", rows, "== inputs.fold") == {"train", "compare"}
     verdict = 'choose(row["verdict"], VERDICTS)'
-    assert changed("cli/models.py", verdict, 'row["verdict"]') == {"split"}
+    assert changed("stages/split.py", verdict, 'row["verdict"]') == {"split"}
 
 
 def test_the_look_of_pages_runs_no_network_again(
     changed: Callable[[str, str, str], set[str]],
 ) -> None:
-    assert changed(
-        "reports/cohort/throughput.py", "def engine_words", "WIDTH = 1\n\n\ndef engine_words"
-    ) == {*("report", "report_slide", "apply", "apply_slide")}
+    width = "WIDTH = 1\n\n\n"
+    speed = "def reader_words"
+    pages = {"report", "report_slide", "apply", "apply_slide"}
+    assert changed("reports/cohort/throughput.py", speed, width + speed) == pages
+    page = "def render_decision_page"
+    assert changed("reports/strategy/page.py", page, width + page) == {"report_decision"}
+    figures = "def draw_pictures"
+    assert changed("evaluation/figures/figures.py", figures, width + figures) == {"report_figures"}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +125,7 @@ def test_the_look_of_pages_runs_no_network_again(
         ("training/job.py", "no slide of role val has a", "there is no slide of role val with a"),
         ("data/selection.py", "no tile table for slides", "there are no tables for slides"),
         ("inference/predict.py", "tile the slide with tile_px", "tile that slide with tile_px"),
-        ("cli/inference.py", "no fold tests it", "there is no fold that tests it"),
+        ("stages/predict.py", "no fold tests it", "there is no fold that tests it"),
         ("backbones/weights.py", '_REMEDY = "check', '_REMEDY = "look at'),
         ("training/job.py", "Beside a GPU all threads", "Next to a GPU all threads"),
     ],

@@ -6,14 +6,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from histotile.io.ledger import (
-    Entry,
-    add_up,
-    largest,
-    read_ledger,
-    tell,
-    tell_names,
-)
+from histotile.io.ledger import Entry, add_up, largest, read_ledger, tell, tell_names
 
 ENTRIES = [
     Entry("outlines", "name 'Fat' is no class", 2, 3e6, 0.5),

@@ -8,13 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.io import names
-from histotile.io.names import (
-    alike,
-    choose,
-    fold,
-    nearest,
-    show,
-)
+from histotile.io.names import alike, choose, fold, nearest, show
 
 NAMES = st.text(st.characters(codec="utf-8", max_codepoint=0x24FF), min_size=1, max_size=8)
 PLAIN = st.from_regex(r"[A-Za-z]{1,3}[0-9]{1,3}", fullmatch=True)

@@ -6,15 +6,7 @@ import pytest
 
 from histotile.errors import HistotileError
 from histotile.io import vocabulary
-from histotile.io.vocabulary import (
-    COLUMNS,
-    ROLES,
-    SIDES,
-    TEST,
-    TRAIN,
-    side,
-    yes,
-)
+from histotile.io.vocabulary import COLUMNS, ROLES, SIDES, TEST, TRAIN, side, yes
 
 
 def test_examples_in_the_docstrings_hold() -> None:

@@ -12,12 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histotile.reports.facts import (
-    CohortFacts,
-    SlideFacts,
-    SlideScore,
-    summarise_slide,
-)
+from histotile.reports.facts import CohortFacts, SlideFacts, SlideScore, summarise_slide
 from histotile.reports.images import TopTile
 from histotile.reports.run_facts import RunFacts
 from histotile.strategy.record import Decision
@@ -33,6 +28,8 @@ class Page(HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[str] = []
         self.faults: list[str] = []
+        self.rows: list[list[str]] = []  # of all tables: the texts of their cells
+        self.terms: dict[str, str] = {}  # of all lists of facts
         self._open: list[str] = []
         self.feed(html)
         self.close()
@@ -43,6 +40,14 @@ class Page(HTMLParser):
         if len(names) != len(set(names)):
             self.faults.append(f"<{tag}> has an attribute twice: {names}")
         self.elements.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+        elif tag == "dt":
+            self._term = ""
+        elif tag == "dd":
+            self.terms[self._term] = ""
         if tag not in VOID:
             self._open.append(tag)
 
@@ -53,10 +58,27 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._open and self._open[-1] not in {"style", "script"}:
             self.words.append(data)
+            words = " ".join(data.split())
+            if "dt" in self._open:
+                self._term = f"{self._term} {words}".strip()
+            elif "dd" in self._open:
+                self.terms[self._term] = f"{self.terms[self._term]} {words}".strip()
+            elif {"td", "th"} & set(self._open):
+                self.rows[-1][-1] = f"{self.rows[-1][-1]} {words}".strip()
 
     @property
     def text(self) -> str:
         return " ".join(" ".join(self.words).split())
+
+    def row(self, *first: str) -> list[str]:
+        """The cells behind these first cells of a row; the row must be the only one."""
+        found = [row for row in self.rows if row[: len(first)] == list(first)]
+        assert len(found) == 1, (first, self.rows)
+        return found[0][len(first) :]
+
+    def count(self, name: str) -> int:
+        """Elements of this CSS class."""
+        return sum(name in str(found.get("class")).split() for _, found in self.elements)
 
     def values(self, attribute: str, tag: str | None = None) -> list[str]:
         return [
@@ -241,7 +263,7 @@ def run() -> RunFacts:
     model = {
         "histotile": "0.1",
         "classes": ["healthy", "lesion"],
-        "strategy": "fixed",
+        "strategy": "linear_probe",
         "architecture": {"name": "resnet18"},
         "trained_weights": 1026,
         "weights": 11177538,
@@ -304,11 +326,11 @@ DECISION: dict[str, Any] = {
     "labelled_tiles": 640,
     "patients": 21,
     "has_patients": True,
-    "strategy": "early_fixed",
+    "strategy": "early_probe",
     "stage": 2,
     "early_stage": 2,
     "last_stage": 4,
-    "table_strategy": "early_fixed",
+    "table_strategy": "early_probe",
     "forced": False,
     "size": {
         "verdict": "small",
@@ -333,8 +355,6 @@ DECISION: dict[str, Any] = {
                 "random_score": {"value": 0.74},
                 "knn": 0.7,
                 "logme": -0.5,
-                "bn_hellinger": 0.3,
-                "bn_shift": 1.1,
             }
             for n, v in enumerate((0.81, 0.88, 0.84, 0.79), 1)
         ],
@@ -353,13 +373,18 @@ DECISION: dict[str, Any] = {
             "dropped_weights": 400,
             "effective_per_weight": 21 / t,
             "allowed_weights": 24,
-            "chosen": s == "early_fixed",
+            "chosen": s == "early_probe",
         }
-        for s, t in (("fixed", 1026), ("early_fixed", 258), ("finetune", 11000), ("init", 11000))
+        for s, t in (
+            ("linear_probe", 1026),
+            ("early_probe", 258),
+            ("finetune", 11000),
+            ("retrain", 11000),
+        )
     ],
     "training": ["Stages 1 and 2 are frozen (0.68 million weights); later stages are dropped."],
-    "flips": ["40 patients and 250 effective tiles per class: weights as a start"],
-    "controls": [
+    "counterfactuals": ["40 patients and 250 effective tiles per class: retraining"],
+    "baselines": [
         {
             "name": "colour",
             "score": {"value": 0.74, "low": 0.66, "high": 0.8},
@@ -368,15 +393,15 @@ DECISION: dict[str, Any] = {
     ],
     "alarms": [],
     "stop": True,
-    "position": {"x": -1.2, "y": -0.8, "strategy": "early_fixed"},
-    "cloud": [],
-    "frequencies": {"fixed": 0.09, "early_fixed": 0.86, "finetune": 0.01, "init": 0.04},
+    "position": {"x": -1.2, "y": -0.8, "strategy": "early_probe"},
+    "bootstrap": [],
+    "frequencies": {"linear_probe": 0.09, "early_probe": 0.86, "finetune": 0.01, "retrain": 0.04},
     "folds": [
         {
             "fold": "fold0",
-            "strategy": "early_fixed",
+            "strategy": "early_probe",
             "stage": 2,
-            "table_strategy": "early_fixed",
+            "table_strategy": "early_probe",
             "early_stage": 2,
         }
     ],
@@ -388,15 +413,17 @@ DECISION: dict[str, Any] = {
 
 @pytest.fixture
 def make_decision() -> Callable[..., Decision]:
-    """Makes a decision of a small, different cohort, with a cloud, changed as asked for."""
+    """Makes a decision of a small, different cohort, with a bootstrap, changed as asked for."""
     return _make_decision
 
 
 def _make_decision(**changes: Any) -> Decision:
     rng = np.random.default_rng(0)
     places = rng.normal((-1.2, -0.7), (0.4, 0.5), (200, 2))
-    cloud = [{"x": x, "y": y, "strategy": "early_fixed" if y < 0 else "fixed"} for x, y in places]
-    return Decision.model_validate(DECISION | {"cloud": cloud} | changes)
+    bootstrap = [
+        {"x": x, "y": y, "strategy": "early_probe" if y < 0 else "linear_probe"} for x, y in places
+    ]
+    return Decision.model_validate(DECISION | {"bootstrap": bootstrap} | changes)
 
 
 @pytest.fixture

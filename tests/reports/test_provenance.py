@@ -15,7 +15,7 @@ def test_every_source_of_the_numbers_is_named(
 ) -> None:
     lines = lines_of(make_cohort(run=run))
     assert lines["Fold table"][0] == "f01d"
-    assert lines["Model of fold 1"] == ("bbb1", "fixed, histotile 0.1, torch 2.13.0")
+    assert lines["Model of fold 1"] == ("bbb1", "linear_probe, histotile 0.1, torch 2.13.0")
     assert lines["Predicted by model"][0] == "resnet18-3f9a (3 slides)"
     assert lines["Seeds"][0] == "split 3, train 7, evaluate 0"
     assert lines["Settings"][0] == "5e771465d16e"

@@ -37,7 +37,7 @@ def test_the_slide_page_shows_the_whole_ledger(make_slide: Make, read: Read) -> 
         "tiles listed twice by the file 7 1 %",
         "tiles without label between the limits of overlap 76 3 6 %",
         "stained area taken for green ink 2 12 %",
-        "rejected: too little tissue 2,724 68 %",  # among the fates of the tiles
+        "rejected: too little tissue 2,724 68 %",  # among the counts of tiles
         'tile.labels.names: {"Fat <b>": ...}',
     ):
         assert shown in page.text

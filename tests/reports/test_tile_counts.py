@@ -2,11 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histotile.reports.tile_counts import (
-    add_counts,
-    covered_mm2,
-    list_fates,
-)
+from histotile.reports.tile_counts import add_counts, covered_mm2, list_tile_counts
 
 counts = st.builds(
     lambda used, no_tissue, excluded: {
@@ -22,16 +18,18 @@ counts = st.builds(
 
 
 @given(st.lists(counts, min_size=1))
-def test_fates_of_a_cohort_add_up_to_its_grids(slides: list[dict[str, int]]) -> None:
+def test_tile_counts_of_a_cohort_add_up_to_its_grids(slides: list[dict[str, int]]) -> None:
     total = add_counts(slides)
-    fates = list_fates(total)
-    assert sum(fate.tiles for fate in fates) == sum(slide["grid"] for slide in slides)
-    single = [fate for slide in slides for fate in list_fates(slide) if fate.kind == "used"]
-    assert fates[0].tiles == sum(fate.tiles for fate in single)
+    tile_counts = list_tile_counts(total)
+    assert sum(entry.tiles for entry in tile_counts) == sum(slide["grid"] for slide in slides)
+    single = [
+        entry for slide in slides for entry in list_tile_counts(slide) if entry.kind == "used"
+    ]
+    assert tile_counts[0].tiles == sum(entry.tiles for entry in single)
 
 
-def test_without_a_grid_there_are_no_fates() -> None:
-    assert list_fates({}) == []
+def test_without_a_grid_there_are_no_tile_counts() -> None:
+    assert list_tile_counts({}) == []
     assert add_counts([]) == {}
     assert add_counts([{}, {}]) == {}
 

@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 
 from histotile.config import Inspect
 from histotile.slides.inspection import examine
-from histotile.slides.metadata.ome_xml import (
-    imagej_mpp,
-    ome_mpp,
-)
-from histotile.slides.mpp import (
-    Claim,
-    find_scale,
-)
+from histotile.slides.metadata.ome_xml import imagej_mpp, ome_mpp
+from histotile.slides.mpp import Claim, find_scale
 
 SETTINGS = Inspect(
     unknown_mpp="stop", mpp_min=0.05, mpp_max=20, max_anisotropy=0.05, trust_objective_power=True

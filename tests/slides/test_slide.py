@@ -15,13 +15,14 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from histotile.slides.readers.protocol import Wanted, on_white
 from histotile.slides.readers.tiff import blending
 from histotile.slides.readers.tiff.reader import DirectReader
-from histotile.slides.slide import Reader, Slide, UnreadableTile, on_white
+from histotile.slides.slide import Slide, UnreadableTile
 
 Rgb = NDArray[np.uint8]
 WriteSlide = Callable[..., Path]
-READERS: tuple[Reader, ...] = ("auto", "openslide")
+READERS: tuple[Wanted, ...] = ("auto", "openslide")
 LENT: list[Slide] = []
 
 
@@ -216,7 +217,7 @@ def _read(corner: tuple[int, int]) -> bytes:
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_a_closed_slide_reads_no_more(path: Path, reader: Reader) -> None:
+def test_a_closed_slide_reads_no_more(path: Path, reader: Wanted) -> None:
     with Slide.open(path, reader=reader) as slide:
         slide.read(64, 64, 0, 8, 8)
         before, settled = slide.reader, slide.settle(0)

@@ -18,11 +18,7 @@ from PIL import Image
 from histotile.errors import HistotileError
 from histotile.slides import tile_reader
 from histotile.slides.slide import Slide, UnreadableTile
-from histotile.slides.tile_reader import (
-    best_level,
-    expect_tiles,
-    read_tile,
-)
+from histotile.slides.tile_reader import best_level, expect_tiles, read_tile
 
 Rgb = NDArray[np.uint8]
 WriteSlide = Callable[..., Path]

@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histotile.slides.readers.tiff.positions import (
-    ONE,
-    position,
-)
+from histotile.slides.readers.tiff.positions import ONE, position
 from histotile.slides.slide import Bounds
 from histotile.slides.windows import span, square, window
 

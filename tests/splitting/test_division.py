@@ -8,12 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from histotile.splitting.division import (
-    Kinds,
-    choose_part,
-    divide,
-    lacking,
-)
+from histotile.splitting.division import Kinds, choose_part, divide, lacking
 
 Has = NDArray[np.int64]  # (patients, classes)
 

@@ -6,11 +6,7 @@ from typing import Any
 import pytest
 
 from histotile.errors import HistotileError
-from histotile.splitting.fold_table import (
-    check_folds,
-    read_folds,
-    write_folds,
-)
+from histotile.splitting.fold_table import check_folds, read_folds, write_folds
 
 
 def columns() -> dict[str, list[Any]]:

@@ -1,7 +1,8 @@
-"""Decisions on cohorts whose right cell is known, and on cohorts that lack something."""
+"""Decisions on cohorts whose right strategy is known, and on cohorts that lack something."""
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,7 @@ from histotile.errors import HistotileError
 from histotile.strategy.decide import decide
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.leakage.checks import AlarmFiles
-from histotile.strategy.record import (
-    Decision,
-    read_decision,
-)
+from histotile.strategy.record import Decision, read_decision
 
 Make = Callable[..., Evidence]
 Run = Callable[..., Decision]
@@ -36,18 +34,24 @@ def run(config: Config, quick_settings: Decide) -> Run:
 @pytest.mark.parametrize(
     ("patients", "profile", "strategy", "stage"),
     [
-        (12, DEEP, "fixed", 2),
-        (12, SHALLOW, "early_fixed", 1),
+        (12, DEEP, "linear_probe", 2),
+        (12, SHALLOW, "early_probe", 1),
         (80, DEEP, "finetune", 2),
-        (12, DEEP | RANDOM_BETTER, "fixed", 2),
-        (12, SHALLOW | RANDOM_BETTER, "early_fixed", 1),
+        (12, DEEP | RANDOM_BETTER, "linear_probe", 2),
+        (12, SHALLOW | RANDOM_BETTER, "early_probe", 1),
         (80, SHALLOW, "finetune", 2),  # late layers can be mended
-        (80, DEEP | RANDOM_BETTER, "init", 2),
-        (80, SHALLOW | RANDOM_BETTER, "init", 2),
+        (80, DEEP | RANDOM_BETTER, "retrain", 2),
+        (80, SHALLOW | RANDOM_BETTER, "retrain", 2),
     ],
 )
-def test_known_cells(
-    make_evidence: Make, run: Run, patients: int, profile: Any, strategy: str, stage: int
+def test_known_strategies(
+    tmp_path: Path,
+    make_evidence: Make,
+    run: Run,
+    patients: int,
+    profile: Any,
+    strategy: str,
+    stage: int,
 ) -> None:
     """Small cohorts ask for depth alone, large ones for gain alone."""
     everyone = set(range(patients))
@@ -60,34 +64,36 @@ def test_known_cells(
         ("1", strategy, stage),
     ]
     assert (found.position.x < 0) == (patients == 12)
-    assert (found.position.y > 0) == (strategy in {"fixed", "finetune"})
-    assert (found.similarity.verdict == "similar") == (strategy in {"fixed", "finetune"})
+    assert (found.position.y > 0) == (strategy in {"linear_probe", "finetune"})
+    assert (found.similarity.verdict == "similar") == (strategy in {"linear_probe", "finetune"})
     assert max(found.frequencies, key=lambda s: found.frequencies[s]) == strategy
     assert not found.forced
     assert found.table_strategy == strategy
-    assert found.flips
-    assert all(flip.split("-> ")[-1] != f"{strategy}." for flip in found.flips)
-    assert read_decision(found.model_dump_json()) == found
+    assert found.counterfactuals
+    assert all(one.split("-> ")[-1] != f"{strategy}." for one in found.counterfactuals)
+    path = tmp_path / "decision.json"
+    path.write_text(found.model_dump_json())
+    assert read_decision(path) == found
 
 
-def test_saturated_takes_the_cheapest_cell(make_evidence: Make, run: Run) -> None:
+def test_saturated_takes_the_cheapest_strategy(make_evidence: Make, run: Run) -> None:
     found = run(make_evidence(80, 15, own=(3.0, 5.0)))
-    assert (found.strategy, found.similarity.basis) == ("fixed", "saturated")
+    assert (found.strategy, found.similarity.basis) == ("linear_probe", "saturated")
     assert found.size.verdict == "large"
     assert found.position.y == 1
-    assert found.frequencies["fixed"] == 1
+    assert found.frequencies["linear_probe"] == 1
 
 
 def test_pathology_prefers_a_linear_head(make_evidence: Make, run: Run) -> None:
     found = run(make_evidence(80, 15, domain="pathology", **SHALLOW))
-    assert (found.strategy, found.stage, found.similarity.basis) == ("fixed", 2, "pathology")
+    assert (found.strategy, found.stage, found.similarity.basis) == ("linear_probe", 2, "pathology")
     assert found.position.y == 1
 
 
 def test_few_patients_decide_by_experience(make_evidence: Make, run: Run) -> None:
     found = run(make_evidence(4, 20, **SHALLOW))
     assert (found.similarity.basis, found.size.icc_source) == ("prior", "prior")
-    assert (found.strategy, found.stage) == ("early_fixed", 1)
+    assert (found.strategy, found.stage) == ("early_probe", 1)
     assert found.position.y < 0
     text = " ".join(found.notes)
     assert "experience" in text
@@ -95,7 +101,7 @@ def test_few_patients_decide_by_experience(make_evidence: Make, run: Run) -> Non
     assert "ICC" in text
 
 
-@pytest.mark.parametrize("strategy", ["fixed", "early_fixed", "finetune", "init"])
+@pytest.mark.parametrize("strategy", ["linear_probe", "early_probe", "finetune", "retrain"])
 def test_forced_strategies(make_evidence: Make, run: Run, strategy: str) -> None:
     folds = {"0": range(10)}
     found = run(
@@ -103,9 +109,11 @@ def test_forced_strategies(make_evidence: Make, run: Run, strategy: str) -> None
     )
     assert found.forced
     assert found.strategy == found.folds[0].strategy == strategy
-    assert found.stage == found.folds[0].stage == (2 if strategy == "early_fixed" else 3)
-    assert found.table_strategy == "fixed"
-    assert any("the table says fixed" in note for note in found.notes) == (strategy != "fixed")
+    assert found.stage == found.folds[0].stage == (2 if strategy == "early_probe" else 3)
+    assert found.table_strategy == "linear_probe"
+    assert any("the table says linear_probe" in note for note in found.notes) == (
+        strategy != "linear_probe"
+    )
     assert [b.strategy for b in found.budget if b.chosen] == [strategy]
 
 
@@ -115,7 +123,7 @@ def test_experience_cuts_early_even_if_the_last_stage_measures_best(
     found = run(make_evidence(7, 20, own=(0.6, 1.3)))
     assert (found.similarity.verdict, found.similarity.basis) == ("different", "prior")
     assert found.similarity.best_stage == 2
-    assert (found.strategy, found.stage) == ("early_fixed", 1)
+    assert (found.strategy, found.stage) == ("early_probe", 1)
 
 
 def test_three_classes_not_all_in_every_patient(make_evidence: Make, run: Run) -> None:
@@ -129,7 +137,7 @@ def test_three_classes_not_all_in_every_patient(make_evidence: Make, run: Run) -
     found = run(evidence, {"0": range(40)})
     assert [c.patients for c in found.size.classes] == [45, 15, 15]
     assert found.similarity.basis == "measured"
-    assert found.strategy == "fixed"
+    assert found.strategy == "linear_probe"
     assert found.budget[0].trained_weights == 13 * 3
 
 
@@ -147,7 +155,7 @@ def test_a_class_of_one_patient_or_none_does_not_stop(
     assert found.size.verdict == "small"
     assert found.similarity.basis == "prior"
     assert any("fat" in note for note in found.notes)
-    assert len(found.cloud) > 0
+    assert len(found.bootstrap) > 0
 
 
 def test_unknown_patients_are_said_to_be(make_evidence: Make, run: Run) -> None:
@@ -158,7 +166,7 @@ def test_unknown_patients_are_said_to_be(make_evidence: Make, run: Run) -> None:
 
 
 @pytest.mark.parametrize("profile", [DEEP, SHALLOW])
-def test_without_control_large_cohorts_are_fine_tuned(
+def test_without_baseline_large_cohorts_are_fine_tuned(
     make_evidence: Make, run: Run, profile: Any
 ) -> None:
     found = run(make_evidence(80, 15, random=(), **profile))
@@ -168,7 +176,7 @@ def test_without_control_large_cohorts_are_fine_tuned(
 
 
 def test_a_backbone_of_one_stage(make_evidence: Make, run: Run) -> None:
-    found = run(make_evidence(12, 10, own=(1.0,), random=(1.5,)), strategy="early_fixed")
+    found = run(make_evidence(12, 10, own=(1.0,), random=(1.5,)), strategy="early_probe")
     assert found.stage == 1
 
 

@@ -1,4 +1,4 @@
-"""The table: cells, and places on its picture that agree with them."""
+"""The table: strategies, and places on its picture that agree with them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +15,7 @@ from histotile.strategy.decision_table import (
     gain_margin,
     horizontal,
 )
-from histotile.strategy.record import (
-    Estimate,
-    Similarity,
-    StageScore,
-)
+from histotile.strategy.record import Estimate, Similarity, StageScore
 
 RATIO = st.floats(0.001, 1000)
 
@@ -36,8 +32,6 @@ def similarity(
             random_score=None,
             knn=None,
             logme=None,
-            bn_hellinger=None,
-            bn_shift=None,
         )
         for k, value in enumerate(scores, 1)
     ]
@@ -57,27 +51,27 @@ def similarity(
 @pytest.mark.parametrize(
     ("counts_as", "verdict", "strategy", "stage"),
     [
-        ("small", "similar", "fixed", 3),
-        ("small", "different", "early_fixed", 2),
+        ("small", "similar", "linear_probe", 3),
+        ("small", "different", "early_probe", 2),
         ("large", "similar", "finetune", 3),
-        ("large", "different", "init", 3),
+        ("large", "different", "retrain", 3),
     ],
 )
-def test_four_cells(counts_as: str, verdict: str, strategy: str, stage: int) -> None:
+def test_four_strategies(counts_as: str, verdict: str, strategy: str, stage: int) -> None:
     found = choose(counts_as, similarity(verdict))
     assert (found.strategy, found.stage) == (strategy, stage)
 
 
 @pytest.mark.parametrize("basis", ["saturated", "pathology"])
 @pytest.mark.parametrize("counts_as", ["small", "large"])
-def test_saturated_and_pathology_take_the_cheapest_cell(counts_as: str, basis: str) -> None:
-    assert choose(counts_as, similarity("similar", basis)).strategy == "fixed"
+def test_saturated_and_pathology_take_the_cheapest_strategy(counts_as: str, basis: str) -> None:
+    assert choose(counts_as, similarity("similar", basis)).strategy == "linear_probe"
 
 
-def test_early_fixed_never_sits_on_the_last_stage() -> None:
+def test_early_probe_never_sits_on_the_last_stage() -> None:
     """Where experience says different although the last stage measures best."""
     found = choose("small", similarity("different", "prior", scores=(0.7, 0.8, 0.9)))
-    assert (found.strategy, found.stage) == ("early_fixed", 2)
+    assert (found.strategy, found.stage) == ("early_probe", 2)
 
 
 def test_early_stage_is_the_best_before_the_last() -> None:

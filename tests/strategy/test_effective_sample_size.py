@@ -12,12 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from histotile.config import Config, Decide
-from histotile.strategy.effective_sample_size import (
-    Groups,
-    group_tiles,
-    measure_size,
-    ratios,
-)
+from histotile.strategy.effective_sample_size import Groups, group_tiles, measure_size, ratios
 from histotile.strategy.evidence import Evidence
 
 Make = Callable[..., Evidence]

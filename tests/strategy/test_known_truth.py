@@ -1,6 +1,6 @@
-"""Cohorts whose right cell is known, through real backbones, probes and sizes, get that cell.
+"""Cohorts whose right strategy is known, through real backbones, probes and sizes, get it.
 
-`benchmarks/sweep.py` measured what is right by training all four cells.
+`benchmarks/sweep.py` measured what is right by training all four strategies.
 """
 
 import importlib.util
@@ -15,15 +15,15 @@ from histotile.strategy.record import Decision
 
 FEW, MANY = 12, 60  # patients of each class
 # Rows: backbone; columns: H&E, in-situ hybridisation. Leaf pictures differ from both.
-CELLS = {
-    ("histology", FEW, 0.0): "fixed",
-    ("histology", FEW, 1.0): "early_fixed",
+STRATEGIES = {
+    ("histology", FEW, 0.0): "linear_probe",
+    ("histology", FEW, 1.0): "early_probe",
     ("histology", MANY, 0.0): "finetune",
-    ("histology", MANY, 1.0): "init",
-    ("natural", FEW, 0.0): "early_fixed",
-    ("natural", FEW, 1.0): "init",
+    ("histology", MANY, 1.0): "retrain",
+    ("natural", FEW, 0.0): "early_probe",
+    ("natural", FEW, 1.0): "retrain",
     ("natural", MANY, 0.0): "finetune",
-    ("natural", MANY, 1.0): "init",
+    ("natural", MANY, 1.0): "retrain",
 }
 QUICK = [("histology", FEW, 0.0), ("histology", FEW, 1.0)]
 
@@ -49,20 +49,20 @@ def decided(backbone: str, patients: int, shift: float) -> Decision:
 
 
 @pytest.mark.parametrize(("backbone", "patients", "shift"), QUICK)
-def test_few_patients_get_their_cell(backbone: str, patients: int, shift: float) -> None:
+def test_few_patients_get_their_strategy(backbone: str, patients: int, shift: float) -> None:
     decision = decided(backbone, patients, shift)
-    assert decision.strategy == CELLS[backbone, patients, shift]
+    assert decision.strategy == STRATEGIES[backbone, patients, shift]
     assert decision.similarity.basis == "measured"
     assert decision.size.icc_source == "measured"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("backbone", "patients", "shift"), CELLS)
-def test_four_cohorts_and_two_backbones_get_the_cells(
+@pytest.mark.parametrize(("backbone", "patients", "shift"), STRATEGIES)
+def test_four_cohorts_and_two_backbones_get_the_strategies(
     backbone: str, patients: int, shift: float
 ) -> None:
     decision = decided(backbone, patients, shift)
-    assert decision.strategy == CELLS[backbone, patients, shift], decision.similarity.reasons
+    assert decision.strategy == STRATEGIES[backbone, patients, shift], decision.similarity.reasons
     assert decision.frequencies[decision.strategy] >= 0.5
     # In few patients a network of leaf pictures sees so little that the prior may decide, and in
     # other stains random weights see more than any of its stages.

@@ -9,17 +9,9 @@ import pytest
 
 from histotile.errors import HistotileError
 from histotile.io import tables
-from histotile.io.features import (
-    BnShift,
-    ControlFile,
-    FeatureFile,
-    Stage,
-)
+from histotile.io.features import BaselineFile, FeatureFile, Stage
 from histotile.strategy.evidence import Evidence
-from histotile.strategy.load_evidence import (
-    gather_evidence,
-    patients_of_folds,
-)
+from histotile.strategy.load_evidence import gather_evidence, patients_of_folds
 from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")
@@ -67,23 +59,21 @@ def write_slide(folder: Path, slide_id: str, tile_ids: Sequence[int], backbone_i
     ).write(folder / f"{slide_id}.h5")
 
 
-def write_control(path: Path, sample: Sequence[tuple[str, int]]) -> None:
+def write_baseline(path: Path, sample: Sequence[tuple[str, int]]) -> None:
     marks = np.arange(len(sample), dtype=np.float16)[:, None]
-    ControlFile(
+    BaselineFile(
         slide_ids=np.array([s for s, _ in sample]),
         tile_ids=np.array([t for _, t in sample], np.int32),
         features=np.repeat(marks, 2, 1),
         early=(np.repeat(marks, 3, 1),),
         stages=STAGES,
-        bn=(BnShift(1, 0.2, 1.0),),
-        ruler="different",
         facts={"backbone": BACKBONE, "backbone_id": "same", "domain": "natural"},
     ).write(path)
 
 
 def gathered(folder: Path, rows: Sequence[Mapping[str, Any]] | None = None) -> Evidence:
     return gather_evidence(
-        folder, folder / "control.h5", folder, fold_rows() if rows is None else rows, TASK, True
+        folder, folder / "baseline.h5", folder, fold_rows() if rows is None else rows, TASK, True
     )
 
 
@@ -92,7 +82,7 @@ def folder(tmp_path: Path) -> Path:
     for slide_id in SLIDES:
         write_slide(tmp_path, slide_id, [5, 4, 0, 1], "same")
     sample = [("a", 0), ("a", 5), ("b", 1), ("c", 4), ("c", 7), ("d", 0)]
-    write_control(tmp_path / "control.h5", sample)
+    write_baseline(tmp_path / "baseline.h5", sample)
     return tmp_path
 
 
@@ -108,7 +98,7 @@ def test_rows_stay_aligned(folder: Path) -> None:
     assert found.slides.tolist() == [0, 0, 1, 2]
     assert found.sites is not None
     assert found.sites.tolist() == [0, 0, 1, 2]
-    assert (found.domain, found.ruler, found.bn) == ("natural", "different", (BnShift(1, 0.2, 1),))
+    assert found.domain == "natural"
 
 
 def test_counts_are_of_all_labelled_tiles(folder: Path) -> None:

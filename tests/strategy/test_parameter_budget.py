@@ -1,4 +1,4 @@
-"""Weights of the cells: what is trained, frozen and dropped adds up."""
+"""Weights of the strategies: what is trained, frozen and dropped adds up."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -7,16 +7,9 @@ import pytest
 
 from histotile.config import Config
 from histotile.io.features import Stage
-from histotile.strategy.effective_sample_size import (
-    group_tiles,
-    measure_size,
-)
+from histotile.strategy.effective_sample_size import group_tiles, measure_size
 from histotile.strategy.evidence import Evidence
-from histotile.strategy.parameter_budget import (
-    effective_tiles,
-    head_weights,
-    weigh_cells,
-)
+from histotile.strategy.parameter_budget import effective_tiles, head_weights, weigh_strategies
 from histotile.strategy.training_summary import describe_training
 
 STAGES = (Stage(1, "layer1", 8, 100), Stage(2, "layer2", 16, 700), Stage(3, "pool", 32, 5000))
@@ -30,8 +23,8 @@ def test_weights_add_up(
 ) -> None:
     evidence = make_evidence(12, 10)
     size = measure_size(group_tiles(evidence), evidence.classes, config.decide.size)
-    cells = {b.strategy: b for b in weigh_cells(size, STAGES, 2, variant, "fixed")}
-    fixed, early = cells["fixed"], cells["early_fixed"]
+    strategies = {b.strategy: b for b in weigh_strategies(size, STAGES, 2, variant, "linear_probe")}
+    fixed, early = strategies["linear_probe"], strategies["early_probe"]
     assert head_weights(32, 2) == 66
     assert (fixed.trained_weights, fixed.frozen_weights, fixed.dropped_weights) == (66, 5000, 0)
     if variant == "truncate":
@@ -40,9 +33,9 @@ def test_weights_add_up(
     else:
         assert (early.trained_weights, early.frozen_weights) == (4366, 700)
         assert early.dropped_weights == 0
-    for name in ("finetune", "init"):
-        assert (cells[name].trained_weights, cells[name].frozen_weights) == (5066, 0)
-    assert [b.strategy for b in cells.values() if b.chosen] == ["fixed"]
+    for name in ("finetune", "retrain"):
+        assert (strategies[name].trained_weights, strategies[name].frozen_weights) == (5066, 0)
+    assert [b.strategy for b in strategies.values() if b.chosen] == ["linear_probe"]
     assert fixed.allowed_weights == int(effective_tiles(size) / 2)
     assert fixed.effective_per_weight == pytest.approx(effective_tiles(size) / 66)
 
@@ -54,13 +47,13 @@ def test_training_names_rates_weights_and_the_penalty(
     size = measure_size(group_tiles(evidence), evidence.classes, config.decide.size)
     wide = (*STAGES[:2], Stage(3, "pool", 2048, 5000))
     texts = {}
-    for cell in weigh_cells(size, wide, 2, "truncate", "init"):
-        stage = 2 if cell.strategy == "early_fixed" else 3
-        lines = describe_training(cell, stage, wide, size, config.train)
-        texts[cell.strategy] = " ".join(lines)
+    for budget in weigh_strategies(size, wide, 2, "truncate", "retrain"):
+        stage = 2 if budget.strategy == "early_probe" else 3
+        lines = describe_training(budget, stage, wide, size, config.train)
+        texts[budget.strategy] = " ".join(lines)
     assert "0.003" in texts["finetune"]
     assert "0.75 times" in texts["finetune"]
-    assert "0.01" in texts["init"]
-    assert "Dropped: the stages above it, 4,300 weights" in texts["early_fixed"]
-    assert "needs its L2 penalty" in texts["fixed"]
-    assert "needs its L2 penalty" not in texts["early_fixed"]
+    assert "0.01" in texts["retrain"]
+    assert "Dropped: the stages above it, 4,300 weights" in texts["early_probe"]
+    assert "needs its L2 penalty" in texts["linear_probe"]
+    assert "needs its L2 penalty" not in texts["early_probe"]

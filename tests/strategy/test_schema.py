@@ -2,10 +2,7 @@
 
 import json
 
-from histotile.strategy.schema import (
-    schema,
-    schema_file,
-)
+from histotile.strategy.schema import schema, schema_file
 
 
 def test_committed_schema_is_of_today() -> None:

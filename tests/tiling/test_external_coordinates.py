@@ -10,10 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.errors import HistotileError
-from histotile.tiling.external_coordinates import (
-    Coordinates,
-    read_coordinates,
-)
+from histotile.tiling.external_coordinates import Coordinates, read_coordinates
 
 CORNERS = [[300, 0], [44, 256], [300, 256], [556, 256]]
 

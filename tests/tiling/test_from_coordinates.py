@@ -10,16 +10,10 @@ import pytest
 import shapely
 
 from histotile.config import Config, Tile
-from histotile.config.yaml_file import (
-    read_config,
-    standard_config,
-)
+from histotile.config.yaml_file import read_config, standard_config
 from histotile.errors import HistotileError
 from histotile.io import tables
-from histotile.slides.annotations.read import (
-    Annotation,
-    read_layers,
-)
+from histotile.slides.annotations.read import Annotation, read_layers
 from histotile.slides.inspection import Inspection, examine
 from histotile.slides.slide import Bounds, Slide
 from histotile.slides.tile_reader import read_tile

@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 
 from histotile.config import Labels, Quality, Tile
 from histotile.errors import HistotileError
-from histotile.tiling.grid import (
-    Grid,
-    choose_level,
-    plan_grid,
-    tissue_fractions,
-)
+from histotile.tiling.grid import Grid, choose_level, plan_grid, tissue_fractions
 
 
 def tile_settings(mpp: float, tile_px: int, stride_px: int) -> Tile:

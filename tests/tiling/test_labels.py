@@ -12,12 +12,7 @@ from hypothesis import strategies as st
 from histotile.config import Labels
 from histotile.errors import HistotileError
 from histotile.slides.annotations.read import Annotation
-from histotile.tiling.labels import (
-    MISSED,
-    SlideTruth,
-    TileLabels,
-    label_tiles,
-)
+from histotile.tiling.labels import MISSED, SlideTruth, TileLabels, label_tiles
 from histotile.tiling.overlaps import overlap_shares
 
 CLASSES = ("healthy", "tumour", "necrosis")

@@ -10,29 +10,13 @@ import shapely
 from PIL import Image, PngImagePlugin
 
 from histotile.config import Labels, Tile
-from histotile.config.yaml_file import (
-    read_config,
-    standard_config,
-)
-from histotile.io.ledger import (
-    Entry,
-    read_ledger,
-)
-from histotile.slides.annotations.read import (
-    Annotation,
-    Annotations,
-)
-from histotile.slides.annotations.shapes import (
-    OUTSIDE,
-    PassedOver,
-)
+from histotile.config.yaml_file import read_config, standard_config
+from histotile.io.ledger import Entry, read_ledger
+from histotile.slides.annotations.read import Annotation, Annotations
+from histotile.slides.annotations.shapes import OUTSIDE, PassedOver
 from histotile.slides.inspection import inspect_slide
 from histotile.tiling.labels import SlideTruth
-from histotile.tiling.ledger import (
-    of_mask,
-    tell_ledger,
-    with_tissue,
-)
+from histotile.tiling.ledger import of_mask, tell_ledger, with_tissue
 from histotile.tiling.tile_table import tabulate
 
 RULE = Labels(

@@ -7,12 +7,7 @@ from hypothesis import strategies as st
 
 from histotile.errors import HistotileError
 from histotile.slides.annotations.read import Annotation
-from histotile.tiling.outline_names import (
-    NoLabel,
-    meaning,
-    names_of_classes,
-    suggest,
-)
+from histotile.tiling.outline_names import NoLabel, meaning, names_of_classes, suggest
 
 CLASSES = ("healthy", "tumour")
 SQUARE = shapely.box(0, 0, 1, 1)

@@ -10,10 +10,7 @@ from hypothesis import strategies as st
 from shapely.geometry import Point, box
 
 from histotile.slides.annotations.read import Annotation
-from histotile.tiling.outline_names import (
-    Meaning,
-    NoLabel,
-)
+from histotile.tiling.outline_names import Meaning, NoLabel
 from histotile.tiling.partition import divide
 
 SIDE = 10

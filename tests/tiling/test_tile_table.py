@@ -20,12 +20,7 @@ from histotile.slides.tile_reader import read_tile
 from histotile.slides.tissue import quality
 from histotile.slides.tissue.tissue import INK
 from histotile.tiling.labels import SlideTruth
-from histotile.tiling.tile_table import (
-    count_tiles,
-    mark_tiles,
-    measure_tiles,
-    tabulate,
-)
+from histotile.tiling.tile_table import count_tiles, mark_tiles, measure_tiles, tabulate
 
 TRUTH = SlideTruth("s", ("healthy", "tumour"), "tumour")
 HALF = np.arange(96)[None, :].repeat(64, 0) < 48  # the left half of a slide of 768 x 512 px

@@ -12,19 +12,14 @@ import torch
 
 from histotile.config import Backbone, Pack, Train
 from histotile.data.packs.pack_writer import pack_tiles
-from histotile.data.profiling.training_profiler import TrainingPace
+from histotile.data.profiling.training_profiler import TrainingProfiler
 from histotile.errors import HistotileError
 from histotile.tasks.registry import make_task
 from histotile.training import dataloader as module
 from histotile.training import datamodule
 from histotile.training.dataloader import Feed
 from histotile.training.datamodule import TileDataModule
-from histotile.training.job import (
-    FoldSlide,
-    FoldTiles,
-    Machine,
-    gather_tiles,
-)
+from histotile.training.job import FoldSlide, FoldTiles, Machine, gather_tiles
 from histotile.training.optimizer import Batches
 from histotile.training.train_fold import train_fold
 
@@ -128,7 +123,7 @@ def test_prefetched_batches_are_bounded(
         monkeypatch.setattr(module, "_shareable_bytes", lambda: shareable)
         monkeypatch.setattr(module, "_PREFETCHED_BYTES", limit)
         data = TileDataModule(tiles, make_settings(), Machine(workers=6))
-        loader = Feed(data.val, None, Batches(10, False), 6, Machine().pace)._loader
+        loader = Feed(data.val, None, Batches(10, False), 6, Machine().profiler)._loader
         return loader.num_workers, loader.prefetch_factor
 
     assert ahead(100 * batch, 100 * batch) == (6, 4)
@@ -143,13 +138,13 @@ def test_what_follows_the_last_batch_is_no_computing(
     tiles: FoldTiles, make_settings: Settings
 ) -> None:
     now = [0.0]
-    pace = TrainingPace(clock=lambda: now[0])
-    data = TileDataModule(tiles, make_settings(), Machine(workers=0, pace=pace))
+    profiler = TrainingProfiler(clock=lambda: now[0])
+    data = TileDataModule(tiles, make_settings(), Machine(workers=0, profiler=profiler))
     for _ in data.probe_dataloader():
         now[0] += 1.0
     steps, now[0] = now[0], 100.0  # the head is fitted
-    pace.turn("waiting")
-    assert pace.computing_s == steps > 0
+    profiler.turn("waiting")
+    assert profiler.computing_s == steps > 0
 
 
 def test_workers_by_default_only_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +158,7 @@ def test_workers_by_default_only_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -
     assert Machine(threads=8, workers=0).loading() == 0
 
 
+@pytest.mark.slow
 def test_weights_are_the_same_by_workers_and_from_packs(
     tmp_path: Path,
     fold: list[FoldSlide],
@@ -181,14 +177,14 @@ def test_weights_are_the_same_by_workers_and_from_packs(
     assert len({(tmp_path / f"f{n}" / "curves.csv").read_bytes() for n in range(3)}) == 1
     assert [summary["packs"] for summary in summaries] == [False, False, True]
     for n, readers in enumerate((1, 2, 1)):
-        pace = json.loads((tmp_path / f"f{n}" / "summary.json").read_text())["pace"]
+        profiler = json.loads((tmp_path / f"f{n}" / "summary.json").read_text())["profiler"]
         # thrice what is measured, two epochs of training; random weights start no head
-        assert pace["tiles"] == 3 * (64 + 160) + 2 * 160
-        assert pace["readers"] == readers
-        assert pace["tiles_per_s"] > 0
-        shares = [pace[f"{name}_share"] for name in ("computing", "waiting", "other")]
+        assert profiler["tiles"] == 3 * (64 + 160) + 2 * 160
+        assert profiler["readers"] == readers
+        assert profiler["tiles_per_s"] > 0
+        shares = [profiler[f"{name}_share"] for name in ("computing", "waiting", "other")]
         assert sum(shares) == pytest.approx(1, abs=1e-3)
-        assert pace["augmenting_share"] > 0
+        assert profiler["augmenting_share"] > 0
 
 
 def test_packs_of_other_tiles_stop_a_training(

@@ -10,30 +10,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from histotile.backbones.stages import (
-    WithFeatures,
-    stages_of,
-    truncate,
-)
+from histotile.backbones.stages import WithFeatures, stages_of, truncate
 from histotile.cli import cli
 from histotile.config import Backbone, Train
 from histotile.config import Engine as EngineSettings
 from histotile.exports import onnx, timm_folder
 from histotile.inference.checkpoint import load
-from histotile.inference.ensemble import (
-    Ensemble,
-    load_members,
-)
+from histotile.inference.ensemble import Ensemble, load_members
 from histotile.inference.predict import predict_slide
 from histotile.io import tables
 from histotile.tasks.registry import make_task
 from histotile.training.familiarity import remember
-from histotile.training.job import (
-    FoldSlide,
-    Job,
-    Machine,
-    gather_tiles,
-)
+from histotile.training.job import FoldSlide, Job, Machine, gather_tiles
 from histotile.training.strategies.linear_probe import train_fixed
 from histotile.training.train_fold import train_fold
 from histotile.trust.judging import FLAGS
@@ -58,7 +46,7 @@ def _settings() -> Train:
     from histotile.config.yaml_file import read_config
 
     config = read_config(Path(__file__).parents[2] / "config" / "config.yaml")
-    return config.train.model_copy(update={"strategy": "fixed", "max_tiles_per_slide": 16})
+    return config.train.model_copy(update={"strategy": "linear_probe", "max_tiles_per_slide": 16})
 
 
 @pytest.fixture
@@ -131,7 +119,7 @@ def test_cached_features_and_the_network_itself_are_remembered_alike(
 ) -> None:
     settings = _settings()
     fold = gather_tiles(fold_files, TASK, 16, 0)
-    job = Job(tmp_path, fold, tiny_backbone, settings, Machine(), "fixed", None)
+    job = Job(tmp_path, fold, tiny_backbone, settings, Machine(), "linear_probe", None)
     outcome = train_fixed(job)
     assert outcome.cached
     cached, computed = remember(job, outcome)[0], remember(job, replace(outcome, cached=False))[0]
@@ -155,10 +143,7 @@ def test_a_model_without_memories_says_unknown(
 def test_both_outputs_are_the_networks_own(tiny_backbone: Backbone, stage: int | None) -> None:
     import torch
 
-    from histotile.backbones.build import (
-        build_network,
-        head,
-    )
+    from histotile.backbones.build import build_network, head
 
     network: Any = build_network(tiny_backbone, 2, 64)[0].eval()
     network = truncate(network, stage or len(stages_of(network)), 2).eval()

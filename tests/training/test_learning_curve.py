@@ -8,12 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from histotile.tasks.registry import make_task
-from histotile.training.learning_curve import (
-    Point,
-    diagnose,
-    draw_curve,
-    write_curve,
-)
+from histotile.training.learning_curve import Point, diagnose, draw_curve, write_curve
 
 TASK = make_task(("healthy", "tumour"))
 
@@ -30,18 +25,18 @@ def curve(train: list[float], val: list[float]) -> list[Point]:
         ([0.5, 0.2, 0.21], [0.6, 0.45, 0.45], "finetune", "overfit"),
         ([0.6, 0.5, 0.4], [0.6, 0.5, 0.4], "finetune", "underfit"),
         ([0.5, 0.3, 0.29], [0.5, 0.33, 0.335], "finetune", "good fit"),
-        ([0.5, 0.3, 0.1], [0.5, 0.35, 0.5], "init", "overfit"),
-        ([0.6, 0.5, 0.4], [0.6, 0.5, 0.4], "init", "underfit"),
-        ([0.5, 0.3, 0.1], [0.5, 0.32, 0.5], "fixed", "good fit"),
-        ([0.69, 0.68], [0.69, 0.69], "early_fixed", "underfit"),
-        ([0.2, 0.1], [0.6, 0.45], "early_fixed", "overfit"),
-        ([0.02, 0.01], [0.03, 0.03], "fixed", "good fit"),
+        ([0.5, 0.3, 0.1], [0.5, 0.35, 0.5], "retrain", "overfit"),
+        ([0.6, 0.5, 0.4], [0.6, 0.5, 0.4], "retrain", "underfit"),
+        ([0.5, 0.3, 0.1], [0.5, 0.32, 0.5], "linear_probe", "good fit"),
+        ([0.69, 0.68], [0.69, 0.69], "early_probe", "underfit"),
+        ([0.2, 0.1], [0.6, 0.45], "early_probe", "overfit"),
+        ([0.02, 0.01], [0.03, 0.03], "linear_probe", "good fit"),
     ],
 )
 def test_diagnosis(train: list[float], val: list[float], strategy: str, verdict: str) -> None:
     points = curve(train, val)
     best = min(points, key=lambda p: p.val_loss)
-    found = diagnose(points, best, math.log(2), strategy, strategy in ("finetune", "init"))
+    found = diagnose(points, best, math.log(2), strategy, strategy in ("finetune", "retrain"))
     assert found.verdict == verdict
     assert bool(found.remedies) == (verdict != "good fit")
 

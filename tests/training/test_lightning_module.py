@@ -10,15 +10,8 @@ from torch import nn
 from histotile.backbones.build import Architecture
 from histotile.config import Train
 from histotile.tasks.registry import make_task
-from histotile.training.datamodule import (
-    MEASURED,
-    TileDataModule,
-)
-from histotile.training.job import (
-    FoldSlide,
-    Machine,
-    gather_tiles,
-)
+from histotile.training.datamodule import MEASURED, TileDataModule
+from histotile.training.job import FoldSlide, Machine, gather_tiles
 from histotile.training.lightning_module import Objective, TileModule
 
 CLASSES = ("healthy", "tumour")

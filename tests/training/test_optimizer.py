@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from histotile.config import Recipe
 from histotile.training.optimizer import (
     deal,
-    make_optimiser,
+    make_optimizer,
     parameter_groups,
     plan,
     rate_factor,
@@ -24,18 +24,18 @@ from histotile.training.optimizer import (
 
 def recipe(**changes: Any) -> Recipe:
     plain = {
-        "optimiser": "auto",
-        "sgd_rate": 0.1,
-        "adamw_rate": 0.001,
-        "sgd_decay": 0.01,
-        "adamw_decay": 0.05,
+        "optimizer": "auto",
+        "sgd_lr": 0.1,
+        "adamw_lr": 0.001,
+        "sgd_weight_decay": 0.01,
+        "adamw_weight_decay": 0.05,
         "layer_decay": 0.5,
     }
     return Recipe(**(plain | changes))
 
 
 @pytest.mark.parametrize(
-    ("name", "optimiser"),
+    ("name", "optimizer"),
     [
         ("test_resnet", torch.optim.SGD),
         ("test_efficientnet", torch.optim.SGD),
@@ -43,14 +43,14 @@ def recipe(**changes: Any) -> Recipe:
         ("test_convnext", torch.optim.AdamW),
     ],
 )
-def test_networks_with_batch_norm_take_sgd(name: str, optimiser: type) -> None:
+def test_networks_with_batch_norm_take_sgd(name: str, optimizer: type) -> None:
     network = timm.create_model(name, num_classes=2)
-    found = make_optimiser(network, recipe())
-    assert type(found) is optimiser
-    assert uses_sgd(network, recipe()) == (optimiser is torch.optim.SGD)
-    if optimiser is torch.optim.SGD:
+    found = make_optimizer(network, recipe())
+    assert type(found) is optimizer
+    assert uses_sgd(network, recipe()) == (optimizer is torch.optim.SGD)
+    if optimizer is torch.optim.SGD:
         assert all(g["nesterov"] and g["momentum"] == 0.9 for g in found.param_groups)
-    assert type(make_optimiser(network, recipe(optimiser="adamw"))) is torch.optim.AdamW
+    assert type(make_optimizer(network, recipe(optimizer="adamw"))) is torch.optim.AdamW
 
 
 def test_position_embeddings_and_vectors_do_not_decay() -> None:
@@ -69,12 +69,12 @@ def test_frozen_parameters_are_left_out_and_depth_still_counts() -> None:
         parameter.requires_grad_(False)
     without = rates(network, recipe())
     assert len(without) == len(whole) - 1
-    assert {entry["rate"] for entry in without} < {entry["rate"] for entry in whole}
-    assert whole[-1] == {"rate": 0.1, "weights": sum(p.numel() for p in network.fc.parameters())}
+    assert {entry["lr"] for entry in without} < {entry["lr"] for entry in whole}
+    assert whole[-1] == {"lr": 0.1, "weights": sum(p.numel() for p in network.fc.parameters())}
     assert sum(e["weights"] for e in whole) == sum(p.numel() for p in network.parameters())
 
 
-def test_learning_rate_warms_up_and_falls_per_step() -> None:
+def test_lr_warms_up_and_falls_per_step() -> None:
     factors = [rate_factor(step, 200) for step in range(201)]
     assert factors[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
     assert all(a >= b for a, b in itertools.pairwise(factors[10:]))
@@ -107,7 +107,7 @@ def test_batches_are_of_like_size_and_few_tiles_are_left_out(
     ],
 )
 def test_plan(make_settings: Any, tiles: int, min_steps: int, expected: tuple[int, ...]) -> None:
-    settings = make_settings(epochs=20, min_steps=min_steps, patience=0.25, batch_size=64)
+    settings = make_settings(epochs=20, min_steps=min_steps, patience=5, batch_size=64)
     found = plan(tiles, settings)
     assert (found.batches.size, found.passes, found.rounds, found.patience) == expected
     assert found.rounds <= 25

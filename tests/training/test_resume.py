@@ -17,18 +17,9 @@ from histotile.config import Backbone, Pack, Train
 from histotile.data.packs.pack_writer import pack_tiles
 from histotile.io import tables
 from histotile.tasks.registry import make_task
-from histotile.training.job import (
-    FoldSlide,
-    Job,
-    Machine,
-    gather_tiles,
-)
+from histotile.training.job import FoldSlide, Job, Machine, gather_tiles
 from histotile.training.learning_curve import Point
-from histotile.training.resume import (
-    STATE,
-    best_state,
-    same_inputs,
-)
+from histotile.training.resume import STATE, best_state, same_inputs
 from histotile.training.train_fold import train_fold
 
 CLASSES = ("healthy", "tumour")
@@ -46,13 +37,20 @@ class InterruptedHereError(Exception):
     pass
 
 
-@pytest.mark.parametrize("strategy", ["finetune", "init", "retrain_tail"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "finetune",
+        pytest.param("retrain", marks=pytest.mark.slow),
+        pytest.param("retrain_tail", marks=pytest.mark.slow),
+    ],
+)
 def test_interrupted_training_goes_on_as_if_nothing_had_happened(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone, strategy: str
 ) -> None:
     if strategy == "retrain_tail":
-        settings = make_settings(strategy="auto", early_fixed=strategy, rate=1e-4)
-        decided: Any = ("early_fixed", 2)
+        settings = make_settings(strategy="auto", early_probe=strategy, rate=1e-4)
+        decided: Any = ("early_probe", 2)
     else:
         settings, decided = make_settings(strategy=strategy, rate=1e-4), None
     whole = train_fold(tmp_path / "whole", fold, TASK, tiny_backbone, settings, decided=decided)
@@ -79,7 +77,7 @@ def test_interrupted_training_goes_on_as_if_nothing_had_happened(
 def test_rounds_of_several_epochs_resume_too(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
-    settings = make_settings(strategy="init", epochs=41, max_tiles_per_slide=1, patience=0.1)
+    settings = make_settings(strategy="retrain", epochs=41, max_tiles_per_slide=1, patience=4)
     whole = train_fold(tmp_path / "whole", fold, TASK, tiny_backbone, settings)
     assert (whole["planned_epochs"], whole["epochs_per_point"]) == (42, 2)
     steps = [float(p["step"]) for p in points(tmp_path / "whole")]

@@ -14,6 +14,7 @@ from histotile.checks.start import look
 from histotile.io.cohort import read_cohort
 from histotile.io.cohort_checks import check_cohort
 from histotile.config.yaml_file import as_written
+from histotile.inference.model_metadata import CHECKPOINT, ONNX, find_models
 from histotile.io.digests import digest, digest_files, digest_weights
 from histotile.tiling.image_cohort.listing import holds_images
 
@@ -29,11 +30,15 @@ def plain(text):
     return re.sub(r'{(?!["}])', lambda _: r"\u007b", text).replace("<", r"\u003c")
 
 
+# Whether input files lie in a storage instead of a disk that all jobs see.
+IS_STORED = workflow.storage_settings.default_storage_provider is not None
+
+
 def started():
     """Settings and cohort; all that is wrong with them is told at once, by the main process."""
     is_main = workflow.is_main_process
     written = checked(as_written, config, SETTINGS_FILES)
-    found = look(written, SETTINGS_FILES if is_main else [])
+    found = look(written, SETTINGS_FILES if is_main else [], IS_STORED)
     wrong = errors(found.problems)
     stop_at(wrong if any(not problem.stage for problem in wrong) else [])
     doubtful = [problem for problem in found.problems if problem.level != "error"]
@@ -71,16 +76,25 @@ FEATURE_ENGINE = CONFIG.engine.model_copy(
 ).model_dump_json()
 # Slides whose labelled tiles are kept in packs; images are files of their own already.
 PACKED = [] if LISTING or CONFIG.pack.use == "never" else SLIDE_IDS
-CHEAP_CELLS = ["fixed", "early_fixed", "colour"]
-CELLS = {"off": [], "probe": CHEAP_CELLS, "full": [*CHEAP_CELLS, "finetune", "init"]}[
+CHEAP = ["linear_probe", "early_probe", "colour"]
+COMPARED = {"off": [], "probe": CHEAP, "full": [*CHEAP, "finetune", "retrain"]}[
     CONFIG.verify.budget
 ]
-# What learns from features, or tables of colours, and reads no tile.
-CACHED = {"fixed", "colour"} | (
-    {"early_fixed"} if CONFIG.train.early_fixed == "truncate" else set()
+# With full resolution the page of a slide has a folder of pictures.
+PICTURES = (
+    {"pictures": directory("<results>/report/slides/{slide_id}_files")}
+    if CONFIG.report.full_resolution
+    else {}
 )
-# The look of pages changes no number: networks would run, and trainings follow, for nothing.
-PAGES = ("histotile.reports",)
+APPLIED_PICTURES = (
+    {"pictures": directory("<results>/apply/report/slides/{new_id}_files")}
+    if CONFIG.report.full_resolution
+    else {}
+)
+# What learns from features, or tables of colours, and reads no tile.
+CACHED = {"linear_probe", "colour"} | (
+    {"early_probe"} if CONFIG.train.early_probe == "truncate" else set()
+)
 WEIGHTS = checked(digest_weights, CONFIG.backbone.weights)
 
 
@@ -92,7 +106,7 @@ pathvars:
 
 wildcard_constraints:
     fold="fold[0-9]+",
-    cell="fixed|early_fixed|finetune|init|colour",
+    strategy="linear_probe|early_probe|finetune|retrain|colour",
 
 
 def unless_doomed(stage):
@@ -140,9 +154,13 @@ def slide_path(wildcards):
 
 def slide_parts(wildcards):
     """What lies in the folder of a slide that has one (DICOM, MIRAX); none of tiles as images."""
-    path = COHORT[wildcards.slide_id].path
+    return [] if LISTING else parts_of(COHORT[wildcards.slide_id].path)
+
+
+@cache
+def parts_of(path):
     folder = path.with_suffix("") if path.suffix.lower() == ".mrxs" else path
-    return [] if LISTING or not folder.is_dir() else sorted(map(str, folder.iterdir()))
+    return sorted(map(str, folder.iterdir())) if folder.is_dir() else []
 
 
 def annotation_paths(wildcards):
@@ -158,9 +176,42 @@ def each(option, paths):
     return [word for path in paths for word in (option, path)]
 
 
-def folder(stage):
-    """A param: the folder of a stage. Its files are inputs, or come before one that is."""
-    return lambda wildcards: f"{CONFIG.results}/{stage}"
+def folder_of(name, ancestor=1):
+    """A param: the folder that these inputs stand in, or one above it."""
+    return lambda wildcards, input: str(
+        Path(as_list(input[name])[0]).parents[ancestor - 1]
+    )
+
+
+def as_list(files):
+    """One file or many, as many."""
+    return [files] if isinstance(files, str) else list(files)
+
+
+def slide_option(wildcards, input):
+    """`--slide`, where the slide is; nothing where tiles are images."""
+    return ["--slide", str(input.slide)] if input.slide else []
+
+
+def slide_files(wildcards):
+    """All slides, with what lies in the folders of those that have one."""
+    paths = [] if LISTING else [str(slide.path) for slide in COHORT.slides]
+    return paths + [part for slide in COHORT.slides for part in parts_of(slide.path)]
+
+
+def prefix_of_all(wildcards, input):
+    """What comes before the paths of the cohort file where Snakemake stages copies of slides."""
+    return "" if LISTING else prefix(input.slides[0], COHORT.slides[0].path)
+
+
+def prefix_of_one(wildcards, input):
+    """The same where a rule reads a single slide."""
+    return prefix(input.slide, COHORT[wildcards.slide_id].path)
+
+
+def prefix(place, path):
+    """What comes before a path where a copy of it is staged; nothing if it is read in place."""
+    return str(place).removesuffix(str(path)) if str(place) != str(path) else ""
 
 
 def augment_option():
@@ -175,9 +226,9 @@ def packs_of(strategy):
     return [f"{CONFIG.results}/pack/{slide_id}.pack" for slide_id in ids]
 
 
-def packs_option(strategy):
+def packs_option(wildcards, input):
     """`--packs` where a training may read packs."""
-    return ["--packs", f"{CONFIG.results}/pack"] if packs_of(strategy) else []
+    return ["--packs", str(Path(input.packs[0]).parent)] if input.packs else []
 
 
 def mpp_option(slide):
@@ -224,6 +275,7 @@ def slides_to_apply(source):
     return cohort
 
 
+@cache
 def new_ids():
     return [slide.slide_id for slide in new_cohort().slides]
 
@@ -232,6 +284,33 @@ def left_out(scores):
     """Whether a slide of this table of scores has no tile that was used."""
     with Path(scores).open(newline="", encoding="utf-8") as handle:
         return any(row["n_tiles"] == "0" for row in csv.DictReader(handle))
+
+
+def applied(place):
+    """An input: a file of every new slide."""
+    return lambda wildcards: expand(f"<results>/apply/{place}", new_id=new_ids())
+
+
+@cache
+def model_files():
+    """The files of the model that `apply` takes, where jobs share no disk; else none.
+
+    As inputs they would be made again whenever the cohort they were trained on has changed, and
+    `apply` trains nothing. On a shared disk their digest is a param instead.
+    """
+    if not IS_STORED:
+        return []
+    found = checked(find_models, Path(CONFIG.apply.model))
+    files = [p for path in found for p in (path.iterdir() if path.is_dir() else [path])]
+    beside = [p.with_name(ONNX) for p in files if p.name == CHECKPOINT]
+    return sorted({str(p) for p in (*files, *beside) if p.is_file()})
+
+
+def model_place(wildcards, input):
+    """The model, or its staged copy."""
+    if not input.model:
+        return CONFIG.apply.model
+    return f"{prefix(input.model[0], model_files()[0])}{CONFIG.apply.model}"
 
 
 @cache

@@ -4,13 +4,13 @@ REQUIRED INPUTS
     <results>/tile/{slide_id}.parquet, <results>/triage/slides.csv
 OUTPUTS
     <results>/split/folds.csv, <results>/backbone/backbone.onnx, <results>/embed/{slide_id}.h5,
-    <results>/embed/{slide_id}.timing.json, <results>/control/control.h5, <results>/decide/,
-    <results>/train/{fold}/, <results>/rehearse/{fold}/{cell}.parquet, <results>/verify/,
+    <results>/embed/{slide_id}.timing.json, <results>/baseline/baseline.h5, <results>/decide/,
+    <results>/train/{fold}/, <results>/compare/{fold}/{strategy}.parquet, <results>/verify/,
     <results>/export/{fold}/, <results>/pack/{slide_id}.pack if asked for
 STEPS
-    split, backbone -> embed -> control -> decide -> train -> export
-    rehearse (the other cells, in every fold) -> verify
-    pack (only if asked for) -> train, rehearse, where these read tiles
+    split, backbone -> embed -> baseline -> decide -> train -> export
+    compare (the other strategies, in every fold) -> verify
+    pack (only if asked for) -> train, compare, where these read tiles
 """
 
 
@@ -30,7 +30,7 @@ rule split:
         accept=accepted("spelling", "patient"),
         slides=names_digest(),
         settings=settings("split"),
-        code=digest("histotile.cli.models:split"),
+        code=digest("histotile.stages.split"),
     shell:
         "histotile split {input.cohort:q} --triage {input.triage:q} --classes {params.classes:q}"
         " --accept {params.accept:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -46,7 +46,7 @@ rule backbone:
         backbone=BACKBONE,
         weights=WEIGHTS,
         tile_px=CONFIG.tile.tile_px,
-        code=digest("histotile.cli.inference:backbone"),
+        code=digest("histotile.stages.backbone"),
     shell:
         "histotile backbone --backbone {params.backbone:q} --tile-px {params.tile_px}"
         " --output {output:q} > {log:q} 2>&1"
@@ -56,6 +56,7 @@ rule embed:
     """Run the tiles of {wildcards.slide_id} through the frozen backbone and keep the features."""
     input:
         slide=slide_path,
+        parts=slide_parts,
         tiles="<results>/tile/{slide_id}.parquet",
         network="<results>/backbone/backbone.onnx",
     output:
@@ -67,14 +68,15 @@ rule embed:
         "<benchmarks>/embed/{slide_id}.tsv"
     threads: 1
     params:
+        slide=slide_option,
         backbone=BACKBONE,
         weights=WEIGHTS,
         augment=augment_option(),
         engine=FEATURE_ENGINE,
         settings=settings("embed"),
-        code=digest("histotile.cli.inference:embed", without=PAGES),
+        code=digest("histotile.stages.embed"),
     shell:
-        "histotile embed {input.tiles:q} --backbone {params.backbone:q}"
+        "histotile embed {input.tiles:q} {params.slide:q} --backbone {params.backbone:q}"
         " --network {input.network:q} --engine {params.engine:q} {params.augment:q}"
         " --threads {threads} --output {output.features:q} --timing {output.timing:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
@@ -84,6 +86,7 @@ rule pack:
     """Keep the pixels of the labelled tiles of {wildcards.slide_id} in one file, for training."""
     input:
         slide=slide_path,
+        parts=slide_parts,
         tiles="<results>/tile/{slide_id}.parquet",
     output:
         "<results>/pack/{slide_id}.pack",
@@ -92,35 +95,39 @@ rule pack:
     benchmark:
         "<benchmarks>/pack/{slide_id}.tsv"
     params:
+        slide=slide_option,
         settings=settings("pack"),
-        code=digest("histotile.cli.packing:pack"),
+        code=digest("histotile.stages.pack"),
     shell:
-        "histotile pack {input.tiles:q} --output {output:q} --settings {params.settings:q}"
-        " > {log:q} 2>&1"
+        "histotile pack {input.tiles:q} {params.slide:q} --output {output:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
 
 
-rule control:
-    """Features of the same network with random weights, and the shift of its batch-norm inputs."""
+rule baseline:
+    """Features of the same network with random weights."""
     input:
+        cohort=COHORT_FILE,
+        slides=slide_files,
         folds="<results>/split/folds.csv",
         tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
-        ruler=CONFIG.control.ruler or [],
     output:
-        "<results>/control/control.h5",
+        "<results>/baseline/baseline.h5",
     log:
-        "<logs>/control.log",
+        "<logs>/baseline.log",
     benchmark:
-        "<benchmarks>/control.tsv"
+        "<benchmarks>/baseline.tsv"
     threads: 2
     params:
-        tiles=folder("tile"),
+        tiles=folder_of("tiles"),
+        prefix=prefix_of_all,
         classes=CLASSES,
         backbone=BACKBONE,
         weights=WEIGHTS,
-        settings=settings("control"),
-        code=digest("histotile.cli.decisions:control"),
+        settings=settings("baseline"),
+        code=digest("histotile.stages.baseline"),
     shell:
-        "histotile control {input.folds:q} --tiles {params.tiles:q} --classes {params.classes:q}"
+        "histotile baseline {input.folds:q} --tiles {params.tiles:q} --cohort {input.cohort:q}"
+        " --prefix={params.prefix:q} --classes {params.classes:q}"
         " --backbone {params.backbone:q} --threads {threads} --output {output:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
@@ -130,10 +137,46 @@ rule decide:
     input:
         cohort=COHORT_FILE,
         folds="<results>/split/folds.csv",
-        control="<results>/control/control.h5",
+        baseline="<results>/baseline/baseline.h5",
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        inspections=(
+            []
+            if LISTING
+            else expand("<results>/inspect/{slide_id}.json", slide_id=SLIDE_IDS)
+        ),
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
     output:
-        decision="<results>/decide/decision.json",
+        "<results>/decide/decision.json",
+    log:
+        "<logs>/decide.log",
+    benchmark:
+        "<benchmarks>/decide.tsv"
+    threads: 1
+    params:
+        features=folder_of("features"),
+        tiles=folder_of("tiles"),
+        inspections=lambda wildcards, input: each(
+            "--inspections", {str(Path(f).parent) for f in input.inspections}
+        ),
+        classes=CLASSES,
+        train=CONFIG.train.model_dump_json(
+            include={"strategy", "early_probe", "finetune", "retrain"}
+        ),
+        settings=settings("decide"),
+        code=digest("histotile.stages.decide"),
+    shell:
+        "histotile decide {input.cohort:q} --folds {input.folds:q} --features {params.features:q}"
+        " --baseline {input.baseline:q} --tiles {params.tiles:q}"
+        " {params.inspections:q} --classes {params.classes:q}"
+        " --train {params.train:q} --output {output:q} --settings {params.settings:q}"
+        " > {log:q} 2>&1"
+
+
+rule report_decision:
+    """Explain the decision: its table as a picture, and its page."""
+    input:
+        "<results>/decide/decision.json",
+    output:
         picture=report(
             "<results>/decide/decision.svg",
             caption="../report/decision.rst",
@@ -142,26 +185,13 @@ rule decide:
         ),
         page="<results>/decide/index.html",
     log:
-        "<logs>/decide.log",
-    benchmark:
-        "<benchmarks>/decide.tsv"
-    threads: 1
+        "<logs>/report_decision.log",
+    localrule: True
     params:
-        features=folder("embed"),
-        tiles=folder("tile"),
-        inspections=folder("inspect"),
-        classes=CLASSES,
-        train=CONFIG.train.model_dump_json(
-            include={"strategy", "early_fixed", "finetune", "init"}
-        ),
-        settings=settings("decide"),
-        code=digest("histotile.cli.decisions:decide", without=PAGES),
+        code=digest("histotile.stages.report_decision"),
     shell:
-        "histotile decide {input.cohort:q} --folds {input.folds:q} --features {params.features:q}"
-        " --control {input.control:q} --tiles {params.tiles:q}"
-        " --inspections {params.inspections:q} --classes {params.classes:q}"
-        " --train {params.train:q} --output {output.decision:q} --picture {output.picture:q}"
-        " --page {output.page:q} --settings {params.settings:q} > {log:q} 2>&1"
+        "histotile report-decision {input:q} --picture {output.picture:q} --page {output.page:q}"
+        " > {log:q} 2>&1"
 
 
 rule train:
@@ -169,6 +199,9 @@ rule train:
     input:
         folds="<results>/split/folds.csv",
         decision="<results>/decide/decision.json",
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        cohort=COHORT_FILE,
+        slides=slide_files,
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
         packs=packs_of(CONFIG.train.strategy),
     output:
@@ -188,93 +221,117 @@ rule train:
         "<benchmarks>/train/{fold}.tsv"
     threads: 2
     params:
-        tiles=folder("tile"),
-        features=folder("embed"),
-        packs=packs_option(CONFIG.train.strategy),
+        tiles=folder_of("tiles"),
+        prefix=prefix_of_all,
+        features=folder_of("features"),
+        packs=packs_option,
         folder=subpath(output.model, parent=True),
         backbone=BACKBONE,
         weights=WEIGHTS,
         classes=CLASSES,
         accept=accepted("alarm"),
         settings=settings("train"),
-        code=digest("histotile.cli.models:train"),
+        code=digest("histotile.stages.train"),
     shell:
         "histotile train {wildcards.fold} --folds {input.folds:q} --decision {input.decision:q}"
-        " --tiles {params.tiles:q} --features {params.features:q} {params.packs:q}"
+        " --tiles {params.tiles:q} --features {params.features:q} {params.packs:q} --cohort {input.cohort:q} --prefix={params.prefix:q}"
+        ""
         " --classes {params.classes:q} --backbone {params.backbone:q} --threads {threads}"
         " --accept {params.accept:q} --output {params.folder:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 
-rule rehearse:
-    """Train {wildcards.cell} on {wildcards.fold} and judge it on the tiles the fold tests."""
+rule compare:
+    """Train {wildcards.strategy} on {wildcards.fold} and judge it on the tiles the fold tests."""
     input:
         folds="<results>/split/folds.csv",
         decision="<results>/decide/decision.json",
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        cohort=COHORT_FILE,
+        slides=slide_files,
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
-        packs=lambda wildcards: packs_of(wildcards.cell),
+        packs=lambda wildcards: packs_of(wildcards.strategy),
     output:
-        "<results>/rehearse/{fold}/{cell}.parquet",
+        "<results>/compare/{fold}/{strategy}.parquet",
     log:
-        "<logs>/rehearse/{fold}/{cell}.log",
+        "<logs>/compare/{fold}/{strategy}.log",
     benchmark:
-        "<benchmarks>/rehearse/{fold}.{cell}.tsv"
-    threads: lambda wildcards: 1 if wildcards.cell in CACHED else 2
+        "<benchmarks>/compare/{fold}.{strategy}.tsv"
+    threads: lambda wildcards: 1 if wildcards.strategy in CACHED else 2
     params:
-        tiles=folder("tile"),
-        features=folder("embed"),
-        packs=lambda wildcards: packs_option(wildcards.cell),
+        tiles=folder_of("tiles"),
+        prefix=prefix_of_all,
+        features=folder_of("features"),
+        packs=packs_option,
         backbone=BACKBONE,
         weights=WEIGHTS,
         classes=CLASSES,
         settings=CONFIG.train.model_copy(
             update={"strategy": "auto", "tensorboard": False}
         ).model_dump_json(),
-        code=digest("histotile.cli.decisions:rehearse"),
+        code=digest("histotile.stages.compare"),
     shell:
-        "histotile rehearse {wildcards.fold} {wildcards.cell} --folds {input.folds:q}"
+        "histotile compare {wildcards.fold} {wildcards.strategy} --folds {input.folds:q}"
         " --decision {input.decision:q} --tiles {params.tiles:q} --features {params.features:q}"
-        " {params.packs:q} --classes {params.classes:q} --backbone {params.backbone:q}"
+        " {params.packs:q} --cohort {input.cohort:q} --prefix={params.prefix:q}"
+        " --classes {params.classes:q} --backbone {params.backbone:q}"
         " --threads {threads} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule verify:
-    """Hold the table's choice against the other cells: regret, interval, verdict."""
+    """Compare the chosen strategy with the others: regret, interval, verdict."""
     input:
         decision="<results>/decide/decision.json",
-        rehearsals=expand(
-            "<results>/rehearse/{fold}/{cell}.parquet", fold=FOLDS, cell=CELLS
+        comparisons=expand(
+            "<results>/compare/{fold}/{strategy}.parquet",
+            fold=FOLDS,
+            strategy=COMPARED,
         ),
     output:
-        verification="<results>/verify/verification.json",
-        page="<results>/verify/index.html",
+        "<results>/verify/verification.json",
     log:
         "<logs>/verify.log",
     localrule: True
     params:
-        folder=folder("rehearse"),
+        folder=folder_of("comparisons", 2),
         settings=settings("verify"),
-        code=digest("histotile.cli.decisions:verify"),
+        code=digest("histotile.stages.verify"),
     shell:
         "histotile verify {params.folder:q} --decision {input.decision:q}"
-        " --output {output.verification:q} --page {output.page:q}"
-        " --settings {params.settings:q} > {log:q} 2>&1"
+        " --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule report_verification:
+    """Show how the decision fared against the other strategies."""
+    input:
+        "<results>/verify/verification.json",
+    output:
+        "<results>/verify/index.html",
+    log:
+        "<logs>/report_verification.log",
+    localrule: True
+    params:
+        code=digest("histotile.stages.report_verification"),
+    shell:
+        "histotile report-verification {input:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule export:
     """Write {wildcards.fold} as files other programs load, and check that they agree."""
     input:
         model="<results>/train/{fold}/model.ckpt",
-        folds="<results>/split/folds.csv",
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        cohort=COHORT_FILE,
+        slides=slide_files,
     output:
-        "<results>/export/{fold}/parity.json",
+        directory("<results>/export/{fold}"),
     log:
         "<logs>/export/{fold}.log",
     params:
-        tiles=folder("tile"),
-        folder=subpath(output[0], parent=True),
+        tiles=folder_of("tiles"),
+        prefix=prefix_of_all,
         settings=settings("export"),
-        code=digest("histotile.cli.models:export"),
+        code=digest("histotile.stages.export"),
     shell:
         "histotile export {input.model:q} --tiles {params.tiles:q}"
-        " --output {params.folder:q} --settings {params.settings:q} > {log:q} 2>&1"
+        " --cohort {input.cohort:q} --prefix={params.prefix:q} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -16,6 +16,7 @@ rule predict:
     """Predict {wildcards.slide_id} with the folds that never saw its patient."""
     input:
         slide=slide_path,
+        parts=slide_parts,
         tiles="<results>/tile/{slide_id}.parquet",
         folds="<results>/split/folds.csv",
         models=expand(
@@ -32,11 +33,12 @@ rule predict:
         "<benchmarks>/predict/{slide_id}.tsv"
     threads: 1
     params:
-        models=folder("train"),
+        models=folder_of("models", 2),
+        slide=slide_option,
         engine=ENGINE,
-        code=digest("histotile.cli.inference:predict", without=PAGES),
+        code=digest("histotile.stages.predict"),
     shell:
-        "histotile predict {params.models:q} {input.tiles:q} --folds {input.folds:q}"
+        "histotile predict {params.models:q} {input.tiles:q} {params.slide:q} --folds {input.folds:q}"
         " --engine {params.engine:q} --threads {threads} --output {output.predictions:q}"
         " --timing {output.timing:q} > {log:q} 2>&1"
 
@@ -53,10 +55,10 @@ rule aggregate:
         "<logs>/aggregate.log",
     localrule: True
     params:
-        folder=folder("predict"),
+        folder=folder_of("predictions"),
         classes=CLASSES,
         settings=settings("aggregate"),
-        code=digest("histotile.cli.results:aggregate"),
+        code=digest("histotile.stages.aggregate"),
     shell:
         "histotile aggregate {params.folder:q} --folds {input.folds:q} --classes {params.classes:q}"
         " --slides {output.slides:q} --patients {output.patients:q}"
@@ -69,6 +71,7 @@ rule evaluate:
         cohort=COHORT_FILE,
         folds="<results>/split/folds.csv",
         predictions=expand("<results>/predict/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
         scores="<results>/aggregate/slides.csv",
     output:
         metrics=report(
@@ -77,7 +80,32 @@ rule evaluate:
             category="Results",
             labels={"what": "metrics"},
         ),
+        confusion="<results>/evaluate/confusion.csv",
         evaluation="<results>/evaluate/evaluation.json",
+        figures="<results>/evaluate/figures.json",
+    log:
+        "<logs>/evaluate.log",
+    params:
+        tiles=folder_of("tiles"),
+        predictions=folder_of("predictions"),
+        classes=CLASSES,
+        aggregate=settings("aggregate"),
+        settings=settings("evaluate"),
+        code=digest("histotile.stages.evaluate"),
+    shell:
+        "histotile evaluate {input.cohort:q} --folds {input.folds:q} --tiles {params.tiles:q}"
+        " --predictions {params.predictions:q} --classes {params.classes:q}"
+        " --aggregate {params.aggregate:q} --metrics {output.metrics:q}"
+        " --confusion {output.confusion:q} --evaluation {output.evaluation:q}"
+        " --figures {output.figures:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule report_figures:
+    """Draw the figures of the evaluation."""
+    input:
+        evaluation="<results>/evaluate/evaluation.json",
+        figures="<results>/evaluate/figures.json",
+    output:
         roc=report(
             "<results>/evaluate/roc.svg",
             caption="../report/roc.rst",
@@ -103,27 +131,21 @@ rule evaluate:
             labels={"what": "scores by label"},
         ),
     log:
-        "<logs>/evaluate.log",
+        "<logs>/report_figures.log",
+    localrule: True
     params:
-        tiles=folder("tile"),
-        predictions=folder("predict"),
-        pictures=subpath(output.roc, parent=True),
-        classes=CLASSES,
-        aggregate=settings("aggregate"),
-        settings=settings("evaluate"),
-        code=digest("histotile.cli.results:evaluate"),
+        folder=subpath(output.roc, parent=True),
+        code=digest("histotile.stages.report_figures"),
     shell:
-        "histotile evaluate {input.cohort:q} --folds {input.folds:q} --tiles {params.tiles:q}"
-        " --predictions {params.predictions:q} --classes {params.classes:q}"
-        " --aggregate {params.aggregate:q} --metrics {output.metrics:q}"
-        " --evaluation {output.evaluation:q} --pictures {params.pictures:q}"
-        " --settings {params.settings:q} > {log:q} 2>&1"
+        "histotile report-figures {input.evaluation:q} {input.figures:q} --output {params.folder:q}"
+        " > {log:q} 2>&1"
 
 
 rule heatmap:
     """Paint the probabilities of {wildcards.slide_id}, and write them for QuPath and viewers."""
     input:
         slide=slide_path,
+        parts=slide_parts,
         tiles="<results>/tile/{slide_id}.parquet",
         predictions="<results>/predict/{slide_id}.parquet",
     output:
@@ -152,10 +174,11 @@ rule heatmap:
     benchmark:
         "<benchmarks>/heatmap/{slide_id}.tsv"
     params:
+        slide=slide_option,
         settings=settings("heatmap"),
-        code=digest("histotile.cli.results:heatmap"),
+        code=digest("histotile.stages.heatmap"),
     shell:
-        "histotile heatmap {input.tiles:q} {input.predictions:q} --output {output.overlay:q}"
+        "histotile heatmap {input.tiles:q} {input.predictions:q} {params.slide:q} --output {output.overlay:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 
@@ -164,14 +187,24 @@ rule report_slide:
     input:
         cohort=COHORT_FILE,
         slide=slide_path,
+        parts=slide_parts,
         tiles="<results>/tile/{slide_id}.parquet",
         annotations=annotation_paths,
+        inspection="<results>/inspect/{slide_id}.json",
+        triage="<results>/triage/slides.csv",
+        folds="<results>/split/folds.csv",
+        decision="<results>/decide/decision.json",
+        mask="<results>/mask/{slide_id}.png",
         overlay="<results>/mask/{slide_id}.overlay.jpg",
         predictions="<results>/predict/{slide_id}.parquet",
-        timing="<results>/predict/{slide_id}.timing.json",
+        timings=[
+            "<results>/embed/{slide_id}.timing.json",
+            "<results>/predict/{slide_id}.timing.json",
+        ],
         scores="<results>/aggregate/slides.csv",
         heatmap="<results>/heatmap/{slide_id}.png",
     output:
+        **PICTURES,
         page="<results>/report/slides/{slide_id}.html",
         thumbnail="<results>/report/slides/{slide_id}.jpg",
     log:
@@ -180,11 +213,13 @@ rule report_slide:
         "<benchmarks>/report/{slide_id}.tsv"
     params:
         results=subpath(output[0], ancestor=3),
+        prefix=prefix_of_one,
         configuration=plain(CONFIG.model_dump_json(include=SHOWN_ON_SLIDES)),
         settings=plain(UNTITLED.model_dump_json()),
-        code=digest("histotile.cli.pages:report_slide"),
+        code=digest("histotile.stages.report_slide"),
     shell:
-        "histotile report-slide --cohort {input.cohort:q} --configuration {params.configuration:q}"
+        "histotile report-slide --cohort {input.cohort:q} --prefix={params.prefix:q}"
+        " --configuration {params.configuration:q}"
         " --settings {params.settings:q} -- {params.results:q} {wildcards.slide_id:q} > {log:q} 2>&1"
 
 
@@ -193,6 +228,16 @@ rule report:
     input:
         cohort=COHORT_FILE,
         triage="<results>/triage/slides.csv",
+        folds="<results>/split/folds.csv",
+        inspections=expand("<results>/inspect/{slide_id}.json", slide_id=PICTURED),
+        thumbnails=expand("<results>/report/slides/{slide_id}.jpg", slide_id=PICTURED),
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        predictions=expand("<results>/predict/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        timings=expand(
+            "<results>/{stage}/{slide_id}.timing.json",
+            stage=["embed", "predict"],
+            slide_id=SLIDE_IDS,
+        ),
         pages=expand("<results>/report/slides/{slide_id}.html", slide_id=PICTURED),
         scores="<results>/aggregate/slides.csv",
         evaluation="<results>/evaluate/evaluation.json",
@@ -200,9 +245,13 @@ rule report:
             "<results>/evaluate/{name}.svg",
             name=["roc", "pr", "reliability", "scores"],
         ),
-        training=expand("<results>/train/{fold}/summary.json", fold=FOLDS),
+        training=expand(
+            "<results>/train/{fold}/{file}",
+            fold=FOLDS,
+            file=["summary.json", "curves.svg"],
+        ),
         decision="<results>/decide/decision.json",
-        verification="<results>/verify/verification.json" if CELLS else [],
+        verification="<results>/verify/verification.json" if COMPARED else [],
     output:
         "<results>/report/index.html",
         "<results>/report/model_card.html",
@@ -214,7 +263,7 @@ rule report:
         results=subpath(output[0], ancestor=2),
         configuration=plain(CONFIG.model_dump_json()),
         settings=settings("report"),
-        code=digest("histotile.cli.pages:report"),
+        code=digest("histotile.stages.report"),
     shell:
         "histotile report {params.results:q} --cohort {input.cohort:q}"
         " --configuration {params.configuration:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -226,7 +275,11 @@ onsuccess:
     summary = folder / "report" / "summary.txt"
     if summary.is_file():
         print(f"\n{summary.read_text(encoding='utf-8')}", flush=True)
-    if is_apply and left_out(folder / "aggregate" / "slides.csv"):
+    if (
+        is_apply
+        and summary.is_file()
+        and left_out(folder / "aggregate" / "slides.csv")
+    ):
         raise SystemExit(3)  # as `histotile apply` ends for a slide without a score
 
 
@@ -234,18 +287,35 @@ rule apply_slide:
     """Mask, tile, predict and paint the new slide {wildcards.new_id} with a trained model."""
     input:
         slide=lambda wildcards: str(new_cohort()[wildcards.new_id].path),
+        parts=lambda wildcards: parts_of(new_cohort()[wildcards.new_id].path),
+        model=lambda wildcards: model_files(),
     output:
+        **APPLIED_PICTURES,
+        inspection="<results>/apply/inspect/{new_id}.json",
+        mask="<results>/apply/mask/{new_id}.png",
+        overlay="<results>/apply/mask/{new_id}.overlay.jpg",
+        tiles="<results>/apply/tile/{new_id}.parquet",
         prediction="<results>/apply/predict/{new_id}.parquet",
         timing="<results>/apply/predict/{new_id}.timing.json",
-        heatmap="<results>/apply/heatmap/{new_id}.png",
+        heatmap=multiext(
+            "<results>/apply/heatmap/{new_id}",
+            ".png",
+            ".map.png",
+            ".ome.tif",
+            ".colour.ome.tif",
+            ".geojson",
+            ".tiles.geojson.gz",
+            ".csv",
+        ),
         page="<results>/apply/report/slides/{new_id}.html",
+        thumbnail="<results>/apply/report/slides/{new_id}.jpg",
     log:
         "<logs>/apply/{new_id}.log",
     benchmark:
         "<benchmarks>/apply/{new_id}.tsv"
     threads: 1
     params:
-        model=lambda wildcards: CONFIG.apply.model,
+        model=model_place,
         model_id=lambda wildcards: model_digest(),
         folder=subpath(output[0], ancestor=2),
         mpp=lambda wildcards: mpp_option(new_cohort()[wildcards.new_id]),
@@ -254,7 +324,7 @@ rule apply_slide:
                 include=APPLIED
             )
         ),
-        code=digest("histotile.cli.apply:apply"),
+        code=digest("histotile.stages.apply"),
     shell:
         "histotile apply {params.model:q} {input.slide:q} {params.folder:q} {params.mpp}"
         " --slide-id {wildcards.new_id:q} --of-cohort --threads {threads}"
@@ -265,11 +335,15 @@ rule apply:
     """Scores and pages of a cohort of new slides (section `apply`); nothing is trained."""
     input:
         cohort=CONFIG.apply.slides,
-        predictions=lambda wildcards: expand(
-            "<results>/apply/predict/{new_id}.parquet", new_id=new_ids()
-        ),
+        predictions=applied("predict/{new_id}.parquet"),
+        timings=applied("predict/{new_id}.timing.json"),
+        inspections=applied("inspect/{new_id}.json"),
+        tiles=applied("tile/{new_id}.parquet"),
+        pages=applied("report/slides/{new_id}.html"),
+        thumbnails=applied("report/slides/{new_id}.jpg"),
     output:
         "<results>/apply/report/index.html",
+        "<results>/apply/report/summary.txt",
         scores="<results>/apply/aggregate/slides.csv",
     log:
         "<logs>/apply.log",
@@ -278,7 +352,7 @@ rule apply:
         configuration=plain(CONFIG.model_dump_json()),
         aggregate=settings("aggregate"),
         settings=settings("report"),
-        code=digest("histotile.cli.results:aggregate", "histotile.cli.pages:report"),
+        code=digest("histotile.stages.aggregate", "histotile.stages.report"),
     shell:
         "( histotile aggregate {params.folder:q}/predict --cohort {input.cohort:q}"
         " --slides {output.scores:q} --settings {params.aggregate:q} &&"

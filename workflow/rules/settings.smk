@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from histotile.config.yaml_file import as_written, check_utf8
+from histotile.config.yaml_file import as_written, check_utf8, over_standard
 from histotile.errors import HistotileError
 
 
@@ -14,10 +14,11 @@ def checked(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
-SETTINGS_FILES = [
-    path
-    for path in (Path("config/config.yaml"), *map(Path, workflow.overwrite_configfiles))
-    if path.is_file()
-]
+IS_MODULE = workflow.modifier.skip_configfile  # another workflow gives `config`
+files = [] if IS_MODULE else ["config/config.yaml", *workflow.overwrite_configfiles]
+SETTINGS_FILES = [path for path in map(Path, files) if path.is_file()]
 for path in SETTINGS_FILES:
     checked(check_utf8, path)
+if IS_MODULE:
+    standard = Path(workflow.source_path("../../config/config.yaml"))
+    config = checked(over_standard, config, standard)

@@ -35,7 +35,7 @@ rule inspect:
         settings=settings("inspect"),
         accept=accepted("scale", "level", "colour", "orientation"),
         mpp=lambda wildcards: mpp_option(COHORT[wildcards.slide_id]),
-        code=digest("histotile.cli.slides:inspect"),
+        code=digest("histotile.stages.inspect"),
     shell:
         "histotile inspect {input.slide:q} --output {output:q} --slide-id {wildcards.slide_id:q}"
         " {params.mpp} --accept {params.accept:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -59,10 +59,10 @@ rule triage:
         "<logs>/triage.log",
     localrule: True
     params:
-        folder=folder("tile" if LISTING else "inspect"),
+        folder=folder_of("found"),
         accepted=accepted("duplicate"),
         settings=settings("inspect"),
-        code=digest("histotile.cli.slides:triage"),
+        code=digest("histotile.stages.triage"),
     shell:
         "histotile triage {params.folder:q} --cohort {input.cohort:q} --output {output:q}"
         " --accept {params.accepted:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -72,6 +72,7 @@ rule mask:
     """Find the tissue of {wildcards.slide_id}."""
     input:
         slide=slide_path,
+        parts=slide_parts,
         inspection="<results>/inspect/{slide_id}.json",
         triage=ancient("<results>/triage/slides.csv"),
     output:
@@ -88,7 +89,7 @@ rule mask:
         "<benchmarks>/mask/{slide_id}.tsv"
     params:
         settings=settings("mask"),
-        code=digest("histotile.cli.slides:mask"),
+        code=digest("histotile.stages.mask"),
     shell:
         "histotile mask {input.slide:q} --inspection {input.inspection:q} --output {output.mask:q}"
         " --overlay {output.overlay:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -98,6 +99,7 @@ rule tile:
     """Lay a grid of tiles over the tissue of {wildcards.slide_id}."""
     input:
         slide=slide_path,
+        parts=slide_parts,
         inspection="<results>/inspect/{slide_id}.json",
         mask="<results>/mask/{slide_id}.png",
         annotations=annotation_paths,
@@ -114,7 +116,7 @@ rule tile:
         label=label_option,
         classes=CLASSES,
         settings=settings("tile"),
-        code=digest("histotile.cli.slides:tile"),
+        code=digest("histotile.stages.tile"),
     shell:
         "histotile tile {input.slide:q} --inspection {input.inspection:q} --mask {input.mask:q}"
         " {params.annotations:q} {params.coordinates:q} {params.label:q} --classes {params.classes:q} --output {output:q}"
@@ -134,7 +136,7 @@ rule collect:
         cohort=lambda wildcards: CONFIG.cohort,
         listing=LISTING.digest if LISTING else "",
         classes=CLASSES,
-        code=digest("histotile.cli.images:collect"),
+        code=digest("histotile.stages.collect"),
         accept=accepted("spelling", "patient"),
     shell:
         "histotile collect {params.cohort:q} --classes {params.classes:q}"
@@ -157,7 +159,7 @@ rule tile_images:
         images=lambda wildcards: LISTING.digests[wildcards.slide_id],
         classes=CLASSES,
         settings=settings("tile"),
-        code=digest("histotile.cli.images:tile_images"),
+        code=digest("histotile.stages.tile_images"),
     shell:
         "histotile tile-images --classes {params.classes:q} --threads {threads} --output {output:q}"
         " --settings {params.settings:q} -- {params.cohort:q} {wildcards.slide_id:q} > {log:q} 2>&1"

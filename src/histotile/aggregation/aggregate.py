@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.aggregation.block_bootstrap import score_interval
-from histotile.aggregation.pooling import (
-    pool,
-    with_background,
-)
+from histotile.aggregation.pooling import pool, with_background
 from histotile.config import Aggregate
 from histotile.errors import HistotileError
 from histotile.tasks.task import Task

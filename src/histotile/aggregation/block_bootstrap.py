@@ -5,10 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.aggregation.pooling import (
-    pool_resamples,
-    with_background,
-)
+from histotile.aggregation.pooling import pool_resamples, with_background
 from histotile.config import Aggregate
 
 Floats = NDArray[np.floating[Any]]

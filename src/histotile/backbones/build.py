@@ -10,12 +10,7 @@ import torch
 from timm.data import resolve_model_data_config
 from torch import nn
 
-from histotile.backbones.sources import (
-    describe_weights,
-    folder_of,
-    source_of,
-    unreachable,
-)
+from histotile.backbones.sources import describe_weights, folder_of, source_of, unreachable
 from histotile.backbones.stages import truncate
 from histotile.backbones.weights import load_weights
 from histotile.config import Backbone

@@ -8,12 +8,7 @@ from numpy.typing import NDArray
 from timm.models import group_parameters
 from torch import Tensor, nn
 
-from histotile.backbones.tracing import (
-    dissect,
-    last_and_maps,
-    stage_indices,
-    stage_map,
-)
+from histotile.backbones.tracing import dissect, last_and_maps, stage_indices, stage_map
 from histotile.errors import HistotileError
 from histotile.io.features import Stage
 

@@ -10,11 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from histotile.backbones.weight_files import (
-    SAVE,
-    read_tensors,
-    roots,
-)
+from histotile.backbones.weight_files import SAVE, read_tensors, roots
 from histotile.errors import HistotileError
 
 State = dict[str, Tensor]

@@ -13,20 +13,9 @@ from histotile.checks.problem import Problem, attempt
 from histotile.checks.rows import likely_slides
 from histotile.config import Config
 from histotile.errors import HistotileError
-from histotile.io.cohort import (
-    Cohort,
-    CohortSlide,
-    read_cohort,
-)
-from histotile.io.cohort_checks import (
-    find_spellings,
-    strange_labels,
-    torn_patients,
-)
-from histotile.io.findings import (
-    Finding,
-    accept,
-)
+from histotile.io.cohort import Cohort, CohortSlide, read_cohort
+from histotile.io.cohort_checks import find_spellings, strange_labels, torn_patients
+from histotile.io.findings import Finding, accept
 from histotile.io.vocabulary import TEST
 
 _NAMED = 20
@@ -48,7 +37,7 @@ def check_cohort_file(path: Path, problems: list[Problem]) -> tuple[Cohort | Non
 
 
 def check_cohort(
-    cohort: Cohort, config: Config, wrong: frozenset[str], source: str
+    cohort: Cohort, config: Config, wrong: frozenset[str], source: str, stored: bool = False
 ) -> list[Problem]:
     """What is wrong with a cohort whose file was read.
 
@@ -57,6 +46,7 @@ def check_cohort(
         config: The settings.
         wrong: Outermost keys of settings that are wrong: what hangs on them is left out.
         source: The cohort file, for the reader.
+        stored: Whether its files lie in a storage, where they cannot be looked for.
     """
     problems: list[Problem] = []
     attempt(problems, nameable, cohort)
@@ -66,7 +56,7 @@ def check_cohort(
         problems += _labels(cohort.slides, config, source)
     if not {"classes", "split"} & wrong:
         problems += _patients(cohort, config)
-    problems += missing_files(cohort.slides, source)
+    problems += [] if stored else missing_files(cohort.slides, source)
     if not cohort.of_images:  # images are no files of the workflow
         problems += marked_files(cohort.slides, source)
     if not cohort.has_patients:
@@ -138,7 +128,7 @@ def _labels(slides: Sequence[CohortSlide], config: Config, source: str) -> list[
     if bare:
         every = "no slide has a label" if len(bare) == len(slides) else f"no label: {_some(bare)}"
         fact = f"{every}; labels are {', '.join(config.classes)}"
-        remedy = "fill the column `label`: folds are balanced by it, and scores held against it"
+        remedy = "fill the column `label`: folds are balanced by it, and scores compared with it"
         problems.append(Problem("error", source, fact, remedy, "split"))
     return problems
 

@@ -7,10 +7,7 @@ from pathlib import Path
 
 from histotile.checks.problem import Problem
 from histotile.config import Config
-from histotile.inference.engines.hardware import (
-    has_gpu,
-    installed,
-)
+from histotile.inference.engines.hardware import has_gpu, installed
 
 _MODULES = {"torch": "torch", "openvino": "openvino", "onnxruntime": "onnxruntime"}
 
@@ -30,7 +27,7 @@ def check_machine(config: Config) -> list[Problem]:
     if name in _MODULES and not installed(_MODULES[name]):
         fact = f"{name!r} is not installed here"
         problems.append(Problem("error", "engine.name", fact, "install it, or write `auto`"))
-    trained = config.train.strategy in {"finetune", "init"} or config.verify.budget == "full"
+    trained = config.train.strategy in {"finetune", "retrain"} or config.verify.budget == "full"
     if trained and not has_gpu():
         fact = "all layers are trained, and this machine has no GPU: that takes hours"
         remedy = "train on another machine, or see the forecast"

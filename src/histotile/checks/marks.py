@@ -8,7 +8,7 @@ from pathlib import Path
 from histotile.checks.problem import Problem
 from histotile.config import Config
 from histotile.io.cohort import CohortSlide
-from histotile.io.csv_file import some
+from histotile.io.text.csv_file import some
 
 _MARK = re.compile(r"{\s*\w+\s*[,}]|<[a-z][a-z0-9_]*>")
 _REMEDY = "rename them, or link them from a folder without {...} and <...>"
@@ -37,7 +37,6 @@ def marked_settings(config: Config) -> list[Problem]:
     places = {
         "cohort": config.cohort,
         "results": config.results,
-        "control.ruler": config.control.ruler,
         "apply.slides": config.apply.slides,
     }
     return [_problem(key, str(path)) for key, path in places.items() if has_mark(path)]

@@ -6,10 +6,7 @@ from pathlib import Path
 
 from histotile.checks.problem import Level, Problem
 from histotile.io.cohort import CohortSlide
-from histotile.io.findings import (
-    Finding,
-    accept,
-)
+from histotile.io.findings import Finding, accept
 from histotile.io.names import fold
 
 

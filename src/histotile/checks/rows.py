@@ -5,23 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from histotile.errors import HistotileError
-from histotile.io.cohort import (
-    OPTIONAL,
-    REQUIRED,
-    SEPARATOR,
-    Cohort,
-    CohortSlide,
-)
-from histotile.io.names import (
-    choose,
-    nearest,
-)
-from histotile.io.text_file import read_text
-from histotile.io.vocabulary import (
-    COLUMNS,
-    TEST,
-    side,
-)
+from histotile.io.cohort import OPTIONAL, REQUIRED, SEPARATOR, Cohort, CohortSlide
+from histotile.io.names import choose, nearest
+from histotile.io.text.text_file import read_text
+from histotile.io.vocabulary import COLUMNS, TEST, side
 
 
 def likely_slides(path: Path) -> Cohort | None:

@@ -10,14 +10,8 @@ from pydantic import ValidationError
 
 from histotile.checks.problem import Problem, attempt
 from histotile.config import Config
-from histotile.config.messages import (
-    Key,
-    explain,
-)
-from histotile.config.yaml_file import (
-    read_settings,
-    standard_config,
-)
+from histotile.config.messages import Key, explain
+from histotile.config.yaml_file import read_settings, standard_config
 from histotile.errors import HistotileError
 
 Data = dict[str, Any]

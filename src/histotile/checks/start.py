@@ -15,11 +15,7 @@ from histotile.io.cohort import Cohort
 from histotile.io.cohort_checks import find_class_spellings
 from histotile.io.digests import digest_weights
 from histotile.io.names import nearest
-from histotile.tiling.image_cohort.listing import (
-    Listing,
-    holds_images,
-    list_images,
-)
+from histotile.tiling.image_cohort.listing import Listing, holds_images, list_images
 
 _SHIPPED = ("shipped:natural", "shipped:histology")
 _WORDS = ("imagenet", "none", *_SHIPPED)
@@ -27,7 +23,7 @@ _WORDS = ("imagenet", "none", *_SHIPPED)
 
 @dataclass(frozen=True)
 class Start:
-    """What a run sets out from.
+    """Settings, cohort and problems, before the first job.
 
     Attributes:
         problems: All that is wrong or doubtful.
@@ -43,12 +39,13 @@ class Start:
     listing: Listing | None = None
 
 
-def look(data: Mapping[str, Any], files: Sequence[Path] = ()) -> Start:
+def look(data: Mapping[str, Any], files: Sequence[Path] = (), stored: bool = False) -> Start:
     """Everything wrong that can be seen without opening a slide.
 
     Args:
         data: The settings, merged from all files and options.
         files: The YAML files among these, the later ones winning.
+        stored: Whether slides and weights lie in a storage, where they cannot be looked for.
     """
     problems: list[Problem] = []
     settings = check_settings(_of_images(data), files, problems)
@@ -72,12 +69,9 @@ def look(data: Mapping[str, Any], files: Sequence[Path] = ()) -> Start:
         else:
             cohort = check_cohort_file(path, problems)[1]
     if cohort is not None:
-        problems += check_cohort(cohort, config, wrong, config.cohort)
+        problems += check_cohort(cohort, config, wrong, config.cohort, stored)
     if "backbone" not in wrong:
         problems += _weights(config)
-    if config.control.ruler and not Path(config.control.ruler).is_file():
-        fact = f"there is no file {config.control.ruler}"
-        problems.append(Problem("error", "control.ruler", fact, "write it with `histotile ruler`"))
     return Start(tuple(problems), config, cohort, listing)
 
 

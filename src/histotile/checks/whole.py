@@ -7,15 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from histotile.checks.folds import check_folds
-from histotile.checks.forecast.forecast import (
-    Forecast,
-    forecast,
-)
-from histotile.checks.forecast.sample import (
-    Seen,
-    choose,
-    look_at_slides,
-)
+from histotile.checks.forecast.forecast import Forecast, forecast
+from histotile.checks.forecast.sample import Seen, choose, look_at_slides
 from histotile.checks.machine import check_machine, check_room
 from histotile.checks.network import check_network
 from histotile.checks.problem import Level, Problem, attempt, errors
@@ -29,20 +22,22 @@ _ID = re.compile(r"[a-z_]+-[0-9a-f]{8}")
 
 @dataclass(frozen=True)
 class Report:
-    """All that was found, and what a run will take (None where that is unknown)."""
+    """All that was found, and what a run will take; where that is unknown, why it is."""
 
     problems: tuple[Problem, ...]
-    forecast: Forecast | None
+    forecast: Forecast | None = None
+    no_forecast: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-able: a list per level, and the forecast."""
+        """JSON-able: a list per level, and the forecast or why there is none."""
         lists = {
             f"{level}s" if level != "later" else level: [
                 p.to_json() for p in self.problems if p.level == level
             ]
             for level in ("error", "warning", "later")
         }
-        return {**lists, "forecast": self.forecast.to_json() if self.forecast else None}
+        found = self.forecast.to_json() if self.forecast else None
+        return {**lists, "forecast": found, "no_forecast": self.no_forecast}
 
 
 def examine(start: Start, measured: bool, progress: Progress) -> Report:
@@ -55,22 +50,43 @@ def examine(start: Start, measured: bool, progress: Progress) -> Report:
     """
     problems, config, cohort = list(start.problems), start.config, start.cohort
     if config is None:
-        return Report((*problems, *_LATER), None)
+        return Report((*problems, *_LATER), no_forecast=_MISTAKES)
     problems += check_machine(config) + check_network(config) + _ids(config)
     if cohort is None:
-        return Report((*problems, *_LATER), None)
+        return Report((*problems, *_LATER), no_forecast=_MISTAKES)
     if not any(problem.stage == "split" for problem in errors(problems)):
         problems += check_folds(cohort, config)
     cores, seen = os.cpu_count() or 1, list[Seen]()
     if start.listing is None:
         seen = _look(cohort, config, cores, progress)
         problems += _of_slides(seen, config)
-    found = None
-    if measured and seen and not errors(problems):
-        found = attempt(problems, forecast, seen, cohort.slides, config, cores)
-        if found is not None:
-            problems += check_room(config, found.disk, found.memory_mb)
+    reason = _without(start, measured, seen, problems)
+    if reason is not None:
+        return Report((*problems, *_LATER), no_forecast=reason)
+    found = attempt(problems, forecast, seen, cohort.slides, config, cores)
+    if found is None:
+        return Report((*problems, *_LATER), no_forecast=_MISTAKES)
+    problems += check_room(config, found.disk, found.memory_mb)
     return Report((*problems, *_LATER), found)
+
+
+_MISTAKES = "errors stand in its way"
+
+
+def _without(
+    start: Start, measured: bool, seen: Sequence[Seen], problems: Sequence[Problem]
+) -> str | None:
+    """Why there is no forecast; None if one can be made."""
+    if not measured:
+        return "it was not asked for"
+    if errors(problems):
+        return _MISTAKES
+    if start.listing is not None:
+        return (
+            "the tiles are images of their own, and what is forecast is measured on slides; after "
+            "a run, the folder `benchmarks` in its results says what a part of the cohort took"
+        )
+    return None if any(one.tiles for one in seen) else "no slide looked at has a tile"
 
 
 def _look(cohort: Cohort, config: Config, cores: int, progress: Progress) -> list[Seen]:

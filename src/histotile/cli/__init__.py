@@ -15,14 +15,15 @@ from histotile.cli import (
     checking,
     decisions,
     images,
+    init,
     models,
     packing,
     pages,
     results,
     slides,
-    suspecting,
 )
 from histotile.cli.options import FILE
+from histotile.config.renamed import VERBS
 from histotile.errors import HistotileError
 
 
@@ -32,6 +33,12 @@ class OrderedGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the verbs, first stage first."""
         return list(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb; where it had another name in earlier versions, an error that says so."""
+        if cmd_name in VERBS:
+            ctx.fail(f"`{cmd_name}` {VERBS[cmd_name]}")
+        return super().get_command(ctx, cmd_name)
 
 
 @click.group(
@@ -52,6 +59,7 @@ def cli(context: click.Context, config: Path | None) -> None:
 
 
 for _verb in (
+    *init.VERBS,
     *checking.VERBS,
     *slides.VERBS,
     *images.VERBS,
@@ -60,7 +68,6 @@ for _verb in (
     *packing.VERBS,
     *models.VERBS,
     *results.VERBS,
-    *suspecting.VERBS,
     *pages.VERBS,
     *apply.VERBS,
 ):

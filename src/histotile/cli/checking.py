@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from histotile.cli.options import verb
-from histotile.cli.progress import Progress
-from histotile.config.yaml_file import (
-    merged_settings,
-    standard_config,
-)
+from histotile.config.yaml_file import merged_settings, standard_config
+from histotile.io.progress import Progress
 
 if TYPE_CHECKING:
     from histotile.checks.whole import Report
@@ -58,6 +55,8 @@ def _tell(report: "Report", lines: list[str]) -> None:
     click.echo(f"This machine: {describe_machine()}")
     if report.forecast is not None:
         click.echo("\n".join(tell_forecast(report.forecast, os.cpu_count() or 1)))
+    else:
+        click.echo(f"No forecast: {report.no_forecast}")
 
 
 VERBS = (check,)

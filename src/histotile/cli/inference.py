@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from histotile.cli.folds import fold_rows
 from histotile.cli.options import (
     FILE,
     PATH,
@@ -17,16 +15,17 @@ from histotile.cli.options import (
     threads_option,
     verb,
 )
-from histotile.cli.progress import Progress
 from histotile.config import Backbone, Embed, Engine
 from histotile.errors import HistotileError
-from histotile.io.atomic import write_json
-
-if TYPE_CHECKING:
-    from histotile.inference.ensemble import Ensemble
-    from histotile.inference.predict import Prediction
 
 TILES = click.argument("tiles", type=FILE, nargs=-1, required=True)
+SLIDES = click.option(
+    "--slide",
+    "slides",
+    type=PATH,
+    multiple=True,
+    help="Where the slide of each table is, in their order; default: where it was when tiled.",
+)
 BATCH = click.option(
     "--batch-size", type=click.IntRange(1), help="Tiles at once; default: what suits the engine."
 )
@@ -44,14 +43,14 @@ engine_option = section_option(
 @backbone_option
 def backbone(tile_px: int, output: Path, backbone: Backbone) -> None:
     """Write the frozen backbone as one file, by which `embed` needs no PyTorch on a processor."""
-    from histotile.inference.backbone_onnx import write_backbone
+    from histotile.stages import backbone as stage
 
-    reason = write_backbone(output, backbone, tile_px)
-    click.echo(f"PyTorch alone can run it: {reason}" if reason else f"{output}: all engines agree")
+    stage.run(stage.Outputs(output), backbone, tile_px)
 
 
 @verb("embed")
 @TILES
+@SLIDES
 @click.option("--augment", metavar="JSON", help="What changes in views; default: train.augment.")
 @click.option("--network", type=FILE, help="File of `backbone`; without it PyTorch builds it.")
 @output_option("HDF5: `coords` (N, 2) level-0 px, `features`, earlier stages; or a folder.")
@@ -62,6 +61,7 @@ def backbone(tile_px: int, output: Path, backbone: Backbone) -> None:
 @threads_option
 def embed(
     tiles: tuple[Path, ...],
+    slides: tuple[Path, ...],
     augment: str | None,
     network: Path | None,
     output: Path,
@@ -76,38 +76,23 @@ def embed(
 
     Several tables at once: --output is a folder, a file per table goes there.
     """
-    from histotile.data.profiling.profiler import process_age_s
-    from histotile.inference.embed import (
-        embed_slides,
-        load_embedder,
-    )
-    from histotile.inference.predict import describe
-    from histotile.reports.cohort.throughput import engine_words
+    from histotile.stages import embed as stage
+    from histotile.stages.machine import Machine
 
-    _check_names(tiles)
     # JSON is YAML, which `key=value` changes are read as.
     changes = section_settings("train", None, (f"augment={augment}",) if augment else ()).augment
-    tile_px = _same_tile_px(tiles)
-    embedder = load_embedder(backbone, tile_px, engine, network, threads)
-    if embedder.note:
-        click.echo(embedder.note, err=True)
-    age_s = process_age_s()
-    progress = Progress(f"embed {tiles[0].stem}" if len(tiles) == 1 else "embed")
-    found = embed_slides(tiles, embedder, settings, changes, batch_size, progress)
-    for table, (features, pace) in zip(tiles, found, strict=True):
-        pace.start_s, age_s = pace.start_s + age_s, 0.0
-        features.write(_place(output, tiles, table, ".h5"))
-        facts = {**pace.facts(), **describe(embedder.engine)}
-        if timing:
-            write_json(_place(timing, tiles, table, ".timing.json"), facts)
-        click.echo(f"{table.stem}: {pace.line()}; {engine_words(facts)}")
+    outputs = stage.Outputs(*_places(tiles, (output, ".h5"), (timing, ".timing.json")))
+    machine = Machine(engine, threads, batch_size)
+    _check_slides(tiles, slides)
+    stage.run(stage.Inputs(tiles, network, slides), outputs, settings, backbone, changes, machine)
 
 
 @verb()
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
 @TILES
+@SLIDES
 @click.option("--folds", type=FILE, help="Fold table: only folds that tested the slide predict it.")
-@output_option("Parquet: tile_id, x, y (level-0 px), the task's columns, distance; or a folder.")
+@output_option("Parquet: tile_id, x, y (level-0 px), prob_<class>, distance; or a folder.")
 @TIMING
 @engine_option
 @BATCH
@@ -115,6 +100,7 @@ def embed(
 def predict(
     model: Path,
     tiles: tuple[Path, ...],
+    slides: tuple[Path, ...],
     folds: Path | None,
     output: Path,
     timing: Path | None,
@@ -126,118 +112,31 @@ def predict(
 
     Several tables at once: --output is a folder, a file per table goes there.
     """
-    from histotile.data.profiling.profiler import process_age_s
-    from histotile.inference.ensemble import load_members
-    from histotile.io.tables import read_footer
+    from histotile.stages import predict as stage
+    from histotile.stages.machine import Machine
 
-    _check_names(tiles)
-    judged: dict[tuple[Path, ...], list[Path]] = {}
-    for table in tiles:
-        paths = _judges(model, folds, read_footer(table)["slide_id"]) if folds else [model]
-        judged.setdefault(tuple(paths), []).append(table)
-    begun_s = 0.0
-    for members, tables in judged.items():
-        ensemble = load_members(members, engine, threads)
-        ensemble.prepare()
-        predict_to(
-            {t: _place(output, tiles, t, ".parquet") for t in tables},
-            {t: _place(timing, tiles, t, ".timing.json") for t in tables} if timing else {},
-            ensemble,
-            process_age_s() - begun_s,
-            batch_size,
-        )
-        begun_s = process_age_s()
+    outputs = stage.Outputs(*_places(tiles, (output, ".parquet"), (timing, ".timing.json")))
+    machine = Machine(engine, threads, batch_size)
+    _check_slides(tiles, slides)
+    stage.run(stage.Inputs(model, tiles, folds, slides), outputs, machine)
 
 
-def predict_to(
-    outputs: dict[Path, Path],
-    timings: dict[Path, Path],
-    ensemble: "Ensemble",
-    start_s: float,
-    batch_size: int | None = None,
-) -> None:
-    """Write the prediction tables of slides, and say how fast it went.
+def _check_slides(tables: Sequence[Path], slides: Sequence[Path]) -> None:
+    if slides and len(slides) != len(tables):
+        raise click.UsageError(f"{len(tables)} tables, but {len(slides)} slides; give one for each")
 
-    Speed stands on the terminal and in the timing, not in the table: the same tiles give the same
-    bytes.
 
-    Args:
-        outputs: Where the predictions of each tile table go.
-        timings: Where the JSON about speed goes, of the tables that are to have one.
-        ensemble: Who judges.
-        start_s: Seconds it took to have the ensemble ready; the first slide's timing counts them.
-        batch_size: Tiles at once; None: what suits the engine.
+def _places(tables: Sequence[Path], *kinds: tuple[Path | None, str]) -> list[list[Path]]:
+    """What comes of each table: the output itself of a single one; of several a file in it.
+
+    Raises:
+        HistotileError: Two tables have one name, which that of their outputs is.
     """
-    from histotile.inference.model_metadata import MOST_LOST
-    from histotile.inference.predict import predict_slides
-    from histotile.io.tables import (
-        prediction_schema,
-        write_table,
-    )
-    from histotile.reports.cohort.throughput import engine_words
-
-    for note in ensemble.notes:
-        click.echo(note, err=True)
-    tables = list(outputs)
-    progress = Progress(f"predict {tables[0].stem}" if len(tables) == 1 else "predict")
-    predictions = predict_slides(tables, ensemble, batch_size, progress)
-    for table, found in zip(tables, predictions, strict=True):
-        found.pace.start_s, start_s = found.pace.start_s + start_s, 0.0
-        schema = prediction_schema(found.task.columns)
-        write_table(outputs[table], found.columns, schema, found.facts)
-        if table in timings:
-            write_json(timings[table], found.timing())
-        click.echo(f"{found.facts['slide_id']}: {found.pace.line()}; {engine_words(found.facts)}")
-        _announce(found)
-        if found.facts["lost_share"] > MOST_LOST:
-            lost = f"{found.facts['lost_share']:.0%} of the tiles could not be read"
-            fact = f"{lost}: the score stands for the rest alone"
-            click.echo(f"Attention: {found.facts['slide_id']}: {fact}", err=True)
-
-
-def _announce(prediction: "Prediction") -> None:
-    """Say of a slide that its score may mean nothing, if so."""
-    from histotile.trust.judging import Familiarity
-    from histotile.trust.sentences import tell, tell_rate
-
-    found = Familiarity(**prediction.facts["familiarity"])
-    if found.flag == "familiar" or not len(prediction.columns["tile_id"]):
-        return
-    rate = tell_rate(found)
-    told = f"{tell(found)} ({rate})" if rate else tell(found)
-    click.echo(f"Attention: {prediction.facts['slide_id']} is {told}", err=True)
-
-
-def _place(output: Path, tables: Sequence[Path], table: Path, suffix: str) -> Path:
-    """The output itself for a single table; for several a file in it, named like the table."""
-    return output if len(tables) == 1 else output / f"{table.stem}{suffix}"
-
-
-def _check_names(tables: Sequence[Path]) -> None:
-    """Raises unless each table's file has a name of its own, which that of its output is."""
     seen: dict[str, Path] = {}
     for table in tables:
         if (other := seen.setdefault(table.stem, table)) is not table:
             fact = f"has the name of {other}, and would overwrite what comes of it"
             raise HistotileError(table, fact, "run them one by one, or rename one")
-
-
-def _same_tile_px(tables: Sequence[Path]) -> int:
-    from histotile.io.tables import read_footer
-
-    sizes = {table: int(read_footer(table)["tile_px"]) for table in tables}
-    for table, size in sizes.items():
-        if size != sizes[tables[0]]:
-            fact = f"has tiles of {size} px, {tables[0]} of {sizes[tables[0]]} px"
-            raise HistotileError(table, fact, "embed tables of one tile size at a time")
-    return sizes[tables[0]]
-
-
-def _judges(model: Path, folds: Path, slide_id: str) -> list[Path]:
-    """The folds that tested the slide; all of them for a slide outside the fold table."""
-    rows = fold_rows(folds)
-    tested = {r["fold"] for r in rows if r["slide_id"] == slide_id and r["role"] == "test"}
-    known = any(r["slide_id"] == slide_id for r in rows)
-    if known and not tested:
-        raise HistotileError(slide_id, "no fold tests it", "split again")
-    return [model / f"fold{fold}" for fold in sorted(tested or {r["fold"] for r in rows})]
+    if len(tables) == 1:
+        return [[output] if output else [] for output, _ in kinds]
+    return [[out / f"{t.stem}{end}" for t in tables] if out else [] for out, end in kinds]

@@ -8,19 +8,13 @@ from typing import Any, TypeVar
 
 import click
 
-from histotile.config import Config
+from histotile.config import Config, Synthetic
+from histotile.config.renamed import KEYS
 from histotile.config.values import Section
-from histotile.config.yaml_file import (
-    read_config,
-    standard_config,
-    validate,
-)
+from histotile.config.yaml_file import read_config, read_synthetic, standard_config, validate
 from histotile.errors import HistotileError
 from histotile.io.names import nearest
-from histotile.io.yaml_file import (
-    read_value,
-    type_of_key,
-)
+from histotile.io.text.yaml_file import read_value, type_of_key
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -30,8 +24,19 @@ PATH = click.Path(path_type=Path)
 
 def config_in_force() -> Config:
     """config/config.yaml of the working directory, else the shipped one, under `--config`."""
+    return read_config(standard_config(), _overlay())
+
+
+def _overlay() -> Path | None:
     context = click.get_current_context(silent=True)
-    return read_config(standard_config(), context.find_root().obj if context else None)
+    return context.find_root().obj if context else None
+
+
+def _section_in_force(section: str) -> Any:
+    """A section of the config.yaml in force, or else of synthetic.yaml, under `--config`."""
+    if section in Synthetic.model_fields:
+        return getattr(read_synthetic(standard_config("synthetic.yaml"), _overlay()), section)
+    return getattr(config_in_force(), section)
 
 
 def whole_config(given: str | None) -> Config:
@@ -51,7 +56,7 @@ class SectionCommand(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The settings table below the options."""
-        values = getattr(config_in_force(), self.section)
+        values = _section_in_force(self.section)
         with formatter.section(f"Settings of `{self.section}` (change with --set key=value)"):
             formatter.write_dl(list(_settings(values, "")))
 
@@ -93,7 +98,7 @@ def _settings_options(section: str) -> Callable[[F], F]:
             "--settings",
             callback=parse,
             metavar="JSON",
-            help=f"The whole `{section}` section; default: that of the config.yaml in force.",
+            help=f"The whole `{section}` section; default: that of the YAML file in force.",
         )(function)
         return click.option(
             "--set",
@@ -110,14 +115,15 @@ def _settings_options(section: str) -> Callable[[F], F]:
 
 
 def section_settings(section: str, given: str | None, changes: tuple[str, ...] = ()) -> Any:
-    """A section from JSON, else from the config.yaml in force, with `key=value` changes.
+    """A section from JSON, else from the YAML file in force, with `key=value` changes.
 
     Raises:
         HistotileError: Not JSON, an unknown key, or a value out of bounds.
     """
-    model: Any = Config.model_fields[section].annotation
+    fields = {**Config.model_fields, **Synthetic.model_fields}
+    model: Any = fields[section].annotation
     if given is None:
-        data = getattr(config_in_force(), section).model_dump(mode="json")
+        data = _section_in_force(section).model_dump(mode="json")
     else:
         try:
             data = json.loads(given)
@@ -143,7 +149,9 @@ def _change(data: dict[str, Any], change: str, wanted: Any) -> None:
         place = place.get(parent, {}) if isinstance(place.get(parent), dict) else {}
         wanted = type_of_key(wanted, parent)
     if leaf not in place:
-        near = nearest(key, _names(data))
+        names = _names(data)
+        now = ".".join(KEYS.get(part, part) for part in key.split("."))
+        near = now if now in names else nearest(key, names)
         hint = f"; did you mean `{near}`?" if near else ""
         raise HistotileError(
             f"--set {change}", f"no setting {key!r}{hint}", "see --help for their names"
@@ -187,6 +195,24 @@ def section_option(section: str, help: str) -> Callable[[F], F]:
 
 backbone_option = section_option(
     "backbone", 'Network and weights, e.g. {"name": "resnet18", "weights": "imagenet"}.'
+)
+
+
+prefix_option = click.option(
+    "--prefix",
+    default="",
+    help="What comes before the paths in the cohort file, where copies of the slides are read.",
+)
+
+
+def slides_options(function: F) -> F:
+    """`--cohort` and `--prefix`: where the slides are, by default where they were tiled."""
+    words = "Cohort file, by which slides are found; default: where they were when tiled."
+    return click.option("--cohort", type=FILE, help=words)(prefix_option(function))
+
+
+slide_option = click.option(
+    "--slide", type=PATH, help="Where the slide is; default: where it was when tiled."
 )
 
 

@@ -1,10 +1,6 @@
-"""Verbs that turn predictions into results: aggregate, evaluate, heatmap."""
+"""Verbs that turn predictions into results: aggregate, evaluate, heatmap, label-errors."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,16 +11,10 @@ from histotile.cli.options import (
     classes_option,
     output_option,
     section_settings,
+    slide_option,
     verb,
 )
 from histotile.config import Aggregate, Evaluate, Heatmap
-from histotile.io import cohort as cohorts
-
-if TYPE_CHECKING:
-    from histotile.aggregation.aggregate import (
-        FoldSlide,
-        PredictedTiles,
-    )
 
 
 @verb("aggregate")
@@ -44,17 +34,12 @@ def aggregate(
     settings: Aggregate,
 ) -> None:
     """Turn the tile probabilities in the folder PREDICTIONS into slide and patient scores."""
-    from histotile.aggregation.aggregate import aggregate_cohort
-    from histotile.tasks.registry import make_task
+    from histotile.stages import aggregate as stage
 
-    members = _members(folds, cohort)
-    tiles = ((m.slide_id, _probabilities(predictions, m.slide_id, classes)) for m in members)
-    by_slide, by_patient = aggregate_cohort(members, tiles, make_task(classes), settings)
-    _write_csv(slides, by_slide)
-    if patients:
-        _write_csv(patients, by_patient)
-    scored = sum(n > 0 for n in by_slide["n_tiles"])
-    click.echo(f"{scored} of {len(members)} slides have tiles and a score")
+    if not folds and not cohort:
+        raise click.UsageError("give --folds (trained slides) or --cohort (new slides)")
+    inputs = stage.Inputs(predictions, folds, cohort)
+    stage.run(inputs, stage.Outputs(slides, patients), settings, classes)
 
 
 @verb("evaluate")
@@ -64,13 +49,9 @@ def aggregate(
 @click.option("--predictions", type=FOLDER, required=True, help="Folder of prediction tables.")
 @click.option("--aggregate", "pooling", metavar="JSON", help="Section `aggregate`.")
 @click.option("--metrics", type=PATH, required=True, help="CSV to write.")
+@click.option("--confusion", type=PATH, required=True, help="CSV of counts to write.")
 @click.option("--evaluation", type=PATH, required=True, help="JSON to write, for the report.")
-@click.option(
-    "--pictures",
-    type=PATH,
-    required=True,
-    help="Folder to write roc.svg, pr.svg, reliability.svg and scores.svg in.",
-)
+@click.option("--figures", type=PATH, required=True, help="JSON to write, for `report-figures`.")
 @classes_option
 def evaluate(
     cohort: Path,
@@ -79,96 +60,63 @@ def evaluate(
     predictions: Path,
     pooling: str | None,
     metrics: Path,
+    confusion: Path,
     evaluation: Path,
-    pictures: Path,
+    figures: Path,
     classes: tuple[str, ...],
     settings: Evaluate,
 ) -> None:
     """Measure held-out predictions of COHORT, with intervals, beside a colour-only baseline."""
-    from histotile.aggregation.aggregate import fold_slides
-    from histotile.evaluation.evaluate import evaluate as measure
-    from histotile.evaluation.figures.figures import draw_pictures
-    from histotile.evaluation.units import slide_tiles
-    from histotile.io import tables
-    from histotile.io.atomic import (
-        write_json,
-        write_text,
-    )
-    from histotile.splitting.fold_table import read_folds
-    from histotile.tasks.registry import make_task
+    from histotile.stages import evaluate as stage
 
-    table, task = read_folds(folds), make_task(classes)
-    slides = []
-    for member in fold_slides(table):
-        path = tiles / f"{member.slide_id}.parquet"
-        source = tables.read_footer(path)["labels_source"]
-        guesses = tables.read_table(predictions / f"{member.slide_id}.parquet")
-        slides.append(slide_tiles(member, tables.read_table(path), guesses, source, task))
-    has_patients = cohorts.read_cohort(cohort).has_patients
-    pool: Aggregate = section_settings("aggregate", pooling)
-    found = measure(slides, table, task, settings, pool, has_patients)
-    _write_csv(metrics, found.metrics)
-    _write_csv(metrics.with_name("confusion.csv"), found.confusion)
-    write_json(evaluation, found.summary)
-    for name, svg in draw_pictures(found.shown, found.summary).items():
-        write_text(pictures / name, svg)
+    inputs = stage.Inputs(cohort, folds, tiles, predictions)
+    outputs = stage.Outputs(metrics, confusion, evaluation, figures)
+    stage.run(inputs, outputs, settings, section_settings("aggregate", pooling), classes)
 
 
 @verb("heatmap")
 @click.argument("tiles", type=FILE)
 @click.argument("predictions", type=FILE)
+@slide_option
 @output_option("PNG of the probabilities over the slide; the other files stand beside it.")
-def heatmap(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> None:
+def heatmap(
+    tiles: Path, predictions: Path, slide: Path | None, output: Path, settings: Heatmap
+) -> None:
     """Paint the probabilities of a slide (tables TILES and PREDICTIONS), and write them for others.
 
     For S.png: S.map.png (the map alone), S.ome.tif (numbers), S.colour.ome.tif (colours),
     S.geojson (regions above the threshold) and S.tiles.geojson.gz (tiles) for QuPath, S.csv (tiles
     as WSInfer writes them).
     """
-    from histotile.cli.painting import paint
+    from histotile.stages import heatmap as stage
 
     if output.suffix != ".png":
         raise click.UsageError(f"{output}: the output is a PNG; name it so")
-    paint(tiles, predictions, output, settings)
+    stage.run(stage.Inputs(tiles, predictions, slide), stage.Outputs.beside(output), settings)
 
 
-def _members(folds: Path | None, cohort: Path | None) -> "list[FoldSlide]":
-    from histotile.aggregation.aggregate import (
-        FoldSlide,
-        fold_slides,
-    )
-    from histotile.splitting.fold_table import read_folds
+@verb()
+@click.argument("results", type=FOLDER)
+@click.option("--cohort", type=FILE, required=True, help="The cohort file.")
+@output_option("Folder: label_errors.csv, and {slide_id}.geojson of annotations for QuPath.")
+@click.option("--most", type=click.IntRange(1), default=200, show_default=True, help="Most tiles.")
+@click.option(
+    "--least",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Least disagreement: 1 - the probability of the label.",
+)
+def label_errors(results: Path, cohort: Path, output: Path, most: int, least: float) -> None:
+    """List the labelled tiles that held-out predictions of the folder RESULTS contradict most.
 
-    if folds:
-        return fold_slides(read_folds(folds))
-    if not cohort:
-        raise click.UsageError("give --folds (trained slides) or --cohort (new slides)")
-    slides = cohorts.read_cohort(cohort).slides
-    return [FoldSlide(s.slide_id, s.patient_id, s.label, s.site, "new") for s in slides]
+    In QuPath, change the class of squares whose label is wrong, export them as GeoJSON, and name
+    that file in the cohort file, behind the annotation that the slide may have: `old.xml;new.json`.
+    """
+    from histotile.stages import label_errors as stage
 
-
-def _probabilities(folder: Path, slide_id: str, classes: Sequence[str]) -> "PredictedTiles":
-    from histotile.aggregation.aggregate import PredictedTiles
-    from histotile.cli.files import read_familiarity
-    from histotile.io.tables import read_table
-    from histotile.tasks.registry import make_task
-    from histotile.tasks.task import read_values
-
-    path = folder / f"{slide_id}.parquet"
-    table, known = read_table(path), read_familiarity(path)
-    probabilities = read_values(make_task(classes), table)
-    x, y = table["x"].to_numpy(), table["y"].to_numpy()
-    return PredictedTiles(x, y, probabilities, known.distance, known.flag)
+    found = (results / "tile", results / "predict", results / "split/folds.csv")
+    stage.run(stage.Inputs(cohort, *found), stage.Outputs(output), most, least)
 
 
-def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    from histotile.io.atomic import write_text
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    write_text(path, text.getvalue())
-
-
-VERBS = (aggregate, evaluate, heatmap)
+VERBS = (aggregate, evaluate, heatmap, label_errors)

@@ -5,29 +5,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from histotile.cli.inspections import look_at, triage
 from histotile.cli.options import (
     FILE,
+    FOLDER,
     PATH,
     accept_option,
     classes_option,
+    config_in_force,
     mpp_option,
     output_option,
-    section_settings,
     threads_option,
     verb,
 )
-from histotile.cli.progress import Progress
 from histotile.config import Inspect, Mask, Synthesize, Tile
+from histotile.io.progress import Progress
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from histotile.io.ledger import Entry
-    from histotile.slides.annotations.read import Annotations
-    from histotile.slides.inspection import Inspection
-    from histotile.slides.tissue.tissue import Survey
+    from histotile.stages.inspections import Now
 
 
 @verb("synthesize")
@@ -56,16 +50,27 @@ def inspect(
     settings: Inspect,
 ) -> None:
     """Open SLIDE at every level; find its scale (mpp), and whether it can be used."""
-    from histotile.io.atomic import write_json
-    from histotile.slides.opening.first_look import inspect_apart
+    from histotile.stages import inspect as stage
 
-    found = inspect_apart(slide, slide_id or slide.stem, settings, mpp, accept)
-    write_json(output, found)
-    scale = f", {found['mpp']:.4g} um/px ({found['mpp_source']})" if found["mpp"] else ""
-    reason = f" - {found['reason']}" if found["reason"] else ""
-    click.echo(f"{found['slide_id']}: {found['verdict']}{scale}{reason}")
-    for warning in found["warnings"]:
-        click.echo(f"  warning: {warning}")
+    outputs = stage.Outputs(output)
+    stage.run(stage.Inputs(slide), outputs, settings, slide_id or slide.stem, mpp, accept)
+
+
+@verb("inspect")
+@click.argument("found", type=FOLDER)
+@click.option("--cohort", type=FILE, required=True, help="The cohort file.")
+@output_option("CSV ledger: one row per slide with its verdict and reason.")
+@accept_option
+def triage(
+    found: Path, cohort: Path, output: Path, accept: dict[str, str], settings: Inspect
+) -> None:
+    """Judge the cohort on what was FOUND; stop on unknown mpp and on duplicates.
+
+    FOUND is the folder of inspections, or that of tile tables where the tiles are images.
+    """
+    from histotile.stages import triage as stage
+
+    stage.run(stage.Inputs(cohort, found), stage.Outputs(output), settings, accept)
 
 
 @verb("mask")
@@ -83,25 +88,10 @@ def mask(
     settings: Mask,
 ) -> None:
     """Find the tissue of SLIDE on an overview image."""
-    import numpy as np
+    from histotile.stages import mask as stage
 
-    from histotile.cli.masking import tell, write_mask
-    from histotile.slides.tissue.tissue import (
-        Survey,
-        draw_overlay,
-    )
-
-    found = look_at(slide, inspection, mpp)
-    if found.verdict == "ok":
-        overview, survey = tissue_of(slide, found, settings)
-    else:
-        overview = np.full((64, 64, 3), 255, np.uint8)
-        survey = Survey(np.zeros((64, 64), np.uint8), [])
-    write_mask(output, survey)
-    if overlay:
-        write_image(overlay, draw_overlay(overview, survey.levels))
-    um_per_px = (found.mpp or 0.0) * found.width / survey.levels.shape[1]
-    tell(found.slide_id, survey, um_per_px)
+    now = None if inspection else _now(mpp)
+    stage.run(stage.Inputs(slide, inspection), stage.Outputs(output, overlay), settings, now)
 
 
 @verb("tile")
@@ -139,75 +129,20 @@ def tile(
     settings: Tile,
 ) -> None:
     """Lay a grid of tiles over the tissue of SLIDE: where, how good, and with what label."""
-    from histotile.io import tables
-    from histotile.tiling.from_coordinates import tabulate_coordinates
-    from histotile.tiling.labels import SlideTruth
-    from histotile.tiling.ledger import (
-        tell_ledger,
-        with_tissue,
-    )
-    from histotile.tiling.tile_table import tabulate
+    from histotile.stages import tile as stage
 
-    found = look_at(slide, inspection, mpp)
-    usable = found.verdict == "ok"
-    outlines = _outlines(slide, found, annotations) if usable and annotations else None
-    truth = SlideTruth(found.slide_id, classes, label, outlines)
-    progress = Progress(f"tile {found.slide_id}")
-    levels, aside = _levels(slide, found, mask_path) if usable else (None, [])
-    if coordinates:
-        columns, footer = tabulate_coordinates(
-            found, coordinates, truth, settings, threads, progress, levels
-        )
-    else:
-        columns, footer = tabulate(found, levels, truth, settings, threads, progress)
-    footer = with_tissue(footer, aside)
-    tables.write_table(output, columns, tables.TILES, footer)
-    click.echo("\n".join([f"{found.slide_id}: {footer['counts']}", *tell_ledger(footer)]))
+    inputs = stage.Inputs(slide, inspection, mask_path, annotations, coordinates)
+    now = None if inspection and mask_path else _now(mpp)
+    labels = stage.Labels(classes, label)
+    stage.run(inputs, stage.Outputs(output), settings, labels, threads, now)
 
 
-def _outlines(slide: Path, found: "Inspection", annotations: tuple[Path, ...]) -> "Annotations":
-    from histotile.slides.annotations.read import read_layers
-    from histotile.slides.slide import Bounds
+def _now(mpp: float | None) -> "Now":
+    """How to inspect, and to find tissue, with the settings in force."""
+    from histotile.stages.inspections import Now
 
-    size = (found.width, found.height)
-    return read_layers(annotations, Bounds(*found.bounds), size, slide)
-
-
-def _levels(
-    slide: Path, found: "Inspection", mask: Path | None
-) -> tuple["NDArray[np.uint8]", "list[Entry]"]:
-    """What each px of the mask is, and what was set aside to make it."""
-    if mask is None:
-        survey = tissue_of(slide, found, section_settings("mask", None))[1]
-        return survey.levels, survey.ledger
-    from histotile.slides.tissue.mask_file import read_levels
-    from histotile.tiling.ledger import of_mask
-
-    return read_levels(mask), of_mask(mask)
-
-
-def tissue_of(
-    slide: Path, found: "Inspection", settings: Mask
-) -> tuple["NDArray[np.uint8]", "Survey"]:
-    """The overview of a usable slide, and what each of its px shows."""
-    from histotile.slides.overview import read_overview
-    from histotile.slides.slide import Slide
-    from histotile.slides.tissue.tissue import survey
-
-    assert found.mpp is not None
-    with Slide.open(slide, found.mpp) as opened:
-        overview, downsample = read_overview(opened, mpp=settings.mpp)
-    return overview, survey(overview, found.mpp * downsample, settings)
-
-
-def write_image(path: Path, pixels: "NDArray[np.uint8]") -> None:
-    """A PNG or JPEG, by the suffix; whole or not at all."""
-    from PIL import Image
-
-    from histotile.io.atomic import replacing
-
-    with replacing(path) as temporary:
-        Image.fromarray(pixels).save(temporary)
+    config = config_in_force()
+    return Now(config.inspect, config.mask, config.accept, mpp)
 
 
 VERBS = (synthesize, inspect, triage, mask, tile)

@@ -1,15 +1,16 @@
 """Every setting: its name, type, unit, bounds, and when to change it.
 
-Values stand in config/config.yaml alone: no field of a section has a default here. A section is
-named after the rule that uses it; a job receives its whole section as JSON on its command line.
+Values stand in config/config.yaml and config/synthetic.yaml alone: no field of a section has a
+default here. A section is named after the rule or verb that uses it; a job receives its whole
+section as JSON on its command line.
 """
 
 from histotile.config.models import Augment, Backbone, Embed, Engine, Pack, Recipe, Train
 from histotile.config.results import Aggregate, Apply, Evaluate, Export, Heatmap, Report
 from histotile.config.sections import Config
 from histotile.config.slides import Inspect, Labels, Mask, Quality, Split, Tile
-from histotile.config.strategy import Alarms, Control, Decide, SimilarityRule, SizeRule, Verify
-from histotile.config.synthetic import Pretrain, Synthesize
+from histotile.config.strategy import Alarms, Baseline, Decide, SimilarityRule, SizeRule, Verify
+from histotile.config.synthetic import Pretrain, Synthesize, Synthetic
 from histotile.config.values import Section, Strength
 
 __all__ = [
@@ -18,8 +19,8 @@ __all__ = [
     "Apply",
     "Augment",
     "Backbone",
+    "Baseline",
     "Config",
-    "Control",
     "Decide",
     "Embed",
     "Engine",
@@ -40,6 +41,7 @@ __all__ = [
     "Split",
     "Strength",
     "Synthesize",
+    "Synthetic",
     "Tile",
     "Train",
     "Verify",

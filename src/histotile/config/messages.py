@@ -6,10 +6,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from histotile.io.names import (
-    fold,
-    nearest,
-)
+from histotile.config.renamed import GONE, KEYS, STRATEGIES
+from histotile.io.names import fold, nearest
 
 Key = tuple[str | int, ...]  # where a setting stands, e.g. ("tile", "mpp")
 
@@ -62,6 +60,10 @@ def _unknown(model: type[BaseModel], key: Key, is_section: bool) -> str:
     *parents, last = key
     wrong, name = str(last), dotted(key)
     siblings = list(_fields(model, tuple(parents)))
+    if KEYS.get(wrong) in siblings:
+        return f"`{name}` is now `{dotted((*parents, KEYS[wrong]))}`"
+    if wrong in GONE:
+        return f"`{name}` {GONE[wrong]}"
     near = nearest(wrong, siblings)
     places = [path for path in _every_key(model) if path[-1] == wrong]
     if places and not (near and (is_section or fold(near) == fold(wrong))):
@@ -92,6 +94,8 @@ def _no_section(model: type[BaseModel], key: Key, value: object) -> str:
 def _no_value(annotation: Any, kind: str, error: Mapping[str, Any]) -> str:
     value, told = error["input"], str(error["msg"])
     words = list(_words(annotation))
+    if kind == "literal_error" and (now := STRATEGIES.get(str(value))) in words:
+        return f"{_shown(value)} is now {now}"
     if kind == "literal_error" and words:
         near = nearest(str(value), words)
         hint = f"; did you mean `{near}`?" if near else ""

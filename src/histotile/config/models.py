@@ -73,8 +73,8 @@ class Pack(Section):
     )
     quality: Annotated[int, Field(ge=0, le=100)] = Field(
         description="JPEG quality of tiles off the slide's own grid; those on it are copied as "
-        "they are. 0: kept without loss, about three times as large, so that training sees the "
-        "very pixels of the slide. Above 0 needs `use: always`."
+        "they are. 0: kept without loss, about three times as large, so that training sees "
+        "exactly the pixels of the slide. Above 0 needs `use: always`."
     )
 
     @model_validator(mode="after")
@@ -104,15 +104,15 @@ class Augment(Section):
 
 
 class Recipe(Section):
-    """How a trained cell learns."""
+    """How a trained strategy learns."""
 
-    optimiser: Literal["auto", "sgd", "adamw"] = Field(
+    optimizer: Literal["auto", "sgd", "adamw"] = Field(
         description="`auto`: SGD with Nesterov momentum for networks with batch norm, else AdamW."
     )
-    sgd_rate: Positive = Field(description="Peak learning rate of SGD.")
-    adamw_rate: Positive = Field(description="Peak learning rate of AdamW.")
-    sgd_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of SGD.")
-    adamw_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of AdamW.")
+    sgd_lr: Positive = Field(description="Peak learning rate of SGD.")
+    adamw_lr: Positive = Field(description="Peak learning rate of AdamW.")
+    sgd_weight_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of SGD.")
+    adamw_weight_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of AdamW.")
     layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
         description="Learning rate of a layer relative to the next deeper one. Below 1, early "
         "layers keep what they have learnt."
@@ -122,17 +122,18 @@ class Recipe(Section):
 class Train(Section):
     """Training one fold."""
 
-    strategy: Literal["auto", "fixed", "early_fixed", "finetune", "init"] = Field(
-        description="`auto`: what `decide` finds. `fixed`: frozen backbone, linear head, seconds. "
-        "`early_fixed`: linear head on an early stage. `finetune`: all layers, gently. `init`: all "
-        "layers, pre-trained weights as a start only. The last two take hours without a GPU."
+    strategy: Literal["auto", "linear_probe", "early_probe", "finetune", "retrain"] = Field(
+        description="`auto`: what `decide` finds. `linear_probe`: frozen backbone, linear head, "
+        "seconds. `early_probe`: linear head on an early stage. `finetune`: all layers, gently. "
+        "`retrain`: all layers, pre-trained weights as a start only. The last two take hours "
+        "without a GPU."
     )
-    early_fixed: Literal["truncate", "retrain_tail"] = Field(
+    early_probe: Literal["truncate", "retrain_tail"] = Field(
         description="`truncate`: later stages are dropped, seconds. `retrain_tail`: later stages "
         "are trained over the frozen early ones."
     )
     finetune: Recipe
-    init: Recipe
+    retrain: Recipe
     augment: Augment
     max_tiles_per_slide: Annotated[int, Field(ge=1)] = Field(
         description="Tiles drawn per slide and class for training. Tiles of one slide are alike: "
@@ -148,9 +149,9 @@ class Train(Section):
         description="Passes are added until this many optimisation steps are planned: small "
         "cohorts need more passes."
     )
-    patience: Annotated[float, Field(gt=0, le=1)] = Field(
-        description="Share of the planned epochs without a better validation loss before training "
-        "stops."
+    patience: Annotated[int, Field(ge=1, strict=True)] = Field(
+        description="Epochs without a better validation loss before training stops; more in "
+        "proportion where `min_steps` adds passes."
     )
     batch_size: Annotated[int, Field(ge=1)] = Field(
         description="Most tiles per optimisation step. Changes the result, unlike that of "

@@ -5,8 +5,7 @@ from pydantic import Field, model_validator
 from histotile.config.models import Backbone, Embed, Engine, Pack, Train
 from histotile.config.results import Aggregate, Apply, Evaluate, Export, Heatmap, Report
 from histotile.config.slides import Inspect, Mask, Split, Tile
-from histotile.config.strategy import Control, Decide, Verify
-from histotile.config.synthetic import Pretrain, Synthesize
+from histotile.config.strategy import Baseline, Decide, Verify
 from histotile.config.values import Place, Reasons, Section
 from histotile.io.names import nearest
 
@@ -33,7 +32,7 @@ class Config(Section):
     split: Split
     embed: Embed
     pack: Pack
-    control: Control
+    baseline: Baseline
     decide: Decide
     train: Train
     verify: Verify
@@ -43,8 +42,6 @@ class Config(Section):
     report: Report
     export: Export
     apply: Apply
-    synthesize: Synthesize
-    pretrain: Pretrain
     accept: Reasons = Field(
         description="Findings that are right as they stand: the id that was printed -> your "
         "reason, e.g. {spelling-1f0c77aa: two patients of one name}. They no longer stop or "

@@ -7,16 +7,12 @@ from pydantic import Field
 from histotile.config.values import Fraction, Positive, Section
 
 
-class Control(Section):
-    """What the backbone is held against: itself with random weights, and colour alone."""
+class Baseline(Section):
+    """Baselines of the backbone: the same network with random weights, and colour alone."""
 
     max_tiles: Annotated[int, Field(ge=64)] = Field(
         description="Labelled tiles, spread evenly over patients and classes, on which the "
         "transfer of features is measured. More narrow the intervals of large cohorts."
-    )
-    ruler: str | None = Field(
-        description="JSON written by `histotile ruler` for this backbone: what a shift of "
-        "batch-norm statistics means. null: that shift is shown, and decides nothing."
     )
     seed: int = Field(description="Seed of the random weights and of the choice of tiles.")
 
@@ -64,7 +60,7 @@ class SimilarityRule(Section):
     )
     saturated: Fraction = Field(
         description="AUROC of the best stage from which, if the last one is as good, there is "
-        "nothing to gain: similar, and the cheapest cell."
+        "nothing to gain: similar, and the cheapest strategy."
     )
     min_patients: Annotated[int, Field(ge=1)] = Field(
         description="Small cohorts: fewer patients in some class leave similarity undecided."
@@ -110,17 +106,17 @@ class Decide(Section):
         description="Times the probes' cross-validation is repeated with other folds."
     )
     bootstraps: Annotated[int, Field(ge=20)] = Field(
-        description="Resamples of patients behind intervals and the cloud of decisions."
+        description="Resamples of patients behind intervals and the bootstrap of decisions."
     )
     seed: int = Field(description="Seed of folds and resamples.")
 
 
 class Verify(Section):
-    """Checking the decision against the other cells."""
+    """Checking the decision against the other strategies."""
 
     budget: Literal["off", "probe", "full"] = Field(
-        description="`probe`: the cells that learn from cached features, minutes on a laptop. "
-        "`full`: all four cells in every fold, for cohorts worth the time. `off`: none."
+        description="`probe`: the strategies that learn from cached features, minutes on a laptop. "
+        "`full`: all four strategies in every fold, for cohorts worth the time. `off`: none."
     )
     margin: Fraction = Field(
         description="Regret (AUROC) that does not matter. Above it for certain: contradicted."

@@ -8,7 +8,7 @@ from histotile.config.values import Fraction, Positive, Section
 
 
 class Synthesize(Section):
-    """Making synthetic H&E slides with known truth: `histotile synthesize`. No rule uses it."""
+    """Making synthetic H&E slides with known truth: `histotile synthesize`."""
 
     slides: Annotated[int, Field(ge=1)] = Field(description="Number of slides.")
     patients: Annotated[int, Field(ge=1)] = Field(
@@ -86,7 +86,7 @@ class Synthesize(Section):
 
 
 class Pretrain(Section):
-    """Making the small shipped backbones again: `histotile pretrain`. No rule uses it."""
+    """Making the small shipped backbones again: `histotile pretrain`."""
 
     rounds: Annotated[int, Field(ge=1)] = Field(description="Rounds; each draws new pictures.")
     round_pictures: Annotated[int, Field(ge=2)] = Field(description="Pictures per round.")
@@ -96,10 +96,17 @@ class Pretrain(Section):
     )
     tile_px: Annotated[int, Field(ge=32, le=512)] = Field(description="Side of a picture (px).")
     batch_size: Annotated[int, Field(ge=2)] = Field(description="Pictures per optimisation step.")
-    learning_rate: Positive = Field(description="Peak learning rate (AdamW).")
+    lr: Positive = Field(description="Peak learning rate (AdamW).")
     weight_decay: Annotated[float, Field(ge=0)] = Field(description="Decay of AdamW.")
     precision: Literal["32", "bf16"] = Field(
         description="Number format. bf16 is twice as fast where the processor has it (AMX), and "
         "slow elsewhere."
     )
     seed: int = Field(description="Seed of pictures and initialisation.")
+
+
+class Synthetic(Section):
+    """The whole of synthetic.yaml, which no rule of the workflow reads."""
+
+    synthesize: Synthesize
+    pretrain: Pretrain

@@ -1,8 +1,8 @@
-"""Reading, checking and writing config.yaml."""
+"""Reading, checking and writing config.yaml and synthetic.yaml."""
 
 import json
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -10,16 +10,13 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import ValidationError
 
-from histotile.config import Config
+from histotile.config import Config, Synthetic, project
 from histotile.config.messages import explain
 from histotile.config.values import Section
 from histotile.errors import HistotileError
 from histotile.io.atomic import write_text
-from histotile.io.text_file import read_text
-from histotile.io.yaml_file import (
-    LOADER,
-    read_yaml,
-)
+from histotile.io.text.text_file import read_text
+from histotile.io.text.yaml_file import LOADER, read_yaml
 
 S = TypeVar("S", bound=Section)
 
@@ -44,10 +41,19 @@ def read_config(path: Path, overlay: Path | None = None) -> Config:
     Raises:
         HistotileError: What `read_yaml` refuses, or settings that do not hold.
     """
-    data = read_yaml(path, Config)
+    return _read(Config, path, overlay)
+
+
+def read_synthetic(path: Path, overlay: Path | None = None) -> Synthetic:
+    """What `read_config` gives, of a synthetic.yaml."""
+    return _read(Synthetic, path, overlay)
+
+
+def _read(section: type[S], path: Path, overlay: Path | None) -> S:
+    data = read_yaml(path, section)
     if overlay is not None:
-        _merge(data, read_yaml(overlay, Config))
-    return validate(Config, data, str(overlay or path))
+        _merge(data, read_yaml(overlay, section))
+    return validate(section, data, str(overlay or path))
 
 
 def as_written(config: dict[str, Any], paths: Sequence[Path]) -> dict[str, Any]:
@@ -122,26 +128,35 @@ def merged_settings(files: Sequence[Path]) -> dict[str, Any]:
     return data
 
 
-def _merge(data: dict[str, Any], changes: dict[str, Any]) -> None:
+def over_standard(changes: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The settings of a YAML file with some changed, e.g. by a workflow that uses this as a module.
+
+    Raises:
+        HistotileError: No such file, or no YAML.
+    """
+    data = read_yaml(path, Config)
+    _merge(data, changes)
+    return data
+
+
+def _merge(data: dict[str, Any], changes: Mapping[str, Any]) -> None:
     for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(data.get(key), dict):
+        if isinstance(value, Mapping) and isinstance(data.get(key), dict):
             _merge(data[key], value)
         else:
             data[key] = value
 
 
-def standard_config() -> Path:
-    """The config.yaml in force: of the working directory, else the one shipped."""
-    here = Path("config/config.yaml")
-    if here.is_file():
-        return here
-    packaged = Path(__file__).parents[1] / "config.yaml"
-    return packaged if packaged.is_file() else Path(__file__).parents[3] / "config" / "config.yaml"
+def standard_config(name: str = "config.yaml") -> Path:
+    """The file of settings in force: of the working directory, else the one shipped."""
+    here = Path("config") / name
+    return here if here.is_file() else project.source() / here
 
 
-def render(config: Config) -> str:
-    """config.yaml as text: the values, each under what it does and when to change it."""
-    head = "# yaml-language-server: $schema=schema.json\n# Values live here and only here."
+def render(config: Config | Synthetic) -> str:
+    """The settings as YAML: the values, each under what it does and when to change it."""
+    schema = "# yaml-language-server: $schema=schema.json\n" * isinstance(config, Config)
+    head = f"{schema}# Values live here and only here."
     return head + "\n" + "\n".join(_render(config, 0)) + "\n"
 
 
@@ -177,7 +192,7 @@ def _yaml(value: object) -> str:
 
 
 def rewrite(folder: Path = Path("config")) -> None:
-    """config.yaml with its values under today's comments, and schema.json beside it."""
-    config = read_config(folder / "config.yaml")
-    write_text(folder / "config.yaml", render(config))
+    """Both files with their values under today's comments, and config.yaml's schema.json."""
+    write_text(folder / "config.yaml", render(read_config(folder / "config.yaml")))
+    write_text(folder / "synthetic.yaml", render(read_synthetic(folder / "synthetic.yaml")))
     write_text(folder / "schema.json", schema())

@@ -14,13 +14,10 @@ from torch.utils.data import Dataset
 
 from histotile.data.augmentation.augmentation import Transform
 from histotile.data.packs.pack_reader import PackedTiles
-from histotile.data.profiling.worker_stats import Tally
+from histotile.data.profiling.worker_stats import WorkerStats
 from histotile.data.selection import Selection
 from histotile.data.slide_pool import SlidePool
-from histotile.data.source import (
-    ImageSource,
-    SlideSource,
-)
+from histotile.data.source import ImageSource, SlideSource
 from histotile.data.tile_cache import TileCache
 from histotile.errors import HistotileError
 from histotile.slides.slide import UnreadableTile
@@ -52,7 +49,7 @@ class TileDataset(Dataset[tuple[torch.Tensor, Any, int]]):
     Attributes:
         selection: What is read.
         damaged: Numbers of tiles found damaged.
-        tally: What the reading has cost, all workers together.
+        stats: What the reading has cost, all workers together.
 
     Args:
         selection: What to read.
@@ -79,7 +76,7 @@ class TileDataset(Dataset[tuple[torch.Tensor, Any, int]]):
     ) -> None:
         self.selection = selection
         self.damaged: set[int] = set()
-        self.tally = Tally()
+        self.stats = WorkerStats()
         self._transform = transform
         self._pool = pool or SlidePool()
         self._cache = TileCache(len(selection), selection.tile_px, cache_bytes)
@@ -101,7 +98,7 @@ class TileDataset(Dataset[tuple[torch.Tensor, Any, int]]):
             self._transform.reseed(int(state[0]))
         pixels = np.ascontiguousarray(self._transform(rgb).transpose(2, 0, 1))
         done = perf_counter()
-        self.tally.add(busy_s=done - begin, augmenting_s=done - read)
+        self.stats.add(busy_s=done - begin, augmenting_s=done - read)
         return torch.from_numpy(pixels), self.selection.label[tile], tile
 
     @property
@@ -157,7 +154,7 @@ class TileDataset(Dataset[tuple[torch.Tensor, Any, int]]):
         elif s.files is not None:
             known = None if s.checksums is None else s.checksums[tile]
             rgb = ImageSource(s.tile_px).read(x, y, s.files[tile], known)
-            self.tally.add(decoding_s=perf_counter() - begin)
+            self.stats.add(decoding_s=perf_counter() - begin)
             return rgb
         else:
             number = int(s.slide[tile])
@@ -166,5 +163,5 @@ class TileDataset(Dataset[tuple[torch.Tensor, Any, int]]):
             rgb = SlideSource(slide, s.tile_mpp, s.tile_px).read(x, y, None)
             after = slide.spent
         reading_s, decoding_s = (after[i] - before[i] for i in (0, 1))
-        self.tally.add(reading_s=reading_s, decoding_s=decoding_s)
+        self.stats.add(reading_s=reading_s, decoding_s=decoding_s)
         return rgb

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -11,12 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.data.prefetch_reads import (
-    InHand,
-    Reads,
-    UsedTiles,
-)
-from histotile.data.profiling.profiler import Pace
+from histotile.data.prefetch_reads import InHand, Reads, UsedTiles
+from histotile.data.profiling.profiler import Profiler
+from histotile.data.source import Tables
 
 Batch = tuple[NDArray[np.int32], NDArray[np.uint8]]
 
@@ -36,7 +33,7 @@ class ReadAhead:
 
         for reader in ReadAhead.over(tables, 32):
             for tile_ids, pixels in reader:
-                with reader.pace.computing():
+                with reader.profiler.computing():
                     ...
 
     Attributes:
@@ -46,26 +43,34 @@ class ReadAhead:
         x: Their left edges, level-0 px.
         y: Their top edges.
         unreadable: tile_ids found damaged so far.
-        pace: Where the time went so far; the consumer says when it computes.
+        profiler: Where the time went so far; the consumer says when it computes.
 
     Args:
         table: Tile table of the slide.
         batch_size: Most tiles per batch; does not change what is read.
         threads: Reader threads; they share one source.
         ahead: Batches read in advance.
+        slide: Where the slide is; None: where it was when it was tiled.
     """
 
-    def __init__(self, table: Path, batch_size: int, threads: int = 2, ahead: int = 3) -> None:
-        self.table, self.tiles = table, UsedTiles.of(table)
+    def __init__(
+        self,
+        table: Path,
+        batch_size: int,
+        threads: int = 2,
+        ahead: int = 3,
+        slide: Path | None = None,
+    ) -> None:
+        self.table, self.tiles = table, UsedTiles.of(table, slide)
         self.tile_ids, self.x, self.y = self.tiles.tile_ids, self.tiles.x, self.tiles.y
         self.unreadable: list[int] = []
-        self.pace = Pace(threads)
+        self.profiler = Profiler(threads)
         self.batch_size, self._threads, self._ahead = batch_size, threads, ahead
         self._shared: _Crew | None = None
 
     @classmethod
     def over(
-        cls, tables: Iterable[Path], batch_size: int, threads: int = 2, ahead: int = 3
+        cls, tables: Tables, batch_size: int, threads: int = 2, ahead: int = 3
     ) -> Iterator[ReadAhead]:
         """One of these per table, in order, with threads and memory shared by all.
 
@@ -73,15 +78,16 @@ class ReadAhead:
         read. Tables are read shortly before their turn, so that memory does not grow with them.
 
         Args:
-            tables: Tile tables.
+            tables: Tile tables, or each with the place of its slide.
             batch_size: Most tiles per batch.
             threads: Reader threads, for all slides together.
             ahead: Batches read in advance, likewise.
         """
-        readers = (cls(table, batch_size, threads, ahead) for table in tables)
+        slides = tables if isinstance(tables, Mapping) else {}
+        readers = (cls(t, batch_size, threads, ahead, slides.get(t)) for t in tables)
         with closing(_Crew(readers, threads, ahead)) as crew:
             while (reader := crew.next_reader()) is not None:
-                reader.pace, reader._shared = Pace(threads), crew
+                reader.profiler, reader._shared = Profiler(threads), crew
                 yield reader
 
     def __len__(self) -> int:
@@ -116,25 +122,25 @@ class _Crew:
 
     def batches(self, reader: ReadAhead) -> Iterator[Batch]:
         """What is left of a table, if its turn is now."""
-        pace = reader.pace
+        profiler = reader.profiler
         try:
             while True:
-                pace.turn("waiting")
+                profiler.turn("waiting")
                 self._top_up()
                 if not self._begun or self._begun[0][0] is not reader:
                     return
                 reads = self._begun[0][1]
                 if not self._pending or self._pending[0][0] is not reads:
                     return
-                tile_ids, pixels, damaged = reads.finish(self._pending.popleft()[1], pace)
+                tile_ids, pixels, damaged = reads.finish(self._pending.popleft()[1], profiler)
                 reader.unreadable += damaged
                 self._top_up()
-                pace.turn("other")
+                profiler.turn("other")
                 if len(tile_ids):
-                    pace.tiles += len(tile_ids)
+                    profiler.tiles += len(tile_ids)
                     yield tile_ids, pixels
         finally:
-            pace.turn("other")
+            profiler.turn("other")
 
     def close(self) -> None:
         """Ends the threads and closes the slides."""

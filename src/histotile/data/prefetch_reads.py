@@ -14,18 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.data.profiling.profiler import Pace
-from histotile.data.source import (
-    ImageSource,
-    SlideSource,
-    is_of_images,
-    open_source,
-)
+from histotile.data.profiling.profiler import Profiler
+from histotile.data.source import ImageSource, SlideSource, is_of_images, open_source
 from histotile.io import tables
-from histotile.io.arrow import (
-    known,
-    numbers,
-)
+from histotile.io.arrow import known, numbers
 from histotile.slides.slide import UnreadableTile
 
 _TILES_PER_TASK = 8  # a task costs as much as a tenth of a tile
@@ -39,14 +31,15 @@ class UsedTiles:
     """
 
     footer: Mapping[str, Any]
+    slide: Path | None
     tile_ids: NDArray[np.int32]
     x: NDArray[np.int32]
     y: NDArray[np.int32]
     files: list[tuple[str, str | None]] | None  # of images, with their checksums
 
     @classmethod
-    def of(cls, table: Path) -> UsedTiles:
-        """Those of a tile table."""
+    def of(cls, table: Path, slide: Path | None = None) -> UsedTiles:
+        """Those of a tile table, and where their slide is; None: where the table saw it."""
         footer, rows = tables.read_footer(table), tables.read_table(table)
         used = np.flatnonzero(~known(rows["excluded"]))
         tile_ids, x, y = (numbers(rows[name])[used] for name in ("tile_id", "x", "y"))
@@ -55,7 +48,7 @@ class UsedTiles:
         if is_of_images(footer):
             names, sums = (rows[name].to_pylist() for name in ("file", "checksum"))
             files = [(names[row], sums[row]) for row in used[order]]
-        return cls(footer, tile_ids[order], x[order], y[order], files)
+        return cls(footer, slide, tile_ids[order], x[order], y[order], files)
 
 
 class InHand(NamedTuple):
@@ -103,16 +96,16 @@ class Reads:
         return InHand(rows, pixels, tasks)
 
     def finish(
-        self, batch: InHand, pace: Pace
+        self, batch: InHand, profiler: Profiler
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8], list[int]]:
         """tile_ids and pixels of a batch once it is read, and the tile_ids of damaged ones.
 
         Args:
             batch: Made by `submit`.
-            pace: What the reads have cost since the last time is added to it.
+            profiler: What the reads have cost since the last time is added to it.
         """
         done = [task.result() for task in batch.tasks]
-        self._count(pace, sum(seconds for _, seconds in done))
+        self._count(profiler, sum(seconds for _, seconds in done))
         readable = np.array([good for found, _ in done for good in found])
         tile_ids = self._tiles.tile_ids[batch.rows.start : batch.rows.stop]
         if readable.all():
@@ -130,7 +123,7 @@ class Reads:
 
     def _open(self) -> SlideSource | ImageSource:
         start = time.perf_counter()
-        source = self._stack.enter_context(open_source(self._tiles.footer))
+        source = self._stack.enter_context(open_source(self._tiles.footer, self._tiles.slide))
         source.expect(self._tiles.x, self._tiles.y)
         self._opening_s = time.perf_counter() - start
         return source
@@ -155,15 +148,15 @@ class Reads:
                 readable.append(False)
         return readable, time.perf_counter() - start
 
-    def _count(self, pace: Pace, busy_s: float) -> None:
+    def _count(self, profiler: Profiler, busy_s: float) -> None:
         source = self._source()
-        pace.reader, pace.reader_note = source.reader, source.reader_note
+        profiler.reader, profiler.reader_note = source.reader, source.reader_note
         busy_s, self._opening_s = busy_s + self._opening_s, 0.0
-        pace.busy_s += busy_s
+        profiler.busy_s += busy_s
         if source.spent is None:
-            pace.decoding_s += busy_s
+            profiler.decoding_s += busy_s
             return
         reading_s, decoding_s, _ = source.spent
-        pace.reading_s += reading_s - self._counted[0]
-        pace.decoding_s += decoding_s - self._counted[1]
+        profiler.reading_s += reading_s - self._counted[0]
+        profiler.decoding_s += decoding_s - self._counted[1]
         self._counted = reading_s, decoding_s

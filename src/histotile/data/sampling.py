@@ -4,60 +4,56 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.data.selection import (
-    Part,
-    Selection,
-    make_selection,
-    read_labels,
-    take_part,
-)
-from histotile.data.source import open_source
+from histotile.data.selection import Part, Selection, make_selection, read_labels, take_part
+from histotile.data.source import Tables, open_source
 from histotile.errors import HistotileError
 from histotile.io.arrow import known
-from histotile.io.tables import (
-    read_footer,
-    read_table,
-)
+from histotile.io.tables import read_footer, read_table
 from histotile.slides.slide import UnreadableTile
 from histotile.tasks.task import Task
 
 Cell = tuple[str, str, str]  # patient_id, stratum, slide_id
 
 
-def sample_tiles(tables: Sequence[Path], count: int) -> NDArray[np.uint8]:
+def sample_tiles(tables: Tables, count: int) -> NDArray[np.uint8]:
     """Up to `count` tiles spread evenly over slides and over each slide, (N, px, px, 3) RGB.
 
     Excluded tiles are left out; the choice is the same each time.
 
     Args:
-        tables: Tile tables; each says where its pixels are.
+        tables: Tile tables, or each with the place of its slide.
         count: Number of tiles wanted.
     """
     with_tiles = [table for table in tables if len(used_rows(table))]
     if not with_tiles:
         return np.zeros((0, 1, 1, 3), np.uint8)
     shares = [len(part) for part in np.array_split(np.arange(count), len(with_tiles))]
-    found = [_sample(table, n) for table, n in zip(with_tiles, shares, strict=True)]
+    slides = tables if isinstance(tables, Mapping) else {}
+    parts = zip(with_tiles, shares, strict=True)
+    found = [_sample(table, n, slides.get(table)) for table, n in parts]
     return np.stack([tile for some in found for tile in some])
 
 
-def _sample(tiles: Path, count: int) -> list[NDArray[np.uint8]]:
+def _sample(tiles: Path, count: int, slide: Path | None) -> list[NDArray[np.uint8]]:
     used = used_rows(tiles)
     chosen = np.linspace(0, len(used) - 1, min(count, len(used))).round().astype(int)
-    return read_rows(tiles, used[chosen])[1]
+    return read_rows(tiles, used[chosen], slide)[1]
 
 
-def read_rows(tiles: Path, rows: NDArray[np.int64]) -> tuple[list[int], list[NDArray[np.uint8]]]:
+def read_rows(
+    tiles: Path, rows: NDArray[np.int64], slide: Path | None = None
+) -> tuple[list[int], list[NDArray[np.uint8]]]:
     """These rows of a tile table, less those that are damaged since it was made; their pixels."""
     names = ["x", "y", "file", "checksum"]
     table = read_table(tiles, names)
     places = [table[name].to_pylist() for name in names]
     readable, found = [], []
-    with open_source(read_footer(tiles)) as source:
+    with open_source(read_footer(tiles), slide) as source:
         for row in rows.tolist():
             with suppress(UnreadableTile):
                 found.append(source.read(*(values[row] for values in places)))
@@ -76,6 +72,7 @@ def sample_labelled(
     task: Task,
     max_tiles: int,
     seed: int,
+    slides: Mapping[str, Path] = MappingProxyType({}),
 ) -> Selection:
     """At most `max_tiles` labelled tiles, spread over patients, their strata, and their slides.
 
@@ -90,6 +87,7 @@ def sample_labelled(
         task: Excluded tiles, and those whose label is none of its own, are left out.
         max_tiles: Most tiles in all.
         seed: Of the draw.
+        slides: slide_id -> where it is; of others: where it was when it was tiled.
 
     Raises:
         HistotileError: No tile has a label, or tables of different mpp or tile_px.
@@ -102,7 +100,7 @@ def sample_labelled(
     }
     if not counts:
         fact = f"no tile has a label that is one of {', '.join(task.strata)}"
-        raise HistotileError("control", fact, "annotate slides, or mend tile.labels and classes")
+        raise HistotileError("baseline", fact, "annotate slides, or mend tile.labels and classes")
     rng = np.random.default_rng(seed % 2**32)
     shares = share_evenly(counts, max_tiles, rng)
     wanted: dict[str, dict[str, int]] = defaultdict(dict)
@@ -110,7 +108,7 @@ def sample_labelled(
         wanted[slide_id][label] = share
     chosen = {s: wanted[s] for s in sorted(wanted) if any(wanted[s].values())}
     parts = [_drawn(tile_tables[s], task, share, rng) for s, share in chosen.items()]
-    return make_selection(tile_tables, list(chosen), task, parts)
+    return make_selection(tile_tables, list(chosen), task, parts, slides)
 
 
 def spread(selection: Selection, patients: Mapping[str, str], count: int, seed: int) -> Selection:

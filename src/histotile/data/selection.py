@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,6 +86,7 @@ def select_tiles(
     task: Task,
     max_tiles_per_slide: int,
     seed: int,
+    slides: Mapping[str, Path] = MappingProxyType({}),
 ) -> Selection:
     """At most so many tiles of each slide and stratum, drawn at random; all if there are fewer.
 
@@ -97,6 +99,7 @@ def select_tiles(
         task: Tiles whose label is none of its own are left out.
         max_tiles_per_slide: Most tiles per slide and stratum, e.g. class.
         seed: Of the draw.
+        slides: slide_id -> where it is; of others: where it was when it was tiled.
 
     Raises:
         HistotileError: A slide without tile table, tables of different mpp or tile_px, or none.
@@ -109,7 +112,7 @@ def select_tiles(
         _draw(tile_tables[slide_id], slide_id, task, max_tiles_per_slide, seed)
         for slide_id in slide_ids
     ]
-    return make_selection(tile_tables, slide_ids, task, parts)
+    return make_selection(tile_tables, slide_ids, task, parts, slides)
 
 
 def make_selection(
@@ -117,6 +120,7 @@ def make_selection(
     slide_ids: Sequence[str],
     task: Task,
     parts: Sequence[Part],
+    slides: Mapping[str, Path] = MappingProxyType({}),
 ) -> Selection:
     """These tiles, with what their tables' footers say of them.
 
@@ -125,6 +129,7 @@ def make_selection(
         slide_ids: The slides.
         task: What is learnt of them.
         parts: Per slide, its tiles.
+        slides: As for `select_tiles`.
 
     Raises:
         HistotileError: Tables of different mpp or tile_px.
@@ -136,7 +141,9 @@ def make_selection(
     return Selection(
         task=task,
         slide_ids=tuple(slide_ids),
-        paths=tuple(Path(f["path"]) for f in footers),
+        paths=tuple(
+            slides.get(s) or Path(f["path"]) for s, f in zip(slide_ids, footers, strict=True)
+        ),
         mpps=tuple(float(f["mpp"] or np.nan) for f in footers),
         identities=tuple(f.get("identity") for f in footers),
         tile_mpp=tile_mpp,

@@ -1,6 +1,6 @@
 """Where the pixels of a tile come from: a slide, or an image file of its own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from histotile.slides.identity import check_table
 from histotile.slides.slide import Slide
-from histotile.slides.tile_reader import (
-    expect_tiles,
-    read_tile,
-)
+from histotile.slides.tile_reader import expect_tiles, read_tile
 
+Tables = Sequence[Path] | Mapping[Path, Path]  # tile tables, or each with its slide's place
 Rgb = NDArray[np.uint8]
 Places = NDArray[np.int32]
 Spent = tuple[float, float, int]  # seconds reading, seconds decoding, compressed tiles decoded
@@ -105,8 +103,14 @@ def is_of_images(footer: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def open_source(footer: Mapping[str, Any]) -> Iterator[SlideSource | ImageSource]:
-    """The source of a tile table's pixels, from its footer; may be read by several threads.
+def open_source(
+    footer: Mapping[str, Any], slide: Path | None = None
+) -> Iterator[SlideSource | ImageSource]:
+    """The source of a tile table's pixels; may be read by several threads.
+
+    Args:
+        footer: Of the table.
+        slide: Where the slide is; None: where it was when it was tiled.
 
     Raises:
         HistotileError: The slide is gone, was replaced since it was tiled, or cannot be opened.
@@ -115,6 +119,6 @@ def open_source(footer: Mapping[str, Any]) -> Iterator[SlideSource | ImageSource
     if is_of_images(footer):
         yield ImageSource(tile_px)
         return
-    check_table(footer)
-    with Slide.open(Path(footer["path"]), float(footer["mpp"])) as slide:
-        yield SlideSource(slide, float(footer["tile_mpp"]), tile_px)
+    check_table(footer, slide)
+    with Slide.open(slide or Path(footer["path"]), float(footer["mpp"])) as opened:
+        yield SlideSource(opened, float(footer["tile_mpp"]), tile_px)

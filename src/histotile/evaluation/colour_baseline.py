@@ -1,4 +1,4 @@
-"""What colour alone achieves: the control beside every result of the network."""
+"""What colour alone achieves: the baseline beside every result of the network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,10 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.aggregation.aggregate import HOLDOUT
-from histotile.evaluation.units import (
-    UNLABELLED,
-    SlideTiles,
-)
+from histotile.evaluation.units import UNLABELLED, SlideTiles
 
 Floats = NDArray[np.float32]
 

@@ -7,31 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.aggregation.aggregate import (
-    HOLDOUT,
-    Columns,
-)
+from histotile.aggregation.aggregate import HOLDOUT, Columns
 from histotile.config import Aggregate, Evaluate
 from histotile.evaluation.caveats import caveats
 from histotile.evaluation.colour_baseline import predict_from_colour
 from histotile.evaluation.figures.confidence_bands import mean_bands
-from histotile.evaluation.figures.figures import Shown
 from histotile.evaluation.figures.reliability import reliability
 from histotile.evaluation.figures.roc_pr import fold_curves
 from histotile.evaluation.figures.score_distribution import score_lanes
+from histotile.evaluation.figures.shown import Shown
 from histotile.evaluation.metrics import confusion
 from histotile.evaluation.patient_bootstrap import draw_weights
-from histotile.evaluation.per_fold import (
-    COLOUR_ONLY,
-    NETWORK,
-    Row,
-    level_rows,
-)
+from histotile.evaluation.per_fold import COLOUR_ONLY, NETWORK, Row, level_rows
 from histotile.evaluation.screening import screening_rows
-from histotile.evaluation.subgroups import (
-    patient_rows,
-    site_rows,
-)
+from histotile.evaluation.subgroups import patient_rows, site_rows
 from histotile.evaluation.units import (
     Patients,
     Probabilities,

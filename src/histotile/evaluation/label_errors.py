@@ -11,10 +11,7 @@ from shapely.geometry import box
 
 from histotile.errors import HistotileError
 from histotile.io.palette import class_colours
-from histotile.io.qupath import (
-    Feature,
-    feature,
-)
+from histotile.io.qupath import Feature, feature
 from histotile.tasks.multiclass import PREFIX
 from histotile.tasks.task import Task, missing_columns, read_values
 
@@ -52,7 +49,7 @@ class LabelledSlide:
 
 
 @dataclass(frozen=True)
-class Suspect:
+class LabelError:
     """A tile whose label the models doubt.
 
     Args:
@@ -93,14 +90,14 @@ class Suspect:
         return {name: facts[name] for name in COLUMNS}
 
 
-def find_suspects(
+def find_label_errors(
     slides: Iterable[LabelledSlide], task: Task, most: int, least: float
-) -> list[Suspect]:
+) -> list[LabelError]:
     """The tiles in use whose label and prediction disagree most, over the whole cohort, ranked.
 
     The disagreement is 1 - the probability of the label, i.e. one minus the self-confidence that
     confident learning ranks by (Northcutt et al. 2021, doi:10.1613/jair.1.12125). Only tiles whose
-    most probable class is another one than their label are suspects. Equal ones rank by slide, in
+    most probable class is another one than their label count. Equal ones rank by slide, in
     the given order, then by tile. Memory holds `most` tiles and one slide.
 
     Args:
@@ -113,22 +110,22 @@ def find_suspects(
         HistotileError: A label is no class, a class has no column of predictions, or these are of
             other tiles.
     """
-    found: list[Suspect] = []
+    found: list[LabelError] = []
     for slide in slides:
         found += _of_slide(slide, task, most, least)
         found = sorted(found, key=lambda s: -s.disagreement)[:most]
-    return [Suspect(**{**vars(s), "rank": rank}) for rank, s in enumerate(found, 1)]
+    return [LabelError(**{**vars(s), "rank": rank}) for rank, s in enumerate(found, 1)]
 
 
-def suspect_features(
-    suspects: Iterable[Suspect], task: Task, side: float, bounds: Sequence[int]
+def label_error_features(
+    errors: Iterable[LabelError], task: Task, side: float, bounds: Sequence[int]
 ) -> list[Feature | None]:
     """One annotation per tile of a slide, classified by the label it has now, for QuPath.
 
     So a relabeller changes only what is wrong; the rest says what it said before.
 
     Args:
-        suspects: Tiles of one slide.
+        errors: Tiles of one slide.
         task: What was learnt; its names give the colours.
         side: Of a tile, level-0 px.
         bounds: The slide's bounds, x, y, width, height: QuPath counts from their corner.
@@ -148,11 +145,11 @@ def suspect_features(
             },
             name=f"label {s.label}, pred {s.pred} {s.probabilities[s.pred]:.2f}",
         )
-        for s in suspects
+        for s in errors
     ]
 
 
-def _of_slide(slide: LabelledSlide, task: Task, most: int, least: float) -> list[Suspect]:
+def _of_slide(slide: LabelledSlide, task: Task, most: int, least: float) -> list[LabelError]:
     joined = _joined(slide, task)
     p = read_values(task, joined).astype(np.float64)
     labels = task.labels(joined["label"].to_pylist())
@@ -161,7 +158,7 @@ def _of_slide(slide: LabelledSlide, task: Task, most: int, least: float) -> list
     chosen = np.flatnonzero((preds != labels) & (doubt >= least))  # NaN, no prediction: never
     chosen = chosen[np.argsort(-doubt[chosen], kind="stable")][:most]
     return [
-        Suspect(
+        LabelError(
             slide.slide_id,
             slide.patient_id,
             row["tile_id"],

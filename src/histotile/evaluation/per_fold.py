@@ -13,17 +13,8 @@ from numpy.typing import NDArray
 
 from histotile.aggregation.aggregate import HOLDOUT
 from histotile.config import Evaluate
-from histotile.evaluation.calibration import (
-    calibrate,
-    confidences,
-    equal_mass_bins,
-)
-from histotile.evaluation.patient_bootstrap import (
-    Measurement,
-    average,
-    interval,
-    measure,
-)
+from histotile.evaluation.calibration import calibrate, confidences, equal_mass_bins
+from histotile.evaluation.patient_bootstrap import Measurement, average, interval, measure
 from histotile.evaluation.units import Units
 
 Row = dict[str, Any]

@@ -44,7 +44,7 @@ def export_model(
     """The model in each format asked for, in a folder of that name, and how well they agree.
 
     Writes parity.json beside the folders. A timm folder holds whole networks only: a model that
-    ends at an early stage (strategy `early_fixed`) goes out as ONNX, and parity.json says why the
+    ends at an early stage (strategy `early_probe`) goes out as ONNX, and parity.json says why the
     other folder is missing.
 
     Args:

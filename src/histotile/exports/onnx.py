@@ -19,7 +19,7 @@ def write(model: TrainedModel, folder: Path) -> None:
     stand, with tile_mpp and tile_px, in the metadata entry `histotile` (JSON). Output `features`:
     (N, D), by which `taught` in that entry tells slides unlike those taught on.
     """
-    write_onnx(folder / ONNX, model.graph(), model.facts())
+    write_onnx(folder / ONNX, model.graph(), model.metadata())
 
 
 def reload(folder: Path, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:

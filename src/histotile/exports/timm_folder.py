@@ -57,5 +57,5 @@ def _save(model: TrainedModel, folder: Path) -> None:
     )
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    config["histotile"] = {**model.facts(), "notice": RESEARCH_USE}
+    config["histotile"] = {**model.metadata(), "notice": RESEARCH_USE}
     write_text(path, json.dumps(config, indent=2, ensure_ascii=False) + "\n")

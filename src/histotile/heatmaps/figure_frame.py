@@ -7,11 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from histotile.heatmaps.fonts import (
-    fitted,
-    font_for,
-    writable,
-)
+from histotile.heatmaps.fonts import fitted, font_for, writable
 from histotile.io.palette import Colour
 from histotile.tasks.task import Layer
 

@@ -15,16 +15,10 @@ from numpy.typing import NDArray
 from histotile import __version__
 from histotile.config import Heatmap
 from histotile.errors import HistotileError
-from histotile.heatmaps.heatmap import (
-    class_shown,
-    colours,
-)
+from histotile.heatmaps.heatmap import class_shown, colours
 from histotile.heatmaps.probability_map import ProbabilityMap
 from histotile.io.atomic import replacing
-from histotile.io.palette import (
-    Colour,
-    class_colours,
-)
+from histotile.io.palette import Colour, class_colours
 from histotile.tasks.registry import AUTO
 
 Values = NDArray[np.float32]

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from histotile.errors import HistotileError
 from histotile.tasks.registry import AUTO, make_task
 from histotile.tasks.task import Layer, Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -173,3 +176,14 @@ def _spans(
         within = np.clip((cell + 0.5 - start) / side, _RIM, 1 - _RIM)
         is_covered = (k < np.maximum(count, 1)) & (cell >= 0) & (cell < n_cells)
         yield cell, np.where(is_covered, np.sin(np.pi * within) ** 2, 0.0)
+
+
+def slide_map(predictions: "pa.Table", footer: dict[str, Any]) -> ProbabilityMap:
+    """The map of a slide from its predictions and the footer of its tile table."""
+    classes = tuple(footer["classes"])
+    if footer["verdict"] != "ok" or footer["size_level0_px"] is None:
+        layer = np.full((len(classes), 1, 1), np.nan, np.float32)
+        return ProbabilityMap(layer, classes, 0.0, 0.0, 1.0, 1.0)
+    probabilities = np.stack([predictions[f"prob_{name}"].to_numpy() for name in classes], axis=1)
+    x, y = predictions["x"].to_numpy(), predictions["y"].to_numpy()
+    return probability_map(x, y, probabilities, classes, Layout.from_footer(footer))

@@ -9,7 +9,7 @@ from histotile import __version__
 from histotile.backbones.pretraining_domain import domain_of
 from histotile.config import Backbone
 from histotile.errors import HistotileError
-from histotile.inference.onnx_metadata import read_onnx_facts
+from histotile.inference.onnx_metadata import read_onnx_metadata
 
 
 def write_backbone(path: Path, backbone: Backbone, tile_px: int) -> str:
@@ -21,15 +21,9 @@ def write_backbone(path: Path, backbone: Backbone, tile_px: int) -> str:
     Raises:
         HistotileError: The backbone cannot be built, or has no stages.
     """
-    from histotile.backbones.build import (
-        body_digest,
-        build_network,
-    )
+    from histotile.backbones.build import body_digest, build_network
     from histotile.backbones.stages import StageFeatures
-    from histotile.inference.onnx_export import (
-        Graph,
-        keep_onnx,
-    )
+    from histotile.inference.onnx_export import Graph, keep_onnx
 
     network, architecture = build_network(backbone, 2, tile_px)
     staged = StageFeatures(network)
@@ -52,7 +46,7 @@ def read_backbone(path: Path, backbone: Backbone, tile_px: int) -> dict[str, Any
     Raises:
         HistotileError: It is no such file, or of another backbone or tile size.
     """
-    facts = read_onnx_facts(path)
+    facts = read_onnx_metadata(path)
     wanted = {"backbone": json.loads(backbone.model_dump_json()), "tile_px": tile_px}
     for name, value in wanted.items():
         if facts.get(name) != value:

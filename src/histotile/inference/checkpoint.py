@@ -12,11 +12,7 @@ import torch
 from torch import nn
 
 from histotile import __version__
-from histotile.backbones.build import (
-    Architecture,
-    digest_of,
-    rebuild,
-)
+from histotile.backbones.build import Architecture, digest_of, rebuild
 from histotile.backbones.stages import WithFeatures
 from histotile.errors import HistotileError
 from histotile.inference.model_metadata import (
@@ -24,8 +20,9 @@ from histotile.inference.model_metadata import (
     TRAIN,
     check_agreement,
     find_models,
+    parse_strategy,
     parse_taught,
-    read_facts,
+    read_metadata,
 )
 from histotile.inference.onnx_export import Graph
 from histotile.io.atomic import replacing
@@ -75,7 +72,7 @@ class TrainedModel:
         """12 hex digits that name the weights."""
         return digest_of(self.network.state_dict())
 
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """Everything but the weights, ready for JSON."""
         return {
             "histotile": __version__,
@@ -97,7 +94,7 @@ class TrainedModel:
 
     def save(self, path: Path) -> None:
         """Write facts and weights into one file; it holds no pickled code."""
-        content = {"facts": json.dumps(self.facts()), "state_dict": self.network.state_dict()}
+        content = {"facts": json.dumps(self.metadata()), "state_dict": self.network.state_dict()}
         # Given a name, PyTorch would write that of the temporary file into it.
         with replacing(path) as temporary, temporary.open("wb") as file:
             torch.save(content, file)
@@ -127,7 +124,7 @@ def load_timm_folder(folder: Path) -> TrainedModel:
     Raises:
         HistotileError: Files are missing, or the folder was not exported by histotile.
     """
-    facts = read_facts(folder)
+    facts = read_metadata(folder)
     network = timm.create_model(f"local-dir:{folder}", pretrained=True)
     return _model(network, facts)
 
@@ -176,7 +173,7 @@ def _model(network: nn.Module, facts: Mapping[str, Any]) -> TrainedModel:
         kind=task.kind,
         tile_mpp=float(facts["tile_mpp"]),
         tile_px=int(facts["tile_px"]),
-        strategy=str(facts["strategy"]),
+        strategy=parse_strategy(facts),
         backbone=facts["backbone"],
         settings=facts["settings"],
         taught=parse_taught(facts),

@@ -16,21 +16,13 @@ from histotile.config import Engine as EngineSettings
 from histotile.data.augmentation.augmentation import Augmentation
 from histotile.data.perceptual_hash import dhash
 from histotile.data.prefetch import ReadAhead
-from histotile.data.profiling.profiler import Pace
+from histotile.data.profiling.profiler import Profiler
+from histotile.data.source import Tables
 from histotile.inference.backbone_onnx import read_backbone
 from histotile.inference.engines.engine import Engine
-from histotile.inference.ensemble import (
-    batch_for,
-    choose_engine,
-    open_onnx,
-    readers_for,
-)
+from histotile.inference.ensemble import batch_for, choose_engine, open_onnx, readers_for
 from histotile.inference.onnx_metadata import torch_only
-from histotile.io.features import (
-    FeatureFile,
-    Half,
-    Stage,
-)
+from histotile.io.features import FeatureFile, Half, Stage
 from histotile.io.tables import read_footer
 
 Progress = Callable[[int, int], None]
@@ -71,10 +63,7 @@ def torch_embedder(
     Raises:
         HistotileError: It cannot be built for tiles of this size.
     """
-    from histotile.backbones.build import (
-        body_digest,
-        build_network,
-    )
+    from histotile.backbones.build import body_digest, build_network
     from histotile.backbones.stages import StageFeatures
     from histotile.inference.engines.torch import TorchEngine
 
@@ -130,20 +119,20 @@ def embed_slide(
 
 
 def embed_slides(
-    tables: Sequence[Path],
+    tables: Tables,
     embedder: Embedder,
     settings: Embed,
     augment: Augment,
     batch_size: int | None = None,
     progress: Progress | None = None,
-) -> Iterator[tuple[FeatureFile, Pace]]:
+) -> Iterator[tuple[FeatureFile, Profiler]]:
     """Features of all tiles of slides that are not excluded, and where the time went.
 
     Pixels are read once, for the tiles and for their views. A slide without tiles has a file too,
     of no rows. Rows are in the order of tile_id.
 
     Args:
-        tables: Tile tables of slides; they say where the slides are.
+        tables: Tile tables of slides, or each with the place of its slide.
         embedder: The backbone, for tiles of their size.
         settings: How many views, and their seed.
         augment: What changes in a view.
@@ -155,7 +144,7 @@ def embed_slides(
         footer = read_footer(reader.table)
         change = _Views(settings, augment, int(footer["tile_px"]), str(footer["slide_id"]))
         facts = _facts(footer, embedder, settings, augment)
-        yield _embed(reader, embedder, change, facts, progress), reader.pace
+        yield _embed(reader, embedder, change, facts, progress), reader.profiler
 
 
 def _embed(
@@ -169,7 +158,7 @@ def _embed(
     copies: list[list[Half]] = [[np.zeros((0, width), np.float16)] for _ in range(change.views + 1)]
     ids, hashes = [np.zeros(0, np.int32)], [np.zeros(0, np.uint64)]
     for tile_ids, pixels in reader:
-        with reader.pace.computing():
+        with reader.profiler.computing():
             copies[0].append(embedder.engine(pixels).astype(np.float16))
             for view in range(change.views):
                 changed = change(pixels, tile_ids, view)

@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING
 from histotile.config import Engine as EngineSettings
 from histotile.errors import HistotileError
 from histotile.inference.engines.engine import Engine
-from histotile.inference.engines.hardware import (
-    has_gpu,
-    installed,
-)
+from histotile.inference.engines.hardware import has_gpu, installed
 from histotile.inference.model_metadata import (
     ONNX,
-    ModelFacts,
+    ModelMetadata,
     check_agreement,
-    facts_of,
     find_models,
-    parse_facts,
-    read_facts,
+    metadata_of,
+    parse_metadata,
+    read_metadata,
 )
 from histotile.inference.onnx_metadata import torch_only
 
@@ -42,7 +39,7 @@ class Member:
         note: Why PyTorch runs it where another engine was to; "" if all is as wanted.
     """
 
-    facts: ModelFacts
+    facts: ModelMetadata
     make: Make
     reduced: str | None = None
     note: str = ""
@@ -61,7 +58,7 @@ class Ensemble:
     max_difference: float
 
     @property
-    def facts(self) -> ModelFacts:
+    def facts(self) -> ModelMetadata:
         """Of the first member, in which the others agree but for the name of their weights."""
         return self.members[0].facts
 
@@ -168,11 +165,7 @@ def member_of(
 ) -> Member:
     """A trained model by PyTorch."""
     from histotile.backbones.stages import WithFeatures
-    from histotile.inference.engines.torch import (
-        TorchEngine,
-        compiled,
-        faster_precision,
-    )
+    from histotile.inference.engines.torch import TorchEngine, compiled, faster_precision
 
     both = WithFeatures(model.network)
     network = compiled(both) if settings.compile else both
@@ -182,11 +175,11 @@ def member_of(
         return TorchEngine(network, model.mean, model.std, threads=threads, precision=precision)
 
     reduced = faster_precision() if settings.precision == "auto" else None
-    return Member(parse_facts(model.facts()), make, reduced)
+    return Member(parse_metadata(model.metadata()), make, reduced)
 
 
 def _member(file: Path, name: str, settings: EngineSettings, threads: int | None) -> Member:
-    facts = facts_of(file)
+    facts = metadata_of(file)
     onnx, lacking = _onnx_of(file, facts.model_id)
     if name == "torch" and file.suffix == ".onnx" and settings.name == "auto":
         name = "openvino" if _works("openvino") else "onnxruntime"
@@ -204,7 +197,7 @@ def _member(file: Path, name: str, settings: EngineSettings, threads: int | None
 
 
 def _onnx_member(
-    facts: ModelFacts, onnx: Path, name: str, settings: EngineSettings, threads: int | None
+    facts: ModelMetadata, onnx: Path, name: str, settings: EngineSettings, threads: int | None
 ) -> Member:
     from histotile.inference.engines.openvino import computes_in_bf16
 
@@ -223,7 +216,7 @@ def _onnx_of(file: Path, model_id: str) -> tuple[Path | None, str]:
         return None, "a timm folder has no ONNX file"
     if not onnx.is_file():
         return None, f"there is no {ONNX} beside it"
-    facts = read_facts(onnx)
+    facts = read_metadata(onnx)
     if facts.get("model_id") != model_id:
         return None, f"{ONNX} beside it is of other weights"
     reason = torch_only(facts)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from histotile.config.renamed import STRATEGIES
 from histotile.errors import HistotileError
-from histotile.inference.onnx_metadata import read_onnx_facts
+from histotile.inference.onnx_metadata import read_onnx_metadata
 from histotile.tasks.registry import AUTO, make_task, read_task
 from histotile.tasks.task import Task
 from histotile.trust.taught import Taught
@@ -24,7 +25,7 @@ _EXPORT = "export it with `histotile export`"
 
 
 @dataclass(frozen=True)
-class ModelFacts:
+class ModelMetadata:
     """What a model has learnt, and the tiles it was trained on.
 
     `classes` are the names of its task, which is of that `kind`. Tiles measure `tile_px` pixels at
@@ -46,7 +47,7 @@ class ModelFacts:
         return make_task(self.classes, self.kind)
 
 
-class _Judge(Protocol):
+class _Member(Protocol):
     @property
     def task(self) -> Task: ...
     @property
@@ -55,32 +56,38 @@ class _Judge(Protocol):
     def tile_px(self) -> int: ...
 
 
-def facts_of(model: Path) -> ModelFacts:
+def metadata_of(model: Path) -> ModelMetadata:
     """What a trained model says of itself, by its file or folder as `find_models` names it.
 
     Raises:
         HistotileError: It is missing, damaged, or no trained model, as a backbone's file is.
     """
-    entry = read_facts(model)
+    entry = read_metadata(model)
     try:
-        return parse_facts(entry)
+        return parse_metadata(entry)
     except KeyError as error:
         fact = f"is no trained model: it does not say its {error.args[0]}"
         raise HistotileError(model, fact, "give a fold of results/train or its export") from error
 
 
-def parse_facts(entry: Mapping[str, Any]) -> ModelFacts:
-    """The facts in what `TrainedModel.facts` gave; raises KeyError where some are missing."""
+def parse_metadata(entry: Mapping[str, Any]) -> ModelMetadata:
+    """The facts in what `TrainedModel.metadata` gave; raises KeyError where some are missing."""
     task = read_task(entry)
-    return ModelFacts(
+    return ModelMetadata(
         classes=task.names,
         kind=task.kind,
         tile_mpp=float(entry["tile_mpp"]),
         tile_px=int(entry["tile_px"]),
         model_id=str(entry["model_id"]),
-        strategy=str(entry["strategy"]),
+        strategy=parse_strategy(entry),
         taught=parse_taught(entry),
     )
+
+
+def parse_strategy(entry: Mapping[str, Any]) -> str:
+    """How the model was trained, in today's word."""
+    word = str(entry["strategy"])
+    return STRATEGIES.get(word, word)
 
 
 def parse_taught(entry: Mapping[str, Any]) -> Taught | None:
@@ -89,7 +96,7 @@ def parse_taught(entry: Mapping[str, Any]) -> Taught | None:
     return Taught.from_json(found) if found else None
 
 
-def read_facts(model: Path) -> dict[str, Any]:
+def read_metadata(model: Path) -> dict[str, Any]:
     """What a model's file or folder says of it, as `find_models` names it.
 
     Raises:
@@ -97,7 +104,7 @@ def read_facts(model: Path) -> dict[str, Any]:
     """
     if model.is_dir():
         return _of_timm_folder(model)
-    return read_onnx_facts(model) if model.suffix == ".onnx" else _of_checkpoint(model)
+    return read_onnx_metadata(model) if model.suffix == ".onnx" else _of_checkpoint(model)
 
 
 def _of_checkpoint(path: Path) -> dict[str, Any]:
@@ -148,7 +155,7 @@ def find_models(path: Path) -> list[Path]:
     return found
 
 
-def check_agreement(models: Sequence[_Judge], names: Sequence[str]) -> None:
+def check_agreement(models: Sequence[_Member], names: Sequence[str]) -> None:
     """Raises HistotileError unless all models share task, tile_mpp and tile_px."""
     for model, name in zip(models[1:], names[1:], strict=True):
         for what in ("task", "tile_mpp", "tile_px"):

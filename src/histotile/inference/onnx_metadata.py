@@ -13,7 +13,7 @@ _METADATA = 14  # field of ModelProto in onnx.proto; StringStringEntryProto: 1 i
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types of protobuf
 
 
-def read_onnx_facts(path: Path) -> dict[str, Any]:
+def read_onnx_metadata(path: Path) -> dict[str, Any]:
     """The metadata entry `histotile` of an ONNX file; its weights are skipped.
 
     Fields of the outermost message are read one by one: a few kilobytes, where the package `onnx`

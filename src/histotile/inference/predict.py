@@ -9,33 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.data.prefetch import (
-    Batch,
-    ReadAhead,
-)
-from histotile.data.profiling.profiler import Pace
+from histotile.data.prefetch import Batch, ReadAhead
+from histotile.data.profiling.profiler import Profiler
+from histotile.data.source import Tables
 from histotile.errors import HistotileError
 from histotile.inference.engines.engine import Engine
-from histotile.inference.engines.judgement import (
-    Judgement,
-    judge,
-)
-from histotile.inference.engines.parity import (
-    TRIAL_TILES,
-    Trial,
-    hold_against,
-)
-from histotile.inference.ensemble import (
-    Ensemble,
-    batch_for,
-    readers_for,
-)
-from histotile.inference.model_metadata import ModelFacts
+from histotile.inference.engines.judgement import Judgement, judge
+from histotile.inference.engines.parity import TRIAL_TILES, Trial, hold_against
+from histotile.inference.ensemble import Ensemble, batch_for, readers_for
+from histotile.inference.model_metadata import ModelMetadata
 from histotile.io.arrow import floats
-from histotile.io.tables import (
-    read_footer,
-    read_table,
-)
+from histotile.io.tables import read_footer, read_table
 from histotile.tasks.task import Task, value_columns
 from histotile.trust.judging import Watch
 from histotile.trust.looks import COLUMNS, tile_looks
@@ -51,19 +35,19 @@ class Prediction:
     `columns` are those of `tables.prediction_schema(task.columns)`: a row per tile that could be
     read, by tile_id; excluded tiles are not predicted. `facts` go into the footer of the table:
     slide, models, engine and numbers, tiles found damaged, and `familiarity`: whether the slide is
-    like those that the models were taught on (`trust.judging.Familiarity`). `pace` tells where the
+    like those that the models were taught on (`trust.judging.Familiarity`). `profiler` tells where the
     time went, which differs from run to run.
     """
 
     task: Task
     columns: dict[str, NDArray[Any]]
     facts: dict[str, Any]
-    pace: Pace
+    profiler: Profiler
     engine: Engine
 
     def timing(self) -> dict[str, Any]:
         """Where the time went, by which engine, and by which reader, ready for JSON."""
-        return {**self.pace.facts(), **describe(self.engine)}
+        return {**self.profiler.facts(), **describe(self.engine)}
 
 
 def describe(engine: Engine) -> dict[str, str]:
@@ -80,7 +64,7 @@ def predict_slide(
 
 
 def predict_slides(
-    tables: Sequence[Path],
+    tables: Tables,
     ensemble: Ensemble,
     batch_size: int | None = None,
     progress: Progress | None = None,
@@ -92,7 +76,7 @@ def predict_slides(
     slide's first tiles allow it.
 
     Args:
-        tables: Tile tables of slides; they say where the slides are.
+        tables: Tile tables of slides, or each with the place of its slide.
         ensemble: Models of one training.
         batch_size: Tiles per pass, which changes no result; None: what suits the engine.
         progress: Called with tiles done and tiles in all, of each slide.
@@ -110,16 +94,16 @@ def predict_slides(
 
 def _predict(reader: ReadAhead, ensemble: Ensemble, progress: Progress | None) -> Prediction:
     batches, full = iter(reader), ensemble.engines()
-    trial, first = _first_tiles(ensemble, full, batches, reader.pace)
+    trial, first = _first_tiles(ensemble, full, batches, reader.profiler)
     engines = ensemble.engines(trial.precision) if trial else full
     task, watch = ensemble.facts.task, _watch(ensemble, reader)
     ids: list[NDArray[np.int32]] = [np.zeros(0, np.int32)]
     values: list[NDArray[np.float32]] = [np.zeros((0, len(task.columns)), np.float32)]
     distances: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
-    for tile_ids, judged in chain(first, _judged(engines, batches, reader.pace, task)):
+    for tile_ids, judged in chain(first, _judged(engines, batches, reader.profiler, task)):
         ids.append(tile_ids)
         values.append(judged.values)
-        with reader.pace.computing():
+        with reader.profiler.computing():
             distances.append(watch.see(tile_ids, judged.features))
         if progress is not None:
             progress(sum(map(len, ids)), len(reader))
@@ -139,7 +123,7 @@ def _predict(reader: ReadAhead, ensemble: Ensemble, progress: Progress | None) -
         **describe(engines[0]),
         "precision": str(trial) if trial else engines[0].precision,
     }
-    return Prediction(task, columns, facts, reader.pace, engines[0])
+    return Prediction(task, columns, facts, reader.profiler, engines[0])
 
 
 def _lost_share(reader: ReadAhead) -> float:
@@ -168,10 +152,10 @@ def _columns(
 
 
 def _judged(
-    engines: Sequence[Engine], batches: Iterator[Batch], pace: Pace, task: Task
+    engines: Sequence[Engine], batches: Iterator[Batch], profiler: Profiler, task: Task
 ) -> Iterator[Judged]:
     for tile_ids, pixels in batches:
-        with pace.computing():
+        with profiler.computing():
             found = judge(engines, pixels, task)
         yield tile_ids, found
 
@@ -185,7 +169,7 @@ def _watch(ensemble: Ensemble, reader: ReadAhead) -> Watch:
 
 
 def _first_tiles(
-    ensemble: Ensemble, full: Sequence[Engine], batches: Iterator[Batch], pace: Pace
+    ensemble: Ensemble, full: Sequence[Engine], batches: Iterator[Batch], profiler: Profiler
 ) -> tuple[Trial | None, list[Judged]]:
     """The trial of 16-bit floats, where there are some, and what came of the tiles it took."""
     if ensemble.reduced is None:
@@ -198,7 +182,7 @@ def _first_tiles(
         held.append(batch)
     if not held:
         return None, []
-    with pace.computing():
+    with profiler.computing():
         pixels, task = [tiles for _, tiles in held], ensemble.facts.task
         reduced = ensemble.engines(ensemble.reduced)
         trial, found = hold_against(full, reduced, pixels, ensemble.max_difference, task)
@@ -207,7 +191,7 @@ def _first_tiles(
     return trial, [(ids, judged) for (ids, _), judged in zip(held, found, strict=True)]
 
 
-def _check_scale(tiles: Path, model: ModelFacts) -> None:
+def _check_scale(tiles: Path, model: ModelMetadata) -> None:
     footer = read_footer(tiles)
     mpp, tile_px = float(footer["tile_mpp"]), int(footer["tile_px"])
     if abs(mpp / model.tile_mpp - 1) > 1e-3 or tile_px != model.tile_px:

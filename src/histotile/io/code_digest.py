@@ -10,7 +10,6 @@ from typing import Any
 _TELLING = {"HistotileError", "UnreadableTile", "echo", "secho", "print", "warn"}
 _LOGGING = {"debug", "info", "warning", "error", "exception"}
 _WORDED = {"Finding": {"subject", "fact", "remedy"}, "Alarm": {"fact", "remedy"}}
-_LABELLED = {"option", "argument", "output_option", "section_option"}  # of the command line
 _NO_MEANING = {"ctx", "type_comment", "type_ignores", "kind"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -44,66 +43,6 @@ def digest_source(source: bytes) -> str:
     tree = ast.parse(source)
     words = _meaning(tree, _silence(tree), wordless=False)
     return hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def digest_function(source: bytes, name: str) -> tuple[str, list[str]]:
-    """The same of one function of a module and what it uses there; and what they import.
-
-    Returns:
-        The digest, and "module:name" for each `from module import name`, "module:" for others.
-    """
-    tree = ast.parse(source)
-    silence = _silence(tree)
-    used, names, todo = set[ast.stmt](), set[str](), {name}
-    while todo:
-        names |= todo
-        found = {node for node in tree.body if todo & set(_defined(node))} - used
-        used |= found
-        todo = {each for node in found for each in _free(node)} - names
-    kept = [node for node in tree.body if node in used]
-    plain = [node for node in kept if not isinstance(node, (ast.Import, ast.ImportFrom))]
-    words = (word for node in plain for word in _meaning(node, silence, wordless=False))
-    digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()
-    inner = {word for node in plain for part in ast.walk(node) for word, _ in _imported(part)}
-    outer = {word for node in kept for word, bound in _imported(node) if bound in names}
-    return digest, sorted(inner | outer)
-
-
-def _free(node: ast.AST) -> set[str]:
-    """Names that are read below a node and stand for something outside of it."""
-    inside = {name for child in ast.iter_child_nodes(node) for name in _free(child)}
-    if isinstance(node, ast.Name):
-        return {node.id}
-    if not isinstance(node, _FUNCTIONS):
-        return inside
-    parts = list(ast.walk(node))
-    own = {part.arg for part in parts if isinstance(part, ast.arg)}
-    own |= {p.id for p in parts if isinstance(p, ast.Name) and isinstance(p.ctx, ast.Store)}
-    own |= {bound for part in parts for _, bound in _imported(part)}
-    outside = [*node.decorator_list, *node.args.defaults, *node.args.kw_defaults, node.returns]
-    return inside - own | {name for part in outside if part is not None for name in _free(part)}
-
-
-def _defined(node: ast.stmt) -> Iterator[str]:
-    """Names that a statement of the module's own level gives a value."""
-    if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
-        yield node.name
-    elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-        parts = (part for part in ast.walk(node) if isinstance(part, ast.Name))
-        yield from (part.id for part in parts if isinstance(part.ctx, ast.Store))
-    yield from (bound for _, bound in _imported(node))
-
-
-def _imported(node: ast.AST) -> Iterator[tuple[str, str]]:
-    """What an import takes from where, and the name it is given here."""
-    if isinstance(node, ast.Import):
-        pairs = [(f"{alias.name}:", alias.asname or alias.name) for alias in node.names]
-    elif isinstance(node, ast.ImportFrom):
-        pairs = [(f"{node.module}:{a.name}", a.asname or a.name) for a in node.names]
-    else:
-        return
-    for word, bound in pairs:
-        yield word, bound.partition(".")[0]
 
 
 def _meaning(node: ast.AST, silence: _Silence, wordless: bool) -> Iterator[str]:
@@ -142,8 +81,6 @@ def _uses_of_children(node: ast.AST) -> dict[int, _Use]:
     """What becomes of a node's children, by `id`, where it is not what counts."""
     if isinstance(node, ast.Assert):
         return {id(node.msg): _Use.TOLD}
-    if isinstance(node, _FUNCTIONS):
-        return {id(part): _Use.WORDED for part in node.decorator_list}
     if isinstance(node, ast.Raise):
         return {id(node.cause): _Use.TOLD, id(node.exc): _Use.WORDED}
     if not isinstance(node, ast.Call):
@@ -151,8 +88,6 @@ def _uses_of_children(node: ast.AST) -> dict[int, _Use]:
     name = _name(node)
     if name in _TELLING or name.endswith(("Error", "Warning")) or _logs(node, name):
         return {id(part): _Use.TOLD for part in (*node.args, *node.keywords)}
-    if name in _LABELLED:
-        return {id(part): _Use.WORDED for part in (*node.args, *node.keywords)}
     names = _WORDED.get(name, set())
     sentences = [*(k for k in node.keywords if k.arg in names), *(node.args[2:] if names else ())]
     return {id(part): _Use.WORDED for part in sentences}

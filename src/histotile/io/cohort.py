@@ -6,23 +6,12 @@ import json
 import os
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from histotile.errors import HistotileError
-from histotile.io.csv_file import (
-    CsvFile,
-    check_columns,
-    decimal,
-    read_csv_file,
-    some,
-)
-from histotile.io.vocabulary import (
-    COLUMNS,
-    NO_SIDE,
-    TEST,
-    side,
-)
+from histotile.io.text.csv_file import CsvFile, check_columns, decimal, read_csv_file, some
+from histotile.io.vocabulary import COLUMNS, NO_SIDE, TEST, side
 
 REQUIRED = ("slide_id", "path")
 OPTIONAL = ("patient_id", "label", "annotation", "site", "mpp", "split", "labels", "coordinates")
@@ -91,6 +80,28 @@ class Cohort:
             cached = {s.slide_id: s for s in self.slides}
             object.__setattr__(self, "_index", cached)
         return cached
+
+
+def placed(cohort: Cohort, prefix: str) -> Cohort:
+    """The cohort where its files stand elsewhere: this text comes before each of their paths.
+
+    Copies made by a storage of Snakemake, for one, lie in a folder laid out as the originals are.
+    """
+
+    def there(path: Path) -> Path:
+        return Path(f"{prefix}{path}")
+
+    slides = [
+        replace(
+            slide,
+            path=there(slide.path),
+            annotation=slide.annotation and there(slide.annotation),
+            corrections=tuple(map(there, slide.corrections)),
+            coordinates=slide.coordinates and there(slide.coordinates),
+        )
+        for slide in cohort.slides
+    ]
+    return Cohort(tuple(slides), cohort.has_patients) if prefix else cohort
 
 
 def read_cohort(path: Path) -> Cohort:

@@ -5,26 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from histotile.errors import HistotileError
-from histotile.io.cohort import (
-    Cohort,
-    CohortSlide,
-)
-from histotile.io.csv_file import some
-from histotile.io.findings import (
-    Finding,
-    accept,
-    stop,
-)
-from histotile.io.names import (
-    alike,
-    choose,
-    nearest,
-    show,
-)
-from histotile.io.vocabulary import (
-    NOBODY,
-    TEST,
-)
+from histotile.io.cohort import Cohort, CohortSlide
+from histotile.io.findings import Finding, accept, stop
+from histotile.io.names import alike, choose, nearest, show
+from histotile.io.text.csv_file import some
+from histotile.io.vocabulary import NOBODY, TEST
 
 _COLUMNS = ("slide_id", "patient_id", "site", "label")
 _ROUNDED = re.compile(r"\d([.,]\d+)?[eE]\+\d+|\d{15}0{2,}")  # 15 digits are all it keeps

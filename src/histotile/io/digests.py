@@ -15,8 +15,8 @@ from histotile.io.names import nearest
 
 
 @cache
-def digest(*parts: str, without: tuple[str, ...] = ()) -> str:
-    """12 hex digits that change when the code of these modules or functions changes.
+def digest(*modules: str) -> str:
+    """12 hex digits that change when the code of these modules changes.
 
     Covers every module of ours they import, however deep, and what stands in `templates` and
     `viewer` beside them, except the leaves (config, columns, tables and such), which hold names
@@ -25,15 +25,12 @@ def digest(*parts: str, without: tuple[str, ...] = ()) -> str:
     instead.
 
     Args:
-        parts: Modules, e.g. "histotile.splitting.fold_table", or functions, e.g.
-            "histotile.cli.models:train": with what they use of their module, and no more of it.
-            Of modules of the command line functions alone are followed.
-        without: Modules and packages that do not count, e.g. ("histotile.reports",).
+        modules: E.g. "histotile.stages.train".
     """
     hasher, folders = hashlib.sha256(), set[Path]()
-    for part, meaning in sorted(_reachable(parts, without).items()):
-        hasher.update(f"{part} {meaning}".encode())
-        folders.add(_existing(part).parent)
+    for module, path in sorted(_reachable(modules).items()):
+        hasher.update(f"{module} {_meaning(path)}".encode())
+        folders.add(path.parent)
     for folder in sorted(folders):
         for kind in ("templates", "viewer"):
             for file in sorted(folder.glob(f"{kind}/*")):
@@ -42,9 +39,7 @@ def digest(*parts: str, without: tuple[str, ...] = ()) -> str:
     return hasher.hexdigest()[:12]
 
 
-_VERBS = "histotile.cli."
 _LEAVES = (
-    "histotile.cli.options",
     "histotile.io.arrow",
     "histotile.config",
     "histotile.config.values",
@@ -54,61 +49,38 @@ _LEAVES = (
     "histotile.io.code_digest",
     "histotile.io.tables",
     "histotile.io.atomic",
+    "histotile.io.progress",
 )
 
 
-def _reachable(parts: tuple[str, ...], without: tuple[str, ...]) -> dict[str, str]:
-    """Module or function -> what of its source counts, of all that these reach."""
-    found: dict[str, str] = {}
-    todo = list(parts)
+def _reachable(modules: tuple[str, ...]) -> dict[str, Path]:
+    """All modules of ours that these reach, and where they stand."""
+    found: dict[str, Path] = {}
+    todo = list(modules)
     while todo:
-        part = todo.pop()
-        path = _path(part.partition(":")[0]) if part.startswith("histotile") else None
-        if part in found or path is None or _is_left_out(part, without):
-            continue
-        found[part], imports = _meaning(part, path, path.stat().st_mtime_ns)
-        todo += imports
+        module = todo.pop()
+        path = _path(module) if module.startswith("histotile") else None
+        is_leaf = any(f"{module}.".startswith(f"{leaf}.") for leaf in _LEAVES)
+        if path is not None and module not in found and not is_leaf:
+            found[module] = path
+            todo += _imports(path, path.stat().st_mtime_ns)
     return found
 
 
-def _is_left_out(part: str, without: tuple[str, ...]) -> bool:
-    return any(f"{part}.".startswith((f"{name}.", f"{name}:")) for name in (*_LEAVES, *without))
-
-
-@cache
-def _meaning(part: str, path: Path, _version: int) -> tuple[str, list[str]]:
-    """What counts of a module or function, as a digest, and which parts it imports.
+def _meaning(path: Path) -> str:
+    """What counts of a module, as a digest.
 
     Those known from an earlier start are not parsed again: the whole program would take seconds,
     and jobs begin with it.
     """
-    function = part.partition(":")[2]
     source = path.read_bytes()
-    key = f"{hashlib.sha256(source).hexdigest()} {function}"
+    key = hashlib.sha256(source).hexdigest()
     if key not in _known():
-        from histotile.io.code_digest import (
-            digest_function,
-            digest_source,
-        )
+        from histotile.io.code_digest import digest_source
 
         _new().add(key)
-        if function:
-            meaning, imports = digest_function(source, function)
-            _known()[key] = " ".join([meaning, *imports])
-        else:
-            _known()[key] = digest_source(source)
-    meaning, *imports = _known()[key].split()
-    if function:
-        return meaning, [each for word in imports for each in _parts_of(word)]
-    return meaning, _imports(path, _version)
-
-
-def _parts_of(imported: str) -> list[str]:
-    """What `from module import name` reaches, given as "module:name"."""
-    module, _, name = imported.partition(":")
-    if module.startswith(_VERBS):
-        return [imported]
-    return [module, f"{module}.{name}"] if name and _path(f"{module}.{name}") else [module]
+        _known()[key] = digest_source(source)
+    return _known()[key]
 
 
 @cache
@@ -162,12 +134,6 @@ def _imports(path: Path, _version: int) -> list[str]:
     for module, within, behind in _FROM.findall(source):
         names += [module, *(module + b"." + name for name in _NAME.findall(within or behind))]
     return [name.decode() for name in names]
-
-
-def _existing(part: str) -> Path:
-    path = _path(part.partition(":")[0])
-    assert path is not None, "what was reached was there"
-    return path
 
 
 def _path(module: str) -> Path | None:

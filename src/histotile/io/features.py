@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,21 +115,8 @@ def read_features(path: Path, views: bool = False) -> FeatureFile:
 
 
 @dataclass(frozen=True)
-class BnShift:
-    """How far a cohort's activations lie from those that batch norm was learnt on, at one stage.
-
-    `hellinger` is the squared Hellinger distance (0-1), mean over channels and layers of the
-    stage; `shift_sd` the median shift of a channel in standard deviations of the source.
-    """
-
-    stage: int
-    hellinger: float
-    shift_sd: float
-
-
-@dataclass(frozen=True)
-class ControlFile:
-    """What the features of a cohort are held against: the same network with random weights.
+class BaselineFile:
+    """The baseline of a cohort's features: those of the same network with random weights.
 
     Args:
         slide_ids: (N,) slides of the sampled tiles.
@@ -137,9 +124,6 @@ class ControlFile:
         features: (N, D) of the last stage, random weights.
         early: (N, width) of each earlier stage, random weights.
         stages: What the stages are, as in the feature files.
-        bn: Shift of batch-norm statistics with the pre-trained weights, per stage that has batch
-            norm; empty if there is none, or if its statistics say nothing (folded: all 0 and 1).
-        ruler: What the shift means; None without a ruler.
         facts: backbone (its section), backbone_id (of the pre-trained weights, as in the feature
             files), domain, seed, ...
     """
@@ -149,8 +133,6 @@ class ControlFile:
     features: Half
     early: tuple[Half, ...]
     stages: tuple[Stage, ...]
-    bn: tuple[BnShift, ...]
-    ruler: Literal["similar", "different"] | None
     facts: Mapping[str, Any]
 
     def of_stage(self, number: int) -> Half:
@@ -167,13 +149,11 @@ class ControlFile:
             file.create_dataset("tile_id", data=self.tile_ids)
             _write_stages(file, self.features, self.early)
             file.attrs["stages"] = json.dumps([vars(stage) for stage in self.stages])
-            file.attrs["bn"] = json.dumps([vars(shift) for shift in self.bn])
-            file.attrs["ruler"] = json.dumps(self.ruler)
             file.attrs["facts"] = json.dumps(dict(self.facts))
 
 
-def read_control(path: Path) -> ControlFile:
-    """The control in an HDF5 file.
+def read_baseline(path: Path) -> BaselineFile:
+    """The baseline in an HDF5 file.
 
     Raises:
         HistotileError: The file is missing, cut short or of another make.
@@ -184,19 +164,17 @@ def read_control(path: Path) -> ControlFile:
         with h5py.File(path, "r") as file:
             stages = tuple(Stage(**entry) for entry in json.loads(file.attrs["stages"]))
             last, early = _read_stages(file, len(stages))
-            return ControlFile(
+            return BaselineFile(
                 slide_ids=np.array(file["slide_id"].asstr()[:], np.str_),
                 tile_ids=file["tile_id"][:],
                 features=last,
                 early=early,
                 stages=stages,
-                bn=tuple(BnShift(**entry) for entry in json.loads(file.attrs["bn"])),
-                ruler=json.loads(file.attrs["ruler"]),
                 facts=json.loads(file.attrs["facts"]),
             )
     except (OSError, KeyError, TypeError, ValueError) as error:
-        remedy = "make it again with `histotile control`"
-        raise HistotileError(path, f"no control of histotile ({error})", remedy) from error
+        remedy = "make it again with `histotile baseline`"
+        raise HistotileError(path, f"no baseline of histotile ({error})", remedy) from error
 
 
 def _write_stages(group: Any, last: Half, early: Sequence[Half]) -> None:

@@ -70,8 +70,8 @@ def prediction_schema(columns: Sequence[str]) -> pa.Schema:
     return pa.schema([*keys, *values, ("distance", pa.float32()), ("familiarity", pa.string())])
 
 
-def rehearsal_schema(columns: Sequence[str], label: str) -> pa.Schema:
-    """Columns of what a cell says of the labelled tiles a fold tests; `label` of that type."""
+def comparison_schema(columns: Sequence[str], label: str) -> pa.Schema:
+    """Columns of what a strategy says of the labelled tiles a fold tests; `label` of that type."""
     keys = [("slide_id", pa.string()), ("patient_id", pa.string()), ("tile_id", pa.int32())]
     values = [(name, pa.float32()) for name in columns]
     return pa.schema([*keys, ("label", pa.type_for_alias(label)), *values])

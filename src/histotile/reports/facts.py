@@ -14,10 +14,7 @@ from histotile.reports.set_aside import SetAside
 from histotile.reports.slide.deepzoom import Pyramid
 from histotile.reports.slide.viewer_data import Scene
 from histotile.reports.wording import used_tiles
-from histotile.strategy.record import (
-    Alarm,
-    Decision,
-)
+from histotile.strategy.record import Alarm, Decision
 from histotile.strategy.verification.regret import Verification
 from histotile.trust.judging import Familiarity
 
@@ -70,7 +67,7 @@ class SlideFacts:
         model_id: Name of the model, or of the ensemble.
         familiarity: Whether it is like those the model was taught on; None: not predicted.
         settings: Section name -> settings; and `versions`: library -> version.
-        timings: Stage (embed, predict) -> `Pace.facts` and the engine.
+        timings: Stage (embed, predict) -> `Profiler.facts` and the engine.
         alarms: Of the decision that its model was trained by.
         has_patients: Whether folds were disjoint by patient; None where nothing was split.
         cohort_page: Link to the cohort page; None if there is none.
@@ -111,7 +108,7 @@ class SlideFacts:
 
     @property
     def counts(self) -> Mapping[str, Any]:
-        """Counts of tiles by fate, as the footer has them; empty if the slide was not tiled."""
+        """Counts of tiles by reason, as the footer has them; empty if the slide was not tiled."""
         counts: Mapping[str, Any] = (self.tiles or {}).get("counts", {})
         return counts
 

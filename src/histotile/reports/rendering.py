@@ -11,10 +11,7 @@ from markupsafe import Markup
 from histotile import __version__
 from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
-from histotile.reports import (
-    images,
-    wording,
-)
+from histotile.reports import images, wording
 from histotile.reports.cohort import metrics_table
 from histotile.reports.scripts import Script, read_script
 

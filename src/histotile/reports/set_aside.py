@@ -1,17 +1,10 @@
-"""What was set aside of a slide or cohort, as the pages tell it beside the fates of the tiles."""
+"""What was set aside of a slide or cohort, as the pages tell it beside the counts of tiles."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from histotile.io.ledger import (
-    WORDS,
-    Entry,
-    add_up,
-    largest,
-    read_ledger,
-    tell_names,
-)
+from histotile.io.ledger import WORDS, Entry, add_up, largest, read_ledger, tell_names
 from histotile.reports.wording import percent
 
 _KINDS = {
@@ -63,7 +56,7 @@ class Line:
 
 
 def list_lines(slides: Iterable[SetAside], is_cohort: bool) -> list[Line]:
-    """What was set aside of slides together, less the tiles that the table of fates counts."""
+    """What was set aside of slides together, less the tiles that the tile counts hold."""
     every = list(slides)
     summed = add_up(found.entries for found in every)
     lines = summed if is_cohort else [(entry, None) for found in every for entry in found.entries]

@@ -9,24 +9,24 @@ from histotile.reports.wording import reason, used_tiles
 
 
 @dataclass(frozen=True)
-class Fate:
-    """How many tiles of the grid met one fate; `kind` is used, excluded or no_tissue."""
+class TileCount:
+    """How many tiles of the grid are of one kind; `kind` is used, excluded or no_tissue."""
 
     kind: str
     words: str
     tiles: int
 
 
-def list_fates(counts: Mapping[str, Any]) -> list[Fate]:
+def list_tile_counts(counts: Mapping[str, Any]) -> list[TileCount]:
     """Where the tiles of the grid went; the numbers add up to the grid. Empty: no grid was laid."""
     used = used_tiles(counts)
     if used is None:
         return []
     excluded = sorted((counts.get("excluded") or {}).items(), key=lambda item: -item[1])
     return [
-        Fate("used", "used", used),
-        *(Fate("excluded", f"excluded: {reason(why)}", int(n)) for why, n in excluded),
-        Fate("no_tissue", f"rejected: {reason('no_tissue')}", int(counts.get("no_tissue", 0))),
+        TileCount("used", "used", used),
+        *(TileCount("excluded", f"excluded: {reason(why)}", int(n)) for why, n in excluded),
+        TileCount("no_tissue", f"rejected: {reason('no_tissue')}", int(counts.get("no_tissue", 0))),
     ]
 
 

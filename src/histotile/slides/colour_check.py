@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from histotile.slides.diagnosis import RENDER
 from histotile.slides.metadata.tiff_pages import TiffFacts
 from histotile.slides.slide import Slide, UnreadableTile
 from histotile.slides.tissue.grey import is_grey
@@ -115,8 +116,7 @@ def _several_channels(count: int) -> Colours:
         "",
         f"{count} grey pages of one size, as of a fluorescence image of {count} channels or of "
         "several focal planes; only the first would be read",
-        "export the channels you mean as one RGB picture from the viewer (QuPath: Export images, "
-        "rendered RGB, OME-TIFF)",
+        RENDER,
     )
 
 

@@ -6,22 +6,18 @@ from pathlib import Path
 import tifffile
 
 from histotile.errors import HistotileError
-from histotile.slides.metadata.dicom import (
-    VOLUME,
-    read_instance,
-)
+from histotile.slides.metadata.dicom import VOLUME, read_instance
 from histotile.slides.metadata.tiff_pages import disorder
-from histotile.slides.opening.files import (
-    companions,
-    named_in,
-)
-from histotile.slides.readers.tiff.tiff_file import (
-    OddTiff,
-    open_tiff,
-)
+from histotile.slides.opening.files import companions, named_in
+from histotile.slides.readers.tiff.tiff_file import OddTiff, open_tiff
 
 AGAIN = "copy or export it again from the scanner's archive"
 CONVERT = "convert it to a tiled pyramidal TIFF, e.g. `vips tiffsave IN OUT.tif --tile --pyramid`"
+
+RENDER = (
+    "export the channels you mean as one RGB picture from the viewer (QuPath: Export images, "
+    "rendered RGB, OME-TIFF)"
+)
 
 SUFFIXES = (".svs", ".ndpi", ".mrxs", ".vms", ".vmu", ".scn", ".bif", ".dcm", ".svslide", ".czi")
 
@@ -52,7 +48,7 @@ def refusal(path: Path, vendor: str | None, message: str) -> HistotileError:
 
 def missing_pixels(path: Path) -> str | None:
     """What a TIFF-based slide lacks of the pixels it claims; None for whole or other files."""
-    if not _is_tiff(path):
+    if not is_tiff(path):
         return None
     try:
         end, unlisted = _end_of_data(path), _unlisted_tiles(path)
@@ -62,6 +58,12 @@ def missing_pixels(path: Path) -> str | None:
     if end > size:
         return f"cut short: its pixels end at byte {end} but the file at {size}"
     return unlisted
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether a file begins as TIFF or BigTIFF."""
+    with path.open("rb") as handle:
+        return handle.read(4) in {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}
 
 
 def _absent(path: Path) -> tuple[str, str] | None:
@@ -108,6 +110,8 @@ def _other_format(path: Path) -> tuple[str, str] | None:
         b"BM": "a plain BMP picture",
         b"GIF8": "a plain GIF picture",
         b"\x00\x00\x00\x0cjP": "a plain JPEG 2000 picture",
+        b"\xff\x4f\xff\x51": "a plain JPEG 2000 picture",
+        b"RIFF": "a plain WebP picture",
         b"PK\x03\x04": "a ZIP archive",
         b"%PDF": "a PDF document",
     }
@@ -124,7 +128,7 @@ def _unfit_tiff(path: Path, message: str) -> tuple[str, str] | None:
         known = {c.value: c.name for c in tifffile.COMPRESSION}
         name = known.get(code, "unknown")
         return f"a TIFF with {name} compression (code {code}), which OpenSlide lacks", CONVERT
-    if not _is_tiff(path):
+    if not is_tiff(path):
         return None
     cut = missing_pixels(path)
     if cut:
@@ -152,11 +156,6 @@ def _dicom(path: Path, message: str) -> tuple[str, str] | None:
     return f"DICOM that OpenSlide does not take as a slide: {message}", (
         "use VL Whole Slide Microscopy files in JPEG or JPEG 2000, one slide per folder"
     )
-
-
-def _is_tiff(path: Path) -> bool:
-    with path.open("rb") as handle:
-        return handle.read(4) in {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}
 
 
 def _end_of_data(path: Path) -> int:

@@ -6,15 +6,8 @@ from histotile.config import Inspect
 from histotile.io.findings import Finding
 from histotile.slides.colour_check import check_colours
 from histotile.slides.levels.findings import doubt_level_0
-from histotile.slides.metadata.tiff_pages import (
-    ORIENTATIONS,
-    TiffFacts,
-    read_tiff_facts,
-)
-from histotile.slides.mpp import (
-    Scale,
-    find_scale,
-)
+from histotile.slides.metadata.tiff_pages import ORIENTATIONS, TiffFacts, read_tiff_facts
+from histotile.slides.mpp import Scale, find_scale
 from histotile.slides.slide import Slide
 
 # Kind of a finding -> problem of the slide that it stands for.
@@ -45,6 +38,10 @@ def look_closer(slide: Slide, slide_id: str, settings: Inspect, mpp: float | Non
         mpp: um per level-0 px as the cohort file gives it.
     """
     facts = read_tiff_facts(slide.path, slide.vendor, slide.level_sizes, slide.downsamples)
+    if facts and slide.reader == "image":  # which shows pages as stored
+        facts = facts._replace(scrambled=False)
+    if facts and slide.joins_planes:
+        facts = facts._replace(grey=False, channels=0)
     others = facts.claims if facts else ()
     scale = find_scale(slide.properties, slide.vendor, settings, mpp, others)
     colours = check_colours(slide, facts)

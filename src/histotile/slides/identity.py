@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from histotile.errors import HistotileError
-from histotile.io.identity import (
-    Identity,
-    words,
-)
+from histotile.io.identity import Identity, words
 from histotile.slides.opening.files import slide_files
 
 _ENDS = 1 << 16  # bytes hashed at the head and at the tail of the slide file
@@ -74,9 +71,11 @@ def check_identity(path: Path, known: Identity | None, slide_id: str) -> None:
         )
 
 
-def check_table(footer: Mapping[str, Any]) -> None:
-    """`check_identity` of the slide that the footer of a tile table names."""
-    check_identity(Path(footer["path"]), footer.get("identity"), str(footer.get("slide_id")))
+def check_table(footer: Mapping[str, Any], slide: Path | None = None) -> None:
+    """`check_identity` of the slide of a tile table, by its footer; None: where that saw it."""
+    check_identity(
+        slide or Path(footer["path"]), footer.get("identity"), str(footer.get("slide_id"))
+    )
 
 
 def _main(file: BinaryIO, size: int) -> Iterator[bytes]:

@@ -18,10 +18,7 @@ from histotile.slides.metadata.dicom import remark
 from histotile.slides.metadata.properties import Bounds
 from histotile.slides.metadata.scanner import name_scanner
 from histotile.slides.mpp import objective_power
-from histotile.slides.opening.files import (
-    checksum,
-    slide_files,
-)
+from histotile.slides.opening.files import checksum, slide_files
 from histotile.slides.opening.first_look import inspect_apart
 from histotile.slides.opening.first_reads import read_everywhere
 from histotile.slides.picture import take_picture
@@ -39,7 +36,7 @@ class Inspection:
         problem: Why quarantined: "unreadable", "mpp", "level" (level 0 is not the slide),
             "colour" or "orientation"; None if ok.
         reason: The problem in a sentence; None if ok.
-        vendor: Format as OpenSlide names it; None if it cannot be opened.
+        vendor: Format as OpenSlide names it, or "png", "jpeg", ...; None if it cannot be opened.
         width: Level-0 px; 0 if it cannot be opened.
         height: Level-0 px; 0 if it cannot be opened.
         levels: `width`, `height` (px) and `downsample` of each level.
@@ -55,8 +52,9 @@ class Inspection:
         format: Format in words.
         warnings: What a reader should know although the slide is usable.
         reader: Who will read its tiles: "direct" (each compressed tile decoded once, with
-            OpenSlide's pixels) or, where that fits no level, "openslide".
-        reader_note: What is left to OpenSlide, and why; empty if nothing.
+            OpenSlide's pixels), where that fits no level "openslide", and "image" of what OpenSlide
+            does not take.
+        reader_note: Why not the reader before it in this order; empty if there is nothing to say.
         identity: By which later stages notice that the slide was replaced; see `identity`.
         series: SeriesInstanceUID of a DICOM slide, which all its files share.
         picture: What it shows, small; see `take_picture`.
@@ -147,7 +145,7 @@ def examine(
     try:
         with Slide.open(path) as slide:
             facts |= _of(slide)
-            facts["warnings"] = [*remark(path), *read_everywhere(slide)]
+            facts["warnings"] = [*remark(path), *slide.remarks, *read_everywhere(slide)]
             facts |= _reader_of(slide) | {"left_out": left_out(slide)}
             facts["picture"] = take_picture(slide)
             doubts = look_closer(slide, slide_id, settings, mpp)
@@ -158,21 +156,6 @@ def examine(
     facts["warnings"] += [*facts["left_out"].values(), *doubts.remarks]
     facts["warnings"] += [f"accepted by the user: {accepted[f.id]}: {f.fact}" for f in settled]
     return Inspection(**(facts | verdict(doubts.scale, standing)))
-
-
-_FORMATS = {
-    "aperio": "Aperio SVS",
-    "dicom": "DICOM",
-    "generic-tiff": "tiled TIFF",
-    "hamamatsu": "Hamamatsu",
-    "leica": "Leica SCN",
-    "mirax": "MIRAX",
-    "philips": "Philips TIFF",
-    "sakura": "Sakura SVSLIDE",
-    "trestle": "Trestle TIFF",
-    "ventana": "Ventana BIF",
-    "zeiss": "Zeiss CZI",
-}
 
 
 def unopened(path: Path, slide_id: str, reason: str | None = None) -> Inspection:
@@ -208,7 +191,7 @@ def unopened(path: Path, slide_id: str, reason: str | None = None) -> Inspection
 def _of(slide: Slide) -> dict[str, Any]:
     return {
         "vendor": slide.vendor,
-        "format": _FORMATS.get(slide.vendor, slide.vendor),
+        "format": slide.format,
         "width": slide.width,
         "height": slide.height,
         "levels": [

@@ -4,13 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from histotile.config import Inspect
-from histotile.slides.metadata.ome_xml import (
-    imagej_mpp,
-    ome_mpp,
-)
+from histotile.slides.metadata.ome_xml import imagej_mpp, ome_mpp
 from histotile.slides.metadata.properties import positive
 
-COLUMN = "cohort column"
+COLUMN, TAG, DENSITY = "cohort column", "TIFF tag", "density of the picture file"
 SAME, CONTRADICTION = 1.05, 1.5  # factors between two values of mpp
 SAME_POWER = 1.2  # a nominal magnification is that far from the true one
 
@@ -88,12 +85,12 @@ def find_scale(
         doubt = _doubt(claim, settings)
         if doubt is None:
             rest = [c for c in (*claims, *others) if c is not claim]
-            told = [c for c in rest if c.source != "TIFF tag" or c.mpp <= settings.mpp_max]
+            told = [c for c in rest if c.source not in (TAG, DENSITY) or c.mpp <= settings.mpp_max]
             far = _contradicting(claim, [c for c in rest if not _doubt(c, settings)])
             said = (*remarks, *_differences(claim, [c for c in told if c not in far]))
             clash = "; ".join(map(str, (claim, *far))) if far else None
             return Scale(claim.mpp, claim.source, None, said, clash)
-        if claim.source != "TIFF tag":
+        if claim.source not in (TAG, DENSITY):
             return Scale(None, None, "; ".join([doubt, *remarks]))
         remarks.append(doubt)
     known = "mpp unknown: " + ("; ".join(remarks) or "the file says nothing about it")
@@ -126,7 +123,7 @@ def _claims(properties: Mapping[str, str], vendor: str, mpp: float | None) -> It
     by_ome = ome_mpp(properties.get("tiff.ImageDescription", ""), size)
     if by_ome:
         yield Claim("OME-XML", *by_ome)
-    tag = Claim("TIFF tag", x, y) if x and y and generic else _tag(properties)
+    tag = Claim(TAG, x, y) if x and y and generic else _tag(properties)
     if tag and (vendor in {"aperio", "generic-tiff"} or not (x and y)):
         yield tag
     power = objective_power(properties)
@@ -146,7 +143,10 @@ def _tag(properties: Mapping[str, str]) -> Claim | None:
         properties.get("tiff.ResolutionUnit", "")
     )
     x, y = (positive(properties.get(f"tiff.{axis}Resolution")) for axis in "XY")
-    return Claim("TIFF tag", unit_um / x, unit_um / y) if unit_um and x and y else None
+    if unit_um and x and y:
+        return Claim(TAG, unit_um / x, unit_um / y)
+    x, y = (positive(properties.get(f"picture.{axis}Resolution")) for axis in "XY")  # px per inch
+    return Claim(DENSITY, 25400 / x, 25400 / y) if x and y else None
 
 
 def _doubt(claim: Claim, settings: Inspect) -> str | None:

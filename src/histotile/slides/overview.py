@@ -9,16 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from histotile.slides.readers.tiff.reduced_jpeg import (
-    FACTOR,
-    ShrunkLevel,
-    shrunk_level,
-)
+from histotile.slides.readers.tiff.reduced_jpeg import FACTOR, ShrunkLevel, shrunk_level
 from histotile.slides.slide import Slide, UnreadableTile
-from histotile.slides.tile_reader import (
-    best_level,
-    known_mpp,
-)
+from histotile.slides.tile_reader import best_level, known_mpp
 from histotile.slides.windows import Box, window
 
 Rgb = NDArray[np.uint8]
@@ -143,7 +136,7 @@ def _boxes(source: _Pyramid, block: Block, reach: float) -> tuple[Box, Box]:
 
 
 def _announce(source: _Pyramid, blocks: list[Block]) -> None:
-    """Nothing comes out: the slide learns which windows will be read of it."""
+    """Announces to the slide which windows will be read of it."""
     boxes = [_boxes(source, block, 1.0)[1] for block in blocks]
     if source.shrunk is not None:
         boxes = [box for box in boxes if not source.shrunk.holds(box)]

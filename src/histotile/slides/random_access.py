@@ -1,12 +1,6 @@
 """Slides of which many are open at once."""
 
-from functools import cache
-
-import openslide
-
 from histotile.slides.slide import Slide
-
-_SHARED_BYTES = 32 << 20
 
 
 class FrugalSlide(Slide):
@@ -16,13 +10,4 @@ class FrugalSlide(Slide):
     """
 
     recent_bytes = 1 << 20
-
-    def _open_handle(self) -> openslide.OpenSlide:
-        handle = super()._open_handle()
-        handle.set_cache(_shared_cache())
-        return handle
-
-
-@cache
-def _shared_cache() -> openslide.OpenSlideCache:
-    return openslide.OpenSlideCache(_SHARED_BYTES)
+    many = True

@@ -1,46 +1,23 @@
 """An open slide: its sizes, its scale, and pixels of its levels."""
 
-import threading
-import time
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 import numpy as np
-import openslide
 from numpy.typing import NDArray
 from PIL import Image
 
 from histotile.slides.diagnosis import refusal
 from histotile.slides.levels.check import Levels
-from histotile.slides.levels.scale import (
-    level_scale,
-    tile_size,
-)
+from histotile.slides.levels.scale import level_scale, tile_size
 from histotile.slides.metadata.dicom import choose_instance
 from histotile.slides.metadata.properties import Bounds as Bounds
-from histotile.slides.metadata.properties import (
-    find_bounds,
-    property_mpp,
-)
-from histotile.slides.readers.tiff.conformance import Trusted
+from histotile.slides.metadata.properties import find_bounds, property_mpp
+from histotile.slides.readers.protocol import Opening, Rgb, SlideReader, Wanted, on_white
+from histotile.slides.readers.protocol import UnreadableTile as UnreadableTile
+from histotile.slides.readers.registry import open_reader
 from histotile.slides.readers.tiff.decoded_tile_cache import RECENT_BYTES
-from histotile.slides.readers.tiff.reader import (
-    DirectReader,
-    Spent,
-)
-from histotile.slides.readers.tiff.tiff_levels import (
-    OddSlide,
-    find_levels,
-)
-
-Rgb = NDArray[np.uint8]
-Reader = Literal["auto", "openslide"]
-
-
-class UnreadableTile(Exception):  # noqa: N818 - named after what the caller goes on from
-    """A region of a slide is damaged; the slide was opened again, other regions still read."""
+from histotile.slides.readers.tiff.reader import DirectReader, Spent
 
 
 class Slide:
@@ -48,7 +25,7 @@ class Slide:
 
     Attributes:
         path: The file.
-        vendor: Format as OpenSlide names it, e.g. "aperio".
+        vendor: Format as OpenSlide names it, e.g. "aperio"; of pictures "png", "jpeg", ...
         width: Level-0 px.
         height: Level-0 px.
         level_sizes: (width, height) of each level, level 0 first.
@@ -58,47 +35,46 @@ class Slide:
         levels: Which of the levels show the slide.
         bounds: `openslide.bounds-*`, else the whole slide.
         mpp: Micrometres per level-0 px: the caller's, else `openslide.mpp-*`, else None.
-        properties: All properties OpenSlide knows.
+        properties: All properties the reader knows, under OpenSlide's keys.
         recent_bytes: Of decoded tiles that are kept although no read of them was announced.
+        many: Whether many such slides are open at once.
     """
 
     recent_bytes = RECENT_BYTES
+    many = False
 
-    def __init__(self, path: Path, mpp: float | None, vendor: str, reader: Reader) -> None:
-        self.path, self.vendor, self._given = path, vendor, (mpp, reader)
-        self._handle = self._open_handle()
-        self._lock, self._openslide_s, self._left = threading.Lock(), 0.0, 0
-        self.width, self.height = map(int, self._handle.dimensions)
-        self.level_sizes = tuple((int(w), int(h)) for w, h in self._handle.level_dimensions)
-        self.openslide_downsamples = tuple(map(float, self._handle.level_downsamples))
-        self.properties: Mapping[str, str] = dict(self._handle.properties)
+    def __init__(self, path: Path, mpp: float | None, wanted: Wanted) -> None:
+        self.path, self._given = path, (mpp, wanted)
+        reader = open_reader(Opening(path, wanted, "", self.recent_bytes, self.many))
+        self._reader: SlideReader = reader
+        self.vendor, self.format = reader.vendor, reader.format
+        self.remarks, self.joins_planes = reader.remarks, reader.joins_planes
+        self.level_sizes, self.properties = reader.level_sizes, reader.properties
+        self.openslide_downsamples = reader.downsamples
+        self.width, self.height = self.level_sizes[0]
         self.bounds = find_bounds(self.properties, self.width, self.height)
         self.mpp = mpp if mpp is not None else property_mpp(self.properties)
-        self._trusted = Trusted(self._open_direct)
         self.levels = self._find_levels()
         self.downsamples = tuple(self.levels.downsamples)
 
     @classmethod
-    def open(cls, path: Path, mpp: float | None = None, reader: Reader = "auto") -> "Slide":
+    def open(cls, path: Path, mpp: float | None = None, reader: Wanted = "auto") -> "Slide":
         """The slide in a file.
 
         Args:
-            path: A file OpenSlide can open, or the folder of a DICOM series; any Unicode name.
+            path: A file that one of the readers takes, see `readers.registry`, or the folder of a
+                DICOM series; any Unicode name.
             mpp: Micrometres per level-0 px where known better than by the file.
-            reader: "openslide" never reads past OpenSlide.
+            reader: "openslide" never reads past OpenSlide; "image" never asks it.
 
         Raises:
-            HistotileError: Missing, empty, cut short, of a format or compression that OpenSlide
-                does not take, or without its companion files; the reason is named.
+            HistotileError: Missing, empty, cut short, of a format or compression that no reader
+                takes, or without its companion files; the reason is named.
         """
-        vendor, path = None, choose_instance(path)
+        path = choose_instance(path)
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise refusal(path, None, "")  # a pipe would be waited for without end
-        try:
-            vendor = openslide.OpenSlide.detect_format(path)
-            return cls(path, mpp, vendor or "unknown", reader)
-        except (openslide.OpenSlideError, OSError, LookupError, ValueError) as error:
-            raise refusal(path, vendor, str(error) or "its header is no text") from error
+        return cls(path, mpp, reader)
 
     def read(self, x: int, y: int, level: int, width: int, height: int) -> Rgb:
         """RGB (height, width, 3) of a window of a level, white where the slide has no pixels.
@@ -117,50 +93,31 @@ class Slide:
         Raises:
             UnreadableTile: The window is damaged.
         """
-        direct = self._trusted.settle_at(x, y, level, self._by_openslide)
-        if direct is not None:
-            pixels = direct.read(x, y, level, width, height)
-            if pixels is not None:
-                return pixels
-            with self._lock:
-                self._left += 1
-        return on_white(self.read_rgba(x, y, level, width, height))
+        return self._reader.read(x, y, level, width, height)
 
     def read_rgba(self, x: int, y: int, level: int, width: int, height: int) -> Image.Image:
-        """RGBA of a window of a level by OpenSlide, transparent where the slide has no pixels.
+        """RGBA of a window of a level, transparent where the slide has no pixels.
 
-        Arguments and errors are those of `read`.
+        By OpenSlide where it takes the file. Arguments and errors are those of `read`.
         """
-        handle, begin = self._handle, time.perf_counter()
-        try:
-            return handle.read_region((x, y), level, (width, height))
-        except openslide.OpenSlideError as error:
-            self._reopen(handle)
-            where = f"{self.path}: level {level}, x {x}, y {y}, {width} x {height} px"
-            raise UnreadableTile(f"{where}: {error}") from error
-        finally:
-            taken = time.perf_counter() - begin
-            with self._lock:
-                self._openslide_s += taken
+        return self._reader.read_rgba(x, y, level, width, height)
 
     def expect(self, level: int, windows: NDArray[np.int64]) -> None:
-        """Nothing comes out: announces reads, so that no compressed tile is decoded twice.
+        """Announces reads, so that no compressed tile is decoded twice.
 
         Args:
             level: Of all the windows.
             windows: (n, 4): x, y (level-0 px), width, height (level px), as `read` will get
                 them; each will be read once.
         """
-        direct = self.settle(level)
-        if direct is not None and len(windows):
-            direct.expect(level, windows)
+        self._reader.expect(level, windows)
 
     def settle(self, level: int) -> DirectReader | None:
         """The direct reader if this level's pixels are OpenSlide's by it, too, else None for good.
 
         The first read of a level asks; then `reader` and `reader_note` are settled for it.
         """
-        return self._trusted.settle(level, False, self._by_openslide)
+        return self._reader.settle(level)
 
     def left_out(self, level: int) -> str:
         """Why a level is not used; empty if it shows what level 0 shows (see `Levels`)."""
@@ -168,35 +125,22 @@ class Slide:
 
     @property
     def reader(self) -> str:
-        """Who reads the pixels: "direct", or "openslide" if it reads each level asked for."""
-        return self._trusted.name
+        """Who reads the pixels: "direct", "openslide" if it reads each level asked for, "image"."""
+        return self._reader.name
 
     @property
     def reader_note(self) -> str:
-        """What OpenSlide reads, and why; empty if nothing."""
-        left = [f"{self._left} windows were left to OpenSlide"] if self._left else []
-        return "; ".join(self._trusted.notes + left)
+        """Why no faster reader, or not OpenSlide, reads them; empty if nothing is to be said."""
+        return self._reader.note
 
     @property
     def spent(self) -> Spent:
         """Where the time of all reads so far went."""
-        reading_s, decoding_s, decoded = self._trusted.spent
-        return Spent(reading_s, decoding_s + self._openslide_s, decoded)
+        return self._reader.spent
 
     def close(self) -> None:
         """Give the file back."""
-        self._handle.close()
-        self._trusted.close()
-
-    def _open_handle(self) -> openslide.OpenSlide:
-        return openslide.OpenSlide(self.path)
-
-    def _open_direct(self) -> DirectReader:
-        if self._given[1] == "openslide":
-            raise OddSlide("OpenSlide was asked for")
-        levels = find_levels(self.path, self.level_sizes, self.vendor)
-        downsamples, fills = self.openslide_downsamples, self.vendor == "aperio"
-        return DirectReader(self.path, levels, downsamples, fills, self.recent_bytes)
+        self._reader.close()
 
     def _find_levels(self) -> Levels:
         sizes, stated = self.level_sizes, self.openslide_downsamples
@@ -204,21 +148,15 @@ class Slide:
             level_scale(sizes[0], size, downsample, tile_size(self.properties, level))
             for level, (size, downsample) in enumerate(zip(sizes, stated, strict=True))
         ]
-        return Levels(sizes, stated, scales, self._by_openslide, self._trusted.busy)
+        return Levels(sizes, stated, scales, self._look, self._reader.busy)
 
-    def _by_openslide(self, x: int, y: int, level: int, width: int, height: int) -> Rgb | None:
+    def _look(self, x: int, y: int, level: int, width: int, height: int) -> Rgb | None:
         try:
             return on_white(self.read_rgba(x, y, level, width, height))
         except UnreadableTile:
             return None
 
-    def _reopen(self, failed: openslide.OpenSlide) -> None:
-        # A handle refuses all reads after its first error. Other threads may hold it: not closed.
-        with self._lock:
-            if self._handle is failed:
-                self._handle = self._open_handle()
-
-    def __reduce__(self) -> tuple[object, tuple[Path, float | None, Reader]]:
+    def __reduce__(self) -> tuple[object, tuple[Path, float | None, Wanted]]:
         return type(self).open, (self.path, *self._given)
 
     def __enter__(self) -> "Slide":
@@ -231,11 +169,3 @@ class Slide:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def on_white(picture: Image.Image) -> Rgb:
-    """RGB (height, width, 3) of an RGBA picture laid on white."""
-    if picture.getchannel("A").getextrema() == (255, 255):
-        return np.array(picture.convert("RGB"))
-    white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
-    return np.array(Image.alpha_composite(white, picture).convert("RGB"))

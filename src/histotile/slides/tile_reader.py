@@ -67,7 +67,7 @@ def read_tile(slide: Slide, x: int, y: int, mpp: float, tile_px: int) -> Rgb:
 def expect_tiles(
     slide: Slide, x: NDArray[np.integer], y: NDArray[np.integer], mpp: float, tile_px: int
 ) -> None:
-    """Nothing comes out: announces that tiles will be read, each once and about in this order.
+    """Announces that tiles will be read, each once and about in this order.
 
     The slide then decodes each compressed tile once, see `Slide.expect`.
 

@@ -5,10 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from histotile.config import Inspect
 from histotile.errors import HistotileError
-from histotile.io.findings import (
-    Finding,
-    accept,
-)
+from histotile.io.findings import Finding, accept
 from histotile.slides.inspection import Inspection
 from histotile.slides.picture import find_same
 

@@ -8,13 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.splitting.division import (
-    Floats,
-    Ints,
-    Kinds,
-    choose_part,
-    divide,
-)
+from histotile.splitting.division import Floats, Ints, Kinds, choose_part, divide
 
 
 @dataclass(frozen=True)

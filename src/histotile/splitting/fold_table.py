@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,22 +9,14 @@ from typing import Any
 
 from histotile.errors import HistotileError
 from histotile.io import tables
-from histotile.io.atomic import write_text
-from histotile.io.csv_file import read_csv_file
 from histotile.io.names import choose
-from histotile.io.vocabulary import (
-    ROLES,
-    TEST,
-)
+from histotile.io.text.csv_file import read_csv_file, write_columns
+from histotile.io.vocabulary import ROLES, TEST
 
 
 def write_folds(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     """The fold table as CSV, one line per fold x slide; an unknown site or label is left empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(tables.FOLDS.names)
-    writer.writerows(zip(*(columns[name] for name in tables.FOLDS.names), strict=True))
-    write_text(path, text.getvalue())
+    write_columns(path, {name: columns[name] for name in tables.FOLDS.names})
 
 
 def read_folds(path: Path) -> dict[str, list[Any]]:
@@ -54,6 +44,12 @@ def read_folds(path: Path) -> dict[str, list[Any]]:
     columns["role"] = [meant[row["role"]] for row in found.rows]
     check_folds(columns, path)
     return columns
+
+
+def fold_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a fold table; see `read_folds`."""
+    columns = read_folds(path)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def check_folds(columns: Mapping[str, Sequence[Any]], subject: object = "folds") -> None:

@@ -12,22 +12,11 @@ from histotile.config import Split
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.cohort import CohortSlide
-from histotile.io.cohort_checks import (
-    strange_labels,
-    torn_patients,
-)
+from histotile.io.cohort_checks import strange_labels, torn_patients
 from histotile.io.names import nearest
 from histotile.io.vocabulary import TEST
-from histotile.splitting.assignment import (
-    Counts,
-    assign,
-    choose_patients,
-    sort_out,
-)
-from histotile.splitting.division import (
-    Kinds,
-    lacking,
-)
+from histotile.splitting.assignment import Counts, assign, choose_patients, sort_out
+from histotile.splitting.division import Kinds, lacking
 
 Columns = dict[str, list[Any]]
 _LEAST_PATIENTS = 3  # one to train on, one to validate on, one to test on

@@ -6,11 +6,7 @@ A resample of patients weighs their tiles; it needs no new fit and no new sort.
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.stats.crossvalidation import (
-    Floats,
-    Integers,
-    Plan,
-)
+from histotile.stats.crossvalidation import Floats, Integers, Plan
 
 CELLS = 4_000_000  # of a resamples x tiles table held at once (32 MB)
 

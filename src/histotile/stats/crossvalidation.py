@@ -1,4 +1,4 @@
-"""Which patients teach a probe and which test it: one plan for all stages, twins and controls.
+"""Which patients teach a probe and which test it: one plan for all stages, twins and baselines.
 
 A shared plan makes scores comparable pair by pair: two stages differ by what they see, never by the
 luck of the division.

@@ -12,25 +12,14 @@ import numpy as np
 from histotile import __version__
 from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
-from histotile.strategy.decision_table import (
-    Choice,
-    choose,
-    early_stage,
-)
-from histotile.strategy.effective_sample_size import (
-    Groups,
-    group_tiles,
-    measure_size,
-)
+from histotile.strategy.decision_table import Choice, choose, early_stage
+from histotile.strategy.effective_sample_size import Groups, group_tiles, measure_size
 from histotile.strategy.feature_similarity import judge
-from histotile.strategy.leakage.checks import (
-    AlarmFiles,
-    find_alarms,
-)
-from histotile.strategy.parameter_budget import weigh_cells
+from histotile.strategy.leakage.checks import AlarmFiles, find_alarms
+from histotile.strategy.parameter_budget import weigh_strategies
 from histotile.strategy.record import (
     Alarm,
-    Control,
+    Baseline,
     Decision,
     FoldDecision,
     Point,
@@ -39,16 +28,9 @@ from histotile.strategy.record import (
     Strategy,
 )
 from histotile.strategy.robustness.baselines import measure
-from histotile.strategy.robustness.bootstrap import (
-    frequencies,
-    place,
-    resample_patients,
-)
-from histotile.strategy.robustness.caveats import (
-    shortcut_notes,
-    take_notes,
-)
-from histotile.strategy.robustness.counterfactuals import would_flip
+from histotile.strategy.robustness.bootstrap import frequencies, place, resample_patients
+from histotile.strategy.robustness.caveats import shortcut_notes, take_notes
+from histotile.strategy.robustness.counterfactuals import find_counterfactuals
 from histotile.strategy.training_summary import describe_training
 
 if TYPE_CHECKING:
@@ -84,21 +66,21 @@ def decide(
     size = size.model_copy(update={"counts_as": judgement.counts_as})
     choice = choose(judgement.counts_as, judgement.similarity)
     weights = resample_patients(evidence.counts, settings.bootstraps, settings.seed)
-    cloud = place(groups, judgement, weights, settings)
-    controls = measure(evidence, settings, judgement)
+    bootstrap = place(groups, judgement, weights, settings)
+    baselines = measure(evidence, settings, judgement)
     similarity = judgement.similarity
     return Decision(
         **_identity(evidence),
         **_training(evidence, size, similarity, choice, train),
         size=size,
         similarity=similarity,
-        flips=would_flip(size, similarity, settings),
-        controls=controls,
-        alarms=_alarms(evidence, files, controls, similarity, settings),
+        counterfactuals=find_counterfactuals(size, similarity, settings),
+        baselines=baselines,
+        alarms=_alarms(evidence, files, baselines, similarity, settings),
         stop=settings.alarms.stop,
         position=_position(groups, judgement, settings, choice),
-        cloud=cloud,
-        frequencies=frequencies(cloud),
+        bootstrap=bootstrap,
+        frequencies=frequencies(bootstrap),
         folds=[
             decide_fold(name, evidence.where(patients), settings, train)
             for name, patients in folds.items()
@@ -152,7 +134,7 @@ def _training(
     """The strategy, and what it means for the weights."""
     strategy, stage = _settle(choice, similarity, train)
     early = early_stage(similarity)
-    budget = weigh_cells(size, evidence.stages, early, train.early_fixed, strategy)
+    budget = weigh_strategies(size, evidence.stages, early, train.early_probe, strategy)
     (chosen,) = (b for b in budget if b.chosen)
     return {
         "strategy": strategy,
@@ -169,21 +151,21 @@ def _settle(choice: Choice, similarity: Similarity, train: Train) -> tuple[Strat
     """What is trained, and the stage under the head."""
     if train.strategy == "auto":
         return choice.strategy, choice.stage
-    if train.strategy == "early_fixed":
-        return "early_fixed", early_stage(similarity)
+    if train.strategy == "early_probe":
+        return "early_probe", early_stage(similarity)
     return train.strategy, similarity.stages[-1].stage
 
 
 def _alarms(
     evidence: Evidence,
     files: AlarmFiles | None,
-    controls: Sequence[Control],
+    baselines: Sequence[Baseline],
     similarity: Similarity,
     settings: Decide,
 ) -> list[Alarm]:
     if files is None:
         return []
-    return find_alarms(evidence, files, controls, similarity, settings.alarms, settings.seed)
+    return find_alarms(evidence, files, baselines, similarity, settings.alarms, settings.seed)
 
 
 def _position(groups: Groups, judgement: Judgement, settings: Decide, choice: Choice) -> Point:

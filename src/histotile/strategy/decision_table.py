@@ -1,4 +1,4 @@
-"""The 2 x 2 table: size and similarity give a cell, and a place on its picture."""
+"""The 2 x 2 table: size and similarity give a strategy, and a place on its picture."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.strategy.record import (
-    Similarity,
-    Strategy,
-)
+from histotile.strategy.record import Similarity, Strategy
 
 Floats = NDArray[np.float64]
 FAR = 0.05  # AUROC by which the last stage lies below the tolerance at the bottom of the picture
@@ -28,23 +25,23 @@ class Choice:
 
 
 def choose(counts_as: str, similarity: Similarity) -> Choice:
-    """The cell for a size ("small" or "large") and a similarity."""
+    """The strategy for a size ("small" or "large") and a similarity."""
     last = similarity.stages[-1].stage
     if similarity.basis in {"saturated", "pathology"}:
-        return Choice("fixed", last)
+        return Choice("linear_probe", last)
     if similarity.basis == "foreign":
-        return Choice("init", last)
+        return Choice("retrain", last)
     similar = similarity.verdict == "similar"
     if counts_as == "large":
-        cell: Strategy = "finetune" if similar else "init"
-        return Choice(cell, last)
+        strategy: Strategy = "finetune" if similar else "retrain"
+        return Choice(strategy, last)
     if similar:
-        return Choice("fixed", last)
-    return Choice("early_fixed", early_stage(similarity))
+        return Choice("linear_probe", last)
+    return Choice("early_probe", early_stage(similarity))
 
 
 def early_stage(similarity: Similarity) -> int:
-    """Where `early_fixed` cuts: the best stage before the last one; the last one if it is alone."""
+    """Where `early_probe` cuts: the best stage before the last one; the last one if it is alone."""
     last = similarity.stages[-1].stage
     if similarity.best_stage != last or len(similarity.stages) == 1:
         return similarity.best_stage
@@ -92,6 +89,6 @@ def unmeasured_vertical(similarity: Similarity) -> float | None:
     """The place on the similarity axis where no resample can move it; None where it can."""
     if similarity.basis in KNOWN_OF_ALL:
         return KNOWN_OF_ALL[similarity.basis]
-    if similarity.basis in {"prior", "ruler"}:
+    if similarity.basis == "prior":
         return UNMEASURED if similarity.verdict == "similar" else -UNMEASURED
     return None

@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.strategy.record import (
-    ClassSize,
-    Size,
-)
+from histotile.strategy.record import ClassSize, Size
 
 if TYPE_CHECKING:
     from histotile.config import SizeRule

@@ -10,11 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from histotile.io.features import (
-        BnShift,
-        Half,
-        Stage,
-    )
+    from histotile.io.features import Half, Stage
 
 
 @dataclass(frozen=True)
@@ -25,14 +21,12 @@ class Evidence:
         classes: Names; `labels` count from 0 in their order.
         stages: Depths of the backbone, shallow to deep.
         features: (N, width) of each stage, pre-trained weights.
-        random: The same of random weights; empty without a control file.
+        random: The same of random weights; empty without a baseline file.
         labels: (N,) class numbers.
         patients: (N,) patient numbers 0..P-1.
         sites: (N,) site numbers; None where the cohort knows no sites.
         slides: (N,) slide numbers.
         colour: (N, 6) the columns `tables.COLOUR`.
-        bn: Distance of batch-norm statistics per stage; empty where there are none.
-        ruler: What a ruler says about that distance; None without one.
         domain: What the backbone was pre-trained on.
         counts: (P, C) tiles per patient and class over all labelled tiles, not the sample alone.
         facts: backbone (its name and weights), backbone_id, has_patients (bool), patient_ids and
@@ -48,8 +42,6 @@ class Evidence:
     sites: NDArray[np.int64] | None
     slides: NDArray[np.int64]
     colour: NDArray[np.float32]
-    bn: tuple[BnShift, ...]
-    ruler: Literal["similar", "different"] | None
     domain: Literal["natural", "pathology"]
     counts: NDArray[np.int64]
     facts: Mapping[str, Any]

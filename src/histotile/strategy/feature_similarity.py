@@ -1,8 +1,8 @@
 """Whether features transfer as they are: the vertical axis of the table.
 
 Two questions to probes on left-out patients. S1, for small cohorts: is the last stage as good as
-the best one, or should the head sit earlier? S2, for large ones: is the last stage worth setting
-out from, held against the same network with random weights, or are the weights only a start?
+the best one, or should the head sit earlier? S2, for large ones: is the last stage a good
+starting point, compared with the same network with random weights, or only an initialisation?
 Borderline cohorts are asked S2 if the gain of their last stage is high enough, else S1. Where
 random weights beat every stage, the features are foreign, and neither answer counts.
 The best of several stages (and the best random stage) is chosen on the same patients that score it,
@@ -19,29 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histotile.stats import auroc
-from histotile.stats.crossvalidation import (
-    Floats,
-    Plan,
-    divide,
-    patients_per_class,
-)
+from histotile.stats.crossvalidation import Floats, Plan, divide, patients_per_class
 from histotile.stats.logistic import Single
 from histotile.strategy.probing import transferability
-from histotile.strategy.probing.linear_probe import (
-    HeldOut,
-    components,
-    hold_out,
-)
-from histotile.strategy.record import (
-    Similarity,
-    StageScore,
-)
-from histotile.strategy.similarity_rule import (
-    Profile,
-    estimate,
-    gain,
-    similarity_of,
-)
+from histotile.strategy.probing.linear_probe import HeldOut, components, hold_out
+from histotile.strategy.record import Similarity, StageScore
+from histotile.strategy.similarity_rule import Profile, estimate, gain, similarity_of
 
 if TYPE_CHECKING:
     from histotile.config import Decide
@@ -139,24 +122,18 @@ def _table(
     twin: Floats | None,
     known: Sequence[tuple[float | None, float | None]],
 ) -> list[StageScore]:
-    shifts = {shift.stage: shift for shift in evidence.bn}
-    rows = []
-    for k, stage in enumerate(evidence.stages):
-        shift = shifts.get(stage.number)
-        rows.append(
-            StageScore(
-                stage=stage.number,
-                name=stage.name,
-                weights=stage.weights,
-                score=estimate(float(own[0, k]), own[1:, k]),
-                random_score=None if twin is None else estimate(float(twin[0, k]), twin[1:, k]),
-                knn=known[k][0],
-                logme=known[k][1],
-                bn_hellinger=None if shift is None else shift.hellinger,
-                bn_shift=None if shift is None else shift.shift_sd,
-            )
+    return [
+        StageScore(
+            stage=stage.number,
+            name=stage.name,
+            weights=stage.weights,
+            score=estimate(float(own[0, k]), own[1:, k]),
+            random_score=None if twin is None else estimate(float(twin[0, k]), twin[1:, k]),
+            knn=known[k][0],
+            logme=known[k][1],
         )
-    return rows
+        for k, stage in enumerate(evidence.stages)
+    ]
 
 
 def _unmeasured(evidence: Evidence, settings: Decide, fewest: int, size: str) -> Judgement:

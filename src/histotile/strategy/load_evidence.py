@@ -1,4 +1,4 @@
-"""Evidence, gathered from feature files, the control file, tile tables and the fold table."""
+"""Evidence, gathered from feature files, the baseline file, tile tables and the fold table."""
 
 from __future__ import annotations
 
@@ -13,12 +13,7 @@ from numpy.typing import NDArray
 from histotile.data.selection import read_labels
 from histotile.errors import HistotileError
 from histotile.io import tables
-from histotile.io.features import (
-    ControlFile,
-    Half,
-    read_control,
-    read_features,
-)
+from histotile.io.features import BaselineFile, Half, read_baseline, read_features
 from histotile.io.identity import check_same
 from histotile.strategy.evidence import Evidence
 from histotile.tasks.task import Labels, Task
@@ -30,7 +25,7 @@ Rows = Sequence[Mapping[str, Any]]
 class _SlideRows:
     """What one slide gives: S sampled tiles, and counts of all its labelled tiles."""
 
-    kept: NDArray[np.int64]  # (S,) rows of the control file
+    kept: NDArray[np.int64]  # (S,) rows of the baseline file
     features: tuple[Half, ...]
     labels: Labels
     colour: NDArray[np.float32]
@@ -39,7 +34,7 @@ class _SlideRows:
 
 def gather_evidence(
     features: Path,
-    control: Path,
+    baseline: Path,
     tiles: Path,
     folds: Rows,
     task: Task,
@@ -47,22 +42,22 @@ def gather_evidence(
 ) -> Evidence:
     """What a decision about this cohort rests on.
 
-    The sample is that of the control file. Slides of the fixed test set, which test in every fold,
+    The sample is that of the baseline file. Slides of the fixed test set, which test in every fold,
     give neither tiles nor counts; sampled tiles that a feature file lacks are left out.
 
     Args:
         features: Folder of feature files, {slide_id}.h5.
-        control: The control file.
+        baseline: The baseline file.
         tiles: Folder of tile tables, {slide_id}.parquet.
         folds: Rows with the columns `tables.FOLDS`.
         task: What is learnt.
         has_patients: Whether patient_id is real; else slides stand for patients.
 
     Raises:
-        HistotileError: A file is missing or broken; features and control are of different
+        HistotileError: A file is missing or broken; features and baseline are of different
             backbones.
     """
-    against = read_control(control)
+    against = read_baseline(baseline)
     slides = _teaching_slides(folds)
     names = list(slides)
     patient_ids, patient_of = _number([slides[name]["patient_id"] for name in names])
@@ -82,8 +77,6 @@ def gather_evidence(
         sites=np.repeat(site_of, sizes) if site_names != [""] else None,
         slides=np.repeat(np.arange(len(names)), sizes),
         colour=np.concatenate([rows.colour for rows in found]),
-        bn=against.bn,
-        ruler=against.ruler,
         domain=against.facts["domain"],
         counts=counts,
         facts={
@@ -118,21 +111,23 @@ def _teaching_slides(folds: Rows) -> dict[str, Mapping[str, Any]]:
 
 
 def _read_slide(
-    features: Path, tiles: Path, slide_id: str, control: ControlFile, task: Task
+    features: Path, tiles: Path, slide_id: str, baseline: BaselineFile, task: Task
 ) -> _SlideRows:
     table = tables.read_table(tiles / f"{slide_id}.parquet")
     labels, strata = read_labels(table, task)
     counts = np.array([len(rows) for rows in strata], np.int64)
-    asked = np.flatnonzero(control.slide_ids == slide_id)
+    asked = np.flatnonzero(baseline.slide_ids == slide_id)
     if not len(asked):
-        nothing = tuple(np.zeros((0, stage.width), np.float16) for stage in control.stages)
+        nothing = tuple(np.zeros((0, stage.width), np.float16) for stage in baseline.stages)
         colour = np.zeros((0, len(tables.COLOUR)), np.float32)
         return _SlideRows(asked, nothing, labels[:0], colour, counts)
     file = read_features(features / f"{slide_id}.h5")
-    _check_backbone(features / f"{slide_id}.h5", file.facts, file.stages, control)
+    _check_backbone(features / f"{slide_id}.h5", file.facts, file.stages, baseline)
     known_by = tables.read_footer(tiles / f"{slide_id}.parquet").get("identity")
     check_same(features / f"{slide_id}.h5", known_by, file.facts["identity"])
-    ids, rows, sampled = np.intersect1d(file.tile_ids, control.tile_ids[asked], return_indices=True)
+    ids, rows, sampled = np.intersect1d(
+        file.tile_ids, baseline.tile_ids[asked], return_indices=True
+    )
     usable = np.isin(ids, np.concatenate(strata))
     ids, rows, sampled = ids[usable], rows[usable], sampled[usable]
     return _SlideRows(
@@ -145,12 +140,12 @@ def _read_slide(
 
 
 def _check_backbone(
-    path: Path, facts: Mapping[str, Any], stages: Sequence[Any], control: ControlFile
+    path: Path, facts: Mapping[str, Any], stages: Sequence[Any], baseline: BaselineFile
 ) -> None:
-    made_by, wanted = str(facts["backbone_id"]), str(control.facts["backbone_id"])
-    if made_by != wanted or tuple(stages) != control.stages:
-        fact = f"made by backbone {made_by}, the control by {wanted}"
-        raise HistotileError(path, fact, "run `histotile embed` and `histotile control` again")
+    made_by, wanted = str(facts["backbone_id"]), str(baseline.facts["backbone_id"])
+    if made_by != wanted or tuple(stages) != baseline.stages:
+        fact = f"made by backbone {made_by}, the baseline by {wanted}"
+        raise HistotileError(path, fact, "run `histotile embed` and `histotile baseline` again")
 
 
 def _number(names: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:

@@ -1,16 +1,11 @@
-"""How many weights each cell trains, and how many samples there are for them."""
+"""How many weights each strategy trains, and how many samples there are for them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from histotile.strategy.record import (
-    STRATEGIES,
-    Budget,
-    Size,
-    Strategy,
-)
+from histotile.strategy.record import STRATEGIES, Budget, Size, Strategy
 
 if TYPE_CHECKING:
     from histotile.io.features import Stage
@@ -28,21 +23,21 @@ def head_weights(width: int, classes: int) -> int:
     return (width + 1) * classes
 
 
-def weigh_cells(
+def weigh_strategies(
     size: Size,
     stages: Sequence[Stage],
     early: int,
     variant: Literal["truncate", "retrain_tail"],
     chosen: Strategy,
 ) -> list[Budget]:
-    """What each of the four cells trains, freezes and drops.
+    """What each of the four strategies trains, freezes and drops.
 
     Args:
         size: Classes and their effective tiles.
         stages: Depths of the backbone, shallow to deep.
-        early: Stage at which `early_fixed` would cut.
-        variant: Whether `early_fixed` drops what lies above, or trains it.
-        chosen: The cell that is trained.
+        early: Stage at which `early_probe` would cut.
+        variant: Whether `early_probe` drops what lies above, or trains it.
+        chosen: The strategy that is trained.
     """
     found = []
     for strategy in STRATEGIES:
@@ -69,14 +64,14 @@ def _weights(
     """Trained and frozen weights."""
     head = head_weights(_head_stage(strategy, stages, early, variant).width, classes)
     whole = stages[-1].weights
-    if strategy == "fixed":
+    if strategy == "linear_probe":
         return head, whole
-    if strategy == "early_fixed":
+    if strategy == "early_probe":
         frozen = stages[early - 1].weights
         return head + (whole - frozen if variant == "retrain_tail" else 0), frozen
     return head + whole, 0
 
 
 def _head_stage(strategy: Strategy, stages: Sequence[Stage], early: int, variant: str) -> Stage:
-    truncated = strategy == "early_fixed" and variant == "truncate"
+    truncated = strategy == "early_probe" and variant == "truncate"
     return stages[early - 1] if truncated else stages[-1]

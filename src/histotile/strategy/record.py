@@ -4,21 +4,25 @@ Scores are tile AUROCs (one class against the rest, mean over classes) of patien
 over folds. Intervals are 95 % percentile intervals over resampled patients.
 """
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from histotile.errors import HistotileError
 from histotile.io.findings import Finding
 
-Strategy = Literal["fixed", "early_fixed", "finetune", "init"]
-STRATEGIES: tuple[Strategy, ...] = ("fixed", "early_fixed", "finetune", "init")
+Strategy = Literal["linear_probe", "early_probe", "finetune", "retrain"]
+STRATEGIES: tuple[Strategy, ...] = ("linear_probe", "early_probe", "finetune", "retrain")
 
 
 class Entry(BaseModel):
     """A part of the record; knows no other keys than its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+E = TypeVar("E", bound=Entry)
 
 
 class Estimate(Entry):
@@ -61,15 +65,13 @@ class StageScore(Entry):
     random_score: Estimate | None = Field(description="The same with random weights")
     knn: float | None = Field(description="AUROC of 20 nearest tiles of other patients")
     logme: float | None
-    bn_hellinger: float | None = Field(description="Squared Hellinger distance of BN statistics")
-    bn_shift: float | None = Field(description="Median shift in source standard deviations")
 
 
 class Similarity(Entry):
     """The vertical axis of the table."""
 
     verdict: Literal["similar", "different"]
-    basis: Literal["measured", "saturated", "ruler", "prior", "pathology", "foreign"]
+    basis: Literal["measured", "saturated", "prior", "pathology", "foreign"]
     stages: list[StageScore]
     best_stage: int
     shortfall: Estimate = Field(description="Best stage minus last stage")
@@ -83,7 +85,7 @@ class Similarity(Entry):
 
 
 class Budget(Entry):
-    """What a cell would train, and how many samples there are for it."""
+    """What a strategy would train, and how many samples there are for it."""
 
     strategy: Strategy
     trained_weights: int
@@ -94,7 +96,7 @@ class Budget(Entry):
     chosen: bool
 
 
-class Control(Entry):
+class Baseline(Entry):
     """A number beside the decision that tells whether it can be trusted."""
 
     name: str
@@ -149,7 +151,7 @@ class FoldDecision(Entry):
     strategy: Strategy = Field(description="What is trained")
     stage: int = Field(description="Stage under the head")
     table_strategy: Strategy = Field(description="What the table says, if it was overruled")
-    early_stage: int = Field(description="Where early_fixed would cut")
+    early_stage: int = Field(description="Where early_probe would cut")
 
 
 class Decision(Entry):
@@ -166,8 +168,8 @@ class Decision(Entry):
     patients: int
     has_patients: bool
     strategy: Strategy = Field(description="What is trained")
-    stage: int = Field(description="Stage under the head; the last one unless early_fixed")
-    early_stage: int = Field(description="Where early_fixed would cut: the best but the last one")
+    stage: int = Field(description="Stage under the head; the last one unless early_probe")
+    early_stage: int = Field(description="Where early_probe would cut: the best but the last one")
     last_stage: int
     table_strategy: Strategy = Field(description="What the table says, if it was overruled")
     forced: bool
@@ -175,13 +177,13 @@ class Decision(Entry):
     similarity: Similarity
     budget: list[Budget]
     training: list[str] = Field(description="What is frozen, how the rest learns, as sentences")
-    flips: list[str] = Field(description="What would change the decision")
-    controls: list[Control]
+    counterfactuals: list[str] = Field(description="What would change the decision")
+    baselines: list[Baseline]
     alarms: list[Alarm]
     stop: bool = Field(description="Whether a leak that is an error stops training")
     position: Point
-    cloud: list[Point] = Field(description="Positions over resampled patients")
-    frequencies: dict[Strategy, float] = Field(description="Share of the cloud per cell")
+    bootstrap: list[Point] = Field(description="Positions over resampled patients")
+    frequencies: dict[Strategy, float] = Field(description="Share of the bootstrap per strategy")
     folds: list[FoldDecision]
     thresholds: dict[str, float | str]
     notes: list[str]
@@ -200,6 +202,24 @@ class Decision(Entry):
         return found
 
 
-def read_decision(text: str) -> Decision:
-    """The decision in the text of a decision.json; ValidationError if it is none."""
-    return Decision.model_validate_json(text)
+def read_decision(path: Path) -> Decision:
+    """The decision in a decision.json.
+
+    Raises:
+        HistotileError: It is none of this version.
+    """
+    return read_record(path, Decision, "decide")
+
+
+def read_record(path: Path, kind: type[E], verb: str) -> E:
+    """The record that a verb wrote.
+
+    Raises:
+        HistotileError: It is none of this version.
+    """
+    try:
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"]))
+        fact = f"not written by this version of histotile (see `{key}`)"
+        raise HistotileError(path, fact, f"run `histotile {verb}` again") from error

@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from histotile.stats.crossvalidation import Floats
-from histotile.strategy.record import (
-    Estimate,
-    Similarity,
-    StageScore,
-)
+from histotile.strategy.record import Estimate, Similarity, StageScore
 
 if TYPE_CHECKING:
     from histotile.config import SimilarityRule
     from histotile.strategy.evidence import Evidence
 
 Verdict = Literal["similar", "different"]
-Basis = Literal["measured", "saturated", "ruler", "prior", "pathology", "foreign"]
+Basis = Literal["measured", "saturated", "prior", "pathology", "foreign"]
 
 
 @dataclass(frozen=True)
@@ -57,8 +53,8 @@ class _Depth:
 def counted(size: str, gain: float | None, rule: SimilarityRule) -> str:
     """The half of the table a cohort is in: "small" or "large".
 
-    A borderline cohort can teach all layers, but not from far: it counts as large where its last
-    stage is a good one to set out from, else as small.
+    A borderline cohort can train all layers, but not from far: it counts as large where its last
+    stage is a good starting point, else as small.
     """
     if size != "borderline":
         return size
@@ -70,9 +66,9 @@ def similarity_of(
 ) -> tuple[Similarity, str, float]:
     """The verdict, what the size counts as, and the shortfall of the last stage that is allowed.
 
-    A small cohort can only choose where to put its head: it asks for depth. A large one teaches all
-    layers, which mends late ones: it asks whether its last stage, from where gentle steps set out,
-    is worth setting out from.
+    A small cohort can only choose where to put its head: the question is which stage is best. A
+    large one trains all layers, which can improve late ones: the question is whether the last stage
+    is a good starting point for fine-tuning.
 
     `best_stage` is the one with the best mean score, the deeper one of equals. Where nothing was
     measured it is the last stage: nothing speaks for an earlier one.
@@ -124,7 +120,7 @@ def _decide(
         why = "The backbone was pre-trained on pathology: its features count as similar."
         return "similar", "pathology", [why]
     if profile.own is None:
-        return _without_measure(evidence, [])
+        return _without_measure([])
     top = float(profile.own[0, depth.best])
     if top >= rule.saturated and depth.sufficient:
         why = (
@@ -140,7 +136,7 @@ def _decide(
         )
         return "different", "foreign", [why]
     if doubts:
-        return _without_measure(evidence, doubts)
+        return _without_measure(doubts)
     return ("similar" if asked else "different"), "measured", []
 
 
@@ -160,13 +156,10 @@ def _doubts(profile: Profile, depth: _Depth, rule: SimilarityRule) -> list[str]:
     return found
 
 
-def _without_measure(evidence: Evidence, doubts: list[str]) -> tuple[Verdict, Basis, list[str]]:
-    if evidence.ruler is not None:
-        why = f"The shift of batch-norm statistics decides, by the ruler: {evidence.ruler}."
-        return evidence.ruler, "ruler", [*doubts, why]
+def _without_measure(doubts: list[str]) -> tuple[Verdict, Basis, list[str]]:
     why = (
-        "There is no ruler either, so experience decides: a backbone pre-trained on photographs "
-        "counts as different from tissue."
+        "So experience decides: a backbone pre-trained on photographs counts as different from "
+        "tissue."
     )
     return "different", "prior", [*doubts, why]
 

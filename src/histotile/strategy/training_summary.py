@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from histotile.strategy.parameter_budget import (
-    SAMPLES_PER_WEIGHT,
-    effective_tiles,
-    head_weights,
-)
-from histotile.strategy.record import (
-    Budget,
-    Size,
-)
+from histotile.strategy.parameter_budget import SAMPLES_PER_WEIGHT, effective_tiles, head_weights
+from histotile.strategy.record import Budget, Size
 
 if TYPE_CHECKING:
     from histotile.config import Recipe, Train
@@ -23,7 +16,7 @@ if TYPE_CHECKING:
 def describe_training(
     budget: Budget, stage: int, stages: Sequence[Stage], size: Size, train: Train
 ) -> list[str]:
-    """Sentences about the chosen cell.
+    """Sentences about the chosen strategy.
 
     Args:
         budget: Its weights.
@@ -32,10 +25,10 @@ def describe_training(
         size: Classes and their effective tiles.
         train: Recipes.
     """
-    tail = budget.strategy == "early_fixed" and train.early_fixed == "retrain_tail"
+    tail = budget.strategy == "early_probe" and train.early_probe == "retrain_tail"
     head = stages[-1] if tail else stages[stage - 1]
     weights = head_weights(head.width, len(size.classes))
-    if budget.strategy in {"fixed", "early_fixed"}:
+    if budget.strategy in {"linear_probe", "early_probe"}:
         found = _frozen(budget, stages[stage - 1], tail)
     else:
         found = ["Nothing is frozen."]
@@ -45,7 +38,7 @@ def describe_training(
             f"{stages[stage - 1].name} learn together: {budget.trained_weights:,} weights; "
             f"{_rates(train.finetune)}."
         )
-    elif budget.strategy in {"fixed", "early_fixed"}:
+    elif budget.strategy in {"linear_probe", "early_probe"}:
         found.append(
             f"A linear head on {head.width:,} features ({weights:,} weights) learns; its L2 "
             "penalty is chosen by cross-validation within the training patients."
@@ -60,7 +53,7 @@ def _frozen(budget: Budget, stage: Stage, tail: bool) -> list[str]:
         f"Frozen: everything up to stage {stage.number} ({stage.name}), "
         f"{budget.frozen_weights:,} weights; batch norm keeps its statistics."
     ]
-    if budget.strategy == "early_fixed" and not tail:
+    if budget.strategy == "early_probe" and not tail:
         found.append(f"Dropped: the stages above it, {budget.dropped_weights:,} weights.")
     return found
 
@@ -75,15 +68,15 @@ def _all_layers(budget: Budget, head: int, train: Train) -> list[str]:
         ]
     return [
         "The statistics of batch norm are estimated anew on the training tiles; then all "
-        f"{budget.trained_weights:,} weights learn: {_rates(train.init)}."
+        f"{budget.trained_weights:,} weights learn: {_rates(train.retrain)}."
     ]
 
 
 def _rates(recipe: Recipe) -> str:
-    sgd = f"SGD with a peak learning rate of {recipe.sgd_rate:g}"
-    adamw = f"AdamW with a peak learning rate of {recipe.adamw_rate:g}"
+    sgd = f"SGD with a peak learning rate of {recipe.sgd_lr:g}"
+    adamw = f"AdamW with a peak learning rate of {recipe.adamw_lr:g}"
     rates = {"sgd": sgd, "adamw": adamw}.get(
-        recipe.optimiser, f"{sgd} (networks with batch norm), or {adamw} (others)"
+        recipe.optimizer, f"{sgd} (networks with batch norm), or {adamw} (others)"
     )
     if recipe.layer_decay == 1:
         return f"{rates}, the same for all layers"

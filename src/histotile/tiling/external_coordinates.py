@@ -132,10 +132,7 @@ def _number(path: Path, facts: Mapping[str, Any], name: str) -> float:
 
 
 def _from_csv(path: Path) -> _Found:
-    from histotile.io.csv_file import (
-        decimal,
-        read_csv_file,
-    )
+    from histotile.io.text.csv_file import decimal, read_csv_file
 
     names = (*_CORNERS, *_SIDES)
     table = read_csv_file(path, {name: () for name in names})

@@ -15,14 +15,8 @@ from histotile.io.digests import digest
 from histotile.io.ledger import Entry
 from histotile.slides.inspection import Inspection
 from histotile.slides.slide import Slide
-from histotile.tiling.external_coordinates import (
-    Coordinates,
-    read_coordinates,
-)
-from histotile.tiling.labels import (
-    SlideTruth,
-    label_tiles,
-)
+from histotile.tiling.external_coordinates import Coordinates, read_coordinates
+from histotile.tiling.labels import SlideTruth, label_tiles
 from histotile.tiling.ledger import keep_ledger
 from histotile.tiling.mask_levels import inked_shares
 from histotile.tiling.tile_table import (

@@ -12,17 +12,9 @@ from numpy.typing import NDArray
 
 from histotile.config import Labels
 from histotile.errors import HistotileError
-from histotile.tiling.outline_names import (
-    Meaning,
-    NoLabel,
-    meaning,
-    names_of_classes,
-)
+from histotile.tiling.outline_names import Meaning, NoLabel, meaning, names_of_classes
 from histotile.tiling.overlaps import overlap_shares
-from histotile.tiling.partition import (
-    Areas,
-    divide,
-)
+from histotile.tiling.partition import Areas, divide
 
 if TYPE_CHECKING:
     from histotile.slides.annotations.read import Annotation

@@ -11,28 +11,11 @@ from typing import Any
 from PIL import Image
 
 from histotile.config import Tile
-from histotile.io.ledger import (
-    WORDS,
-    Entry,
-    largest,
-    read_ledger,
-    tell,
-    tell_names,
-)
-from histotile.slides.annotations.shapes import (
-    NO_AREA,
-    OUTSIDE,
-    PARTLY,
-)
+from histotile.io.ledger import WORDS, Entry, largest, read_ledger, tell, tell_names
+from histotile.slides.annotations.shapes import NO_AREA, OUTSIDE, PARTLY
 from histotile.slides.tissue.mask_file import CHUNK
-from histotile.tiling.labels import (
-    SlideTruth,
-    TileLabels,
-)
-from histotile.tiling.outline_names import (
-    NoLabel,
-    suggest,
-)
+from histotile.tiling.labels import SlideTruth, TileLabels
+from histotile.tiling.outline_names import NoLabel, suggest
 
 _UNUSED = "not used, as tile.labels.source is `slide`"
 _MOST_NAMES = 20

@@ -4,10 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.config import Tile
-from histotile.slides.tissue.tissue import (
-    INK,
-    TISSUE,
-)
+from histotile.slides.tissue.tissue import INK, TISSUE
 
 Levels = NDArray[np.uint8] | NDArray[np.bool_]  # of `slides.tissue`, or True for tissue
 

@@ -8,11 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from histotile.errors import HistotileError
-from histotile.io.names import (
-    alike,
-    fold,
-    nearest,
-)
+from histotile.io.names import alike, fold, nearest
 
 if TYPE_CHECKING:
     from histotile.slides.annotations.read import Annotation

@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from histotile.slides.annotations.shapes import (
-    areas_only,
-    lies_in,
-)
-from histotile.tiling.outline_names import (
-    Meaning,
-    NoLabel,
-)
+from histotile.slides.annotations.shapes import areas_only, lies_in
+from histotile.tiling.outline_names import Meaning, NoLabel
 
 if TYPE_CHECKING:
     from histotile.slides.annotations.read import Annotation

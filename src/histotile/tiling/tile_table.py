@@ -20,22 +20,10 @@ from histotile.io.digests import digest
 from histotile.slides.inspection import Inspection
 from histotile.slides.slide import Slide, UnreadableTile
 from histotile.slides.tissue import quality
-from histotile.tiling.grid import (
-    Grid,
-    plan_grid,
-    tissue_fractions,
-)
-from histotile.tiling.labels import (
-    SlideTruth,
-    label_tiles,
-)
+from histotile.tiling.grid import Grid, plan_grid, tissue_fractions
+from histotile.tiling.labels import SlideTruth, label_tiles
 from histotile.tiling.ledger import keep_ledger
-from histotile.tiling.mask_levels import (
-    Levels,
-    inked_shares,
-    is_tissue,
-    why_empty,
-)
+from histotile.tiling.mask_levels import Levels, inked_shares, is_tissue, why_empty
 
 Progress = Callable[[int, int], None]
 _MEASURES = ("sharpness", "pen_fraction", "fold_fraction", *tables.COLOUR)

@@ -1,1 +1,1 @@
-"""Training one fold: loaders, optimiser, learning by gradients, resuming."""
+"""Training one fold: loaders, optimizer, learning by gradients, resuming."""

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from histotile.data.dataset import TileDataset
-from histotile.data.profiling.profiler import Pace
+from histotile.data.profiling.profiler import Profiler
 from histotile.errors import HistotileError
 from histotile.training.optimizer import Batches
 
@@ -35,7 +35,7 @@ class Feed:
         sampler: Their order; None: as they are.
         batches: How they are dealt out.
         workers: Processes that read; 0: the tiles are read when they are asked for.
-        pace: Told who waits, and how many tiles came.
+        profiler: Told who waits, and how many tiles came.
         lasting: The workers live as long as the feed, and the random changes are theirs to make.
     """
 
@@ -45,11 +45,11 @@ class Feed:
         sampler: Sampler[int] | None,
         batches: Batches,
         workers: int,
-        pace: Pace,
+        profiler: Profiler,
         *,
         lasting: bool = False,
     ) -> None:
-        self._data, self._pace, self._lasting = data, pace, lasting
+        self._data, self._profiler, self._lasting = data, profiler, lasting
         given: dict[str, Any] = {
             "batch_size": batches.size,
             "drop_last": batches.drop_last,
@@ -65,19 +65,19 @@ class Feed:
         return len(self._alone)
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches; the pace says "waiting" until one is there, then "computing".
+        """The batches; the profiler says "waiting" until one is there, then "computing".
 
         Behind the last one it says "other".
         """
         batches = iter(self._alone if self._data.kept and not self._lasting else self._loader)
         while True:
-            self._pace.turn("waiting")
+            self._profiler.turn("waiting")
             batch = _next(batches)
             if batch is None:
-                self._pace.turn("other")
+                self._profiler.turn("other")
                 return
-            self._pace.turn("computing")
-            self._pace.tiles += len(batch[1])
+            self._profiler.turn("computing")
+            self._profiler.tiles += len(batch[1])
             yield batch
 
 

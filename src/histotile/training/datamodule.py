@@ -16,15 +16,8 @@ from histotile.data.profiling.worker_stats import COUNTED
 from histotile.data.selection import Selection
 from histotile.data.slide_pool import SlidePool
 from histotile.training.dataloader import Feed
-from histotile.training.job import (
-    FoldTiles,
-    Machine,
-)
-from histotile.training.optimizer import (
-    Batches,
-    deal,
-    plan,
-)
+from histotile.training.job import FoldTiles, Machine
+from histotile.training.optimizer import Batches, deal, plan
 
 MEASURED = 500  # training tiles measured as they are after each round
 PROBED = 2000  # training tiles that start the head and set the statistics of batch norm
@@ -50,7 +43,7 @@ class TileDataModule(pl.LightningDataModule):
         self.machine = machine
         self.plan = plan(math.ceil(len(fold.train) / machine.devices), settings)
         self._workers = machine.loading()
-        machine.pace.readers = max(1, self._workers)
+        machine.profiler.readers = max(1, self._workers)
         measured, probed = _some(fold.train, MEASURED), _some(fold.train, PROBED)
         tiles = len(fold.train) + len(fold.val) + len(measured) + len(probed)
         self._bytes_per_tile = _CACHE_BYTES // tiles
@@ -91,11 +84,11 @@ class TileDataModule(pl.LightningDataModule):
         self._training = None
 
     def count_readers(self) -> None:
-        """Tell the pace what all reading so far has cost."""
-        pace = self.machine.pace
-        tallies = [data.tally for data in (self.train, self.val, self.measured, self.probed)]
+        """Tell the profiler what all reading so far has cost."""
+        profiler = self.machine.profiler
+        every = [data.stats for data in (self.train, self.val, self.measured, self.probed)]
         for name in COUNTED:
-            setattr(pace, name, sum(getattr(tally, name) for tally in tallies))
+            setattr(profiler, name, sum(getattr(stats, name) for stats in every))
 
     @property
     def _whole(self) -> Batches:
@@ -122,8 +115,8 @@ class TileDataModule(pl.LightningDataModule):
         batches: Batches,
         lasting: bool = False,
     ) -> Feed:
-        pace = self.machine.pace
-        return Feed(data, sampler, batches, self._workers, pace, lasting=lasting)
+        profiler = self.machine.profiler
+        return Feed(data, sampler, batches, self._workers, profiler, lasting=lasting)
 
 
 class _Passes(Sampler[int]):

@@ -10,20 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from histotile.backbones.stages import WithFeatures
-from histotile.data.sampling import (
-    read_rows,
-    used_rows,
-)
+from histotile.data.sampling import read_rows, used_rows
 from histotile.errors import HistotileError
 from histotile.inference.engines.torch import TorchEngine
 from histotile.io import tables
 from histotile.io.arrow import floats
 from histotile.io.features import read_features
-from histotile.training.job import (
-    FoldSlide,
-    Job,
-    Outcome,
-)
+from histotile.training.job import FoldSlide, Job, Outcome
 from histotile.trust.fitting import Sample, fit_taught
 from histotile.trust.looks import COLUMNS, tile_looks
 from histotile.trust.taught import Taught
@@ -85,7 +78,7 @@ def _from_pixels(
     slide: FoldSlide, rng: np.random.Generator, most: int, engine: TorchEngine
 ) -> Part:
     used = used_rows(slide.tiles)
-    rows, pixels = read_rows(slide.tiles, used[_drawn(len(used), most, rng)])
+    rows, pixels = read_rows(slide.tiles, used[_drawn(len(used), most, rng)], slide.slide)
     batches = [np.stack(pixels[n : n + _BATCH]) for n in range(0, len(pixels), _BATCH)]
     found = [engine.outputs(batch)[1] for batch in batches]
     features = np.concatenate(found) if found else np.zeros((0, 0), np.float32)

@@ -11,35 +11,17 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
-from histotile.backbones.build import (
-    Architecture,
-    build_network,
-    head,
-)
+from histotile.backbones.build import Architecture, build_network, head
 from histotile.backbones.stages import stages_of
 from histotile.config import Recipe
 from histotile.errors import HistotileError
 from histotile.tasks.probe import Features, fit_probe, shows_all
 from histotile.training.datamodule import TileDataModule
-from histotile.training.job import (
-    Job,
-    Machine,
-    Outcome,
-)
+from histotile.training.job import Job, Machine, Outcome
 from histotile.training.learning_curve import Point
 from histotile.training.lightning_module import Objective, TileModule
-from histotile.training.optimizer import (
-    Plan,
-    rates,
-    uses_sgd,
-)
-from histotile.training.resume import (
-    LAST,
-    START,
-    STATE,
-    best_state,
-    same_inputs,
-)
+from histotile.training.optimizer import Plan, rates, uses_sgd
+from histotile.training.resume import LAST, START, STATE, best_state, same_inputs
 
 
 @dataclass(frozen=True)
@@ -193,14 +175,14 @@ class _RoundStart(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Report progress."""
-        self.machine.pace.turn("other")
+        self.machine.profiler.turn("other")
         if self.machine.progress is not None:
             steps = int(trainer.estimated_stepping_batches)
             self.machine.progress(trainer.global_step, steps)
 
     def on_validation_batch_end(self, *_: Any, **__: Any) -> None:
         """What follows is no work of the network."""
-        self.machine.pace.turn("other")
+        self.machine.profiler.turn("other")
 
 
 def precision(name: str) -> Any:
@@ -223,7 +205,7 @@ def _facts(trainer: pl.Trainer, plan: Plan, job: Job) -> dict[str, Any]:
         "precision": precision(job.settings.precision),
         "steps": trainer.global_step,
         "packs": job.machine.packs is not None,
-        "pace": job.machine.pace.facts(),
+        "profiler": job.machine.profiler.facts(),
         "primary": trainer.is_global_zero,
     }
 
@@ -239,8 +221,8 @@ def _outcome(
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     primary = facts.pop("primary")
     facts |= {
-        "optimiser": "sgd" if uses_sgd(network, module.recipe) else "adamw",
-        "learning_rates": rates(network, module.recipe),
+        "optimizer": "sgd" if uses_sgd(network, module.recipe) else "adamw",
+        "lr": rates(network, module.recipe),
     }
     return Outcome(
         network=network,

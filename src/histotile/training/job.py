@@ -13,27 +13,28 @@ from torch import nn
 
 from histotile.backbones.build import Architecture
 from histotile.config import Backbone, Train
-from histotile.data.profiling.training_profiler import TrainingPace
-from histotile.data.selection import (
-    Selection,
-    select_tiles,
-)
+from histotile.data.profiling.training_profiler import TrainingProfiler
+from histotile.data.selection import Selection, select_tiles
 from histotile.errors import HistotileError
 from histotile.tasks.task import Task
 from histotile.training.learning_curve import Point
 
-Strategy = Literal["fixed", "early_fixed", "finetune", "init"]
+Strategy = Literal["linear_probe", "early_probe", "finetune", "retrain"]
 
 
 @dataclass(frozen=True)
 class FoldSlide:
-    """A slide of a fold's training patients: its role, tile table and, for heads, features."""
+    """A slide of a fold's training patients: its role, tile table and, for heads, features.
+
+    `slide` is where it is; None: where it was when it was tiled.
+    """
 
     slide_id: str
     patient_id: str
     role: Literal["train", "val"]
     tiles: Path
     features: Path | None = None
+    slide: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Machine:
         workers: Processes that load tiles for each device; None: see `loading`.
         packs: Folder of `<slide_id>.pack`; None: tiles are read from the slides.
         progress: Called with steps done and steps in all.
-        pace: Finds out where the time goes.
+        profiler: Finds out where the time goes.
     """
 
     devices: int = 1
@@ -54,7 +55,7 @@ class Machine:
     workers: int | None = None
     packs: Path | None = None
     progress: Callable[[int, int], None] | None = None
-    pace: TrainingPace = field(default_factory=TrainingPace)
+    profiler: TrainingProfiler = field(default_factory=TrainingProfiler)
 
     def loading(self) -> int:
         """Processes that load tiles for each device.
@@ -157,6 +158,7 @@ def gather_tiles(
             task,
             max_per_slide,
             seed,
+            places_of(slides),
         )
         for role in ("train", "val")
         if _has_slides(slides, role)
@@ -170,6 +172,11 @@ def gather_tiles(
 
 
 _REMEDY = "check labels, annotations (tile.labels) and split.folds: too few patients per class?"
+
+
+def places_of(slides: Sequence[FoldSlide]) -> dict[str, Path]:
+    """slide_id -> where the slide is, where that is known."""
+    return {s.slide_id: s.slide for s in slides if s.slide}
 
 
 def _has_slides(slides: Sequence[FoldSlide], role: str) -> bool:

@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from histotile.io.atomic import (
-    replacing,
-    write_text,
-)
+from histotile.io.atomic import replacing, write_text
 from histotile.tasks.task import Task
 
 
@@ -41,32 +38,32 @@ class Diagnosis:
 
 
 REMEDIES = {
-    ("underfit", "fixed"): (
+    ("underfit", "linear_probe"): (
         "a backbone trained on more similar images, or a larger one",
         "train.strategy: finetune",
     ),
-    ("underfit", "early_fixed"): (
+    ("underfit", "early_probe"): (
         "a backbone trained on more similar images",
-        "train.early_fixed: retrain_tail",
-        "train.strategy: init",
+        "train.early_probe: retrain_tail",
+        "train.strategy: retrain",
     ),
     ("underfit", "finetune"): (
         "more train.epochs, or a higher rate in train.finetune",
-        "train.strategy: init",
+        "train.strategy: retrain",
         "lighter train.augment",
         "a larger backbone",
     ),
-    ("underfit", "init"): (
-        "more train.epochs, or a higher rate in train.init",
+    ("underfit", "retrain"): (
+        "more train.epochs, or a higher rate in train.retrain",
         "lighter train.augment",
         "a larger backbone",
     ),
-    ("overfit", "fixed"): (
+    ("overfit", "linear_probe"): (
         "more patients",
         "embed.views: features of randomly changed copies",
         "fewer features: a smaller backbone",
     ),
-    ("overfit", "early_fixed"): (
+    ("overfit", "early_probe"): (
         "more patients",
         "embed.views: features of randomly changed copies",
         "an earlier stage",
@@ -75,12 +72,12 @@ REMEDIES = {
         "more patients",
         "stronger train.augment",
         "a lower rate or layer_decay in train.finetune",
-        "train.strategy: fixed",
+        "train.strategy: linear_probe",
     ),
-    ("overfit", "init"): (
+    ("overfit", "retrain"): (
         "more patients",
         "stronger train.augment",
-        "train.strategy: finetune or early_fixed",
+        "train.strategy: finetune or early_probe",
     ),
 }
 

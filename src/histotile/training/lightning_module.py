@@ -1,4 +1,4 @@
-"""The LightningModule: one training step, one measurement, the optimiser."""
+"""The LightningModule: one training step, one measurement, the optimizer."""
 
 import math
 from collections.abc import Sequence
@@ -13,10 +13,7 @@ from histotile.backbones.build import Architecture
 from histotile.config import Recipe
 from histotile.tasks.task import Task, score
 from histotile.training.learning_curve import Point
-from histotile.training.optimizer import (
-    make_optimiser,
-    rate_factor,
-)
+from histotile.training.optimizer import make_optimizer, rate_factor
 
 Batch = tuple[Tensor, Tensor, Tensor]  # tiles uint8 NCHW, label, tile index
 
@@ -154,11 +151,11 @@ class TileModule(pl.LightningModule):
     # Optimiser
 
     def configure_optimizers(self) -> Any:
-        """The recipe's optimiser with warm-up and cosine, stepped per batch."""
-        optimiser = make_optimiser(self.network, self.recipe)
+        """The recipe's optimizer with warm-up and cosine, stepped per batch."""
+        optimizer = make_optimizer(self.network, self.recipe)
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: rate_factor(s, steps))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: rate_factor(s, steps))
         return {
-            "optimizer": optimiser,
+            "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }

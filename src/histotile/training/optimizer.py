@@ -66,18 +66,18 @@ def plan(tiles: int, settings: Train) -> Plan:
         batches=deal(tiles, settings.batch_size, passes),
         passes=passes,
         rounds=rounds,
-        patience=max(1, round(settings.patience * rounds)),
+        patience=max(1, round(settings.patience * rounds / settings.epochs)),
     )
 
 
 def uses_sgd(network: nn.Module, recipe: Recipe) -> bool:
-    """Whether the optimiser is SGD: asked for, or fitting a network with batch norm."""
-    if recipe.optimiser == "auto":
+    """Whether the optimizer is SGD: asked for, or fitting a network with batch norm."""
+    if recipe.optimizer == "auto":
         return bool(batch_norms(network))
-    return recipe.optimiser == "sgd"
+    return recipe.optimizer == "sgd"
 
 
-def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """SGD with Nesterov momentum, or AdamW; each layer group at its own peak rate."""
     groups = parameter_groups(network, recipe)
     if uses_sgd(network, recipe):
@@ -86,7 +86,7 @@ def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """Parameters that learn, as PyTorch's optimisers want them; shallow to deep.
+    """Parameters that learn, as PyTorch's optimizers want them; shallow to deep.
 
     The rate of a group is `layer_decay` times that of the next deeper one; the deepest is the
     classifier. It stands in `lr` itself, where every scheduler starts from. (timm's own groups
@@ -95,7 +95,9 @@ def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]
     """
     sgd = uses_sgd(network, recipe)
     peak, decay = (
-        (recipe.sgd_rate, recipe.sgd_decay) if sgd else (recipe.adamw_rate, recipe.adamw_decay)
+        (recipe.sgd_lr, recipe.sgd_weight_decay)
+        if sgd
+        else (recipe.adamw_lr, recipe.adamw_weight_decay)
     )
     parameters = dict(network.named_parameters())
     exempt = set(network.no_weight_decay()) if hasattr(network, "no_weight_decay") else set()  # type: ignore[operator]
@@ -118,7 +120,7 @@ def rates(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """Peak rate and number of trained weights of each layer group, shallow to deep, for JSON."""
     found: dict[int, dict[str, Any]] = {}
     for group in parameter_groups(network, recipe):
-        entry = found.setdefault(group["layer"], {"rate": group["lr"], "weights": 0})
+        entry = found.setdefault(group["layer"], {"lr": group["lr"], "weights": 0})
         entry["weights"] += sum(p.numel() for p in group["params"])
     return list(found.values())
 

@@ -11,10 +11,7 @@ import torch
 from histotile.config import Backbone, Train
 from histotile.errors import HistotileError
 from histotile.inference.checkpoint import TrainedModel
-from histotile.inference.model_metadata import (
-    CHECKPOINT,
-    ONNX,
-)
+from histotile.inference.model_metadata import CHECKPOINT, ONNX
 from histotile.inference.onnx_export import keep_onnx
 from histotile.io.atomic import write_json
 from histotile.tasks.task import Task
@@ -28,12 +25,7 @@ from histotile.training.job import (
     Strategy,
     gather_tiles,
 )
-from histotile.training.learning_curve import (
-    Diagnosis,
-    diagnose,
-    draw_curve,
-    write_curve,
-)
+from histotile.training.learning_curve import Diagnosis, diagnose, draw_curve, write_curve
 from histotile.trust.taught import Taught
 
 
@@ -62,7 +54,7 @@ def train_fold(
         settings: Section `train`.
         machine: Devices, threads and the like; None is one device.
         decided: Strategy and stage that `decide` found for this fold; `auto` takes both,
-            `early_fixed` the stage.
+            `early_probe` the stage.
         portable: Whether the model is to be used elsewhere: it is written as model.onnx, too, which
             needs no PyTorch to predict (the summary's `torch_only` says why, if that cannot be),
             and carries what recognises slides unlike those it was taught on.
@@ -87,7 +79,7 @@ def train_fold(
     summary = _summary(model, fold, outcome, diagnosis) | {"seconds": time.monotonic() - start}
     summary["taught"] = taught.summary() if taught else forgotten
     if kept:
-        summary["torch_only"] = keep_onnx(folder / ONNX, model.graph(), model.facts())
+        summary["torch_only"] = keep_onnx(folder / ONNX, model.graph(), model.metadata())
     if outcome.primary:
         _write(folder, model, outcome, summary)
     return summary
@@ -95,15 +87,15 @@ def train_fold(
 
 def _chosen(settings: Train, decided: tuple[Strategy, int] | None) -> tuple[Strategy, int | None]:
     """What is trained, and the stage under its head if that is an early one."""
-    if settings.strategy in ("auto", "early_fixed") and decided is None:
+    if settings.strategy in ("auto", "early_probe") and decided is None:
         fact = f"`{settings.strategy}` needs a decision, and there is none for this fold"
-        remedy = "run `histotile decide`, or set fixed, finetune or init"
+        remedy = "run `histotile decide`, or set linear_probe, finetune or retrain"
         raise HistotileError("train.strategy", fact, remedy)
     strategy = settings.strategy
     if strategy == "auto":
         assert decided is not None
         strategy = decided[0]
-    return strategy, decided[1] if decided and strategy == "early_fixed" else None
+    return strategy, decided[1] if decided and strategy == "early_probe" else None
 
 
 def _model(job: Job, outcome: Outcome, taught: Taught | None) -> TrainedModel:
@@ -123,25 +115,22 @@ def _model(job: Job, outcome: Outcome, taught: Taught | None) -> TrainedModel:
 
 def _train(job: Job) -> Outcome:
     """By the job's strategy; those that learn heads alone do not wait for Lightning's import."""
-    if job.strategy == "fixed":
+    if job.strategy == "linear_probe":
         from histotile.training.strategies.linear_probe import train_fixed
 
         return train_fixed(job)
-    if job.strategy == "early_fixed":
-        from histotile.training.strategies.early_probe import (
-            train_tail,
-            train_truncated,
-        )
+    if job.strategy == "early_probe":
+        from histotile.training.strategies.early_probe import train_tail, train_truncated
 
-        retrain = job.settings.early_fixed == "retrain_tail"
+        retrain = job.settings.early_probe == "retrain_tail"
         return train_tail(job) if retrain else train_truncated(job)
     if job.strategy == "finetune":
         from histotile.training.strategies.finetune import train_finetune
 
         return train_finetune(job)
-    from histotile.training.strategies.retrain import train_init
+    from histotile.training.strategies.retrain import train_retrain
 
-    return train_init(job)
+    return train_retrain(job)
 
 
 def _write(folder: Path, model: TrainedModel, outcome: Outcome, summary: dict[str, Any]) -> None:
@@ -161,7 +150,7 @@ def _summary(
 ) -> dict[str, Any]:
     weights = sum(p.numel() for p in outcome.network.parameters())
     return {
-        **model.facts(),
+        **model.metadata(),
         "sizes": fold.sizes(),
         "stage": outcome.stage,
         "weights": weights,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from histotile.trust.cloud import Cloud, Floats, fit_cloud
 from histotile.trust.looks import UNITS
@@ -16,7 +17,6 @@ from histotile.trust.taught import Reach, Taught
 
 FALSE_ALARMS = 0.01  # of slides of unseen patients of the same kind
 ENOUGH = 99  # patients: the largest of n distances is exceeded by 1 of n + 1 new ones
-MARGIN = 1.5  # on the largest distance of fewer patients
 _UNUSUAL = 0.05
 _UNUSUAL_TILES, _FOREIGN_TILES = 0.01, 0.001
 _PARTS = 10  # at most; patients are left out in so many parts
@@ -65,12 +65,12 @@ def fit_taught(sample: Sample, mpps: Sequence[float]) -> Taught | None:
     owners = sample.patients[rows]
     of_slides = [np.array([found[name] for name in slides.tolist()]) for _, found in held]
     counted = np.isin(owners, unseen) if many else np.ones(len(owners), bool)
-    margin = 1.0 if many else MARGIN
+    slide, margin = _slide_reach(of_slides, owners, counted, many)
     return Taught(
         features=clouds[0],
         looks=clouds[1] if len(clouds) > 1 else None,
         tile=_tile_reach([tile_distances for tile_distances, _ in held], margin),
-        slide=_slide_reach(of_slides, owners, counted, margin),
+        slide=slide,
         mpps=(min(mpps), max(mpps)) if len(mpps) else None,
         patients=len(unseen) if many else len(np.unique(sample.patients)),
         false_alarms=FALSE_ALARMS if many else None,
@@ -110,9 +110,12 @@ def _slide_reach(
     distances: Sequence[Floats],
     owners: NDArray[np.int64],
     counted: NDArray[np.bool_],
-    margin: float,
-) -> Reach:
-    """From distances of slides, in each of the views; a patient counts by its farthest slide."""
+    many: bool,
+) -> tuple[Reach, float]:
+    """From distances of slides, in each of the views, with the margin on the largest of them.
+
+    A patient counts by its farthest slide.
+    """
     names, of = np.unique(owners[counted], return_inverse=True)
 
     def farthest(values: Floats) -> Floats:
@@ -124,8 +127,23 @@ def _slide_reach(
     joint = np.max(
         [values / limit for values, limit in zip(distances, limits, strict=True)], axis=0
     )
+    margin = 1.0 if many else _margin(farthest(joint))
     foreign = _exceeded_by(farthest(joint), FALSE_ALARMS) * margin
-    return _reach(limits, foreign, _exceeded_by(farthest(joint), _UNUSUAL))
+    return _reach(limits, foreign, _exceeded_by(farthest(joint), _UNUSUAL)), margin
+
+
+def _margin(distances: Floats) -> float:
+    """Factor on the largest of few distances: from there to where 1 % of new ones may lie.
+
+    The upper prediction limit of one more value, were their logarithms normally distributed: wide
+    where patients are few or unlike each other, narrow where they are many and alike. A few alike
+    by chance say little of others: the margin is at least 1 + 5 / patients, of ten and fewer 1.5.
+    """
+    logs = np.log(np.maximum(distances, 1e-6))
+    count = len(logs)
+    reach = stdtrit(count - 1, 1 - FALSE_ALARMS) * np.sqrt(1 + 1 / count)
+    limit = logs.mean() + reach * logs.std(ddof=1)
+    return float(max(np.exp(limit - logs.max()), min(1.5, 1 + 5 / count)))
 
 
 def _tile_reach(distances: Sequence[Floats], margin: float) -> Reach:

@@ -4,12 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from histotile.checks.forecast.cost import (
-    Cost,
-    line,
-    measure,
-    size_of,
-)
+from histotile.checks.forecast.cost import Cost, line, measure, size_of
+from histotile.checks.forecast.running import Running
 from histotile.errors import HistotileError
 
 
@@ -29,13 +25,13 @@ def test_what_shrinks_by_chance_is_constant() -> None:
 
 
 def test_a_job_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
-    cost = measure("--version", folder=tmp_path)
+    cost = measure("--version", folder=tmp_path, running=Running())
     assert 0 < cost.cpu_s < 60 and 5 < cost.memory_mb < 2000
 
 
 def test_a_stage_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(HistotileError, match=r"none\.svs"):
-        measure("tile", "none.svs", "-o", "t.parquet", folder=tmp_path)
+        measure("tile", "none.svs", "-o", "t.parquet", folder=tmp_path, running=Running())
 
 
 def test_sizes_of_files_and_folders_add_up(tmp_path: Path) -> None:

@@ -6,11 +6,7 @@ from typing import Any
 
 import pytest
 
-from histotile.checks.forecast.sample import (
-    choose,
-    look_at_slide,
-    look_at_slides,
-)
+from histotile.checks.forecast.sample import choose, look_at_slide, look_at_slides
 from histotile.config import Config
 from histotile.config.yaml_file import read_config
 from histotile.io.cohort import CohortSlide

@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 
 from histotile.config import Augment
-from histotile.data.augmentation.augmentation import (
-    make_transform,
-    unchanged,
-)
+from histotile.data.augmentation.augmentation import make_transform, unchanged
 
 SIDE = 96
 PARTS = ("resized_crop", "perspective", "colour", "stain", "erasing")

@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 
-from histotile.data.augmentation.stain import (
-    change_stain,
-    stain_vectors,
-)
+from histotile.data.augmentation.stain import change_stain, stain_vectors
 
 NONE = np.zeros(3)
 

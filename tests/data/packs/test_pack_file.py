@@ -11,17 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histotile.data.packs import pack_file as module
-from histotile.data.packs.pack_file import (
-    PackedTile,
-    decode_place,
-    read_pack_index,
-    write_pack,
-)
-from histotile.data.packs.tile_codecs import (
-    Codec,
-    Rgb,
-    encode,
-)
+from histotile.data.packs.pack_file import PackedTile, decode_place, read_pack_index, write_pack
+from histotile.data.packs.tile_codecs import Codec, Rgb, encode
 from histotile.errors import HistotileError
 
 SIDE = 32

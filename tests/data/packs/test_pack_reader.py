@@ -18,10 +18,7 @@ from histotile.data.dataset import TileDataset
 from histotile.data.packs import pack_reader as module
 from histotile.data.packs.pack_reader import PackedTiles
 from histotile.data.packs.pack_writer import pack_tiles
-from histotile.data.selection import (
-    Selection,
-    select_tiles,
-)
+from histotile.data.selection import Selection, select_tiles
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.slides.slide import Slide, UnreadableTile
@@ -64,8 +61,8 @@ def test_no_slide_is_opened_and_the_tiles_are_the_same(
         path.unlink()
     tiles = TileDataset(selection, unchanged, packs=packs)
     np.testing.assert_array_equal(all_tiles(tiles, workers), whole)
-    assert tiles.tally.busy_s > tiles.tally.decoding_s > 0
-    assert tiles.tally.reading_s > 0
+    assert tiles.stats.busy_s > tiles.stats.decoding_s > 0
+    assert tiles.stats.reading_s > 0
 
 
 def test_slides_that_are_not_packed_are_read(

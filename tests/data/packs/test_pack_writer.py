@@ -14,17 +14,9 @@ from pydantic import ValidationError
 from histotile.config import Pack
 from histotile.data import source
 from histotile.data.packs import pack_writer
-from histotile.data.packs.pack_file import (
-    PackIndex,
-    decode_place,
-    read_pack_index,
-)
+from histotile.data.packs.pack_file import PackIndex, decode_place, read_pack_index
 from histotile.data.packs.pack_writer import pack_tiles
-from histotile.data.packs.tile_codecs import (
-    Codec,
-    Rgb,
-    encode,
-)
+from histotile.data.packs.tile_codecs import Codec, Rgb, encode
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.slides.slide import Slide, UnreadableTile

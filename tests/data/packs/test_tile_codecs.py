@@ -8,13 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from histotile.data.packs.tile_codecs import (
-    Codec,
-    Rgb,
-    decode,
-    encode,
-    is_whole,
-)
+from histotile.data.packs.tile_codecs import Codec, Rgb, decode, encode, is_whole
 from histotile.slides.slide import Slide
 from histotile.slides.tile_reader import read_tile
 

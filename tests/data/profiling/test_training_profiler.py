@@ -2,15 +2,15 @@
 
 import pytest
 
-from histotile.data.profiling.profiler import Pace
-from histotile.data.profiling.training_profiler import TrainingPace
+from histotile.data.profiling.profiler import Profiler
+from histotile.data.profiling.training_profiler import TrainingProfiler
 
 
 @pytest.fixture
-def pace(monkeypatch: pytest.MonkeyPatch) -> TrainingPace:
+def profiler(monkeypatch: pytest.MonkeyPatch) -> TrainingProfiler:
     """Ten seconds, of which eight were spent waiting for two readers."""
     now = [0.0]
-    found = TrainingPace(2, clock=lambda: now[0])
+    found = TrainingProfiler(2, clock=lambda: now[0])
     for until, doing in ((0.0, "waiting"), (8.0, "computing"), (10.0, "other")):
         now[0] = until
         found.turn(doing)  # type: ignore[arg-type]
@@ -22,25 +22,25 @@ def pace(monkeypatch: pytest.MonkeyPatch) -> TrainingPace:
     ("augmenting_s", "word"), [(0.0, "resampling"), (4.0, "resampling"), (6.0, "augmentation")]
 )
 def test_names_augmentation_where_it_takes_longest(
-    pace: TrainingPace, augmenting_s: float, word: str
+    profiler: TrainingProfiler, augmenting_s: float, word: str
 ) -> None:
-    pace.augmenting_s = augmenting_s
-    assert pace.bottleneck == pace.facts()["bottleneck"] == word
-    assert pace.facts()["augmenting_share"] == augmenting_s / 20
-    assert f"bottleneck: {word}" in pace.line()
-    assert f"at random: {100 * augmenting_s / 20:.0f} %" in pace.line()
+    profiler.augmenting_s = augmenting_s
+    assert profiler.bottleneck == profiler.facts()["bottleneck"] == word
+    assert profiler.facts()["augmenting_share"] == augmenting_s / 20
+    assert f"bottleneck: {word}" in profiler.line()
+    assert f"at random: {100 * augmenting_s / 20:.0f} %" in profiler.line()
 
 
-def test_decoding_stays_decoding(pace: TrainingPace) -> None:
-    pace.decoding_s, pace.augmenting_s = 8.0, 6.0
-    assert pace.bottleneck == "decoding"
+def test_decoding_stays_decoding(profiler: TrainingProfiler) -> None:
+    profiler.decoding_s, profiler.augmenting_s = 8.0, 6.0
+    assert profiler.bottleneck == "decoding"
 
 
 def test_the_network_stays_the_bottleneck_where_nothing_waits() -> None:
     now = [0.0]
-    pace = TrainingPace(1, clock=lambda: now[0])
-    pace.turn("computing")
+    profiler = TrainingProfiler(1, clock=lambda: now[0])
+    profiler.turn("computing")
     now[0] = 5.0
-    pace.turn("other")
-    pace.tiles, pace.busy_s, pace.augmenting_s = 10, 4.0, 4.0
-    assert pace.bottleneck == Pace.bottleneck.fget(pace) == "network"  # type: ignore[attr-defined]
+    profiler.turn("other")
+    profiler.tiles, profiler.busy_s, profiler.augmenting_s = 10, 4.0, 4.0
+    assert profiler.bottleneck == Profiler.bottleneck.fget(profiler) == "network"  # type: ignore[attr-defined]

@@ -11,17 +11,8 @@ from histotile.evaluation.figures.confidence_bands import (
     drawn_curves,
     mean_bands,
 )
-from histotile.evaluation.figures.roc_pr import (
-    GRID,
-    fold_curves,
-    precision_on_grid,
-    roc_on_grid,
-)
-from histotile.evaluation.metrics import (
-    auroc,
-    precision_recall,
-    roc_curve,
-)
+from histotile.evaluation.figures.roc_pr import GRID, fold_curves, precision_on_grid, roc_on_grid
+from histotile.evaluation.metrics import auroc, precision_recall, roc_curve
 from histotile.evaluation.patient_bootstrap import draw_weights
 from histotile.evaluation.units import Units
 

@@ -6,11 +6,7 @@ from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 
 from histotile.config import Evaluate
-from histotile.evaluation.figures.reliability import (
-    draw_reliability,
-    reliability,
-    wilson,
-)
+from histotile.evaluation.figures.reliability import draw_reliability, reliability, wilson
 from histotile.evaluation.patient_bootstrap import draw_weights
 from histotile.evaluation.units import Units
 

@@ -9,11 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from histotile.inference.engines.hardware import (
-    has_bf16,
-    has_gpu,
-    installed,
-)
+from histotile.inference.engines.hardware import has_bf16, has_gpu, installed
 from histotile.inference.engines.memory import keep_freed_memory
 
 

@@ -13,10 +13,7 @@ from scipy.special import softmax
 
 from histotile.inference.engines.engine import Engine
 from histotile.inference.engines.onnxruntime import OnnxRuntimeEngine
-from histotile.inference.engines.openvino import (
-    OpenVinoEngine,
-    computes_in_bf16,
-)
+from histotile.inference.engines.openvino import OpenVinoEngine, computes_in_bf16
 from histotile.inference.engines.torch import TorchEngine
 
 Make = Callable[..., Engine]

@@ -6,11 +6,7 @@ import timm
 import torch
 from torch import nn
 
-from histotile.inference.engines.torch import (
-    TorchEngine,
-    compiled,
-    faster_precision,
-)
+from histotile.inference.engines.torch import TorchEngine, compiled, faster_precision
 
 MEAN, STD = (0.7, 0.6, 0.5), (0.2, 0.1, 0.3)
 

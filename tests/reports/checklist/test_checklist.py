@@ -4,17 +4,9 @@ from typing import Any
 
 import pytest
 
-from histotile.reports.checklist.checklist import (
-    GUIDELINES,
-    count_left,
-    render_checklist,
-)
+from histotile.reports.checklist.checklist import GUIDELINES, count_left, render_checklist
 from histotile.reports.checklist.evidence import gather_evidence
-from histotile.reports.checklist.items import (
-    CLAIM,
-    TRIPOD_AI,
-    Guideline,
-)
+from histotile.reports.checklist.items import CLAIM, TRIPOD_AI, Guideline
 from histotile.reports.cohort.page import render_cohort_page
 from histotile.reports.facts import CohortFacts
 from histotile.reports.model_card.model_card import render_model_card

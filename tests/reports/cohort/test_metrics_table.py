@@ -1,9 +1,6 @@
 from typing import Any
 
-from histotile.evaluation.per_fold import (
-    COLOUR_ONLY,
-    NETWORK,
-)
+from histotile.evaluation.per_fold import COLOUR_ONLY, NETWORK
 from histotile.reports.cohort.metrics_table import (
     Comparison,
     by_fold,

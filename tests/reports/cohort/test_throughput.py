@@ -5,12 +5,7 @@ from typing import Any
 import pytest
 
 from histotile.reports.cohort.page import render_cohort_page
-from histotile.reports.cohort.throughput import (
-    list_speeds,
-    number,
-    reader_words,
-    tell_counts,
-)
+from histotile.reports.cohort.throughput import list_speeds, number, reader_words, tell_counts
 from histotile.reports.facts import CohortFacts, SlideFacts, summarise_slide
 from histotile.reports.slide.page import render_slide_page
 

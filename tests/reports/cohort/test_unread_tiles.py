@@ -4,15 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from histotile.io.tables import (
-    prediction_schema,
-    write_table,
-)
-from histotile.reports.cohort.unread_tiles import (
-    list_losses,
-    loss_alarm,
-    lost_share,
-)
+from histotile.io.tables import prediction_schema, write_table
+from histotile.reports.cohort.unread_tiles import list_losses, loss_alarm, lost_share
 
 
 def predicted(folder: Path, name: str, share: float | None) -> Path:

@@ -11,12 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from histotile.reports.slide.deepzoom import (
-    Pyramid,
-    embed_pyramid,
-    plan_levels,
-    write_pyramid,
-)
+from histotile.reports.slide.deepzoom import Pyramid, embed_pyramid, plan_levels, write_pyramid
 
 Rgb = NDArray[np.uint8]
 MUCH = 100_000_000

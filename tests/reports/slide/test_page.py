@@ -15,14 +15,8 @@ from histotile.heatmaps.probability_map import ProbabilityMap
 from histotile.heatmaps.regions import Region
 from histotile.reports.facts import SlideFacts, SlideScore
 from histotile.reports.slide import page as slide_page
-from histotile.reports.slide.deepzoom import (
-    Level,
-    Pyramid,
-)
-from histotile.reports.slide.page import (
-    list_regions,
-    render_slide_page,
-)
+from histotile.reports.slide.deepzoom import Level, Pyramid
+from histotile.reports.slide.page import list_regions, render_slide_page
 from histotile.reports.slide.viewer_data import Scene
 from histotile.trust.judging import Familiarity
 
@@ -31,32 +25,29 @@ Make = Callable[..., SlideFacts]
 
 
 def test_numbers_shown_are_the_numbers_given(make_slide: Make, read: Read) -> None:
-    text = read(render_slide_page(make_slide())).text
+    page = read(render_slide_page(make_slide()))
+    assert ["lesion", "0.877"] in page.rows and ["healthy", "0.123"] in page.rows
+    assert page.row("used") == ["1,234", "31 %"]
+    assert page.row("excluded: pen ink") == ["40", "1 %"]
+    assert page.row("excluded: unreadable") == ["2", "<1 %"]
+    assert page.row("rejected: too little tissue") == ["2,724", "68 %"]
+    assert page.row("positions of the grid") == ["4,000", ""]
+    assert (page.row("blurred")[0], page.row("tissue fold")[0]) == ("31", "5")
+    assert page.row("torch") == ["2.13.0"]
+    terms = page.terms
+    assert terms["Pred"] == "lesion not the label" and terms["Label"] == "healthy"
+    assert terms["Predicted by"].startswith("the model of fold 3")
+    assert terms["Tiles used"] == "1,234 of 4,000 on the grid"
+    assert terms["Area of tiles used"] == "49.4 mm²"  # 1,234 tiles of (200 px at 1 um/px) squared
+    assert terms["mpp of the slide"] == "0.4991 µm/px openslide.mpp-x"
+    assert terms["Size"].startswith("46,000 × 32,914 px")
+    assert (terms["SHA-256"], terms["Model"]) == ("5f3c2f0e" * 8, "resnet18-3f9a")
     for shown in (
-        "lesion 0.877",
-        "healthy 0.123",
-        "Pred lesion not the label",
-        "Label healthy",
-        "the model of fold 3",
-        "Tiles used 1,234 of 4,000 on the grid",
-        "used 1,234 31 %",
-        "excluded: pen ink 40 1 %",
-        "excluded: unreadable 2 <1 %",
-        "rejected: too little tissue 2,724 68 %",
-        "positions of the grid 4,000",
-        "Area of tiles used 49.4 mm²",  # 1,234 tiles of (200 px at 1 um/px) squared
-        "blurred 31",
-        "tissue fold 5",
-        "0.4991 µm/px openslide.mpp-x",
         "0.987 x 12,345, y 67,890",
-        "46,000 × 32,914 px",
-        "Worth knowing the TIFF tags say another mpp",
-        "5f3c2f0e" * 8,
-        "resnet18-3f9a",
+        "the TIFF tags say another mpp",
         '"min_tissue_fraction": 0.37',
-        "torch 2.13.0",
     ):
-        assert shown in text
+        assert shown in page.text
 
 
 def test_pictures_are_inside_the_page_unchanged(
@@ -71,18 +62,16 @@ def test_pictures_are_inside_the_page_unchanged(
 def test_quarantined_slide_shows_its_reason_and_no_result(
     make_quarantined: Make, read: Read
 ) -> None:
-    text = read(render_slide_page(make_quarantined())).text
-    assert "Quarantined. Unreadable: incomplete bitstream at level 0" in text
-    assert "No score: the slide is quarantined" in text
-    assert "The slide was not tiled" in text
+    page = read(render_slide_page(make_quarantined()))
+    assert "incomplete bitstream at level 0" in page.text
+    assert (page.count("bad"), page.count("scores"), page.count("empty")) == (1, 0, 3)
 
 
 def test_slide_without_tiles_is_flagged_and_has_no_score(make_empty: Make, read: Read) -> None:
-    text = read(render_slide_page(make_empty())).text
-    assert "No tiles. Not one tile of this slide was used" in text
-    assert "No score: the slide has no tiles" in text
-    assert "rejected: too little tissue 900 100 %" in text
-    assert "nan" not in text.lower().split()
+    page = read(render_slide_page(make_empty()))
+    assert (page.count("warn"), page.count("banner"), page.count("scores")) == (1, 1, 0)
+    assert page.row("rejected: too little tissue") == ["900", "100 %"]
+    assert "nan" not in page.text.lower().split()
 
 
 def test_new_slide_without_label_is_predicted_by_the_ensemble(make_slide: Make, read: Read) -> None:
@@ -117,13 +106,13 @@ def test_page_says_which_model_predicted(
 
 def test_pages_tell_of_inherited_labels_and_unknown_patients(make_slide: Make, read: Read) -> None:
     facts = make_slide()
-    weak = make_slide(has_patients=False, tiles={**(facts.tiles or {}), "labels_source": "slide"})
-    text = read(render_slide_page(weak)).text
-    assert "Patient leakage cannot be excluded" in text
-    assert "Tile labels are inherited from slides" in text
-    assert "Attention." not in read(render_slide_page(facts)).text
-    new = make_slide(label=None, tiles={**(facts.tiles or {}), "labels_source": "slide"})
-    assert "Attention." not in read(render_slide_page(new)).text
+    inherited = {**(facts.tiles or {}), "labels_source": "slide"}
+    weak, new = (
+        make_slide(has_patients=False, tiles=inherited),
+        make_slide(label=None, tiles=inherited),
+    )
+    shown = [read(render_slide_page(each)).count("banner") for each in (weak, facts, new)]
+    assert shown == [2, 0, 0]
 
 
 def test_score_tells_its_range_and_only_what_the_run_has(make_slide: Make, read: Read) -> None:
@@ -137,10 +126,9 @@ def test_score_tells_its_range_and_only_what_the_run_has(make_slide: Make, read:
         intervals={"lesion": (0.8111, 0.9222)},
         calibrated={"lesion": 0.7654},
     )
-    text = read(render_slide_page(make_slide(score=score))).text
-    assert "lesion 0.877 range 0.811 to 0.922 calibrated probability 0.765" in text
-    assert "healthy 0.123 Range:" not in text
-    assert "range over resampled blocks of this slide's tissue; not a measure of how often" in text
+    page = read(render_slide_page(make_slide(score=score)))
+    assert ["lesion", "0.877 range 0.811 to 0.922 calibrated probability 0.765"] in page.rows
+    assert ["healthy", "0.123"] in page.rows
 
 
 FOREIGN = Familiarity(
@@ -157,33 +145,32 @@ FOREIGN = Familiarity(
 def test_a_foreign_slide_says_so_first_of_all_and_its_score_is_greyed(
     make_slide: Make, read: Read
 ) -> None:
-    page = render_slide_page(make_slide(familiarity=FOREIGN))
-    text = read(page).text
-    assert text.index("Foreign slide.") < text.index("Research use only.")
-    assert "distance 4.21" in text
-    assert "in colour and sharpness" in text
-    assert "too few to say" in text.casefold()
-    assert 'class="scores meaningless"' in page
+    page = read(render_slide_page(make_slide(familiarity=FOREIGN)))
+    banners = [found for _, found in page.elements if "banner" in str(found.get("class")).split()]
+    assert (banners[0]["class"], banners[0]["role"]) == ("banner foreign", "alert")
+    assert page.count("meaningless") == 1
+    assert page.terms["Familiar to the model"].startswith("foreign, distance 4.21")
+    assert "in colour and sharpness" in page.text
 
 
 def test_a_familiar_slide_has_no_banner_and_no_grey(make_slide: Make, read: Read) -> None:
     like = replace(FOREIGN, flag="familiar", distance=0.3, false_alarms=0.01)
-    page = render_slide_page(make_slide(familiarity=like))
-    text = read(page).text
-    assert "Foreign slide." not in text
-    assert 'meaningless"' not in page
-    assert "familiar, distance 0.30" in text
-    assert "at most 1 %" in text
+    page = read(render_slide_page(make_slide(familiarity=like)))
+    assert (page.count("banner"), page.count("meaningless")) == (0, 0)
+    assert page.terms["Familiar to the model"].startswith("familiar, distance 0.30")
+    assert "at most 1 %" in page.terms["Familiar to the model"]
 
 
 def test_what_the_model_cannot_tell_is_unknown(make_slide: Make, read: Read) -> None:
-    text = read(render_slide_page(make_slide(familiarity=Familiarity()))).text
-    assert "Familiar to the model unknown" in text
+    page = read(render_slide_page(make_slide(familiarity=Familiarity())))
+    assert page.terms["Familiar to the model"].startswith("unknown")
 
 
-def test_predicted_slide_without_a_row_of_scores_says_so(make_slide: Make, read: Read) -> None:
-    text = read(render_slide_page(make_slide(score=None))).text
-    assert "No score: no table of slide scores lists it" in text
+def test_predicted_slide_without_a_row_of_scores_has_no_table_of_them(
+    make_slide: Make, read: Read
+) -> None:
+    page = read(render_slide_page(make_slide(score=None)))
+    assert (page.count("scores"), page.count("empty")) == (0, 1)
 
 
 @pytest.fixture

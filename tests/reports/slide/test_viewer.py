@@ -22,10 +22,7 @@ from histotile.reports.facts import SlideFacts
 from histotile.reports.images import TopTile
 from histotile.reports.slide.deepzoom import write_pyramid
 from histotile.reports.slide.page import render_slide_page
-from histotile.reports.slide.viewer_data import (
-    Outline,
-    Scene,
-)
+from histotile.reports.slide.viewer_data import Outline, Scene
 
 pytestmark = pytest.mark.slow
 WIDTH, HEIGHT, SIDE, MPP = 20011, 13777, 224.3, 0.5

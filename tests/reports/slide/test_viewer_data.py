@@ -9,16 +9,8 @@ from shapely.geometry import MultiPolygon, Polygon, box
 
 from histotile.heatmaps.probability_map import ProbabilityMap
 from histotile.io.palette import class_colours
-from histotile.reports.slide.deepzoom import (
-    Level,
-    Pyramid,
-)
-from histotile.reports.slide.viewer_data import (
-    Outline,
-    Scene,
-    list_ramp,
-    scene_json,
-)
+from histotile.reports.slide.deepzoom import Level, Pyramid
+from histotile.reports.slide.viewer_data import Outline, Scene, list_ramp, scene_json
 
 CLASSES = ("healthy", "border", "tumour")
 PICTURE = Pyramid(700, 500, [Level(350, 250, ["a"]), Level(700, 500, ["b", "c"])])

@@ -1,22 +1,18 @@
 """The pages of decision and verification."""
 
 from collections.abc import Callable
+from typing import Any
 from xml.etree import ElementTree
 
 from histotile.reports.strategy.figure import draw_decision
 from histotile.reports.strategy.page import render_decision_page
 from histotile.reports.strategy.verification_page import render_verification_page
-from histotile.strategy.record import (
-    STRATEGIES,
-    Decision,
-)
-from histotile.strategy.verification.regret import (
-    CellScore,
-    Verification,
-)
+from histotile.strategy.record import STRATEGIES, Decision
+from histotile.strategy.verification.regret import StrategyScore, Verification
 
 SVG = {"s": "http://www.w3.org/2000/svg"}
 Make = Callable[..., Decision]
+Read = Callable[[str], Any]
 
 
 def ring(svg: str) -> tuple[float, float]:
@@ -28,14 +24,19 @@ def test_the_ring_moves_right_with_size_and_up_with_similarity(make_decision: Ma
     places = {}
     for x in (-1.0, 0.5, 2.0):
         for y in (-0.5, 0.5):
-            point = {"x": x, "y": y, "strategy": "fixed"}
+            point = {"x": x, "y": y, "strategy": "linear_probe"}
             places[x, y] = ring(draw_decision(make_decision(position=point)))
     assert places[-1, -0.5][0] < places[0.5, -0.5][0] < places[2, -0.5][0]
     assert places[2, 0.5][1] < places[2, -0.5][1]
 
 
 def test_the_ring_stands_in_the_cell_the_table_chose(make_decision: Make) -> None:
-    corners = {"fixed": (-1, 1), "early_fixed": (-1, -1), "finetune": (2, 1), "init": (2, -1)}
+    corners = {
+        "linear_probe": (-1, 1),
+        "early_probe": (-1, -1),
+        "finetune": (2, 1),
+        "retrain": (2, -1),
+    }
     for strategy, (x, y) in corners.items():
         size = make_decision().size.model_dump() | {
             "verdict": "small" if x < 0 else "large",
@@ -55,7 +56,7 @@ def test_the_ring_stands_in_the_cell_the_table_chose(make_decision: Make) -> Non
 
 
 def test_positions_far_outside_stay_on_the_picture(make_decision: Make) -> None:
-    point = {"x": 40.0, "y": -3.0, "strategy": "init"}
+    point = {"x": 40.0, "y": -3.0, "strategy": "retrain"}
     x, y = ring(draw_decision(make_decision(position=point)))
     assert 0 < x < 740 and 0 < y < 620
 
@@ -63,14 +64,19 @@ def test_positions_far_outside_stay_on_the_picture(make_decision: Make) -> None:
 def test_the_picture_says_in_words_what_it_shows(make_decision: Make) -> None:
     svg = draw_decision(make_decision())
     description = ElementTree.fromstring(svg).findtext("s:desc", namespaces=SVG) or ""
-    assert "early layers fixed 86 %" in description and "different" in description
+    assert "early probe 86 %" in description and "different" in description
 
 
-def test_the_page_gives_every_number_behind_the_decision(make_decision: Make) -> None:
-    page = render_decision_page(make_decision())
-    for words in ("0.880", "0.830 to 0.920", "+0.120", "0.41", "fewer than 100", "86 %", "1,026"):
-        assert words in page
-    assert "no alarm" in page and "Research use only" in page
+def test_the_page_gives_every_number_behind_the_decision(make_decision: Make, read: Read) -> None:
+    page = read(render_decision_page(make_decision()))
+    assert page.row("2 layer2, best, used")[1:3] == ["0.880 0.830 to 0.920", "0.740"]
+    assert page.row("tumour") == ["320", "9", "21"]
+    assert page.row("Early probe chosen")[0] == "258"
+    assert page.row("Linear probe")[0] == "1,026"
+    assert page.terms["Gain of the last stage over random weights"].startswith("+0.120")
+    for shown in ("0.41", "86 %"):
+        assert shown in page.text
+    assert page.count("good") == 1 and page.count("bad") == 0  # no alarm
 
 
 def test_alarms_unknown_patients_and_a_forced_strategy_catch_the_eye(make_decision: Make) -> None:
@@ -85,32 +91,32 @@ def test_alarms_unknown_patients_and_a_forced_strategy_catch_the_eye(make_decisi
     )
     assert "3 % of tiles &lt;script&gt;" in page and "<script>" not in page
     assert "Patients are unknown" in page
-    assert "It was set by hand; the table says <code>early_fixed</code>" in page
+    assert "It was set by hand; the table says <code>early_probe</code>" in page
     assert "no alarm" not in page
 
 
 def verification(**changes: object) -> Verification:
     score = {"value": 0.83, "low": 0.77, "high": 0.88}
-    cell = {"folds": {"fold0": 0.8, "fold1": None}, "seconds": 1.0, "score": score}
+    row = {"folds": {"fold0": 0.8, "fold1": None}, "seconds": 1.0, "score": score}
     facts = {
         "histotile": "0.1",
         "research_use": "Research use only.",
         "budget": "full",
         "verdict": "not contradicted",
-        "chosen": {"fold0": "fixed", "fold1": "init"},
-        "cells": [CellScore.model_validate(cell | {"cell": s}) for s in STRATEGIES],
-        "controls": [CellScore.model_validate(cell | {"cell": "colour"})],
-        "table": CellScore.model_validate(cell | {"cell": "table"}),
-        "rival": "init",
+        "chosen": {"fold0": "linear_probe", "fold1": "retrain"},
+        "strategies": [StrategyScore.model_validate(row | {"strategy": s}) for s in STRATEGIES],
+        "baselines": [StrategyScore.model_validate(row | {"strategy": "colour"})],
+        "table": StrategyScore.model_validate(row | {"strategy": "table"}),
+        "rival": "retrain",
         "regret": {"value": 0.01, "low": -0.02, "high": 0.03},
         "selector_regret": 0.004,
         "margin": 0.01,
-        "reasons": ["init minus the table's choice: +0.010"],
+        "reasons": ["retrain minus the table's choice: +0.010"],
     }
     return Verification.model_validate(facts | changes)
 
 
-def test_the_verification_shows_verdict_regret_and_every_cell() -> None:
+def test_the_verification_shows_verdict_regret_and_every_strategy() -> None:
     page = render_verification_page(verification())
     for words in ("Not contradicted", "+0.010", "-0.020 to +0.030", "Colour alone", "+0.004"):
         assert words in page

@@ -9,10 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.errors import HistotileError
-from histotile.slides.annotations.read import (
-    Annotations,
-    read_annotations,
-)
+from histotile.slides.annotations.read import Annotations, read_annotations
 from histotile.slides.annotations.shapes import PARTLY
 from histotile.slides.slide import Bounds
 

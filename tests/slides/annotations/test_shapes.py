@@ -7,13 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely.geometry import Point, box
 
-from histotile.slides.annotations.shapes import (
-    NEGATIVE,
-    Shape,
-    cut_holes,
-    lies_in,
-    mended,
-)
+from histotile.slides.annotations.shapes import NEGATIVE, Shape, cut_holes, lies_in, mended
 
 SIDE = 12  # px of the raster that truth is counted on
 

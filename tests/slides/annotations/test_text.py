@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 
 from histotile.errors import HistotileError
-from histotile.slides.annotations.read import (
-    Annotations,
-    read_annotations,
-)
+from histotile.slides.annotations.read import Annotations, read_annotations
 from histotile.slides.slide import Bounds
 
 SIZE = (1000, 800)

@@ -9,10 +9,7 @@ from shapely.geometry import box
 
 from histotile.errors import HistotileError
 from histotile.slides.annotations import ndpa as annotation_ndpa
-from histotile.slides.annotations.read import (
-    Annotations,
-    read_annotations,
-)
+from histotile.slides.annotations.read import Annotations, read_annotations
 from histotile.slides.annotations.shapes import NEGATIVE
 from histotile.slides.slide import Bounds
 

@@ -14,11 +14,7 @@ from histotile.config.yaml_file import read_config
 from histotile.errors import HistotileError
 from histotile.slides.identity import identify
 from histotile.slides.inspection import Inspection, examine
-from histotile.slides.metadata.dicom import (
-    choose_instance,
-    find_series,
-    read_instance,
-)
+from histotile.slides.metadata.dicom import choose_instance, find_series, read_instance
 from histotile.slides.opening.files import slide_files
 from histotile.slides.slide import Slide
 from histotile.slides.triage import triage

@@ -19,10 +19,7 @@ from histotile.config import Inspect
 from histotile.config.yaml_file import read_config
 from histotile.slides.inspection import examine, inspect_slide
 from histotile.slides.opening import sandbox
-from histotile.slides.opening.sandbox import (
-    Died,
-    apart,
-)
+from histotile.slides.opening.sandbox import Died, apart
 
 WriteSlide = Callable[..., Path]
 PICTURE = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)

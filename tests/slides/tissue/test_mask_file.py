@@ -8,15 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histotile.cli.masking import write_mask
 from histotile.errors import HistotileError
 from histotile.slides.tissue.mask_file import read_levels
-from histotile.slides.tissue.tissue import (
-    GLASS,
-    INK,
-    TISSUE,
-    Survey,
-)
+from histotile.slides.tissue.tissue import GLASS, INK, TISSUE, Survey
+from histotile.stages.mask import write_mask
 
 
 def bomb(width: int, height: int) -> bytes:

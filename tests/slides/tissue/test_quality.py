@@ -12,10 +12,7 @@ from PIL import Image
 
 from histotile.config import Quality
 from histotile.slides.tissue import quality
-from histotile.slides.tissue.ink import (
-    hsv,
-    ink_share,
-)
+from histotile.slides.tissue.ink import hsv, ink_share
 from histotile.slides.tissue.quality import mark
 
 SETTINGS = Quality(max_blur_z=2.5, max_pen_fraction=0.05, max_fold_fraction=0.3, exclude=())

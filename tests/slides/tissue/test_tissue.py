@@ -6,13 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from histotile.config import Mask as MaskSettings
-from histotile.slides.tissue.tissue import (
-    INK,
-    TISSUE,
-    draw_overlay,
-    find_tissue,
-    survey,
-)
+from histotile.slides.tissue.tissue import INK, TISSUE, draw_overlay, find_tissue, survey
 
 Rgb = NDArray[np.uint8]
 Mask = NDArray[np.bool_]

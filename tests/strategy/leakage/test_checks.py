@@ -6,19 +6,9 @@ import pytest
 
 from histotile.config import Decide
 from histotile.strategy.evidence import Evidence
-from histotile.strategy.leakage.checks import (
-    AlarmFiles,
-    describe_format,
-    find_alarms,
-)
+from histotile.strategy.leakage.checks import AlarmFiles, describe_format, find_alarms
 from histotile.strategy.leakage.near_duplicates import HashedSlide
-from histotile.strategy.record import (
-    Alarm,
-    Control,
-    Estimate,
-    Similarity,
-    StageScore,
-)
+from histotile.strategy.record import Alarm, Baseline, Estimate, Similarity, StageScore
 
 PATIENTS = 24
 Ring = Callable[..., list[Alarm]]
@@ -34,8 +24,6 @@ def similarity(last: float, error: float = 0.02) -> Similarity:
         random_score=None,
         knn=None,
         logme=None,
-        bn_hellinger=None,
-        bn_shift=None,
     )
     return Similarity(
         verdict="similar",
@@ -51,9 +39,9 @@ def similarity(last: float, error: float = 0.02) -> Similarity:
     )
 
 
-def controls(colour: float, site: float) -> list[Control]:
+def baselines(colour: float, site: float) -> list[Baseline]:
     pairs = (("colour", colour), ("site", site))
-    return [Control(name=n, score=Estimate(value=v), meaning="") for n, v in pairs]
+    return [Baseline(name=n, score=Estimate(value=v), meaning="") for n, v in pairs]
 
 
 @pytest.fixture
@@ -92,7 +80,7 @@ def ring(quick_settings: Decide) -> Ring:
         chosen = files or AlarmFiles()
         rules = quick_settings.alarms
         return find_alarms(
-            evidence, chosen, controls(colour, site), similarity(last), rules, seed=0
+            evidence, chosen, baselines(colour, site), similarity(last), rules, seed=0
         )
 
     return found

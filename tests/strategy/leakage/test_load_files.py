@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 
 from histotile.errors import HistotileError
-from histotile.io.features import (
-    FeatureFile,
-    Stage,
-)
+from histotile.io.features import FeatureFile, Stage
 from histotile.strategy.leakage.load_files import gather_alarm_files
 
 ROWS = [

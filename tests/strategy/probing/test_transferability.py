@@ -6,11 +6,7 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from histotile.stats.crossvalidation import divide
-from histotile.strategy.probing.transferability import (
-    knn,
-    log_evidence,
-    neighbours,
-)
+from histotile.strategy.probing.transferability import knn, log_evidence, neighbours
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,4 +1,4 @@
-"""Resampled cohorts: every class stays, the cloud surrounds the position, sums are one."""
+"""Resampled cohorts: every class stays, the bootstrap surrounds the position, sums are one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,18 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from histotile.config import Decide
-from histotile.strategy.decision_table import (
-    depth_margin,
-    gain_margin,
-)
+from histotile.strategy.decision_table import depth_margin, gain_margin
 from histotile.strategy.effective_sample_size import group_tiles
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.feature_similarity import judge
-from histotile.strategy.robustness.bootstrap import (
-    frequencies,
-    place,
-    resample_patients,
-)
+from histotile.strategy.robustness.bootstrap import frequencies, place, resample_patients
 
 Make = Callable[..., Evidence]
 
@@ -66,16 +59,16 @@ def test_the_cohort_as_it_is_lies_within_its_cloud(
     assert judgement.similarity.basis == "measured"
     (centre,) = place(groups, judgement, np.ones((1, 24)), quick_settings)
     weights = resample_patients(evidence.counts, 60, 0)
-    cloud = place(groups, judgement, weights, quick_settings)
-    assert len(cloud) == 60
-    xs, ys = np.array([(p.x, p.y) for p in cloud]).T
+    bootstrap = place(groups, judgement, weights, quick_settings)
+    assert len(bootstrap) == 60
+    xs, ys = np.array([(p.x, p.y) for p in bootstrap]).T
     assert xs.min() <= centre.x <= xs.max()
     assert ys.min() <= centre.y <= ys.max()
     assert xs.std() > 0
     assert ys.std() > 0
-    shares = frequencies(cloud)
+    shares = frequencies(bootstrap)
     assert sum(shares.values()) == pytest.approx(1)
-    assert {p.strategy for p in cloud} == {s for s, share in shares.items() if share}
+    assert {p.strategy for p in bootstrap} == {s for s, share in shares.items() if share}
 
 
 def at_the_edge(make_evidence: Make, settings: Decide, **profile: Any) -> tuple[Evidence, Decide]:
@@ -91,10 +84,10 @@ def at_the_edge(make_evidence: Make, settings: Decide, **profile: Any) -> tuple[
 @pytest.mark.parametrize(
     ("own", "random", "strategies"),
     [
-        ((1.0, 1.4), (0.2, 0.2), {"fixed", "finetune"}),
-        ((1.4, 0.2), (0.2, 0.2), {"early_fixed", "finetune"}),
-        ((1.0, 1.4), (3.0, 0.2), {"fixed", "init"}),
-        ((1.4, 0.2), (3.0, 0.2), {"early_fixed", "init"}),
+        ((1.0, 1.4), (0.2, 0.2), {"linear_probe", "finetune"}),
+        ((1.4, 0.2), (0.2, 0.2), {"early_probe", "finetune"}),
+        ((1.0, 1.4), (3.0, 0.2), {"linear_probe", "retrain"}),
+        ((1.4, 0.2), (3.0, 0.2), {"early_probe", "retrain"}),
     ],
 )
 def test_each_resample_answers_the_question_of_its_own_size(
@@ -108,13 +101,13 @@ def test_each_resample_answers_the_question_of_its_own_size(
     evidence, rules = at_the_edge(make_evidence, quick_settings, own=own, random=random)
     judgement = judge(evidence, rules, True, counts_as)
     assert judgement.similarity.basis == "measured"
-    cloud = place(
+    bootstrap = place(
         group_tiles(evidence), judgement, resample_patients(evidence.counts, 60, 0), rules
     )
-    assert {p.strategy for p in cloud} == strategies
-    for point in cloud:
-        assert (point.x >= 0) == (point.strategy in {"finetune", "init"})
-        assert (point.y >= 0) == (point.strategy in {"fixed", "finetune"})
+    assert {p.strategy for p in bootstrap} == strategies
+    for point in bootstrap:
+        assert (point.x >= 0) == (point.strategy in {"finetune", "retrain"})
+        assert (point.y >= 0) == (point.strategy in {"linear_probe", "finetune"})
 
 
 def test_heights_of_large_resamples_are_gains_and_of_small_ones_depths(
@@ -128,13 +121,13 @@ def test_heights_of_large_resamples_are_gains_and_of_small_ones_depths(
     _, shortfall, gain = judgement.resample(weights)
     depth = depth_margin(shortfall, judgement.allowed)
     useful = gain_margin(gain, rules.similarity.min_gain)
-    cloud = place(group_tiles(evidence), judgement, weights, rules)
-    expected = [useful[b] if point.x >= 0 else depth[b] for b, point in enumerate(cloud)]
-    assert [point.y for point in cloud] == pytest.approx(expected)
+    bootstrap = place(group_tiles(evidence), judgement, weights, rules)
+    expected = [useful[b] if point.x >= 0 else depth[b] for b, point in enumerate(bootstrap)]
+    assert [point.y for point in bootstrap] == pytest.approx(expected)
     assert np.abs(depth - useful).min() > 0, "the two could be told apart"
 
 
-@pytest.mark.parametrize(("random", "large"), [((0.2, 0.2), "finetune"), ((2.0, 0.2), "init")])
+@pytest.mark.parametrize(("random", "large"), [((0.2, 0.2), "finetune"), ((2.0, 0.2), "retrain")])
 def test_what_a_small_cohort_leaves_to_experience_its_large_resamples_measure(
     make_evidence: Make, quick_settings: Decide, random: Any, large: str
 ) -> None:
@@ -143,13 +136,13 @@ def test_what_a_small_cohort_leaves_to_experience_its_large_resamples_measure(
     rules = rules.model_copy(update={"similarity": doubtful})
     judgement = judge(evidence, rules, True, "small")
     assert judgement.similarity.basis == "prior"
-    cloud = place(
+    bootstrap = place(
         group_tiles(evidence), judgement, resample_patients(evidence.counts, 60, 0), rules
     )
-    assert {p.strategy for p in cloud} == {"early_fixed", large}
-    assert len({p.y for p in cloud if p.x < 0}) == 1
-    assert len({p.y for p in cloud if p.x >= 0}) > 1
+    assert {p.strategy for p in bootstrap} == {"early_probe", large}
+    assert len({p.y for p in bootstrap if p.x < 0}) == 1
+    assert len({p.y for p in bootstrap if p.x >= 0}) > 1
 
 
-def test_no_cloud_has_no_shares() -> None:
+def test_no_bootstrap_has_no_shares() -> None:
     assert set(frequencies([]).values()) == {0.0}

@@ -1,4 +1,4 @@
-"""Verdicts on cohorts whose best cell is known."""
+"""Verdicts on cohorts whose best strategy is known."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,75 +8,77 @@ import pytest
 
 from histotile.config import Verify
 from histotile.errors import HistotileError
-from histotile.strategy.verification.regret import (
-    Rehearsal,
-    Verification,
-    verify,
-)
+from histotile.strategy.verification.regret import Comparison, Verification, verify
 from histotile.tasks.registry import make_task
 
 SETTINGS = Verify(budget="full", margin=0.01, bootstraps=400, seed=0)
-CELLS = ("fixed", "early_fixed", "finetune", "init")
+STRATEGIES = ("linear_probe", "early_probe", "finetune", "retrain")
 TASK = make_task(("healthy", "tumour"))
 FOLDS = ("fold0", "fold1", "fold2")
 
 
-def rehearse(
+def compare(
     quality: dict[str, float], patients: int = 20, seed: int = 0, noise: float = 0.1
-) -> list[Rehearsal]:
-    """Binary cells whose logits are `quality` x truth + noise of tile and patient."""
+) -> list[Comparison]:
+    """Binary strategies whose logits are `quality` x truth + noise of tile and patient."""
     found = []
     for number, fold in enumerate(FOLDS):
         rng = np.random.default_rng([seed, number])
         who = np.repeat(np.arange(patients), 20)
         labels = rng.integers(0, 2, len(who))
         shared = rng.standard_normal(len(who)) + 0.5 * rng.standard_normal(patients)[who]
-        for cell, strength in quality.items():
+        for strategy, strength in quality.items():
             logits = strength * (2 * labels - 1) + shared + noise * rng.standard_normal(len(who))
             p = 1 / (1 + np.exp(-logits))
             names = np.array([f"{fold}_{w}" for w in who])
-            found.append(Rehearsal(fold, cell, labels, names, np.stack([1 - p, p], 1), 1.0, TASK))
+            found.append(
+                Comparison(fold, strategy, labels, names, np.stack([1 - p, p], 1), 1.0, TASK)
+            )
     return found
 
 
 def judge(quality: dict[str, float], chosen: str, **options: Any) -> Verification:
     table = dict.fromkeys(FOLDS, chosen)
-    return verify(rehearse(quality, **options), table, CELLS, "full", SETTINGS)
+    return verify(compare(quality, **options), table, STRATEGIES, "full", SETTINGS)
 
 
 def test_a_much_better_rival_contradicts_the_table() -> None:
-    found = judge({"fixed": 0.2, "early_fixed": 1.2}, "fixed")
-    assert found.verdict == "contradicted" and found.rival == "early_fixed"
+    found = judge({"linear_probe": 0.2, "early_probe": 1.2}, "linear_probe")
+    assert found.verdict == "contradicted" and found.rival == "early_probe"
     assert found.regret is not None and found.regret.low is not None
     assert found.regret.low > 0.01
-    assert "early_fixed" in found.reasons[0]
+    assert "early_probe" in found.reasons[0]
 
 
-def test_the_clearly_best_cell_is_confirmed() -> None:
-    found = judge({"fixed": 1.2, "early_fixed": 0.2}, "fixed")
+def test_the_clearly_best_strategy_is_confirmed() -> None:
+    found = judge({"linear_probe": 1.2, "early_probe": 0.2}, "linear_probe")
     assert found.verdict == "confirmed"
     assert found.regret is not None and found.regret.value < 0
 
 
-def test_cells_that_cannot_be_told_apart_do_not_contradict() -> None:
-    found = judge({"fixed": 0.5, "early_fixed": 0.52}, "fixed", patients=6, noise=2.0)
+def test_strategies_that_cannot_be_told_apart_do_not_contradict() -> None:
+    found = judge({"linear_probe": 0.5, "early_probe": 0.52}, "linear_probe", patients=6, noise=2.0)
     assert found.verdict == "not contradicted"
 
 
 def test_the_honest_selector_corrects_the_optimism_of_the_best_of_many() -> None:
-    """Four cells of equal worth, drawn apart by noise alone: the best looks better than it is."""
+    """Four strategies of equal worth, drawn apart by noise: the best looks better than it is."""
     naive, honest = [], []
     for seed in range(12):
-        rehearsals = []
-        for number, cell in enumerate(CELLS):
-            for r in rehearse({cell: 0.4}, patients=6, seed=seed):
+        comparisons = []
+        for number, strategy in enumerate(STRATEGIES):
+            for r in compare({strategy: 0.4}, patients=6, seed=seed):
                 rng = np.random.default_rng([seed, number, int(r.fold[-1])])
                 noise = rng.standard_normal(6)[np.unique(r.patients, return_inverse=True)[1]]
                 logit = np.log(r.values[:, 1] / r.values[:, 0])
                 p = 1 / (1 + np.exp(-logit - (2 * r.labels - 1) * 0.4 * noise))
                 both = np.stack([1 - p, p], 1)
-                rehearsals.append(Rehearsal(r.fold, cell, r.labels, r.patients, both, 0.0, TASK))
-        found = verify(rehearsals, dict.fromkeys(FOLDS, "fixed"), CELLS, "full", SETTINGS)
+                comparisons.append(
+                    Comparison(r.fold, strategy, r.labels, r.patients, both, 0.0, TASK)
+                )
+        found = verify(
+            comparisons, dict.fromkeys(FOLDS, "linear_probe"), STRATEGIES, "full", SETTINGS
+        )
         assert found.regret is not None and found.selector_regret is not None
         naive.append(max(0.0, found.regret.value))
         honest.append(found.selector_regret)
@@ -84,56 +86,64 @@ def test_the_honest_selector_corrects_the_optimism_of_the_best_of_many() -> None
 
 
 def test_a_choice_outside_the_budget_is_not_checked_and_says_why() -> None:
-    found = judge({"fixed": 0.5, "early_fixed": 0.6}, "finetune")
+    found = judge({"linear_probe": 0.5, "early_probe": 0.6}, "finetune")
     assert found.verdict == "not checked" and "finetune" in found.reasons[0]
 
 
-def test_cells_of_equal_scores_confirm_the_choice() -> None:
+def test_strategies_of_equal_scores_confirm_the_choice() -> None:
     twins = [
-        Rehearsal(r.fold, cell, r.labels, r.patients, r.values, 1.0, TASK)
-        for r in rehearse({"fixed": 9.0})
-        for cell in ("fixed", "early_fixed")
+        Comparison(r.fold, strategy, r.labels, r.patients, r.values, 1.0, TASK)
+        for r in compare({"linear_probe": 9.0})
+        for strategy in ("linear_probe", "early_probe")
     ]
-    found = verify(twins, dict.fromkeys(FOLDS, "fixed"), CELLS, "probe", SETTINGS)
-    assert (found.verdict, found.rival) == ("confirmed", "early_fixed")
+    found = verify(twins, dict.fromkeys(FOLDS, "linear_probe"), STRATEGIES, "probe", SETTINGS)
+    assert (found.verdict, found.rival) == ("confirmed", "early_probe")
     assert found.regret is not None and found.regret.value == 0
 
 
-def test_controls_stand_beside_the_cells_and_never_rival_them() -> None:
-    found = judge({"fixed": 0.4, "early_fixed": 0.3, "colour": 2.0}, "fixed")
-    assert [c.cell for c in found.controls] == ["colour"]
-    assert found.rival == "early_fixed"
+def test_baselines_stand_beside_the_strategies_and_never_rival_them() -> None:
+    found = judge({"linear_probe": 0.4, "early_probe": 0.3, "colour": 2.0}, "linear_probe")
+    assert [c.strategy for c in found.baselines] == ["colour"]
+    assert found.rival == "early_probe"
 
 
-def test_the_table_may_choose_another_cell_in_every_fold() -> None:
-    rehearsals = rehearse({"fixed": 0.4, "early_fixed": 1.0})
-    chosen = {"fold0": "fixed", "fold1": "early_fixed", "fold2": "early_fixed"}
-    found = verify(rehearsals, chosen, CELLS, "full", SETTINGS)
+def test_the_table_may_choose_another_strategy_in_every_fold() -> None:
+    comparisons = compare({"linear_probe": 0.4, "early_probe": 1.0})
+    chosen = {"fold0": "linear_probe", "fold1": "early_probe", "fold2": "early_probe"}
+    found = verify(comparisons, chosen, STRATEGIES, "full", SETTINGS)
     assert found.table is not None
-    of = {c.cell: c.folds for c in found.cells}
-    assert found.table.folds == {f: of[cell][f] for f, cell in chosen.items()}
+    of = {c.strategy: c.folds for c in found.strategies}
+    assert found.table.folds == {f: of[strategy][f] for f, strategy in chosen.items()}
 
 
 def test_missing_folds_and_other_tiles_are_refused() -> None:
-    rehearsals = rehearse({"fixed": 0.4, "early_fixed": 1.0})
+    comparisons = compare({"linear_probe": 0.4, "early_probe": 1.0})
     with pytest.raises(HistotileError, match="lacks fold2"):
-        verify(rehearsals[:-1], dict.fromkeys(FOLDS, "fixed"), CELLS, "full", SETTINGS)
-    other = rehearsals[-1]
+        verify(comparisons[:-1], dict.fromkeys(FOLDS, "linear_probe"), STRATEGIES, "full", SETTINGS)
+    other = comparisons[-1]
     wrong = replace(other, labels=1 - other.labels)
     with pytest.raises(HistotileError, match="other tiles"):
-        verify([*rehearsals[:-1], wrong], dict.fromkeys(FOLDS, "fixed"), CELLS, "full", SETTINGS)
+        verify(
+            [*comparisons[:-1], wrong],
+            dict.fromkeys(FOLDS, "linear_probe"),
+            STRATEGIES,
+            "full",
+            SETTINGS,
+        )
 
 
 def test_several_classes_and_a_record_that_survives_json() -> None:
     rng = np.random.default_rng(0)
-    rehearsals = []
+    comparisons = []
     for fold in FOLDS:
         labels = rng.integers(0, 3, 300)
         patients = np.repeat([f"{fold}_{n}" for n in range(10)], 30)
-        for cell, strength in (("fixed", 1.0), ("early_fixed", 0.3)):
+        for strategy, strength in (("linear_probe", 1.0), ("early_probe", 0.3)):
             logits = rng.standard_normal((300, 3)) + strength * np.eye(3)[labels]
             p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-            rehearsals.append(Rehearsal(fold, cell, labels, patients, p, 1.0, make_task("abc")))
-    found = verify(rehearsals, dict.fromkeys(FOLDS, "fixed"), CELLS, "probe", SETTINGS)
+            comparisons.append(
+                Comparison(fold, strategy, labels, patients, p, 1.0, make_task("abc"))
+            )
+    found = verify(comparisons, dict.fromkeys(FOLDS, "linear_probe"), STRATEGIES, "probe", SETTINGS)
     assert found.verdict == "confirmed"
     assert Verification.model_validate_json(found.model_dump_json()) == found

@@ -1,4 +1,4 @@
-"""A cell rehearsed on a fold: the same tiles for every cell, the same numbers either way."""
+"""A strategy compared on a fold: the same tiles for every strategy, the same numbers either way."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,15 +10,9 @@ import pytest
 
 from histotile.config import Backbone, Train
 from histotile.io import tables
-from histotile.strategy.verification.train_alternatives import (
-    rehearse,
-    rehearse_colour,
-)
+from histotile.strategy.verification.train_alternatives import compare, compare_colour
 from histotile.tasks.registry import make_task
-from histotile.training.job import (
-    FoldSlide,
-    Machine,
-)
+from histotile.training.job import FoldSlide, Machine
 
 CLASSES = ("healthy", "tumour")
 TASK = make_task(CLASSES)
@@ -29,19 +23,19 @@ def judged_slides(fold: list[FoldSlide]) -> list[FoldSlide]:
     return fold[5:]
 
 
-@pytest.mark.parametrize("cell", ["fixed", "early_fixed"])
+@pytest.mark.parametrize("strategy", ["linear_probe", "early_probe"])
 def test_cached_features_and_pixels_give_the_same_probabilities(
     fold: list[FoldSlide],
     tiny_backbone: Backbone,
     make_settings: Callable[..., Train],
-    cell: Any,
+    strategy: Any,
 ) -> None:
     taught, judged = fold[:6], fold[6:]
     taught = [*taught[:5], replace(taught[5], role="val")]
     settings = make_settings()
-    cached = rehearse(taught, judged, TASK, tiny_backbone, settings, (cell, 2))
+    cached = compare(taught, judged, TASK, tiny_backbone, settings, (strategy, 2))
     bare = [replace(slide, features=None) for slide in judged]
-    read = rehearse(taught, bare, TASK, tiny_backbone, settings, (cell, 2), Machine(threads=1))
+    read = compare(taught, bare, TASK, tiny_backbone, settings, (strategy, 2), Machine(threads=1))
     assert set(cached) == {*KEYS, "prob_healthy", "prob_tumour", "seconds"}
     for name in KEYS:
         assert np.array_equal(cached[name], read[name])
@@ -50,7 +44,7 @@ def test_cached_features_and_pixels_give_the_same_probabilities(
     assert set(cached["patient_id"]) == {"p6"}
 
 
-def test_a_trained_cell_judges_the_same_tiles_as_colour(
+def test_a_trained_strategy_judges_the_same_tiles_as_colour(
     make_slide: Callable[..., Path], tiny_backbone: Backbone, make_settings: Callable[..., Train]
 ) -> None:
     slides = []
@@ -62,8 +56,8 @@ def test_a_trained_cell_judges_the_same_tiles_as_colour(
         slides.append(FoldSlide(f"s{number}", f"p{number}", role, table))  # type: ignore[arg-type]
     settings = make_settings(epochs=1, max_tiles_per_slide=8)
     taught, judged = slides[:3], slides[3:]
-    trained = rehearse(taught, judged, TASK, tiny_backbone, settings, ("finetune", 1))
-    colour = rehearse_colour(taught, judged, TASK, settings)
+    trained = compare(taught, judged, TASK, tiny_backbone, settings, ("finetune", 1))
+    colour = compare_colour(taught, judged, TASK, settings)
     for name in KEYS:
         assert np.array_equal(trained[name], colour[name])
     assert np.bincount(trained["label"]).tolist() == [16, 16]  # 8 of each class, two slides
@@ -75,15 +69,15 @@ def test_the_strategy_of_the_settings_does_not_matter(
     fold: list[FoldSlide], tiny_backbone: Backbone, make_settings: Callable[..., Train]
 ) -> None:
     one, other = (
-        rehearse(
+        compare(
             fold,
             judged_slides(fold),
             TASK,
             tiny_backbone,
             make_settings(strategy=s),
-            ("fixed", 1),
+            ("linear_probe", 1),
         )
-        for s in ("auto", "init")
+        for s in ("auto", "retrain")
     )
     assert np.array_equal(one["prob_tumour"], other["prob_tumour"])
 
@@ -92,9 +86,9 @@ def test_a_head_is_judged_by_features_however_tails_are_trained(
     own_fold: list[FoldSlide], tiny_backbone: Backbone, make_settings: Callable[..., Train]
 ) -> None:
     taught, judged = [*own_fold[:5], replace(own_fold[5], role="val")], own_fold[6:]
-    truncated, retrained = (make_settings(early_fixed=how) for how in ("truncate", "retrain_tail"))
-    whole = rehearse(taught, judged, TASK, tiny_backbone, truncated, ("fixed", 2))
+    truncated, retrained = (make_settings(early_probe=how) for how in ("truncate", "retrain_tail"))
+    whole = compare(taught, judged, TASK, tiny_backbone, truncated, ("linear_probe", 2))
     for number in range(7):
         (own_fold[number].tiles.parent / f"s{number}.tiff").unlink()
-    found = rehearse(taught, judged, TASK, tiny_backbone, retrained, ("fixed", 2))
+    found = compare(taught, judged, TASK, tiny_backbone, retrained, ("linear_probe", 2))
     assert np.array_equal(found["prob_tumour"], whole["prob_tumour"])

@@ -14,12 +14,7 @@ from histotile.backbones.build import normalisation
 from histotile.backbones.sources import SHIPPED
 from histotile.config import Pretrain
 from histotile.synthetic.pretraining import natural_images
-from histotile.synthetic.pretraining.pretrain import (
-    HELD_OUT,
-    SOURCES,
-    Kind,
-    pretrain,
-)
+from histotile.synthetic.pretraining.pretrain import HELD_OUT, SOURCES, Kind, pretrain
 
 TOY = Pretrain(
     rounds=5,
@@ -27,7 +22,7 @@ TOY = Pretrain(
     passes=2,
     tile_px=48,
     batch_size=16,
-    learning_rate=0.002,
+    lr=0.002,
     weight_decay=0.05,
     precision="32",
     seed=3,

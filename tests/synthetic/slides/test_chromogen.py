@@ -1,14 +1,8 @@
 import numpy as np
 import pytest
 
-from histotile.synthetic.slides.chromogen import (
-    make_grains,
-    reach_px,
-)
-from histotile.synthetic.slides.world import (
-    Spec,
-    World,
-)
+from histotile.synthetic.slides.chromogen import make_grains, reach_px
+from histotile.synthetic.slides.world import Spec, World
 
 SIDE = 500
 

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from histotile.config import Synthesize
-from histotile.config.yaml_file import read_config
+from histotile.config.yaml_file import read_synthetic
 from histotile.io.cohort import read_cohort
 from histotile.synthetic.slides.cohort import synthesize_cohort
 
 
 def small() -> Synthesize:
-    standard = read_config(Path(__file__).parents[3] / "config" / "config.yaml").synthesize
+    standard = read_synthetic(Path(__file__).parents[3] / "config" / "synthetic.yaml").synthesize
     changes = {"slides": 4, "patients": 4, "side_px": 1280, "artefact_rate": 1.0}
     return standard.model_copy(update=changes)
 

@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from histotile.config.yaml_file import read_config
+from histotile.config.yaml_file import read_synthetic
 from histotile.synthetic.slides.organs import Mode
 from histotile.synthetic.slides.plan import plan_cohort
 from histotile.synthetic.slides.truth import lesion_outlines
@@ -38,7 +38,7 @@ class Tiles:
 @cache
 def draw_tiles(mode: Mode, seed: int, side_px: int, sizes: tuple[int, ...]) -> dict[int, Tiles]:
     """The labelled tiles of a small cohort, as they come back from JPEG, by tile_px."""
-    standard = read_config(Path(__file__).parents[3] / "config" / "config.yaml").synthesize
+    standard = read_synthetic(Path(__file__).parents[3] / "config" / "synthetic.yaml").synthesize
     changes = {"slides": 16, "patients": 16, "side_px": side_px, "mode": mode, "seed": seed}
     rows: dict[int, list[tuple[list[float], list[float], bool, str]]] = {n: [] for n in sizes}
     for slide in plan_cohort(standard.model_copy(update={**changes, "artefact_rate": 0.0})):
@@ -73,10 +73,11 @@ def auroc(measures: np.ndarray, tiles: Tiles) -> float:
     return float(np.mean(scores))
 
 
-@pytest.mark.parametrize("tile_px", [pytest.param(96, marks=pytest.mark.slow), 128, 224, 256])
-def test_colour_tells_nothing_in_iso_colour_mode(tile_px: int) -> None:
-    cohorts = [draw_tiles("iso_colour", seed, 2048, (96, 128, 224, 256)) for seed in (0, 1)]
-    assert sum(c[tile_px].label.sum() for c in cohorts) > 40
+@pytest.mark.parametrize("seeds", [(0,), pytest.param((0, 1, 2), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tile_px", [96, 128, 224, 256])
+def test_colour_tells_nothing_in_iso_colour_mode(tile_px: int, seeds: tuple[int, ...]) -> None:
+    cohorts = [draw_tiles("iso_colour", seed, 2048, (96, 128, 224, 256)) for seed in seeds]
+    assert sum(c[tile_px].label.sum() for c in cohorts) > 20 * len(seeds)
     assert np.mean([auroc(c[tile_px].colour, c[tile_px]) for c in cohorts]) < 0.65
 
 

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histotile.config import Synthesize
-from histotile.config.yaml_file import read_config
+from histotile.config.yaml_file import read_synthetic
 from histotile.errors import HistotileError
 from histotile.synthetic.slides.plan import plan_cohort
 
 
 def make_settings(**changes: object) -> Synthesize:
-    standard = read_config(Path(__file__).parents[3] / "config" / "config.yaml").synthesize
+    standard = read_synthetic(Path(__file__).parents[3] / "config" / "synthetic.yaml").synthesize
     return Synthesize.model_validate({**standard.model_dump(), **changes})
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from histotile.config import Synthesize
-from histotile.config.yaml_file import read_config
+from histotile.config.yaml_file import read_synthetic
 from histotile.synthetic.slides.plan import plan_cohort
 from histotile.synthetic.slides.plants import SyntheticSlide
 from histotile.synthetic.slides.world import World
 
 
 def plan(**changes: object) -> list[SyntheticSlide]:
-    standard = read_config(Path(__file__).parents[3] / "config" / "config.yaml").synthesize
+    standard = read_synthetic(Path(__file__).parents[3] / "config" / "synthetic.yaml").synthesize
     few = {"slides": 16, "patients": 16, "sites": 2, "side_px": 1024}
     return plan_cohort(Synthesize.model_validate({**standard.model_dump(), **few, **changes}))
 

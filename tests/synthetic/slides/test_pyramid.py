@@ -4,15 +4,8 @@ import numpy as np
 import openslide
 import pytest
 
-from histotile.synthetic.slides.pyramid import (
-    Flavour,
-    level_sizes,
-    write_pyramid,
-)
-from histotile.synthetic.slides.world import (
-    Spec,
-    World,
-)
+from histotile.synthetic.slides.pyramid import Flavour, level_sizes, write_pyramid
+from histotile.synthetic.slides.world import Spec, World
 
 
 @pytest.fixture(scope="module")

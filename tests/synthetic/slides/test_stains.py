@@ -1,10 +1,6 @@
 import numpy as np
 
-from histotile.synthetic.slides.stains import (
-    Site,
-    make_site,
-    make_stain,
-)
+from histotile.synthetic.slides.stains import Site, make_site, make_stain
 
 
 def test_effect_zero_is_the_reference_laboratory() -> None:

@@ -4,18 +4,15 @@ import numpy as np
 import pytest
 
 from histotile.config import Synthesize
-from histotile.config.yaml_file import read_config
+from histotile.config.yaml_file import read_synthetic
 from histotile.errors import HistotileError
 from histotile.synthetic.slides.plan import plan_cohort
-from histotile.synthetic.slides.tile_cohort import (
-    TileCohort,
-    draw_tile_cohort,
-)
+from histotile.synthetic.slides.tile_cohort import TileCohort, draw_tile_cohort
 from histotile.synthetic.slides.world import World
 
 
 def settings(**changes: object) -> Synthesize:
-    standard = read_config(Path(__file__).parents[3] / "config" / "config.yaml").synthesize
+    standard = read_synthetic(Path(__file__).parents[3] / "config" / "synthetic.yaml").synthesize
     few = {"slides": 6, "patients": 4, "sites": 2, "artefact_rate": 0.0}
     return Synthesize.model_validate({**standard.model_dump(), **few, **changes})
 

@@ -4,11 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histotile.synthetic.slides.world import (
-    Spec,
-    World,
-    shrink,
-)
+from histotile.synthetic.slides.world import Spec, World, shrink
 
 SIDE = 900
 

@@ -12,10 +12,7 @@ from histotile.data.images import read_image
 from histotile.io import tables
 from histotile.slides.slide import UnreadableTile
 from histotile.tiling.image_cohort.folders import walk
-from histotile.tiling.image_cohort.other_files import (
-    count_others,
-    say_others,
-)
+from histotile.tiling.image_cohort.other_files import count_others, say_others
 from histotile.tiling.image_cohort.tile_table import triage_images
 
 SUFFIXES = ["png", "jpg", "JPEG", "tif", "TIFF", "bmp", "webp", "WebP", "jp2", "gif"]

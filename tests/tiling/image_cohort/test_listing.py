@@ -8,16 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.errors import HistotileError
-from histotile.io.cohort import (
-    cohort_csv,
-    read_cohort,
-)
+from histotile.io.cohort import cohort_csv, read_cohort
 from histotile.io.cohort_checks import check_cohort
-from histotile.tiling.image_cohort.listing import (
-    holds_images,
-    list_group,
-    list_images,
-)
+from histotile.tiling.image_cohort.listing import holds_images, list_group, list_images
 from histotile.tiling.image_cohort.pseudo_groups import deal
 
 CLASSES = ("healthy", "tumour")

@@ -14,22 +14,13 @@ from histotile.data.augmentation.augmentation import unchanged
 from histotile.data.dataset import TileDataset
 from histotile.data.images import read_image
 from histotile.data.prefetch import ReadAhead
-from histotile.data.sampling import (
-    sample_labelled,
-    sample_tiles,
-)
+from histotile.data.sampling import sample_labelled, sample_tiles
 from histotile.data.selection import select_tiles
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.tasks.registry import make_task
-from histotile.tiling.image_cohort.listing import (
-    list_group,
-    list_images,
-)
-from histotile.tiling.image_cohort.tile_table import (
-    tabulate_images,
-    triage_images,
-)
+from histotile.tiling.image_cohort.listing import list_group, list_images
+from histotile.tiling.image_cohort.tile_table import tabulate_images, triage_images
 
 CLASSES = ("healthy", "tumour")
 TASK = make_task(CLASSES)

@@ -9,25 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from histotile.backbones.build import (
-    body_digest,
-    build_network,
-    head,
-)
-from histotile.backbones.stages import (
-    StageFeatures,
-    parameters_up_to,
-)
+from histotile.backbones.build import body_digest, build_network, head
+from histotile.backbones.stages import StageFeatures, parameters_up_to
 from histotile.config import Backbone, Engine, Train
 from histotile.data.prefetch import ReadAhead
 from histotile.errors import HistotileError
 from histotile.inference.checkpoint import load
 from histotile.inference.ensemble import load_members
 from histotile.inference.predict import predict_slide
-from histotile.io.features import (
-    FeatureFile,
-    read_features,
-)
+from histotile.io.features import FeatureFile, read_features
 from histotile.tasks.registry import make_task
 from histotile.training.job import FoldSlide
 from histotile.training.strategies.early_probe import fully_frozen
@@ -105,8 +95,8 @@ def test_truncated_networks_compute_the_probe_and_hold_no_later_layer(
     stage: int,
 ) -> None:
     slides = fold_of(network)
-    settings = make_settings(strategy="early_fixed")
-    decided: Any = ("fixed", stage)  # of a decision, a forced strategy takes the stage alone
+    settings = make_settings(strategy="early_probe")
+    decided: Any = ("linear_probe", stage)  # of a decision, a forced strategy takes the stage alone
     folder = tmp_path / "f"
     summary = train_fold(folder, slides, TASK, network, settings, decided=decided, portable=True)
     model = load(tmp_path / "f" / "model.ckpt")
@@ -128,13 +118,13 @@ def test_truncated_networks_compute_the_probe_and_hold_no_later_layer(
     with torch.inference_mode():
         expected = head(model.network)(features).softmax(1)[:, 1].numpy()
     for engine in ("openvino", "torch"):
-        judges = load_members([folder], make_engine(engine), threads=1)
-        predicted = predict_slide(slides[3].tiles, judges).columns["prob_tumour"]
+        ensemble = load_members([folder], make_engine(engine), threads=1)
+        predicted = predict_slide(slides[3].tiles, ensemble).columns["prob_tumour"]
         np.testing.assert_allclose(predicted, expected, atol=5e-3)  # features are 16 bit
-        assert not judges.notes
+        assert not ensemble.notes
     # And the summary counts what is there and what is not.
     sizes = {n: p.numel() for n, p in source.named_parameters()}
-    assert (summary["strategy"], summary["stage"]) == ("early_fixed", stage)
+    assert (summary["strategy"], summary["stage"]) == ("early_probe", stage)
     assert summary["frozen_weights"] == sum(sizes[n] for n in body)
     assert summary["trained_weights"] == 2 * features.shape[1] + 2
     headless = sum(sizes.values()) - sum(p.numel() for p in head(source).parameters())
@@ -147,16 +137,16 @@ def test_the_last_stage_is_the_whole_network_under_a_head(
 ) -> None:
     network = backbone("test_resnet")
     slides = fold_of(network)
-    last: Any = ("early_fixed", 5)
+    last: Any = ("early_probe", 5)
     cut = train_fold(
         tmp_path / "cut", slides, TASK, network, make_settings(strategy="auto"), decided=last
     )
     whole = train_fold(tmp_path / "whole", slides, TASK, network, make_settings())
     assert cut["model_id"] == whole["model_id"]
-    assert (cut["strategy"], cut["dropped_weights"]) == ("early_fixed", 0)
+    assert (cut["strategy"], cut["dropped_weights"]) == ("early_probe", 0)
 
 
-@pytest.mark.parametrize("strategy", ["auto", "early_fixed"])
+@pytest.mark.parametrize("strategy", ["auto", "early_probe"])
 def test_a_missing_decision_is_named(
     tmp_path: Path, make_settings: Callable[..., Train], strategy: str
 ) -> None:

@@ -10,22 +10,10 @@ import pytest
 
 from histotile.config import Train
 from histotile.errors import HistotileError
-from histotile.io.features import (
-    FeatureFile,
-    Stage,
-)
+from histotile.io.features import FeatureFile, Stage
 from histotile.tasks.registry import make_task
-from histotile.training.job import (
-    FoldSlide,
-    FoldTiles,
-    Job,
-    Machine,
-    gather_tiles,
-)
-from histotile.training.strategies.linear_probe import (
-    cached_features,
-    choose_head,
-)
+from histotile.training.job import FoldSlide, FoldTiles, Job, Machine, gather_tiles
+from histotile.training.strategies.linear_probe import cached_features, choose_head
 
 CLASSES = ("healthy", "tumour")
 TASK = make_task(CLASSES)
@@ -62,7 +50,7 @@ def write(path: Path, number: int, views: int) -> None:
 
 def job(tiles: FoldTiles, settings: Train, folder: Path) -> Job:
     backbone: Any = None
-    return Job(folder, tiles, backbone, settings, Machine(), "fixed", None)
+    return Job(folder, tiles, backbone, settings, Machine(), "linear_probe", None)
 
 
 @pytest.mark.parametrize("stage", [1, 2])

@@ -8,10 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from histotile.backbones.batch_norm import (
-    are_folded,
-    batch_norms,
-)
+from histotile.backbones.batch_norm import are_folded, batch_norms
 from histotile.backbones.build import build_network
 from histotile.config import Backbone, Train
 from histotile.tasks.registry import make_task
@@ -67,7 +64,7 @@ def test_a_folded_network_starts_as_what_it_was_taught_to_be(
     network, _ = build_network(plain, 2, 64)
     torch.save(network.state_dict(), tmp_path / "folded.pth")
     backbone = plain.model_copy(update={"weights": str(tmp_path / "folded.pth")})
-    settings = make_settings(strategy="init", epochs=1)
+    settings = make_settings(strategy="retrain", epochs=1)
     summary = train_fold(tmp_path / "f", slides, TASK, backbone, settings)
     assert at_start["folded"] is False
     torch.testing.assert_close(at_start["features"], features(network), rtol=1e-3, atol=1e-3)
@@ -88,7 +85,7 @@ def test_random_weights_are_measured_anew_and_start_without_a_probe(
         slides,
         TASK,
         backbone,
-        make_settings(strategy="init", epochs=1),
+        make_settings(strategy="retrain", epochs=1),
     )
     assert at_start["folded"] is False
     assert at_start["batches"] == {6}  # 96 tiles in batches of 16

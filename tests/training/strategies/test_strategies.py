@@ -15,10 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from histotile.backbones.batch_norm import batch_norms
-from histotile.backbones.build import (
-    build_network,
-    head,
-)
+from histotile.backbones.build import build_network, head
 from histotile.backbones.stages import parameters_up_to
 from histotile.config import Backbone, Train
 from histotile.inference.checkpoint import load
@@ -94,9 +91,9 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
 
     def at_step(module: TileModule, *_: Any) -> None:
         seen.module = module
-        optimiser: Any = module.optimizers()
-        seen.groups = optimiser.param_groups
-        seen.rates.append([group["lr"] for group in optimiser.param_groups])
+        optimizer: Any = module.optimizers()
+        seen.groups = optimizer.param_groups
+        seen.rates.append([group["lr"] for group in optimizer.param_groups])
         seen.learning_norms += sum(layer.training for layer in batch_norms(module.network))
         assert module.network.training or module.network in module.still
 
@@ -113,15 +110,15 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
 
 @pytest.fixture
 def settings(make_settings: Callable[..., Train]) -> Callable[..., Train]:
-    """One epoch of four steps, by the optimiser that suits the network."""
+    """One epoch of four steps, by the optimizer that suits the network."""
 
     def make(strategy: str, **changes: Any) -> Train:
         plain = make_settings(max_tiles_per_slide=8, batch_size=12, epochs=1)
         recipes = {
             name: getattr(plain, name).model_copy(
-                update={"optimiser": "auto", "adamw_rate": 1e-3, "sgd_rate": 0.01}
+                update={"optimizer": "auto", "adamw_lr": 1e-3, "sgd_lr": 0.01}
             )
-            for name in ("finetune", "init")
+            for name in ("finetune", "retrain")
         }
         return plain.model_copy(update={"strategy": strategy, **recipes, **changes})
 
@@ -172,10 +169,8 @@ def test_finetune(
     assert after.state_dict().keys() == plain.state_dict().keys()
     assert summary["strategy"] == "finetune"
     assert summary["frozen_weights"] == summary["dropped_weights"] == 0
-    assert summary["learning_rates"][-1]["rate"] == base
-    assert [e["rate"] for e in summary["learning_rates"]] == sorted(
-        e["rate"] for e in summary["learning_rates"]
-    )
+    assert summary["lr"][-1]["lr"] == base
+    assert [e["lr"] for e in summary["lr"]] == sorted(e["lr"] for e in summary["lr"])
 
 
 def _sized(backbone: Backbone) -> dict[str, Any]:
@@ -190,8 +185,8 @@ def test_retrain_tail(
     settings: Callable[..., Train],
     watch: Watch,
 ) -> None:
-    chosen = settings("auto", early_fixed="retrain_tail")
-    decided: Any = ("early_fixed", 2)
+    chosen = settings("auto", early_probe="retrain_tail")
+    decided: Any = ("early_probe", 2)
     summary = train_fold(tmp_path / "f", few_tiles, TASK, taught, chosen, decided=decided)
     assert watch.module is not None
     network = watch.module.network
@@ -208,7 +203,7 @@ def test_retrain_tail(
     assert all(p.grad is None for n, p in network.named_parameters() if n in frozen)
     listed = {id(p) for group in watch.groups for p in group["params"]}
     assert listed == {id(p) for n, p in network.named_parameters() if n in tail}
-    assert (summary["strategy"], summary["stage"]) == ("early_fixed", 2)
+    assert (summary["strategy"], summary["stage"]) == ("early_probe", 2)
     sizes = {n: p.numel() for n, p in network.named_parameters()}
     assert summary["trained_weights"] == sum(sizes[n] for n in tail)
     assert summary["frozen_weights"] == sum(sizes[n] for n in sizes.keys() - tail) > 0
@@ -223,7 +218,7 @@ def test_init(
     settings: Callable[..., Train],
     watch: Watch,
 ) -> None:
-    summary = train_fold(tmp_path / "f", few_tiles, TASK, taught, settings("init"))
+    summary = train_fold(tmp_path / "f", few_tiles, TASK, taught, settings("retrain"))
     assert watch.module is not None
     network = watch.module.network
     norms = batch_norms(network)
@@ -236,4 +231,4 @@ def test_init(
     assert all(layer.momentum == 0.1 for layer in norms)
     assert {round(r / rates[0], 9) for rates in watch.rates for r in rates} == {1.0}
     assert summary["frozen_weights"] == 0
-    assert {e["rate"] for e in summary["learning_rates"]} == {0.01 if norms else 1e-3}
+    assert {e["lr"] for e in summary["lr"]} == {0.01 if norms else 1e-3}

@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from histotile.checks.forecast.running import Running
 from histotile.errors import HistotileError
 
 _LIBRARIES = (  # what Snakemake sets to the threads of a rule
@@ -31,27 +31,27 @@ class Cost:
     disk: float = 0.0
 
 
-def measure(*words: object, folder: Path, threads: int = 1) -> Cost:
+def measure(*words: object, folder: Path, running: Running, threads: int = 1) -> Cost:
     """Runs a verb of histotile as a job does, and measures it.
 
     Args:
         words: The verb and its arguments.
-        folder: Where it runs.
+        folder: Where it runs, and has its temporary files.
+        running: Runs it.
         threads: Of numerical libraries: as many as Snakemake gives the rule.
 
     Raises:
         HistotileError: It fails; what it said comes along.
+        Ended: `running` was ended.
     """
     command = [sys.executable, "-S", "-c", _WATCH, sys.executable, *map(str, words)]
     begun = time.monotonic()
-    given = os.environ | {name: str(threads) for name in _LIBRARIES}
-    done = subprocess.run(
-        command, cwd=folder, env=given, capture_output=True, text=True, check=False
-    )
-    *told, last = done.stdout.strip().splitlines()
+    given = os.environ | {name: str(threads) for name in _LIBRARIES} | {"TMPDIR": str(folder)}
+    said, beside = running.run(command, folder, given)
+    *told, last = said.strip().splitlines()
     status, cpu_s, memory_kb = json.loads(last)
     if status:
-        fact = " ".join([*told, *done.stderr.strip().splitlines()][-3:]) or f"status {status}"
+        fact = " ".join([*told, *beside.strip().splitlines()][-3:]) or f"status {status}"
         raise HistotileError(f"trial of `{words[0]}`", fact, "the stage itself would fail likewise")
     return Cost(cpu_s, time.monotonic() - begun, memory_kb * 1024 / 1e6)
 

@@ -32,7 +32,7 @@ class Seen:
         slide: Its row of the cohort.
         mpp: um per level-0 px; None if unknown or the slide cannot be used.
         places: x and y (level-0 px) of its tiles with enough tissue.
-        labelled: Class -> tiles that take its label.
+        labels: Of these tiles; None where they take none.
         reason: Why it would be quarantined; None if it would not.
         faults: What would stop its stages: (subject, fact, remedy).
         remarks: What is doubtful though usable.
@@ -41,7 +41,7 @@ class Seen:
     slide: CohortSlide
     mpp: float | None = None
     places: tuple[Places, Places] = field(default_factory=lambda: (_NONE, _NONE))
-    labelled: dict[str, int] = field(default_factory=dict)
+    labels: tuple[str | None, ...] = ()
     reason: str | None = None
     faults: tuple[tuple[str, str, str], ...] = ()
     remarks: tuple[str, ...] = ()
@@ -50,6 +50,11 @@ class Seen:
     def tiles(self) -> int:
         """Number of its tiles."""
         return len(self.places[0])
+
+    @property
+    def labelled(self) -> dict[str, int]:
+        """Class -> tiles that take its label."""
+        return dict(Counter(name for name in self.labels if name))
 
 
 def choose(slides: Sequence[CohortSlide], most: int = MOST) -> list[CohortSlide]:
@@ -99,29 +104,23 @@ def look_at_slide(slide: CohortSlide, config: Config) -> Seen:
     if found.verdict != "ok" or found.mpp is None:
         return Seen(slide, reason=found.reason)
     try:
-        places, labelled, remarks = _tiles(slide, found, config)
+        places, labels, remarks = _tiles(slide, found, config)
     except HistotileError as error:
         faults = tuple((error.subject, part, error.remedy) for part in error.parts)
         return Seen(slide, found.mpp, faults=faults, remarks=tuple(found.warnings))
     remarks = (*found.warnings, *remarks)
-    return Seen(slide, found.mpp, places, labelled, remarks=remarks)
+    return Seen(slide, found.mpp, places, labels, remarks=remarks)
 
 
 def _tiles(
     slide: CohortSlide, found: "Inspection", config: Config
-) -> tuple[tuple[Places, Places], dict[str, int], tuple[str, ...]]:
+) -> tuple[tuple[Places, Places], tuple[str | None, ...], tuple[str, ...]]:
     from histotile.slides.annotations.read import read_layers
     from histotile.slides.overview import read_overview
     from histotile.slides.slide import Bounds, Slide
     from histotile.slides.tissue.tissue import find_tissue
-    from histotile.tiling.grid import (
-        plan_grid,
-        tissue_fractions,
-    )
-    from histotile.tiling.labels import (
-        SlideTruth,
-        label_tiles,
-    )
+    from histotile.tiling.grid import plan_grid, tissue_fractions
+    from histotile.tiling.labels import SlideTruth, label_tiles
 
     assert found.mpp is not None
     with Slide.open(slide.path, found.mpp) as opened:
@@ -137,7 +136,7 @@ def _tiles(
     x, y = grid.columns[columns], grid.rows[rows]
     labels = label_tiles(x, y, grid.size_level0_px, truth, config.tile.labels).labels
     remarks = (grid.empty_reason or "no tissue was found on its overview",) if not len(x) else ()
-    return (x, y), dict(Counter(name for name in labels if name)), remarks
+    return (x, y), tuple(labels), remarks
 
 
 def _bytes(path: Path) -> int:

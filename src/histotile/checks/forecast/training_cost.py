@@ -14,16 +14,19 @@ _MOST_KEPT, _KEPT = 8192, 64  # tiles of all slides and of each that a training 
 def trained_strategy(config: Config) -> str | None:
     """A strategy by which this run surely trains layers; None where heads alone may be trained."""
     train = config.train
-    if train.strategy in {"finetune", "init"}:
+    if train.strategy in {"finetune", "retrain"}:
         return train.strategy
-    if train.strategy == "early_fixed" and train.early_fixed == "retrain_tail":
-        return "early_fixed"
+    if train.strategy == "early_probe" and train.early_probe == "retrain_tail":
+        return "early_probe"
     return "finetune" if config.verify.budget == "full" else None
 
 
 def trains_layers(config: Config) -> bool:
     """Whether the rule `train` itself does so."""
-    return trained_strategy(config) is not None and config.train.strategy not in {"auto", "fixed"}
+    return trained_strategy(config) is not None and config.train.strategy not in {
+        "auto",
+        "linear_probe",
+    }
 
 
 def tiles_passed(taught: float, slides: float, config: Config) -> float:
@@ -36,6 +39,13 @@ def tiles_passed(taught: float, slides: float, config: Config) -> float:
 
     epochs = plan(max(1, math.ceil(taught)), config.train).epochs
     return epochs * taught + min(_MOST_KEPT, _KEPT * slides)
+
+
+def passes(tiles: float) -> float:
+    """How often `baseline` sends a tile through a network: some of them twice, for batch norm."""
+    from histotile.strategy.baselines.random_features import CALIBRATION
+
+    return tiles + min(CALIBRATION, tiles)
 
 
 def tiles_taught(folder: Path) -> int:

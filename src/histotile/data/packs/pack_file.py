@@ -23,11 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile import __version__
-from histotile.data.packs.tile_codecs import (
-    Codec,
-    Rgb,
-    decode,
-)
+from histotile.data.packs.tile_codecs import Codec, Rgb, decode
 from histotile.errors import HistotileError
 from histotile.io.atomic import replacing
 

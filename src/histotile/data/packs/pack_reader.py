@@ -11,16 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.data.packs.pack_file import (
-    PackedPlace,
-    PackIndex,
-    decode_place,
-    read_pack_index,
-)
-from histotile.data.packs.tile_codecs import (
-    Codec,
-    Rgb,
-)
+from histotile.data.packs.pack_file import PackedPlace, PackIndex, decode_place, read_pack_index
+from histotile.data.packs.tile_codecs import Codec, Rgb
 from histotile.data.selection import Selection
 from histotile.data.source import Spent
 from histotile.errors import HistotileError

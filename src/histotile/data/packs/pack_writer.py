@@ -23,24 +23,11 @@ from histotile.data.packs.pack_file import (
     read_pack_index,
     write_pack,
 )
-from histotile.data.packs.tile_codecs import (
-    Codec,
-    Rgb,
-    decode,
-    encode,
-    is_whole,
-)
-from histotile.data.source import (
-    SlideSource,
-    is_of_images,
-    open_source,
-)
+from histotile.data.packs.tile_codecs import Codec, Rgb, decode, encode, is_whole
+from histotile.data.source import SlideSource, is_of_images, open_source
 from histotile.errors import HistotileError
 from histotile.io import tables
-from histotile.io.arrow import (
-    known,
-    numbers,
-)
+from histotile.io.arrow import known, numbers
 from histotile.slides.random_access import FrugalSlide
 from histotile.slides.readers.tiff.compressed_tiles import compressed_tiles
 from histotile.slides.slide import UnreadableTile
@@ -53,7 +40,11 @@ Places = NDArray[np.int32]
 
 
 def pack_tiles(
-    table: Path, output: Path, settings: Pack, progress: Progress | None = None
+    table: Path,
+    output: Path,
+    settings: Pack,
+    progress: Progress | None = None,
+    slide: Path | None = None,
 ) -> dict[str, Any]:
     """What became of a slide's labelled, not excluded tiles; `output` is their pack.
 
@@ -72,6 +63,7 @@ def pack_tiles(
         output: The pack.
         settings: Section `pack`.
         progress: Called with tiles done and tiles in all.
+        slide: Where the slide is; None: where it was when it was tiled.
 
     Returns:
         `slide_id`, `read_from` ("pack" or "slide"), `tiles`, `copied` and `damaged` (numbers),
@@ -94,7 +86,7 @@ def pack_tiles(
         facts["read_from"] = "slide"
         write_pack(output, facts, ())
         return {**facts, "tiles": 0, "copied": 0, "damaged": 0, "bytes": output.stat().st_size}
-    with open_source(footer) as source:
+    with open_source(footer, slide) as source:
         assert isinstance(source, SlideSource)
         packer = _Packer(source, *places, settings.quality)
         if settings.use == "auto":
@@ -181,7 +173,7 @@ class _Packer:
         return data if data is not None and is_whole(data, self.source.tile_px) else None
 
     def _shows(self, data: bytes, rgb: Rgb) -> bool:
-        """Whether a JPEG file holds these very pixels."""
+        """Whether a JPEG file holds exactly these pixels."""
         return np.array_equal(decode(Codec.JPEG, data, self.source.tile_px), rgb)
 
 

@@ -14,17 +14,17 @@ Doing = Literal["start", "waiting", "computing", "other"]
 Bottleneck = Literal["start", "network", "other", "decoding", "disk", "resampling"]
 
 
-class Pace:
+class Profiler:
     """Seconds of one pass over tiles, by what they were spent on; a stop-watch for its consumer.
 
     The consumer is always doing one of four things, and `turn` says which from now on: "start"
-    until the pass begins, "waiting" for pixels, "computing", or "other". `ReadAhead` has a `pace`
-    and turns it itself, so that a consumer only says when it computes:
+    until the pass begins, "waiting" for pixels, "computing", or "other". `ReadAhead` has a
+    `profiler` and turns it itself, so that a consumer only says when it computes:
 
         for tile_ids, pixels in reader:
-            with reader.pace.computing():
+            with reader.profiler.computing():
                 features = engine(pixels)  # must be done when it returns: wait for a GPU
-        print(reader.pace.line())
+        print(reader.profiler.line())
 
     Without a `ReadAhead` (training), use `waiting()` around what fetches a batch, count `tiles`,
     and add what the readers say of themselves to `busy_s`, `reading_s` and `decoding_s`. Where a

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from histotile.data.profiling.profiler import (
-    Pace,
-    share_of,
-)
+from histotile.data.profiling.profiler import Profiler, share_of
 
 
-class TrainingPace(Pace):
-    """As `Pace`, of readers that also change tiles at random.
+class TrainingProfiler(Profiler):
+    """As `Profiler`, of readers that also change tiles at random.
 
     On a GPU the shares are those of launching its work: to wait for it after each batch would cost
     time. Where the GPU is the slowest, its queue fills and launching stands still, which counts as
@@ -25,7 +22,7 @@ class TrainingPace(Pace):
 
     @property
     def bottleneck(self) -> Any:
-        """As in `Pace`, or "augmentation" where readers spend most of their time on that."""
+        """As in `Profiler`, or "augmentation" where readers spend most of their time on that."""
         found = super().bottleneck
         if found in ("resampling", "decoding", "disk"):
             rest = self.busy_s - self.reading_s - self.decoding_s - self.augmenting_s
@@ -34,11 +31,11 @@ class TrainingPace(Pace):
         return found
 
     def facts(self) -> dict[str, Any]:
-        """As in `Pace`, with `augmenting_share` of the readers' time."""
+        """As in `Profiler`, with `augmenting_share` of the readers' time."""
         share = share_of(self.augmenting_s, self.readers * self.seconds)
         return {**super().facts(), "augmenting_share": share}
 
     def line(self) -> str:
-        """As in `Pace`, with that share."""
+        """As in `Profiler`, with that share."""
         share = self.facts()["augmenting_share"]
         return f"{super().line()}; changing tiles at random: {100 * share:.0f} % of reader time"

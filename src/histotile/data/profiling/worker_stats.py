@@ -11,7 +11,7 @@ _PROCESSES = 256
 COUNTED = ("busy_s", "reading_s", "decoding_s", "augmenting_s")
 
 
-class Tally:
+class WorkerStats:
     """What the readers of one dataset have spent their time on, worker processes included.
 
     The memory is shared with processes started by fork; each writes to a place of its own. What
@@ -45,6 +45,6 @@ class Tally:
             raise AttributeError(name)
         return float(self._seconds[:, COUNTED.index(name)].sum())
 
-    def __reduce__(self) -> tuple[type[Tally], tuple[()]]:
+    def __reduce__(self) -> tuple[type[WorkerStats], tuple[()]]:
         """Nothing counted where it arrives."""
         return type(self), ()

@@ -2,8 +2,10 @@
 
 import ctypes
 import importlib.util
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 
 @cache
@@ -34,3 +36,8 @@ def has_bf16() -> bool:
 def installed(module: str) -> bool:
     """Whether a library is there; it is not imported."""
     return importlib.util.find_spec(module) is not None
+
+
+def engine_words(timing: Mapping[str, Any]) -> str:
+    """What computed, by the facts in a timing, e.g. "openvino on cpu, float32"."""
+    return f"{timing['engine']} on {timing['device']}, {timing['precision']}"

@@ -1,11 +1,7 @@
 """The reporting checklist: what a run can say to each item, and what is left to a person."""
 
 from histotile.reports.checklist.evidence import gather_evidence
-from histotile.reports.checklist.items import (
-    CLAIM,
-    TRIPOD_AI,
-    Guideline,
-)
+from histotile.reports.checklist.items import CLAIM, TRIPOD_AI, Guideline
 from histotile.reports.facts import CohortFacts
 from histotile.reports.rendering import list_banners, render
 

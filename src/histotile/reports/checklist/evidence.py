@@ -3,13 +3,8 @@
 from dataclasses import dataclass
 
 from histotile.aggregation.aggregate import HOLDOUT
-from histotile.reports.cohort.metrics_table import (
-    Comparison,
-    compare,
-    headline,
-    value_text,
-)
-from histotile.reports.cohort.page import tally
+from histotile.reports.cohort.metrics_table import Comparison, compare, headline, value_text
+from histotile.reports.cohort.page import count_cohort
 from histotile.reports.facts import CohortFacts
 from histotile.reports.model_card.lines import section
 from histotile.reports.provenance import digest_cohort
@@ -49,7 +44,7 @@ def describe_scans(facts: CohortFacts) -> str:
 
 def describe_cohort(facts: CohortFacts) -> str:
     """How many slides, patients and sites count, as words."""
-    counts = tally(facts)
+    counts = count_cohort(facts)
     parts = [f"{count(counts.ok)} {facts.unit}s"]
     if counts.patients:
         parts.append(f"{count(counts.patients)} patients")
@@ -70,7 +65,7 @@ def describe_split(facts: CohortFacts) -> str:
 
 
 def _of_data(facts: CohortFacts) -> dict[str, tuple[str, str]]:
-    counts = tally(facts)
+    counts = count_cohort(facts)
     totals = add_counts(slide.counts for slide in facts.slides)
     tiles = ""
     if "tiles" in totals:
@@ -157,12 +152,14 @@ def _of_training(facts: CohortFacts) -> dict[str, tuple[str, str]]:
             "index.html#curves",
         ),
         "imbalance": (weighted if train else "", _PROVENANCE),
-        "controls": (
-            f"{len(decision.controls)} controls beside the decision" if decision else "",
-            "../decide/index.html#controls",
+        "baselines": (
+            f"{len(decision.baselines)} baselines beside the decision" if decision else "",
+            "../decide/index.html#baselines",
         ),
         "verification": (
-            f"choice held against other cells: {verification.verdict}" if verification else "",
+            f"choice compared with other strategies: {verification.verdict}"
+            if verification
+            else "",
             "../verify/index.html",
         ),
     }

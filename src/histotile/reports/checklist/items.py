@@ -72,7 +72,7 @@ TRIPOD_AI = Guideline(
                 Item("12a", "Analytical methods: use of the data", ("split",), True),
                 Item("12b", "Analytical methods: handling of predictors", ("preparation",), True),
                 Item("12c", "Analytical methods: model and building", ("model", "training"), True),
-                Item("12d", "Analytical methods: clusters", ("by_site", "controls")),
+                Item("12d", "Analytical methods: clusters", ("by_site", "baselines")),
                 Item("12e", "Analytical methods: measures and plots", ("measures",)),
                 Item("12f", "Analytical methods: updating"),
                 Item("12g", "Analytical methods: how predictions were made", ("ensemble", "code")),
@@ -185,7 +185,7 @@ CLAIM = Guideline(
             (
                 Item("28", "Metrics", ("measures",)),
                 Item("29", "Significance and uncertainty", ("uncertainty",)),
-                Item("30", "Robustness and sensitivity", ("controls", "verification")),
+                Item("30", "Robustness and sensitivity", ("baselines", "verification")),
                 Item("31", "Explainability", ("heatmaps",)),
                 Item("32", "Internal data", ("split",)),
                 Item("33", "External data", ("external",)),

@@ -3,10 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from histotile.io.ledger import (
-    Entry,
-    largest,
-)
+from histotile.io.ledger import Entry, largest
 
 _MOST, _NAMED = 0.5, 10
 _REMEDY = "look at the mask overlays; where that is tissue, set mask.exclude_pen to false"

@@ -5,12 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from histotile.aggregation.aggregate import HOLDOUT
-from histotile.evaluation.per_fold import (
-    COLOUR_ONLY,
-    DIFFERENCE,
-    MEAN,
-    NETWORK,
-)
+from histotile.evaluation.per_fold import COLOUR_ONLY, DIFFERENCE, MEAN, NETWORK
 from histotile.evaluation.screening import SET_ASIDE
 from histotile.reports.wording import known, measure, score
 

@@ -16,30 +16,19 @@ from histotile.reports.cohort.metrics_table import (
     screening_words,
     site_cells,
 )
-from histotile.reports.cohort.throughput import (
-    list_speeds,
-    number,
-    tell_counts,
-)
+from histotile.reports.cohort.throughput import list_speeds, number, tell_counts
 from histotile.reports.facts import CohortFacts
 from histotile.reports.provenance import list_provenance
 from histotile.reports.rendering import list_banners, render
 from histotile.reports.scripts import read_script
 from histotile.reports.set_aside import list_lines, names_to_add
-from histotile.reports.strategy.figure import (
-    CELLS,
-    describe,
-    draw_decision,
-)
-from histotile.reports.tile_counts import (
-    add_counts,
-    list_fates,
-)
+from histotile.reports.strategy.figure import TITLES, describe, draw_decision
+from histotile.reports.tile_counts import add_counts, list_tile_counts
 from histotile.reports.wording import used_tiles
 
 
 @dataclass(frozen=True)
-class Tally:
+class CohortCounts:
     """How many slides a cohort has, and what became of them; `ok` includes `empty`."""
 
     slides: int
@@ -61,7 +50,7 @@ def render_cohort_page(facts: CohortFacts) -> str:
     return render(
         "cohort.html",
         facts=facts,
-        tally=tally(facts),
+        counts=count_cohort(facts),
         quarantined=list_quarantined(facts),
         totals=totals,
         foreign=[
@@ -69,7 +58,7 @@ def render_cohort_page(facts: CohortFacts) -> str:
             for slide in facts.slides
             if slide.familiarity and slide.familiarity.flag == "foreign"
         ],
-        fates=list_fates(totals),
+        tile_counts=list_tile_counts(totals),
         set_aside=list_lines(aside, is_cohort=True),
         names_to_add=names_to_add(aside),
         rejecting=[s for s in facts.slides if s.counts],
@@ -88,7 +77,7 @@ def render_cohort_page(facts: CohortFacts) -> str:
         number=number,
         script=read_script("cohort.js"),
         warnings=other_warnings(facts),
-        cells=CELLS,
+        titles=TITLES,
         decision_picture=draw_decision(facts.decision) if facts.decision else None,
         decision_words=describe(facts.decision) if facts.decision else None,
         banners=list_banners(facts.has_patients, facts.labels_source),
@@ -96,10 +85,10 @@ def render_cohort_page(facts: CohortFacts) -> str:
     )
 
 
-def tally(facts: CohortFacts) -> Tally:
+def count_cohort(facts: CohortFacts) -> CohortCounts:
     """Counts of slides, patients and sites; patients and sites count only where they are given."""
     ok = [s for s in facts.slides if s.verdict != "quarantined"]
-    return Tally(
+    return CohortCounts(
         slides=len(facts.slides),
         ok=len(ok),
         empty=sum(used_tiles(s.counts) == 0 for s in ok),

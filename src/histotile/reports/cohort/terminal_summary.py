@@ -3,18 +3,8 @@
 from pathlib import Path
 
 from histotile.reports.accepted import tell_accepted
-from histotile.reports.cohort.metrics_table import (
-    Comparison,
-    Row,
-    compare,
-    headline,
-    value_text,
-)
-from histotile.reports.cohort.page import (
-    list_quarantined,
-    other_warnings,
-    tally,
-)
+from histotile.reports.cohort.metrics_table import Comparison, Row, compare, headline, value_text
+from histotile.reports.cohort.page import count_cohort, list_quarantined, other_warnings
 from histotile.reports.facts import CohortFacts
 from histotile.reports.set_aside import names_to_add
 from histotile.reports.tile_counts import add_counts
@@ -62,7 +52,7 @@ def _safe(line: str) -> str:
 
 
 def _slide_lines(facts: CohortFacts) -> list[str]:
-    counts = tally(facts)
+    counts = count_cohort(facts)
     unit = facts.unit.capitalize()
     lines = [f"{unit}s: {count(counts.ok)} ok, {count(counts.quarantined)} quarantined"]
     lines += [
@@ -101,7 +91,7 @@ def _decision_lines(facts: CohortFacts) -> list[str]:
     line = f"Strategy: {decision.strategy}, {by} ({decision.size.verdict}, features "
     line += f"{decision.similarity.verdict})"
     if verification is not None:
-        among = " among the cells that learn from cached features"
+        among = " among the strategies that learn from cached features"
         line += f"; {verification.verdict}{among if verification.budget == 'probe' else ''}"
     alarms = [f"{alarm.level.capitalize()}: {alarm.fact}" for alarm in decision.alarms]
     return [line, *alarms]

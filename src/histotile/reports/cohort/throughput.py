@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from histotile.inference.engines.hardware import engine_words
+
 STAGES = ("embed", "predict")
 Timing = Mapping[str, Any]
 
@@ -49,11 +51,6 @@ def list_speeds(timings: Iterable[Mapping[str, Timing]]) -> list[Speed]:
     found = ((stage, [s[stage] for s in slides if stage in s]) for stage in STAGES)
     parted = ((stage, [t for t in rows if t["tiles"]]) for stage, rows in found)
     return [_speed(stage, rows) for stage, rows in parted if rows]
-
-
-def engine_words(timing: Timing) -> str:
-    """E.g. "openvino on cpu, float32"."""
-    return f"{timing['engine']} on {timing['device']}, {timing['precision']}"
 
 
 def reader_words(timing: Timing) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from histotile.reports.accepted import tell_accepted
-from histotile.reports.cohort.page import tally
+from histotile.reports.cohort.page import count_cohort
 from histotile.reports.facts import CohortFacts
 from histotile.reports.provenance import digest_cohort
 from histotile.reports.tile_counts import add_counts
@@ -77,7 +77,7 @@ def describe_use(facts: CohortFacts) -> list[Line]:
 
 def describe_data(facts: CohortFacts) -> list[Line]:
     """Patients, slides, sites, scanners, scales and labels of the cohort."""
-    counts = tally(facts)
+    counts = count_cohort(facts)
     totals = add_counts(slide.counts for slide in facts.slides)
     ok = [slide for slide in facts.slides if slide.verdict != "quarantined"]
     tiles = used_tiles(totals)
@@ -128,7 +128,7 @@ def describe_split(facts: CohortFacts) -> list[Line]:
 
 
 def describe_decision(facts: CohortFacts) -> list[Line]:
-    """The cell of the decision table, and what it rests on."""
+    """The strategy of the decision table, and what it rests on."""
     d = facts.decision
     if d is None:
         return [("Strategy", "unknown", None)]
@@ -150,7 +150,7 @@ def describe_decision(facts: CohortFacts) -> list[Line]:
     ]
     if facts.verification:
         reasons = join_reasons(facts.verification.reasons)
-        lines.append(("Held against other cells", facts.verification.verdict, reasons))
+        lines.append(("Held against other strategies", facts.verification.verdict, reasons))
     return lines
 
 

@@ -90,5 +90,5 @@ def list_limits(facts: CohortFacts, comparisons: list[Comparison]) -> list[str]:
                 f"many tiles it has."
             )
     if facts.verification and facts.verification.verdict != "confirmed":
-        found.append(f"The strategy is {facts.verification.verdict} by the other cells.")
+        found.append(f"The strategy is {facts.verification.verdict} by the other strategies.")
     return found

@@ -7,24 +7,14 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from histotile.aggregation.aggregate import HOLDOUT
-from histotile.reports.cohort.throughput import (
-    engine_words,
-    number,
-    reader_words,
-)
+from histotile.inference.engines.hardware import engine_words
+from histotile.reports.cohort.throughput import number, reader_words
 from histotile.reports.facts import SlideFacts
 from histotile.reports.rendering import list_banners, render
 from histotile.reports.set_aside import SetAside, list_lines, names_to_add
-from histotile.reports.slide.deepzoom import (
-    Pyramid,
-    embed_pyramid,
-    plan_levels,
-)
+from histotile.reports.slide.deepzoom import Pyramid, embed_pyramid, plan_levels
 from histotile.reports.slide.viewer_data import scene_json
-from histotile.reports.tile_counts import (
-    covered_mm2,
-    list_fates,
-)
+from histotile.reports.tile_counts import covered_mm2, list_tile_counts
 from histotile.reports.wording import known
 from histotile.trust.judging import Familiarity
 from histotile.trust.sentences import MEANING, tell, tell_rate
@@ -96,7 +86,7 @@ def _fill(facts: SlideFacts, scene: Markup | None) -> str:
         inspection={**dict.fromkeys(_INSPECTED.split()), **facts.inspection},
         tiles={**dict.fromkeys(_TILED.split()), **tiles},
         counts={**dict.fromkeys(_COUNTED.split()), **facts.counts},
-        fates=list_fates(facts.counts),
+        tile_counts=list_tile_counts(facts.counts),
         set_aside=list_lines([aside], is_cohort=False),
         names_to_add=names_to_add([aside]),
         familiarity=_told(facts),

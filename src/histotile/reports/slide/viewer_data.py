@@ -13,15 +13,9 @@ from numpy.typing import NDArray
 from shapely.geometry import MultiPolygon, Polygon
 
 from histotile.heatmaps.probability_map import ProbabilityMap
-from histotile.io.palette import (
-    Colour,
-    class_colours,
-)
+from histotile.io.palette import Colour, class_colours
 from histotile.reports.images import data_uri
-from histotile.reports.slide.deepzoom import (
-    TILE_PX,
-    Pyramid,
-)
+from histotile.reports.slide.deepzoom import TILE_PX, Pyramid
 from histotile.reports.wording import reason
 
 Ints = NDArray[np.integer[Any]]

@@ -5,18 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from histotile.reports.rendering import render
-from histotile.strategy.record import (
-    STRATEGIES,
-    Decision,
-    Strategy,
-)
+from histotile.strategy.record import STRATEGIES, Decision, Strategy
 
-# The four cells: what they are called, and what they do, for readers who train no networks.
-CELLS: dict[Strategy, tuple[str, str, str]] = {
-    "fixed": ("Fixed features", "the network as it comes;", "only a linear head learns"),
-    "early_fixed": ("Early layers fixed", "later layers dropped;", "a linear head learns"),
+# The four strategies: what they are called, and what they do, for readers who train no networks.
+TITLES: dict[Strategy, tuple[str, str, str]] = {
+    "linear_probe": ("Linear probe", "the network as it comes;", "only a linear head learns"),
+    "early_probe": ("Early probe", "later layers dropped;", "a linear head learns"),
     "finetune": ("Fine-tuning", "all layers learn,", "in small steps"),
-    "init": ("Weights as a start", "all layers learn,", "in large steps"),
+    "retrain": ("Retraining", "all layers learn,", "in large steps"),
 }
 LEFT, TOP, WIDTH, HEIGHT = 70, 58, 640, 500
 WORDS = 112  # px kept free for a cell's words, at the top of upper and the bottom of lower cells
@@ -50,16 +46,16 @@ class Cell:
 def draw_decision(decision: Decision) -> str:
     """SVG of the four cells, the cohort's position, and the positions of resampled cohorts."""
     rng = np.random.default_rng(0)
-    jitter = rng.uniform(-4, 4, (len(decision.cloud), 2))  # shows how many lie on one place
-    cloud = [
+    jitter = rng.uniform(-4, 4, (len(decision.bootstrap), 2))  # shows how many lie on one place
+    bootstrap = [
         Dot(_x(point.x) + dx, _y(point.y) + dy)
-        for point, (dx, dy) in zip(decision.cloud, jitter, strict=True)
+        for point, (dx, dy) in zip(decision.bootstrap, jitter, strict=True)
     ]
     return render(
         "decision_table.svg",
         decision=decision,
         cells=[_cell(decision, strategy) for strategy in STRATEGIES],
-        cloud=cloud,
+        bootstrap=bootstrap,
         here=Dot(_x(decision.position.x), _y(decision.position.y)),
         band=(LEFT + SMALL * WIDTH, (LARGE - SMALL) * WIDTH),
         frame=(LEFT, TOP, WIDTH, HEIGHT),
@@ -70,20 +66,20 @@ def draw_decision(decision: Decision) -> str:
 def describe(decision: Decision) -> str:
     """The picture in words, for readers who cannot see it."""
     shares = ", ".join(
-        f"{CELLS[s][0].lower()} {100 * decision.frequencies.get(s, 0):.0f} %" for s in STRATEGIES
+        f"{TITLES[s][0].lower()} {100 * decision.frequencies.get(s, 0):.0f} %" for s in STRATEGIES
     )
     return (
         f"Table of transfer learning. Size: {decision.size.verdict}. Features: "
-        f"{decision.similarity.verdict}. Chosen: {CELLS[decision.strategy][0].lower()}. "
-        f"Share of resampled cohorts per cell: {shares}."
+        f"{decision.similarity.verdict}. Chosen: {TITLES[decision.strategy][0].lower()}. "
+        f"Share of resampled cohorts per strategy: {shares}."
     )
 
 
 def _cell(decision: Decision, strategy: Strategy) -> Cell:
-    left = strategy in ("fixed", "early_fixed")
-    upper = strategy in ("fixed", "finetune")
+    left = strategy in ("linear_probe", "early_probe")
+    upper = strategy in ("linear_probe", "finetune")
     middle = SMALL if upper else LARGE  # borderline cohorts go by the gain of their last stage
-    name, *lines = CELLS[strategy]
+    name, *lines = TITLES[strategy]
     return Cell(
         strategy=strategy,
         name=name,

@@ -11,12 +11,7 @@ from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
 from histotile.errors import HistotileError
-from histotile.slides.annotations.shapes import (
-    FURTHEST_PX,
-    UNNAMED,
-    PassedOver,
-    Shape,
-)
+from histotile.slides.annotations.shapes import FURTHEST_PX, UNNAMED, PassedOver, Shape
 from histotile.slides.annotations.text import read_json_text
 
 _REMEDY = "export the annotations again as GeoJSON"

@@ -11,10 +11,7 @@ from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
 from histotile.errors import HistotileError
-from histotile.slides.annotations.mask_image import (
-    REMEDY,
-    open_mask,
-)
+from histotile.slides.annotations.mask_image import REMEDY, open_mask
 from histotile.slides.annotations.shapes import Shape
 
 _MOST_LABELS = 256

@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from histotile.errors import HistotileError
-from histotile.slides.readers.tiff.tiff_file import (
-    OddTiff,
-    open_tiff,
-)
+from histotile.slides.readers.tiff.tiff_file import OddTiff, open_tiff
 
 REMEDY = "save it as a PNG or TIFF of one channel that covers the whole slide, 0 = nothing"
 _ORIENTATION = 274  # tag of TIFF and EXIF

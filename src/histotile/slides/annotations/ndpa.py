@@ -12,13 +12,7 @@ from shapely.geometry import Point, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from histotile.errors import HistotileError
-from histotile.slides.annotations.shapes import (
-    NO_AREA,
-    UNNAMED,
-    PassedOver,
-    Shape,
-    mended,
-)
+from histotile.slides.annotations.shapes import NO_AREA, UNNAMED, PassedOver, Shape, mended
 from histotile.slides.metadata.numbers import read_number
 from histotile.slides.slide import Slide
 

@@ -6,17 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.slides.levels.scale import (
-    LevelScale,
-    Size,
-)
-from histotile.slides.levels.windows import (
-    Agreement,
-    Place,
-    Texture,
-    busiest,
-    texture,
-)
+from histotile.slides.levels.scale import LevelScale, Size
+from histotile.slides.levels.windows import Agreement, Place, Texture, busiest, texture
 
 Rgb = NDArray[np.uint8]
 Read = Callable[[int, int, int, int, int], Rgb | None]  # as `Slide.read`; None if unreadable

@@ -1,5 +1,6 @@
 """The scale that a TIFF's description states: OME-XML, or ImageJ's."""
 
+import math
 import re
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element, ParseError
@@ -23,17 +24,30 @@ def ome_mpp(description: str, size: Size | None) -> tuple[float, float] | None:
         description: Of the TIFF file.
         size: Width and height of level 0, px.
     """
-    if "<OME" not in description[:4096] and ":OME" not in description[:4096]:
-        return None
-    try:
-        root = fromstring(description.strip().rstrip("\0").encode())
-    except (ParseError, DefusedXmlException, ValueError):
-        return None
-    images = [e for e in root.iter() if e.tag.rpartition("}")[2] == "Pixels"]
+    images = _images(description)
     right = [e for e in images if size and (e.get("SizeX"), e.get("SizeY")) == _texts(size)]
     for pixels in (right or images)[:1]:
         x, y = _length_um(pixels, "X"), _length_um(pixels, "Y")
         return (x or y or 0.0, y or x or 0.0) if x or y else None
+    return None
+
+
+def colour_planes(description: str) -> int | None:
+    """Of a picture in three grey pages named red, green, blue: from one to the next, in pages.
+
+    None of any other file. The three are those of the first focal plane and time.
+
+    Args:
+        description: Of the TIFF file.
+    """
+    for pixels in _images(description)[:1]:
+        channels = [e for e in pixels if e.tag.rpartition("}")[2] == "Channel"]
+        names = [(e.get("Name") or "").strip().lower() for e in channels]
+        single = all(e.get("SamplesPerPixel", "1") == "1" for e in channels)
+        order = pixels.get("DimensionOrder", "XYCZT")
+        if single and names in (["red", "green", "blue"], ["r", "g", "b"]) and "C" in order:
+            faster = order[2 : order.index("C")]
+            return math.prod(int(positive(pixels.get(f"Size{axis}")) or 1) for axis in faster)
     return None
 
 
@@ -60,6 +74,17 @@ _UM = {
     "thou": 25.4,
     "mil": 25.4,
 }
+
+
+def _images(description: str) -> list[Element]:
+    """The Pixels elements of OME-XML; none of another text."""
+    if "<OME" not in description[:4096] and ":OME" not in description[:4096]:
+        return []
+    try:
+        root = fromstring(description.strip().rstrip("\0").encode())
+    except (ParseError, DefusedXmlException, ValueError):
+        return []
+    return [e for e in root.iter() if e.tag.rpartition("}")[2] == "Pixels"]
 
 
 def _length_um(pixels: Element, axis: str) -> float | None:

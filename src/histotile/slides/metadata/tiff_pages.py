@@ -8,14 +8,8 @@ from typing import NamedTuple
 import tifffile
 
 from histotile.slides.metadata.properties import positive
-from histotile.slides.mpp import (
-    SAME,
-    Claim,
-)
-from histotile.slides.readers.tiff.tiff_file import (
-    OddTiff,
-    open_tiff,
-)
+from histotile.slides.mpp import SAME, Claim
+from histotile.slides.readers.tiff.tiff_file import OddTiff, open_tiff
 
 Size = tuple[int, int]
 

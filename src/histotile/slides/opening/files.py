@@ -4,10 +4,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from histotile.slides.metadata.dicom import (
-    choose_instance,
-    files_beside,
-)
+from histotile.slides.metadata.dicom import choose_instance, files_beside
 
 
 def slide_files(path: Path) -> list[Path]:

@@ -6,10 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from histotile.config import Inspect
-from histotile.slides.opening.sandbox import (
-    Died,
-    apart,
-)
+from histotile.slides.opening.sandbox import Died, apart
 
 
 def inspect_apart(

@@ -3,10 +3,7 @@
 import numpy as np
 
 from histotile.errors import HistotileError
-from histotile.slides.diagnosis import (
-    AGAIN,
-    missing_pixels,
-)
+from histotile.slides.diagnosis import AGAIN, missing_pixels
 from histotile.slides.slide import Slide, UnreadableTile
 from histotile.slides.tissue.ink import lowest_and_highest
 
@@ -31,9 +28,10 @@ def _sample_levels(slide: Slide) -> float:
             dark = float(np.mean([_dark(slide, level, *place) for place in _PLACES]))
         except UnreadableTile as error:
             message = str(error.__cause__)
+            who = "the decoder" if slide.reader == "image" else "OpenSlide"
             raise HistotileError(
                 slide.path,
-                f"level {level} opens but its pixels do not read; OpenSlide says: {message}",
+                f"level {level} opens but its pixels do not read; {who} says: {message}",
                 AGAIN,
             ) from error
     return dark

@@ -8,10 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from histotile.errors import HistotileError
-from histotile.slides.tissue.tissue import (
-    GLASS,
-    TISSUE,
-)
+from histotile.slides.tissue.tissue import GLASS, TISSUE
 
 MOST_PX = 1 << 27  # read, a mask takes a few bytes per px
 CHUNK = "histotile"  # text chunk of our masks: JSON list of what was set aside

@@ -4,15 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.slides.tissue.pieces import (
-    Floats,
-    Mask,
-)
-from histotile.slides.tissue.strokes import (
-    Colours,
-    Rgb,
-    describe,
-)
+from histotile.slides.tissue.pieces import Floats, Mask
+from histotile.slides.tissue.strokes import Colours, Rgb, describe
 
 INKS = ("black", "grey", "red", "brown", "green", "blue", "purple")
 

@@ -7,10 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.config import Quality
-from histotile.slides.tissue.ink import (
-    hsv,
-    ink_share,
-)
+from histotile.slides.tissue.ink import hsv, ink_share
 
 Rgb = NDArray[np.uint8]
 Floats = NDArray[np.floating]

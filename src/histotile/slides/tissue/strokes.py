@@ -11,13 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from histotile.slides.tissue.pieces import (
-    LEAST_PX,
-    Floats,
-    Mask,
-    Pieces,
-    measure_pieces,
-)
+from histotile.slides.tissue.pieces import LEAST_PX, Floats, Mask, Pieces, measure_pieces
 
 Rgb = NDArray[np.uint8]
 Lab = NDArray[np.float32]

@@ -9,19 +9,9 @@ from numpy.typing import NDArray
 
 from histotile.config import Mask as MaskSettings
 from histotile.io.ledger import Entry
-from histotile.slides.tissue.grey import (
-    find_dense,
-    is_grey,
-)
-from histotile.slides.tissue.ink import (
-    find_black,
-    lowest_and_highest,
-    saturation,
-)
-from histotile.slides.tissue.pen import (
-    INKS,
-    find_ink,
-)
+from histotile.slides.tissue.grey import find_dense, is_grey
+from histotile.slides.tissue.ink import find_black, lowest_and_highest, saturation
+from histotile.slides.tissue.pen import INKS, find_ink
 
 Rgb = NDArray[np.uint8]
 Mask = NDArray[np.bool_]

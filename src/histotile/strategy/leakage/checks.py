@@ -6,30 +6,14 @@ from typing import Any
 
 from histotile.config import Alarms
 from histotile.strategy.evidence import Evidence
-from histotile.strategy.leakage.confounding import (
-    StainShift,
-    bin_scales,
-    compare_stain,
-)
-from histotile.strategy.leakage.near_duplicates import (
-    Duplicates,
-    HashedSlide,
-    find_duplicates,
-)
-from histotile.strategy.leakage.shortcuts import (
-    find_shortcuts,
-    shown_p,
-)
-from histotile.strategy.record import (
-    Alarm,
-    Control,
-    Estimate,
-    Similarity,
-)
+from histotile.strategy.leakage.confounding import StainShift, bin_scales, compare_stain
+from histotile.strategy.leakage.near_duplicates import Duplicates, HashedSlide, find_duplicates
+from histotile.strategy.leakage.shortcuts import find_shortcuts, shown_p
+from histotile.strategy.record import Alarm, Baseline, Estimate, Similarity
 
 MORE_CERTAIN = 0.001  # p below which a shift of stain is told: patients differ anyway
 COLOUR_SOLVES = 0.9  # AUROC of colour alone that is an alarm whatever the network does
-COLOUR_TELLS = 0.7  # least AUROC of colour alone for the network to be held against it
+COLOUR_TELLS = 0.7  # least AUROC of colour alone for the network to be compared with it
 SITE_TELLS = 0.7  # AUROC of the site probe from which features know the site
 SHOWN = 5  # worst examples named
 
@@ -67,7 +51,7 @@ def describe_format(inspection: Mapping[str, Any]) -> str:
 def find_alarms(
     evidence: Evidence,
     files: AlarmFiles,
-    controls: Sequence[Control],
+    baselines: Sequence[Baseline],
     similarity: Similarity,
     settings: Alarms,
     seed: int,
@@ -77,8 +61,8 @@ def find_alarms(
     Args:
         evidence: The sample of labelled tiles.
         files: All tiles' hashes, and the facts of the slide files.
-        controls: Of which `colour` and `site` are read.
-        similarity: Its last stage is what colour is held against.
+        baselines: Of which `colour` and `site` are read.
+        similarity: Colour is compared with its last stage.
         settings: Thresholds.
         seed: Of permutations and of the sample of features.
     """
@@ -86,7 +70,7 @@ def find_alarms(
     if files.hashed:
         found = find_duplicates(files.hashed, settings.duplicate_cosine, seed)
         alarms += _near_duplicates(found, settings)
-    scores = {control.name: control.score for control in controls}
+    scores = {baseline.name: baseline.score for baseline in baselines}
     shortcuts = find_shortcuts(evidence, files.traits(), seed)
     told = [shortcut.alarm(evidence.classes, settings) for shortcut in shortcuts]
     alarms += [alarm for alarm in told if alarm is not None]

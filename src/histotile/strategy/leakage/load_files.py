@@ -9,10 +9,7 @@ import numpy as np
 
 from histotile.errors import HistotileError
 from histotile.io.features import Half
-from histotile.strategy.leakage.checks import (
-    AlarmFiles,
-    describe_format,
-)
+from histotile.strategy.leakage.checks import AlarmFiles, describe_format
 from histotile.strategy.leakage.near_duplicates import HashedSlide
 
 

@@ -12,15 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.stats import auroc
-from histotile.stats.crossvalidation import (
-    Floats,
-    Integers,
-    Plan,
-)
-from histotile.stats.logistic import (
-    Single,
-    fit_path,
-)
+from histotile.stats.crossvalidation import Floats, Integers, Plan
+from histotile.stats.logistic import Single, fit_path
 
 MOST_COMPONENTS = 192
 SPARE, ROUNDS = 32, 3  # further directions and rounds of the subspace iteration

@@ -8,11 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.stats import auroc
-from histotile.stats.crossvalidation import (
-    Floats,
-    Integers,
-    Plan,
-)
+from histotile.stats.crossvalidation import Floats, Integers, Plan
 from histotile.stats.logistic import Single
 
 NEIGHBOURS = 20

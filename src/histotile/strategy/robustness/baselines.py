@@ -11,27 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histotile.stats import auroc
-from histotile.stats.crossvalidation import (
-    Floats,
-    Integers,
-    Plan,
-    divide,
-    leave_site_out,
-)
+from histotile.stats.crossvalidation import Floats, Integers, Plan, divide, leave_site_out
 from histotile.stats.logistic import Single
 from histotile.strategy.leakage.shortcuts import site_shortcut
-from histotile.strategy.probing.linear_probe import (
-    components,
-    hold_out,
-)
-from histotile.strategy.probing.transferability import (
-    NEIGHBOURS,
-    neighbours,
-)
-from histotile.strategy.record import (
-    Control,
-    Estimate,
-)
+from histotile.strategy.probing.linear_probe import components, hold_out
+from histotile.strategy.probing.transferability import NEIGHBOURS, neighbours
+from histotile.strategy.record import Baseline, Estimate
 from histotile.strategy.similarity_rule import estimate
 
 if TYPE_CHECKING:
@@ -42,7 +27,7 @@ if TYPE_CHECKING:
 SHARES = (0.25, 0.5, 0.75)  # of the patients, on the way to all of them
 
 
-def measure(evidence: Evidence, settings: Decide, judgement: Judgement) -> list[Control]:
+def measure(evidence: Evidence, settings: Decide, judgement: Judgement) -> list[Baseline]:
     """What can be measured of: colour, random weights, site, robustness, leave-site-out, patients.
 
     Args:
@@ -63,7 +48,7 @@ def measure(evidence: Evidence, settings: Decide, judgement: Judgement) -> list[
             _robustness(evidence, evidence.sites, points, weights),
             _leave_site_out(evidence, evidence.sites, points, weights),
         )
-        found += [control for control in of_sites if control is not None]
+        found += [baseline for baseline in of_sites if baseline is not None]
     return found
 
 
@@ -73,7 +58,7 @@ def _weights(patients: Integers, settings: Decide) -> Floats:
     return np.concatenate([auroc.once(patients), drawn])
 
 
-def _colour(evidence: Evidence, plan: Plan, last: Floats, weights: Floats) -> Control:
+def _colour(evidence: Evidence, plan: Plan, last: Floats, weights: Floats) -> Baseline:
     """A tile whose colour is unknown counts as one of mean colour."""
     known = np.isfinite(evidence.colour)
     means = np.where(known, evidence.colour, 0).sum(0) / np.maximum(known.sum(0), 1)
@@ -85,10 +70,10 @@ def _colour(evidence: Evidence, plan: Plan, last: Floats, weights: Floats) -> Co
         meaning += "The last stage adds nothing certain to it."
     else:
         meaning += f"The last stage lies {ahead[0]:.3f} above it."
-    return Control(name="colour", score=_estimated(found), meaning=meaning)
+    return Baseline(name="colour", score=_estimated(found), meaning=meaning)
 
 
-def _random(judgement: Judgement) -> list[Control]:
+def _random(judgement: Judgement) -> list[Baseline]:
     rows = [stage for stage in judgement.similarity.stages if stage.random_score is not None]
     if not rows:
         return []
@@ -98,10 +83,10 @@ def _random(judgement: Judgement) -> list[Control]:
         f"The same network with random weights, at its best stage ({best.stage}, {best.name}): "
         "what needs no pre-training."
     )
-    return [Control(name="random weights", score=best.random_score, meaning=meaning)]
+    return [Baseline(name="random weights", score=best.random_score, meaning=meaning)]
 
 
-def site_probe(evidence: Evidence, settings: Decide) -> Control | None:
+def site_probe(evidence: Evidence, settings: Decide) -> Baseline | None:
     """How well the site of unseen patients can be read from the last stage.
 
     Sites with fewer than two patients are left out; None with fewer than two sites.
@@ -127,7 +112,7 @@ def site_probe(evidence: Evidence, settings: Decide) -> Control | None:
         f"The site ({len(kept)} of them) read from the last stage, patients left out: 0.5 is "
         f"none of it. {_with_label(evidence, settings)}"
     )
-    return Control(name="site", score=_estimated(found), meaning=meaning)
+    return Baseline(name="site", score=_estimated(found), meaning=meaning)
 
 
 def _with_label(evidence: Evidence, settings: Decide) -> str:
@@ -144,7 +129,7 @@ def _with_label(evidence: Evidence, settings: Decide) -> str:
 
 def _robustness(
     evidence: Evidence, sites: Integers, points: Single, weights: Floats
-) -> Control | None:
+) -> Baseline | None:
     """Share of neighbours alike by class, not site, among those alike by one of the two.
 
     After the robustness index of PathoROB (arXiv 2507.17845), with neighbours of other patients.
@@ -165,12 +150,12 @@ def _robustness(
         "Of the nearest tiles of other patients that share either class or site with a tile, the "
         "part that shares the class: 1 is robust, below 0.5 the site outweighs the class."
     )
-    return Control(name="robustness", score=_estimated(index), meaning=meaning)
+    return Baseline(name="robustness", score=_estimated(index), meaning=meaning)
 
 
 def _leave_site_out(
     evidence: Evidence, sites: Integers, points: Single, weights: Floats
-) -> Control | None:
+) -> Baseline | None:
     plan = leave_site_out(evidence.labels, evidence.patients, sites, len(evidence.classes))
     if plan is None:
         return None
@@ -178,12 +163,12 @@ def _leave_site_out(
     if not np.isfinite(found[0]):
         return None
     meaning = f"The last stage on sites it was not taught by, mean over {plan.folds} sites."
-    return Control(name="leave-site-out", score=_estimated(found), meaning=meaning)
+    return Baseline(name="leave-site-out", score=_estimated(found), meaning=meaning)
 
 
 def _learning_curve(
     points: Single, plan: Plan, scored: tuple[Floats, Floats], settings: Decide
-) -> Control:
+) -> Baseline:
     """What more patients still add to the last stage; `scored`: by all, at which weights."""
     whole, weights = scored
     steps = [
@@ -200,7 +185,7 @@ def _learning_curve(
         "data-limited, more patients would help." if climbs else "no longer climbing."
     )
     score = _estimated(climb)
-    return Control(name="learning curve", score=score, meaning=meaning)
+    return Baseline(name="learning curve", score=score, meaning=meaning)
 
 
 def _estimated(found: Floats) -> Estimate:

@@ -18,11 +18,7 @@ from histotile.strategy.decision_table import (
     unmeasured_vertical,
 )
 from histotile.strategy.effective_sample_size import ratios
-from histotile.strategy.record import (
-    STRATEGIES,
-    Point,
-    Strategy,
-)
+from histotile.strategy.record import STRATEGIES, Point, Strategy
 
 if TYPE_CHECKING:
     from histotile.config import Decide
@@ -40,7 +36,7 @@ def place(
     """Where cohorts made of the same patients stand on the table, and what it says to them.
 
     Nothing is fitted again: sizes and scores of left-out patients are weighed anew, and each
-    resample answers the question of its own size. A similarity that rests on the ruler or on
+    resample answers the question of its own size. A similarity that rests on
     experience is the same for all small ones; foreign features and backbones pre-trained on
     pathology are the same for all. Resamples without a score are left out.
 
@@ -136,7 +132,7 @@ def _strata(shows: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     return large + ([np.array(rest)] if rest else [])
 
 
-def frequencies(cloud: Sequence[Point]) -> dict[Strategy, float]:
-    """Share of the cloud per strategy; all zero without a cloud."""
-    counts = Counter(point.strategy for point in cloud)
-    return {s: counts[s] / max(len(cloud), 1) for s in STRATEGIES}
+def frequencies(bootstrap: Sequence[Point]) -> dict[Strategy, float]:
+    """Share of the bootstrap per strategy; all zero without a bootstrap."""
+    counts = Counter(point.strategy for point in bootstrap)
+    return {s: counts[s] / max(len(bootstrap), 1) for s in STRATEGIES}

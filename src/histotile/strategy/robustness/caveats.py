@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from histotile.strategy.leakage.shortcuts import find_shortcuts
-from histotile.strategy.record import (
-    Similarity,
-    Size,
-)
+from histotile.strategy.record import Similarity, Size
 
 if TYPE_CHECKING:
     from histotile.config import Decide, Train
@@ -50,7 +47,7 @@ def _about_border(size: Size, similarity: Similarity, settings: Decide) -> str:
     return (
         f"The size is borderline. The cohort counts as {size.counts_as}, since {why} "
         "(decide.similarity.min_gain_borderline). Near a border it is worth the time to train all "
-        "cells and compare them (verify.budget: full)."
+        "strategies and compare them (verify.budget: full)."
     )
 
 
@@ -79,10 +76,9 @@ def _about_patients(evidence: Evidence, size: Size, settings: Decide) -> list[st
 
 def _about_similarity(similarity: Similarity) -> list[str]:
     found = []
-    if similarity.basis in {"prior", "ruler"}:
-        source = "experience" if similarity.basis == "prior" else "the ruler"
+    if similarity.basis == "prior":
         found.append(
-            f"Similarity rests on {source}, not on measured transfer: resampled cohorts that are "
+            "Similarity rests on experience, not on measured transfer: resampled cohorts that are "
             "small all share it."
         )
     if similarity.basis == "foreign":

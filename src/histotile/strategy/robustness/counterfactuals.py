@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING
 
 from histotile.strategy.decision_table import choose
 from histotile.strategy.effective_sample_size import count_patients
-from histotile.strategy.record import (
-    Similarity,
-    Size,
-    Strategy,
-)
+from histotile.strategy.record import Similarity, Size, Strategy
 from histotile.strategy.similarity_rule import counted
 
 if TYPE_CHECKING:
     from histotile.config import Decide
 
 
-def would_flip(size: Size, similarity: Similarity, settings: Decide) -> list[str]:
+def find_counterfactuals(size: Size, similarity: Similarity, settings: Decide) -> list[str]:
     """Sentences, each a change of the cohort or the backbone and the strategy it leads to.
 
     Changes that lead to the same strategy are left out.
@@ -30,7 +26,7 @@ def would_flip(size: Size, similarity: Similarity, settings: Decide) -> list[str
     if similarity.basis == "foreign":
         return [
             "A backbone of which some stage does better than random weights: size and similarity "
-            "would decide. One pre-trained on pathology -> fixed."
+            "would decide. One pre-trained on pathology -> linear_probe."
         ]
     if similarity.basis == "saturated":
         limit = settings.similarity.saturated
@@ -88,7 +84,7 @@ def _gain_change(size: Size, similarity: Similarity, settings: Decide, now: Stra
     least = settings.similarity.min_gain_borderline
     if size.counts_as == "small":
         text = f"A last stage that gains at least {least:g} over random weights"
-        there: Strategy = "finetune" if least >= settings.similarity.min_gain else "init"
+        there: Strategy = "finetune" if least >= settings.similarity.min_gain else "retrain"
     else:
         text = f"A last stage that gains less than {least:g} over random weights"
         there = choose("small", _asked("small", similarity)).strategy
@@ -100,7 +96,7 @@ def _similarity_changes(
     similarity: Similarity, settings: Decide, now: Strategy, there: Strategy
 ) -> list[str]:
     rule = settings.similarity
-    if similarity.basis in {"prior", "ruler"}:
+    if similarity.basis == "prior":
         return [
             f"At least {rule.min_patients} patients of each class and a 95 % interval of last "
             f"minus best stage of at most {rule.max_interval:g}: similarity would be measured"
@@ -109,7 +105,7 @@ def _similarity_changes(
     if there == now:
         return []
     gain = "" if similarity.gain is None else f" (now {similarity.gain.value:.2f})"
-    if now in {"finetune", "init"}:
+    if now in {"finetune", "retrain"}:
         if similarity.verdict == "similar":
             return [f"A gain over random weights below {rule.min_gain:g}{gain} -> {there}."]
         return [

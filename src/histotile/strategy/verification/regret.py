@@ -1,4 +1,4 @@
-"""Whether the table chose well: every cell under the same nested cross-validation, and the regret.
+"""Whether the table chose well: every strategy in the same nested cross-validation; the regret.
 
 The folds are the workflow's own: whatever is learnt from data (the decision, the stage, the
 strength of the head, when to stop) is learnt from a fold's training and validation patients, and
@@ -18,23 +18,21 @@ from histotile.config import Verify
 from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
 from histotile.stats.auroc import mean_of_known
-from histotile.strategy.record import (
-    Entry,
-    Estimate,
-)
+from histotile.strategy.record import Entry, Estimate
 from histotile.tasks.task import Labels, Task
 
 Floats = NDArray[np.float64]
-TABLE = "table"  # the cell that the table chose in each fold
+AGAIN = "run `histotile compare` for every strategy again"
+TABLE = "table"  # the strategy that the table chose in each fold
 
 
 @dataclass(frozen=True)
-class Rehearsal:
-    """What one cell (or control) says of the labelled tiles a fold tests.
+class Comparison:
+    """What one strategy (or baseline) says of the labelled tiles a fold tests.
 
     Args:
         fold: Its name.
-        cell: A strategy, or a control such as `colour`.
+        strategy: A strategy, or a baseline such as `colour`.
         labels: (N, ...) as the task numbers or measures them.
         patients: (N,) patient_id.
         values: (N, C) of the task.
@@ -43,7 +41,7 @@ class Rehearsal:
     """
 
     fold: str
-    cell: str
+    strategy: str
     labels: Labels
     patients: NDArray[np.str_]
     values: NDArray[np.floating]
@@ -51,27 +49,27 @@ class Rehearsal:
     task: Task
 
 
-class CellScore(Entry):
-    """How a cell did on the patients it had not seen."""
+class StrategyScore(Entry):
+    """How a strategy did on the patients it had not seen."""
 
-    cell: str
+    strategy: str
     score: Estimate = Field(description="The task's score per fold, mean over folds")
     folds: dict[str, float | None]
     seconds: float
 
 
 class Verification(Entry):
-    """The table's choice against the other cells."""
+    """The table's choice against the other strategies."""
 
     histotile: str
     research_use: str
     budget: Literal["probe", "full"]
     verdict: Literal["confirmed", "not contradicted", "contradicted", "not checked"]
-    chosen: dict[str, str] = Field(description="Fold -> cell the table chose there")
-    cells: list[CellScore]
-    controls: list[CellScore]
-    table: CellScore | None
-    rival: str | None = Field(description="The best cell other than the table's choice")
+    chosen: dict[str, str] = Field(description="Fold -> strategy the table chose there")
+    strategies: list[StrategyScore]
+    baselines: list[StrategyScore]
+    table: StrategyScore | None
+    rival: str | None = Field(description="The best strategy other than the table's choice")
     regret: Estimate | None = Field(
         description="Rival minus table's choice; its positive part is the regret"
     )
@@ -84,51 +82,51 @@ class Verification(Entry):
 
 
 def verify(
-    rehearsals: Sequence[Rehearsal],
+    comparisons: Sequence[Comparison],
     chosen: Mapping[str, str],
-    cells: Sequence[str],
+    strategies: Sequence[str],
     budget: Literal["probe", "full"],
     settings: Verify,
 ) -> Verification:
-    """Scores of all cells, the regret of the table's choice with its interval, and a verdict.
+    """Scores of all strategies, the regret of the table's choice with its interval, and a verdict.
 
     Args:
-        rehearsals: One per fold and cell; the tiles of a fold in the same order for every cell.
-        chosen: Fold -> cell the table chose from that fold's own training patients.
-        cells: Names that are cells of the table; other rehearsals are controls.
-        budget: Which cells were rehearsed.
+        comparisons: One per fold and strategy; the tiles of a fold always in the same order.
+        chosen: Fold -> strategy the table chose from that fold's own training patients.
+        strategies: Names that are strategies of the table; other comparisons are baselines.
+        budget: Which strategies were compared.
         settings: Margin, resamples, seed.
 
     Raises:
-        HistotileError: A cell lacks a fold, or saw other tiles than the rest.
+        HistotileError: A strategy lacks a fold, or saw other tiles than the rest.
     """
-    table = _by_cell(rehearsals)
-    present = [cell for cell in cells if cell in table]
+    table = _by_strategy(comparisons)
+    present = [strategy for strategy in strategies if strategy in table]
     resamples = _scores(table, settings)
-    controls = [name for name in table if name not in cells]
+    baselines = [name for name in table if name not in strategies]
     facts = {
         "histotile": __version__,
         "research_use": RESEARCH_USE,
         "budget": budget,
         "chosen": dict(chosen),
-        "cells": [_cell_score(c, table[c], resamples[c]) for c in present],
-        "controls": [_cell_score(c, table[c], resamples[c]) for c in controls],
+        "strategies": [_strategy_score(c, table[c], resamples[c]) for c in present],
+        "baselines": [_strategy_score(c, table[c], resamples[c]) for c in baselines],
         "margin": settings.margin,
     }
     missing = sorted(set(chosen.values()) - set(present))
     if missing or len(present) < 2:
         reason = f"the table chose {', '.join(missing)}, which budget `{budget}` does not train"
-        reason = reason if missing else "there is no other cell to compare with"
+        reason = reason if missing else "there is no other strategy to compare with"
         nothing = {"table": None, "rival": None, "regret": None, "selector_regret": None}
         return Verification(verdict="not checked", reasons=[reason], **facts, **nothing)
-    own = {fold: table[cell][fold] for fold, cell in chosen.items()}
+    own = {fold: table[strategy][fold] for fold, strategy in chosen.items()}
     resamples[TABLE] = _resample(own, settings)
     return _judge(facts, own, present, resamples, settings)
 
 
 @dataclass(frozen=True)
 class _Scores:
-    """Scores of a cell: per fold, over resampled patients, and over those left out of them."""
+    """Scores of a strategy: per fold, over resampled patients, and over those left out of them."""
 
     folds: dict[str, float | None]
     value: float
@@ -138,15 +136,15 @@ class _Scores:
 
 def _judge(
     facts: dict[str, object],
-    own: Mapping[str, Rehearsal],
+    own: Mapping[str, Comparison],
     present: Sequence[str],
     resamples: Mapping[str, _Scores],
     settings: Verify,
 ) -> Verification:
     choice = resamples[TABLE]
-    same = {rehearsal.cell for rehearsal in own.values()}
-    others = [cell for cell in present if same != {cell}]
-    rival = max(others, key=lambda cell: resamples[cell].value)
+    same = {comparison.strategy for comparison in own.values()}
+    others = [strategy for strategy in present if same != {strategy}]
+    rival = max(others, key=lambda strategy: resamples[strategy].value)
     value = resamples[rival].value - choice.value
     regret = _estimate(value, resamples[rival].inside - choice.inside)
     verdict, reason = _verdict(regret, rival, settings.margin)
@@ -154,7 +152,7 @@ def _judge(
         facts
         | {
             "verdict": verdict,
-            "table": _cell_score(TABLE, own, choice),
+            "table": _strategy_score(TABLE, own, choice),
             "rival": rival,
             "regret": regret,
             "selector_regret": _selector_regret([resamples[c] for c in present], choice),
@@ -169,48 +167,48 @@ def _verdict(regret: Estimate, rival: str, margin: float) -> tuple[str, str]:
     value, low, high = (round(v, 3) + 0.0 for v in (regret.value, regret.low, regret.high))
     span = f"{rival} minus the table's choice: {value:+.3f}, 95 % {low:+.3f} to {high:+.3f}"
     if regret.high < margin:
-        return "confirmed", f"{span}: no other cell tried is better by {margin:g} or more"
+        return "confirmed", f"{span}: no other strategy tried is better by {margin:g} or more"
     if regret.low > margin:
         return "contradicted", f"{span}: use train.strategy: {rival}"
     return "not contradicted", f"{span}: the data cannot tell them apart by {margin:g}"
 
 
-def _selector_regret(cells: Sequence[_Scores], choice: _Scores) -> float | None:
-    """Mean, over resamples, of left-out score of the best cell inside minus the table's."""
-    inside = np.stack([c.inside for c in cells])
-    outside = np.stack([c.outside for c in cells])
+def _selector_regret(strategies: Sequence[_Scores], choice: _Scores) -> float | None:
+    """Mean, over resamples, of left-out score of the best strategy inside minus the table's."""
+    inside = np.stack([c.inside for c in strategies])
+    outside = np.stack([c.outside for c in strategies])
     picked = outside[inside.argmax(axis=0), np.arange(inside.shape[1])]
     differences = picked - choice.outside
     differences = differences[np.isfinite(differences)]
     return float(differences.mean()) if len(differences) else None
 
 
-def _by_cell(rehearsals: Sequence[Rehearsal]) -> dict[str, dict[str, Rehearsal]]:
-    table: dict[str, dict[str, Rehearsal]] = {}
-    for rehearsal in rehearsals:
-        table.setdefault(rehearsal.cell, {})[rehearsal.fold] = rehearsal
-    folds = {fold for of_cell in table.values() for fold in of_cell}
-    first = {r.fold: r for r in reversed(rehearsals)}
-    for cell, of_cell in table.items():
-        lacking = sorted(folds - set(of_cell))
+def _by_strategy(comparisons: Sequence[Comparison]) -> dict[str, dict[str, Comparison]]:
+    table: dict[str, dict[str, Comparison]] = {}
+    for comparison in comparisons:
+        table.setdefault(comparison.strategy, {})[comparison.fold] = comparison
+    folds = {fold for of_strategy in table.values() for fold in of_strategy}
+    first = {r.fold: r for r in reversed(comparisons)}
+    for strategy, of_strategy in table.items():
+        lacking = sorted(folds - set(of_strategy))
         if lacking:
-            raise HistotileError(f"verify {cell}", f"lacks {', '.join(lacking)}", "rehearse again")
-        for fold, r in of_cell.items():
+            raise HistotileError(strategy, f"lacks {', '.join(lacking)}", AGAIN)
+        for fold, r in of_strategy.items():
             same = np.array_equal(r.patients, first[fold].patients)
             if not (same and np.array_equal(r.labels, first[fold].labels)):
-                fact = f"{fold} judged other tiles than {first[fold].cell}"
-                raise HistotileError(f"verify {cell}", fact, "rehearse all cells again")
+                fact = f"{fold} judged other tiles than {first[fold].strategy}"
+                raise HistotileError(strategy, fact, AGAIN)
     return table
 
 
-def _scores(table: Mapping[str, Mapping[str, Rehearsal]], settings: Verify) -> dict[str, _Scores]:
-    return {cell: _resample(of_cell, settings) for cell, of_cell in table.items()}
+def _scores(table: Mapping[str, Mapping[str, Comparison]], settings: Verify) -> dict[str, _Scores]:
+    return {strategy: _resample(of_strategy, settings) for strategy, of_strategy in table.items()}
 
 
-def _resample(of_cell: Mapping[str, Rehearsal], settings: Verify) -> _Scores:
-    """Patients are resampled within each fold, alike for every cell (same seed)."""
+def _resample(own: Mapping[str, Comparison], settings: Verify) -> _Scores:
+    """Patients are resampled within each fold, alike for every strategy (same seed)."""
     plain, inside, outside = {}, [], []
-    for number, (fold, r) in enumerate(sorted(of_cell.items())):
+    for number, (fold, r) in enumerate(sorted(own.items())):
         found = _fold(r, [settings.seed, number], settings.bootstraps)
         plain[fold] = float(found[0]) if np.isfinite(found[0]) else None
         inside.append(found[1 : settings.bootstraps + 1])
@@ -220,11 +218,11 @@ def _resample(of_cell: Mapping[str, Rehearsal], settings: Verify) -> _Scores:
     return _Scores(plain, float(np.mean(known)) if known else _chance(of_cell), *both)
 
 
-def _chance(of_cell: Mapping[str, Rehearsal]) -> float:
+def _chance(of_cell: Mapping[str, Comparison]) -> float:
     return next(iter(of_cell.values())).task.chance
 
 
-def _fold(r: Rehearsal, seed: Sequence[int], bootstraps: int) -> Floats:
+def _fold(r: Comparison, seed: Sequence[int], bootstraps: int) -> Floats:
     """(1 + 2B,) scores of a fold: as it is, over resamples, and over those left out of each."""
     names, patients = np.unique(r.patients, return_inverse=True)
     even = np.full(len(names), 1 / len(names))
@@ -241,10 +239,10 @@ def _estimate(value: float, resampled: Floats) -> Estimate:
     return Estimate(value=value, low=float(low), high=float(high))
 
 
-def _cell_score(cell: str, of_cell: Mapping[str, Rehearsal], scores: _Scores) -> CellScore:
-    return CellScore(
-        cell=cell,
+def _strategy_score(name: str, own: Mapping[str, Comparison], scores: _Scores) -> StrategyScore:
+    return StrategyScore(
+        strategy=name,
         score=_estimate(scores.value, scores.inside),
         folds=scores.folds,
-        seconds=sum(r.seconds for r in of_cell.values()),
+        seconds=sum(r.seconds for r in own.values()),
     )

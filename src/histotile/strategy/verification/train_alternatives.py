@@ -1,4 +1,4 @@
-"""One cell of the table on one fold: trained on its training patients, judged on its test ones."""
+"""One strategy on one fold: trained on its training patients, judged on its test patients."""
 
 import tempfile
 import time
@@ -13,14 +13,8 @@ from histotile.backbones.build import head
 from histotile.config import Backbone, Train
 from histotile.data.augmentation.augmentation import make_transform
 from histotile.data.dataset import TileDataset
-from histotile.data.selection import (
-    Selection,
-    select_tiles,
-)
-from histotile.inference.checkpoint import (
-    TrainedModel,
-    load,
-)
+from histotile.data.selection import Selection, select_tiles
+from histotile.inference.checkpoint import TrainedModel, load
 from histotile.inference.engines.torch import TorchEngine
 from histotile.inference.model_metadata import CHECKPOINT
 from histotile.io import tables
@@ -28,18 +22,18 @@ from histotile.io.features import read_features
 from histotile.io.identity import check_same
 from histotile.tasks.probe import Features, fit_probe
 from histotile.tasks.task import Task, value_columns
-from histotile.training.job import (
-    FoldSlide,
-    Machine,
-)
+from histotile.training.job import FoldSlide, Machine, places_of
 from histotile.training.train_fold import train_fold
 
 COLOUR = "colour"
-_TRUNCATED = ("early_fixed", "truncate")  # like `fixed`, no more than a head on cached features
+_TRUNCATED = (
+    "early_probe",
+    "truncate",
+)  # like `linear_probe`, no more than a head on cached features
 BATCH = 64
 
 
-def rehearse(
+def compare(
     slides: Sequence[FoldSlide],
     tested: Sequence[FoldSlide],
     task: Task,
@@ -50,7 +44,7 @@ def rehearse(
 ) -> dict[str, Any]:
     """Columns slide_id, patient_id, tile_id, label and the task's own of the labelled test tiles.
 
-    At most `settings.max_tiles_per_slide` per slide and stratum, the same for every cell.
+    At most `settings.max_tiles_per_slide` per slide and stratum, the same for every strategy.
 
     Args:
         slides: Training and validation slides of the fold.
@@ -58,19 +52,19 @@ def rehearse(
         task: What is learnt.
         backbone: The network below the head.
         settings: Section `train`; its strategy is ignored.
-        decided: The cell to rehearse, and the stage of `early_fixed`.
+        decided: The strategy to compare, and the stage of `early_probe`.
         machine: How it runs.
     """
     start = time.monotonic()
     named = {s.slide_id: s.tiles for s in tested}
     limit = settings.max_tiles_per_slide
-    chosen = select_tiles(named, list(named), task, limit, settings.seed)
+    chosen = select_tiles(named, list(named), task, limit, settings.seed, places_of(tested))
     patients = np.array([s.patient_id for s in tested])[chosen.slide]
     settings = settings.model_copy(update={"strategy": decided[0], "tensorboard": False})
     with tempfile.TemporaryDirectory() as folder:
         train_fold(Path(folder), slides, task, backbone, settings, machine, decided)
         model = load(Path(folder) / CHECKPOINT)
-    headed = decided[0] == "fixed" or (decided[0], settings.early_fixed) == _TRUNCATED
+    headed = decided[0] == "linear_probe" or (decided[0], settings.early_probe) == _TRUNCATED
     if headed and all(s.features for s in tested):
         values = _from_features(model, chosen, tested)
     else:
@@ -78,13 +72,13 @@ def rehearse(
     return _columns(chosen, patients, values, time.monotonic() - start)
 
 
-def rehearse_colour(
+def compare_colour(
     slides: Sequence[FoldSlide],
     tested: Sequence[FoldSlide],
     task: Task,
     settings: Train,
 ) -> dict[str, Any]:
-    """The same columns from mean and SD of red, green and blue alone: the control."""
+    """The same columns from mean and SD of red, green and blue alone: the baseline."""
     start = time.monotonic()
     limit = settings.max_tiles_per_slide
     train, test = (

@@ -11,13 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.synthetic.pretraining.natural_textures import (
-    Floats,
-    Rng,
-    blurred,
-    normal,
-    textures,
-)
+from histotile.synthetic.pretraining.natural_textures import Floats, Rng, blurred, normal, textures
 
 MOST_LEAVES = 160  # per picture
 TEXTURES_PER_PICTURE = 4

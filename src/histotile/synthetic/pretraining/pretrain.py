@@ -121,11 +121,9 @@ def _learn(
     """Mean loss of each round, as the rounds are learnt."""
     steps = settings.rounds * settings.passes * (settings.round_pictures // settings.batch_size)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, steps, pct_start=0.1
-    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, steps, pct_start=0.1)
     rng = np.random.default_rng(settings.seed)
     model.train()
     for number, (pictures, answers) in enumerate(_rounds(source, settings), start=1):

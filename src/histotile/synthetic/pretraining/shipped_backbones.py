@@ -11,10 +11,7 @@ from torch import nn
 
 from histotile.config import Pretrain
 from histotile.io import tables
-from histotile.io.atomic import (
-    write_json,
-    write_text,
-)
+from histotile.io.atomic import write_json, write_text
 
 ARCHITECTURE = "resnet18"
 NETWORK: dict[str, Any] = {

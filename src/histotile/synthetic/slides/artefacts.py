@@ -7,11 +7,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from histotile.synthetic.slides.arrays import (
-    Bytes,
-    Doubles,
-    Floats,
-)
+from histotile.synthetic.slides.arrays import Bytes, Doubles, Floats
 
 Kind = Literal["pen", "fold", "blur"]
 REACH_PX = 16  # how far blurring looks around

@@ -17,18 +17,9 @@ import numpy as np
 from numba import njit
 
 from histotile.slides.readers.tiff.jit import compiled
-from histotile.synthetic.slides.arrays import (
-    Bytes,
-    Doubles,
-    Floats,
-)
+from histotile.synthetic.slides.arrays import Bytes, Doubles, Floats
 from histotile.synthetic.slides.fields import LESION
-from histotile.synthetic.slides.lattice import (
-    between,
-    draw,
-    mix,
-    unit,
-)
+from histotile.synthetic.slides.lattice import between, draw, mix, unit
 
 DAB = (0.27, 0.57, 0.78)  # absorption of diaminobenzidine
 ON_NUCLEUS = 0.35  # least haematoxylin of a nucleus at the centre of a grain

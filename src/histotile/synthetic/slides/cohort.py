@@ -9,18 +9,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from histotile.config import Synthesize
-from histotile.io.atomic import (
-    write_json,
-    write_text,
-)
+from histotile.io.atomic import write_json, write_text
 from histotile.synthetic.slides.plan import plan_cohort
 from histotile.synthetic.slides.plants import SyntheticSlide
 from histotile.synthetic.slides.pyramid import write_pyramid
-from histotile.synthetic.slides.truth import (
-    lesion_outlines,
-    write_mask,
-    write_outlines,
-)
+from histotile.synthetic.slides.truth import lesion_outlines, write_mask, write_outlines
 from histotile.synthetic.slides.world import World
 
 

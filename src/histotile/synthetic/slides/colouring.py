@@ -23,11 +23,7 @@ from histotile.synthetic.slides.fields import (
     WARP_X,
     WARP_Y,
 )
-from histotile.synthetic.slides.lattice import (
-    STEP,
-    clamp,
-    edge,
-)
+from histotile.synthetic.slides.lattice import STEP, clamp, edge
 
 FIBRE_PX, GRAIN_PX = 1024, 256  # periods of the textures
 FINE = 32  # steps per unit of the textures kept as int8

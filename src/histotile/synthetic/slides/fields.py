@@ -7,14 +7,7 @@ import numpy as np
 from numba import njit
 
 from histotile.slides.readers.tiff.jit import compiled
-from histotile.synthetic.slides.lattice import (
-    clamp,
-    draw,
-    edge,
-    mix,
-    noise,
-    unit,
-)
+from histotile.synthetic.slides.lattice import clamp, draw, edge, mix, noise, unit
 
 TISSUE, EPITHELIUM, WARP_X, WARP_Y, GAIN_H, GAIN_E, LESION, NUCLEAR_H, NUCLEAR_E = range(9)
 FIELDS = 9

@@ -18,15 +18,7 @@ from histotile.synthetic.slides.fields import (
     TISSUE,
     WARP_Y,
 )
-from histotile.synthetic.slides.lattice import (
-    STEP,
-    between,
-    clamp,
-    draw,
-    edge,
-    mix,
-    unit,
-)
+from histotile.synthetic.slides.lattice import STEP, between, clamp, draw, edge, mix, unit
 
 SPRITE_PX = 64
 SPRITE_RADIUS = 26.0  # texels of a sprite that show one radius

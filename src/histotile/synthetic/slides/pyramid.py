@@ -13,10 +13,7 @@ import tifffile
 
 from histotile.io.atomic import replacing
 from histotile.synthetic.slides.arrays import Bytes
-from histotile.synthetic.slides.world import (
-    World,
-    shrink,
-)
+from histotile.synthetic.slides.world import World, shrink
 
 TILE_PX = 256
 FACTOR = 4  # between levels

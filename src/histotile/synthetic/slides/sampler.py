@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 from histotile.synthetic.slides.arrays import Bytes
 from histotile.synthetic.slides.organs import Mode
 from histotile.synthetic.slides.stains import make_site
-from histotile.synthetic.slides.world import (
-    Spec,
-    World,
-)
+from histotile.synthetic.slides.world import Spec, World
 
 
 @dataclass(frozen=True)

@@ -5,22 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from histotile.synthetic.slides.arrays import (
-    Bytes,
-    Doubles,
-    Floats,
-    Small,
-)
-from histotile.synthetic.slides.colouring import (
-    FIBRE_PX,
-    FINE,
-    GRAIN_PX,
-    LIGHT_STEPS,
-)
-from histotile.synthetic.slides.nuclei import (
-    SPRITE_PX,
-    SPRITE_RADIUS,
-)
+from histotile.synthetic.slides.arrays import Bytes, Doubles, Floats, Small
+from histotile.synthetic.slides.colouring import FIBRE_PX, FINE, GRAIN_PX, LIGHT_STEPS
+from histotile.synthetic.slides.nuclei import SPRITE_PX, SPRITE_RADIUS
 
 SPRITES = 96
 

@@ -9,14 +9,8 @@ import cv2
 import numpy as np
 from shapely import Polygon, box, contains_xy
 
-from histotile.io.atomic import (
-    replacing,
-    write_text,
-)
-from histotile.synthetic.slides.arrays import (
-    Bytes,
-    Doubles,
-)
+from histotile.io.atomic import replacing, write_text
+from histotile.synthetic.slides.arrays import Bytes, Doubles
 from histotile.synthetic.slides.lesions import outline
 from histotile.synthetic.slides.world import World
 

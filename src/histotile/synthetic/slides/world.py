@@ -8,55 +8,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.synthetic.slides.arrays import (
-    Bytes,
-    Doubles,
-    Floats,
-)
-from histotile.synthetic.slides.artefacts import (
-    REACH_PX,
-    Artefact,
-    disturb,
-    make_artefacts,
-)
-from histotile.synthetic.slides.chromogen import (
-    lay_grains,
-    make_grains,
-    reach_px,
-)
-from histotile.synthetic.slides.colouring import (
-    FINE,
-    colour,
-)
-from histotile.synthetic.slides.fields import (
-    TISSUE,
-    Look,
-    find_glands,
-    slow_fields,
-)
+from histotile.synthetic.slides.arrays import Bytes, Doubles, Floats
+from histotile.synthetic.slides.artefacts import REACH_PX, Artefact, disturb, make_artefacts
+from histotile.synthetic.slides.chromogen import lay_grains, make_grains, reach_px
+from histotile.synthetic.slides.colouring import FINE, colour
+from histotile.synthetic.slides.fields import TISSUE, Look, find_glands, slow_fields
 from histotile.synthetic.slides.lattice import STEP
-from histotile.synthetic.slides.lesions import (
-    Scenario,
-    focus_radii,
-    make_foci,
-    make_pieces,
-)
-from histotile.synthetic.slides.nuclei import (
-    Nuclei,
-    stamp_lattice,
-    stamp_rings,
-)
-from histotile.synthetic.slides.organs import (
-    Mode,
-    Tumour,
-    make_look,
-    make_nuclei,
-    organs,
-)
-from histotile.synthetic.slides.stains import (
-    Site,
-    make_stain,
-)
+from histotile.synthetic.slides.lesions import Scenario, focus_radii, make_foci, make_pieces
+from histotile.synthetic.slides.nuclei import Nuclei, stamp_lattice, stamp_rings
+from histotile.synthetic.slides.organs import Mode, Tumour, make_look, make_nuclei, organs
+from histotile.synthetic.slides.stains import Site, make_stain
 from histotile.synthetic.slides.textures import textures
 
 BLOCK = 1024  # px: windows are rendered in blocks, so that memory stays bounded

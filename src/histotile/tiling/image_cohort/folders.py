@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from histotile.io.names import choose
-from histotile.io.vocabulary import (
-    ROLES,
-    TEST,
-)
+from histotile.io.vocabulary import ROLES, TEST
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".j2k", ".gif")
 Entry = tuple[tuple[str, ...], "os.DirEntry[str]"]  # names of folders, file

@@ -10,30 +10,10 @@ from itertools import groupby
 from pathlib import Path
 
 from histotile.errors import HistotileError
-from histotile.io.cohort import (
-    Cohort,
-    CohortSlide,
-    is_file_name,
-)
-from histotile.io.csv_file import (
-    CsvFile,
-    check_columns,
-    read_csv_file,
-    read_header,
-    some,
-)
-from histotile.io.names import (
-    choose,
-    nearest,
-)
-from histotile.io.vocabulary import (
-    COLUMNS,
-    NO_SIDE,
-    TEST,
-    TILE_COLUMNS,
-    TRAIN,
-    side,
-)
+from histotile.io.cohort import Cohort, CohortSlide, is_file_name
+from histotile.io.names import choose, nearest
+from histotile.io.text.csv_file import CsvFile, check_columns, read_csv_file, read_header, some
+from histotile.io.vocabulary import COLUMNS, NO_SIDE, TEST, TILE_COLUMNS, TRAIN, side
 from histotile.tiling.image_cohort.folders import (
     SUFFIXES,
     TileImage,

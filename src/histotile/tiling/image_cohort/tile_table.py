@@ -13,12 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.config import Tile
-from histotile.data.images import (
-    checksum,
-    decode,
-    fit,
-    read_bytes,
-)
+from histotile.data.images import checksum, decode, fit, read_bytes
 from histotile.data.source import IMAGES
 from histotile.errors import HistotileError
 from histotile.io import tables
@@ -26,14 +21,8 @@ from histotile.io.digests import digest
 from histotile.slides.slide import UnreadableTile
 from histotile.slides.triage import LEDGER
 from histotile.tiling.image_cohort.folders import TileImage
-from histotile.tiling.image_cohort.other_files import (
-    count_others,
-    say_others,
-)
-from histotile.tiling.ledger import (
-    list_tiles,
-    why_unused,
-)
+from histotile.tiling.image_cohort.other_files import count_others, say_others
+from histotile.tiling.ledger import list_tiles, why_unused
 from histotile.tiling.tile_table import (
     UNREADABLE,
     Progress,
@@ -162,7 +151,7 @@ def triage_images(tile_tables: Mapping[str, Path]) -> list[dict[str, object]]:
     copies: dict[str, list[Copy]] = defaultdict(list)
     damaged: dict[str, list[str]] = {}
     others: dict[str, list[str]] = {}
-    fates: dict[str, Counter[str | None]] = defaultdict(Counter)
+    counts: dict[str, Counter[str | None]] = defaultdict(Counter)
     kept = Counter[str]()
     for group, path in tile_tables.items():
         table = tables.read_table(path, ["file", "label", "checksum", "excluded"]).to_pylist()
@@ -171,12 +160,12 @@ def triage_images(tile_tables: Mapping[str, Path]) -> list[dict[str, object]]:
         damaged[group] = [row["file"] for row in table if row["excluded"] == UNREADABLE]
         kept[group] = len(table) - len(damaged[group])
         for row in table:
-            fates[row["label"]][row["excluded"]] += 1
+            counts[row["label"]][row["excluded"]] += 1
             if row["excluded"] != UNREADABLE:
                 copies[row["checksum"]].append((group, row["label"], row["file"]))
     several = [found for found in copies.values() if len(found) > 1]
     classes = tables.read_footer(next(iter(tile_tables.values())))["classes"]
-    _check(fates, several, classes)
+    _check(counts, several, classes)
     twins = _twins(several)
     return [
         _row(
@@ -190,14 +179,14 @@ def triage_images(tile_tables: Mapping[str, Path]) -> list[dict[str, object]]:
 
 
 def _check(
-    fates: Mapping[str, Mapping[str | None, int]],
+    counts: Mapping[str, Mapping[str | None, int]],
     several: Sequence[Sequence[Copy]],
     classes: Sequence[str],
 ) -> None:
     empty = [
         f"no image of class {name!r} can be used ({', '.join(f'{w} {n}' for w, n in found)})"
         for name in classes
-        if None not in fates.get(name, {}) and (found := fates.get(name, {}).items())
+        if None not in counts.get(name, {}) and (found := counts.get(name, {}).items())
     ]
     if empty:
         remedy = "see the logs of tile_images for unreadable files, tile.quality.exclude for marks"

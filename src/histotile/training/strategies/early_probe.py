@@ -1,4 +1,4 @@
-"""The strategy `early_fixed`: early layers stay as they came; later ones go, or learn anew."""
+"""The strategy `early_probe`: early layers stay as they came; later ones go, or learn anew."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,24 +6,10 @@ from typing import Any
 
 from torch import nn
 
-from histotile.backbones.build import (
-    body_digest,
-    build_network,
-    head,
-)
-from histotile.backbones.stages import (
-    parameters_up_to,
-    stages_of,
-    truncate,
-)
-from histotile.training.job import (
-    Job,
-    Outcome,
-)
-from histotile.training.strategies.linear_probe import (
-    choose_head,
-    train_fixed,
-)
+from histotile.backbones.build import body_digest, build_network, head
+from histotile.backbones.stages import parameters_up_to, stages_of, truncate
+from histotile.training.job import Job, Outcome
+from histotile.training.strategies.linear_probe import choose_head, train_fixed
 
 
 def train_truncated(job: Job) -> Outcome:
@@ -50,10 +36,7 @@ def train_tail(job: Job) -> Outcome:
     Layers up to the stage keep weights and statistics bit by bit. No gradient is computed in them:
     autograd records nothing before the first parameter that learns.
     """
-    from histotile.training.fit import (
-        Approach,
-        learn,
-    )
+    from histotile.training.fit import Approach, learn
 
     stage = _stage(job)
 

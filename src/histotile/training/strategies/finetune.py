@@ -1,14 +1,8 @@
 """The strategy `finetune`: a linear probe starts the head, then all layers learn, gently."""
 
 from histotile.backbones.batch_norm import batch_norms
-from histotile.training.fit import (
-    Approach,
-    learn,
-)
-from histotile.training.job import (
-    Job,
-    Outcome,
-)
+from histotile.training.fit import Approach, learn
+from histotile.training.job import Job, Outcome
 
 
 def train_finetune(job: Job) -> Outcome:

@@ -1,4 +1,4 @@
-"""The strategy `fixed`: a frozen backbone, a linear head on its cached features. Seconds."""
+"""The strategy `linear_probe`: frozen backbone, linear head on its cached features. Seconds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,29 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.backbones.build import (
-    body_digest,
-    build_network,
-    head,
-)
+from histotile.backbones.build import body_digest, build_network, head
 from histotile.backbones.stages import stages_of
 from histotile.data.selection import Selection
 from histotile.errors import HistotileError
-from histotile.io.features import (
-    FeatureFile,
-    read_features,
-)
-from histotile.io.identity import (
-    Identity,
-    check_same,
-)
+from histotile.io.features import FeatureFile, read_features
+from histotile.io.identity import Identity, check_same
 from histotile.tasks.probe import STRENGTHS, Features, LinearHead, Probe, fit_probe
 from histotile.tasks.task import Task, score
-from histotile.training.job import (
-    FoldTiles,
-    Job,
-    Outcome,
-)
+from histotile.training.job import FoldTiles, Job, Outcome
 from histotile.training.learning_curve import Point
 
 
@@ -74,7 +60,7 @@ class FittedHead:
                 "l2_strength": self.probe.strength,
                 "inner_losses": losses,
                 "views": self.copies,
-                "learning_rates": [],
+                "lr": [],
                 "planned_epochs": None,
             },
             cached=True,

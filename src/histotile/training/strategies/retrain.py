@@ -1,24 +1,13 @@
-"""The strategy `init`: pre-trained weights are a start only; all layers learn at a normal rate."""
+"""The strategy `retrain`: pre-trained weights are a start only; all layers learn fully."""
 
-from histotile.backbones.batch_norm import (
-    adapt,
-    are_folded,
-    unfold,
-)
+from histotile.backbones.batch_norm import adapt, are_folded, unfold
 from histotile.training.datamodule import TileDataModule
-from histotile.training.fit import (
-    Approach,
-    learn,
-    passed_through,
-)
-from histotile.training.job import (
-    Job,
-    Outcome,
-)
+from histotile.training.fit import Approach, learn, passed_through
+from histotile.training.job import Job, Outcome
 from histotile.training.lightning_module import TileModule
 
 
-def train_init(job: Job) -> Outcome:
+def train_retrain(job: Job) -> Outcome:
     """The network after the epoch with the least loss on val; batch norm learns with the rest.
 
     Statistics of batch norm are first measured anew on training tiles, so that the first steps do
@@ -37,4 +26,4 @@ def train_init(job: Job) -> Outcome:
         else:
             adapt(module.network, run)
 
-    return learn(job, Approach(job.settings.init, None, lambda network: [], prepare))
+    return learn(job, Approach(job.settings.retrain, None, lambda network: [], prepare))

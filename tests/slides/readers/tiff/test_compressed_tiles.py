@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from histotile.slides.readers.tiff.compressed_tiles import (
-    CompressedTiles,
-    compressed_tiles,
-)
+from histotile.slides.readers.tiff.compressed_tiles import CompressedTiles, compressed_tiles
 from histotile.slides.slide import Slide
 from histotile.slides.tile_reader import read_tile
 

@@ -12,10 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from histotile.slides.readers.tiff.codecs import UndecodableTile
-from histotile.slides.readers.tiff.decoded_tile_cache import (
-    DecodedTiles,
-    Key,
-)
+from histotile.slides.readers.tiff.decoded_tile_cache import DecodedTiles, Key
 
 Rgb = NDArray[np.uint8]
 TILE_BYTES = 4 * 4 * 3

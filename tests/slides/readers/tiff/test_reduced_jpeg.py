@@ -13,12 +13,7 @@ from numpy.typing import NDArray
 
 from histotile.slides.overview import read_overview
 from histotile.slides.readers.tiff import reduced_jpeg
-from histotile.slides.readers.tiff.reduced_jpeg import (
-    FACTOR,
-    LEAST_STEP,
-    ShrunkLevel,
-    shrunk_level,
-)
+from histotile.slides.readers.tiff.reduced_jpeg import FACTOR, LEAST_STEP, ShrunkLevel, shrunk_level
 from histotile.slides.slide import Slide
 from histotile.slides.windows import Box
 

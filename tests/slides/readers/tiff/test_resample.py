@@ -8,10 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from histotile.slides.readers.tiff.resample import (
-    Box,
-    resampled,
-)
+from histotile.slides.readers.tiff.resample import Box, resampled
 
 Rgb = NDArray[np.uint8]
 

@@ -9,10 +9,7 @@ import pytest
 import tifffile
 
 from histotile.slides.diagnosis import missing_pixels
-from histotile.slides.readers.tiff.tiff_file import (
-    OddTiff,
-    open_tiff,
-)
+from histotile.slides.readers.tiff.tiff_file import OddTiff, open_tiff
 
 
 def write(path: Path) -> Path:

@@ -3,11 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.slides.readers.tiff.codecs import (
-    JPEG,
-    UndecodableTile,
-    whole_jpeg,
-)
+from histotile.slides.readers.tiff.codecs import JPEG, UndecodableTile, whole_jpeg
 from histotile.slides.readers.tiff.positions import position
 from histotile.slides.readers.tiff.reader import DirectReader
 from histotile.slides.slide import Slide

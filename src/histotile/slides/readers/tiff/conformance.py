@@ -9,11 +9,7 @@ from numpy.typing import NDArray
 
 from histotile.slides.levels.windows import Texture
 from histotile.slides.readers.tiff.positions import position
-from histotile.slides.readers.tiff.reader import (
-    DirectReader,
-    Region,
-    Spent,
-)
+from histotile.slides.readers.tiff.reader import DirectReader, Region, Spent
 from histotile.slides.readers.tiff.tiff_levels import OddSlide
 
 Rgb = NDArray[np.uint8]
@@ -94,7 +90,7 @@ class Trusted:
         return self._direct.spent if self._direct is not None else Spent(0.0, 0.0, 0)
 
     def close(self) -> None:
-        """Nothing comes out: gives the file back; nobody is trusted any more."""
+        """Closes the file; later reads of either reader are refused."""
         self._closed = True
         if self._direct is not None:
             self._direct.close()

@@ -33,7 +33,7 @@ class DecodedTiles:
         self._loading: dict[Key, _Loading] = {}
 
     def expect(self, level: int, uses: NDArray[np.int32]) -> None:
-        """Nothing comes out: announces how often each tile of a level will be used."""
+        """Announces how often each tile of a level will be used."""
         with self._lock:
             known = self._uses.get(level)
             self._uses[level] = uses.copy() if known is None else known + uses
@@ -70,10 +70,17 @@ class DecodedTiles:
         return own.tile, own.shared
 
     def skip(self, key: Key) -> None:
-        """Nothing comes out: an announced use will not come."""
+        """Takes back one announced use."""
         with self._lock:
             if self._count_down(key) == 0:
                 self._announced.drop(key)
+
+    def forget(self, level: int) -> None:
+        """Nothing comes out: what is kept of a level goes, and no more uses of it are expected."""
+        with self._lock:
+            self._uses.pop(level, None)
+            self._announced.drop_level(level)
+            self._recent.drop_level(level)
 
     @property
     def kept_bytes(self) -> int:
@@ -132,6 +139,10 @@ class _Shelf:
     def drop(self, key: Key) -> None:
         tile = self._tiles.pop(key, None)
         self.bytes -= 0 if tile is None else tile.nbytes
+
+    def drop_level(self, level: int) -> None:
+        for key in [key for key in self._tiles if key[0] == level]:
+            self.drop(key)
 
 
 class _Loading:

@@ -3,8 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.slides.readers.tiff.tiff_levels import TiffLevel
-
 ONE = 1 << 16  # a px in the numbers with which pixman moves pictures
 
 
@@ -37,22 +35,25 @@ def true_downsample(full: tuple[int, int], size: tuple[int, int], downsample: fl
     return downsample
 
 
-def uses(level: TiffLevel, downsample: float, windows: NDArray[np.int64]) -> NDArray[np.int32]:
+def uses(
+    grid: tuple[int, int, int, int], downsample: float, windows: NDArray[np.int64]
+) -> NDArray[np.int32]:
     """How many of the windows need each tile of a level.
 
     Args:
-        level: Of all the windows.
+        grid: Width and height of the level and of its tiles, px.
         downsample: Level-0 px per level px, as OpenSlide counts them.
         windows: (n, 4): x, y (level-0 px), width, height (level px).
     """
+    width, height, *tile = grid
     begin, rest = _positions(windows[:, :2], downsample)
-    end = np.minimum(begin + windows[:, 2:] + (rest > 0), (level.width, level.height))
+    end = np.minimum(begin + windows[:, 2:] + (rest > 0), (width, height))
     begin = np.maximum(begin, 0)
     inside = (end > begin).all(axis=1) & (windows[:, 2:] > 0).all(axis=1)
-    tile = np.array([level.tile_width, level.tile_height])
     left, top = (begin[inside] // tile).T
     right, bottom = ((end[inside] - 1) // tile + 1).T
-    steps = np.zeros((level.down + 1, level.across + 1), np.int32)  # from each tile to the next
+    shape = -(-height // tile[1]) + 1, -(-width // tile[0]) + 1
+    steps = np.zeros(shape, np.int32)  # from each tile to the next
     for row, column, step in (
         (top, left, 1),
         (top, right, -1),

@@ -1,4 +1,4 @@
-"""Windows of a slide's levels from its compressed tiles, past OpenSlide but with its pixels."""
+"""Windows of a slide's levels from its compressed tiles; the pixels equal OpenSlide's."""
 
 import os
 import threading
@@ -11,26 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.slides.readers.tiff.codecs import (
-    Decoder,
-    UndecodableTile,
-    decoder,
-)
-from histotile.slides.readers.tiff.decoded_tile_cache import (
-    RECENT_BYTES,
-    DecodedTiles,
-    Key,
-)
-from histotile.slides.readers.tiff.positions import (
-    position,
-    uses,
-)
-from histotile.slides.readers.tiff.tiff_levels import (
-    Places,
-    TiffLevel,
-    missing_tiles,
-    read_array,
-)
+from histotile.slides.readers.tiff.codecs import Decoder, UndecodableTile, decoder
+from histotile.slides.readers.tiff.decoded_tile_cache import RECENT_BYTES, DecodedTiles, Key
+from histotile.slides.readers.tiff.positions import position, uses
+from histotile.slides.readers.tiff.tiff_levels import Places, TiffLevel, missing_tiles, read_array
 
 Rgb = NDArray[np.uint8]
 Region = tuple[int, int, int, int, int]  # x, y (level-0 px), level, width, height (level px)
@@ -106,8 +90,8 @@ class DirectReader:
         return blended(block, (left, top), self.levels[level][:4], shift)
 
     def expect(self, level: int, windows: NDArray[np.int64]) -> None:
-        """Nothing comes out: announces reads, see `Slide.expect`."""
-        self._tiles.expect(level, uses(self.levels[level], self.downsamples[level], windows))
+        """Announces reads, see `Slide.expect`."""
+        self._tiles.expect(level, uses(self.levels[level][:4], self.downsamples[level], windows))
 
     def sizes(self, level: int) -> Places:
         """Bytes of each compressed tile of a level; 0 for those that OpenSlide takes as missing.
@@ -134,7 +118,7 @@ class DirectReader:
         return data
 
     def close(self) -> None:
-        """Nothing comes out: gives the file back; what is not yet decoded reads no more."""
+        """Closes the file; tiles that are not decoded yet cannot be read any more."""
         self._finish()
         self._file = -1
 

@@ -9,15 +9,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.slides.readers.tiff.codecs import (
-    JPEG,
-    UndecodableTile,
-    decoder,
-)
-from histotile.slides.readers.tiff.decoded_tile_cache import (
-    DecodedTiles,
-    Key,
-)
+from histotile.slides.readers.tiff.codecs import JPEG, UndecodableTile, decoder
+from histotile.slides.readers.tiff.decoded_tile_cache import DecodedTiles, Key
 from histotile.slides.readers.tiff.reader import DirectReader
 from histotile.slides.slide import Slide
 from histotile.slides.windows import Box

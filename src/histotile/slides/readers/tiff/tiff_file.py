@@ -26,13 +26,13 @@ def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
     try:
         with tifffile.TiffFile(path) as tiff:
             yield tiff
-    except _ODD as error:
+    except ODD as error:
         raise OddTiff(str(error)) from error
     finally:
         logger.disabled = before
 
 
-_ODD = (
+ODD = (
     tifffile.TiffFileError,
     ArithmeticError,  # tiles 0 px wide
     AttributeError,

@@ -9,15 +9,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from histotile.slides.readers.tiff.codecs import (
-    COMPRESSIONS,
-    RGB,
-    YCBCR,
-)
-from histotile.slides.readers.tiff.tiff_file import (
-    OddTiff,
-    open_tiff,
-)
+from histotile.slides.readers.tiff.codecs import COMPRESSIONS, RGB, YCBCR
+from histotile.slides.readers.tiff.tiff_file import OddTiff, open_tiff
 
 Places = NDArray[np.int64]
 

@@ -1,0 +1,28 @@
+"""Words of earlier versions, and what is said or done where they still stand."""
+
+STRATEGIES = {"fixed": "linear_probe", "early_fixed": "early_probe", "init": "retrain"}
+
+KEYS = {
+    "control": "baseline",
+    "early_fixed": "early_probe",
+    "init": "retrain",
+    "optimiser": "optimizer",
+    "sgd_rate": "sgd_lr",
+    "adamw_rate": "adamw_lr",
+    "sgd_decay": "sgd_weight_decay",
+    "adamw_decay": "adamw_weight_decay",
+    "learning_rate": "lr",
+}
+
+GONE = {
+    "ruler": "is gone: no measurement showed that it decides better than experience does",
+    "synthesize": "now stands in config/synthetic.yaml",
+    "pretrain": "now stands in config/synthetic.yaml",
+}
+
+VERBS = {
+    "control": "is now `baseline`",
+    "rehearse": "is now `compare`",
+    "ruler": GONE["ruler"],
+    "suspects": "is now `label-errors`",
+}

@@ -1,0 +1,1 @@
+"""Pictures that OpenSlide refuses, by tifffile, imagecodecs and Pillow."""

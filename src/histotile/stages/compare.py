@@ -1,0 +1,51 @@
+"""Train one strategy, or colour alone, on a fold, and judge it on the tiles the fold tests."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from histotile.config import Train
+from histotile.io.tables import comparison_schema, write_table
+from histotile.stages.folds import Inputs, Network, fold_slides
+from histotile.strategy.record import Strategy, read_decision
+from histotile.strategy.verification.train_alternatives import compare, compare_colour
+from histotile.training.job import Machine
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Parquet: labelled test tiles of the fold with prob_<class>."""
+
+    comparison: Path
+
+
+def run(
+    inputs: Inputs,
+    outputs: Outputs,
+    settings: Train,
+    network: Network,
+    strategy: Strategy | Literal["colour"],
+    machine: Machine,
+) -> None:
+    """Writes what a model trained by this strategy says of the tiles its fold tests.
+
+    Args:
+        inputs: What a fold learns from; with a decision.
+        outputs: What is written.
+        settings: Section `train`.
+        network: What is trained.
+        strategy: How, or `colour`: no network, colour alone.
+        machine: What trains.
+    """
+    taught, tested = fold_slides(inputs, ("train", "val")), fold_slides(inputs, ("test",))
+    classes = network.classes
+    if strategy == "colour":
+        found = compare_colour(taught, tested, classes, settings)
+    else:
+        assert inputs.decision is not None
+        chosen = strategy, read_decision(inputs.decision).of_fold(inputs.fold).early_stage
+        found = compare(taught, tested, classes, network.backbone, settings, chosen, machine)
+    seconds = found.pop("seconds")
+    footer: dict[str, Any] = {"fold": inputs.fold, "strategy": strategy, "classes": list(classes)}
+    footer |= {"seconds": seconds}
+    write_table(outputs.comparison, found, comparison_schema(classes), footer)

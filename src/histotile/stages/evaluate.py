@@ -1,0 +1,64 @@
+"""Measure held-out predictions of a cohort, with intervals, beside a colour-only baseline."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from histotile.aggregation.aggregate import fold_slides
+from histotile.config import Aggregate, Evaluate
+from histotile.evaluation.evaluate import evaluate
+from histotile.evaluation.units import slide_tiles
+from histotile.io import tables
+from histotile.io.atomic import write_json
+from histotile.io.cohort import read_cohort
+from histotile.io.text.csv_file import write_columns
+from histotile.splitting.fold_table import read_folds
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The cohort file, the fold table, and the folders of tile tables and of predictions."""
+
+    cohort: Path
+    folds: Path
+    tiles: Path
+    predictions: Path
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What was measured.
+
+    Attributes:
+        metrics: CSV of every metric at every level.
+        confusion: CSV of counts of label and prediction.
+        evaluation: JSON of both and more, for the report.
+        figures: JSON of what the figures show.
+    """
+
+    metrics: Path
+    confusion: Path
+    evaluation: Path
+    figures: Path
+
+
+def run(
+    inputs: Inputs,
+    outputs: Outputs,
+    settings: Evaluate,
+    aggregate: Aggregate,
+    classes: tuple[str, ...],
+) -> None:
+    """Writes metrics, confusion, and what report and figures show."""
+    table = read_folds(inputs.folds)
+    slides = []
+    for member in fold_slides(table):
+        path = inputs.tiles / f"{member.slide_id}.parquet"
+        source = tables.read_footer(path)["labels_source"]
+        guesses = tables.read_table(inputs.predictions / f"{member.slide_id}.parquet")
+        slides.append(slide_tiles(member, tables.read_table(path), guesses, source, classes))
+    has_patients = read_cohort(inputs.cohort).has_patients
+    found = evaluate(slides, table, classes, settings, aggregate, has_patients)
+    write_columns(outputs.metrics, found.metrics)
+    write_columns(outputs.confusion, found.confusion)
+    write_json(outputs.evaluation, found.summary)
+    write_json(outputs.figures, found.shown.to_json())

@@ -1,0 +1,68 @@
+"""What a fold learns from: the slides of each role, with their files."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from histotile.config import Backbone
+from histotile.errors import HistotileError
+from histotile.splitting.fold_table import fold_rows
+from histotile.stages.files import slide_places
+from histotile.training.job import FoldSlide
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a fold learns from.
+
+    Attributes:
+        folds: Fold table.
+        fold: Which of its folds, e.g. fold0.
+        tiles: Folder of tile tables.
+        decision: What `decide` found, for strategy `auto`.
+        features: Folder of features, for strategies with fixed layers.
+        cohort: The cohort file, by which slides are found; None: where they were tiled.
+        prefix: What comes before the paths in it, see `placed`.
+    """
+
+    folds: Path
+    fold: str
+    tiles: Path
+    decision: Path | None = None
+    features: Path | None = None
+    cohort: Path | None = None
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is trained: a backbone, and the classes it learns to tell, background first."""
+
+    backbone: Backbone
+    classes: tuple[str, ...]
+
+
+def fold_slides(inputs: Inputs, roles: Collection[str]) -> list[FoldSlide]:
+    """The slides that have one of these roles in the fold, with their files.
+
+    Raises:
+        HistotileError: There is none.
+    """
+    tiles, features = inputs.tiles, inputs.features
+    places = slide_places(inputs.cohort, inputs.prefix)
+    slides = [
+        FoldSlide(
+            slide_id=row["slide_id"],
+            patient_id=row["patient_id"],
+            role=row["role"],
+            tiles=tiles / f"{row['slide_id']}.parquet",
+            features=features / f"{row['slide_id']}.h5" if features else None,
+            slide=places.get(row["slide_id"]),
+        )
+        for row in fold_rows(inputs.folds)
+        if f"fold{row['fold']}" == inputs.fold and row["role"] in roles
+    ]
+    if not slides:
+        fact = f"it has no slides for {inputs.fold}"
+        raise HistotileError(inputs.folds, fact, "name a fold, e.g. fold0")
+    return slides

@@ -1,0 +1,143 @@
+"""Paint the probabilities of a slide, and write them for other programs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from histotile.config import Heatmap
+from histotile.errors import HistotileError
+from histotile.heatmaps.figure_frame import Caption
+from histotile.heatmaps.heatmap import paint_heatmap, paint_map, write_picture
+from histotile.heatmaps.ome_tiff import write_colour_map, write_map
+from histotile.heatmaps.probability_map import ProbabilityMap, slide_map
+from histotile.heatmaps.qupath_objects import write_region_objects, write_tile_objects
+from histotile.heatmaps.regions import Region, find_regions
+from histotile.heatmaps.wsinfer_csv import write_wsinfer_csv
+from histotile.io import tables
+from histotile.io.identity import check_same
+from histotile.tasks.registry import read_task
+from histotile.tasks.task import Task, missing_columns, read_values
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+BLANK_PX = 512  # side of the picture of a slide that cannot be opened
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Tile table and predictions of a slide; where it is, or None: where it was tiled."""
+
+    tiles: Path
+    predictions: Path
+    slide: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of a heatmap, beside each other.
+
+    Attributes:
+        overlay: PNG of the probabilities over the slide.
+        map: PNG of the map alone.
+        numbers: OME-TIFF of the probabilities.
+        colours: OME-TIFF of the map as it is seen.
+        regions: GeoJSON of the regions above the threshold, for QuPath.
+        tiles: GeoJSON of the tiles, for QuPath, compressed.
+        csv: Tiles as WSInfer writes them.
+    """
+
+    overlay: Path
+    map: Path
+    numbers: Path
+    colours: Path
+    regions: Path
+    tiles: Path
+    csv: Path
+
+    @classmethod
+    def beside(cls, overlay: Path) -> "Outputs":
+        """All of them, named after the picture over the slide."""
+        endings = (".map.png", ".ome.tif", ".colour.ome.tif", ".geojson", ".tiles.geojson.gz")
+        stem = overlay.stem
+        return cls(overlay, *(overlay.with_name(stem + end) for end in (*endings, ".csv")))
+
+
+def run(inputs: Inputs, outputs: Outputs, settings: Heatmap) -> None:
+    """Writes pictures, numbers and objects.
+
+    A slide that cannot be opened gives blank pictures with the reason of its quarantine, and files
+    without tiles.
+
+    Raises:
+        HistotileError: The predictions are of other tiles, or lack a class of the tile table.
+    """
+    footer = tables.read_footer(inputs.tiles)
+    facts = tables.read_footer(inputs.predictions)
+    task = read_task(footer)
+    check_same(inputs.predictions, footer.get("identity"), facts.get("identity"))
+    table = _predictions_of(inputs.tiles, inputs.predictions, task)
+    values = read_values(task, table)
+    found = slide_map(table, footer)
+    overview, downsample = _overview(footer, inputs.slide, settings)
+    name = tables.name_models(facts["models"])
+    caption = Caption(footer["slide_id"], name, footer["mpp"], footer["reason"])
+    note = {"slide_id": footer["slide_id"], "models": facts["models"], "note": tables.RESEARCH_USE}
+    write_picture(outputs.overlay, paint_heatmap(overview, downsample, found, settings, caption))
+    write_picture(outputs.map, paint_map(found, settings, caption))
+    write_map(outputs.numbers, found, footer["mpp"], note)
+    write_colour_map(outputs.colours, found, settings, footer["mpp"], note)
+    regions = list_regions(found, settings, footer["mpp"])
+    slide_id, bounds = footer["slide_id"], _bounds(footer)
+    write_region_objects(outputs.regions, slide_id, regions, classes, bounds)
+    side = footer["size_level0_px"] or 0.0
+    x, y = table["x"].to_numpy(), table["y"].to_numpy()
+    write_tile_objects(outputs.tiles, slide_id, x, y, side, values, task, bounds)
+    write_wsinfer_csv(outputs.csv, x, y, side, values, task.columns)
+
+
+def _predictions_of(tiles: Path, predictions: Path, task: Task) -> "pa.Table":
+    table = tables.read_table(predictions)
+    if missing := missing_columns(task, table.column_names):
+        fact = f"it lacks the columns {', '.join(missing)} of {tiles}"
+        raise HistotileError(predictions, fact, "predict with a model of these classes")
+    places, ids = tables.read_table(tiles, ["x", "y"]), table["tile_id"].to_numpy()
+    if (ids >= len(places)).any() or any(
+        (places[axis].to_numpy()[ids] != table[axis].to_numpy()).any() for axis in "xy"
+    ):
+        fact = f"its tiles lie elsewhere than those of {tiles}"
+        raise HistotileError(predictions, fact, "predict these tiles again")
+    return table
+
+
+def list_regions(found: ProbabilityMap, settings: Heatmap, mpp: float | None) -> list[Region]:
+    """Regions above the threshold: of the class shown, then of others but the background."""
+    shown = settings.class_name or found.classes[-1]
+    others = [name for name in found.classes[1:] if name != shown]
+    return [
+        region
+        for name in (shown, *others)
+        for region in find_regions(found, name, settings.threshold, mpp)
+    ]
+
+
+def _bounds(footer: dict[str, Any]) -> tuple[int, int, int, int]:
+    x, y, width, height = footer["bounds"] or (0, 0, 0, 0)
+    return x, y, width, height
+
+
+def _overview(
+    footer: dict[str, Any], slide: Path | None, settings: Heatmap
+) -> "tuple[NDArray[np.uint8], float]":
+    if footer["verdict"] != "ok":
+        return np.full((BLANK_PX, BLANK_PX, 3), 255, np.uint8), 1.0
+    from histotile.slides.identity import check_table
+    from histotile.slides.overview import read_overview
+    from histotile.slides.slide import Slide
+
+    check_table(footer, slide)
+    with Slide.open(slide or Path(footer["path"]), footer["mpp"]) as opened:
+        return read_overview(opened, max_px=settings.overview_px)

@@ -1,0 +1,51 @@
+"""Table the labelled images of a group: how good, and with what label."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from histotile.config import Tile
+from histotile.errors import HistotileError
+from histotile.io import tables
+from histotile.io.progress import Progress
+from histotile.tiling.image_cohort.listing import list_group
+from histotile.tiling.image_cohort.tile_table import tabulate_images
+from histotile.tiling.ledger import tell_ledger
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What `collect` lists: a folder per class, or a CSV of path and label."""
+
+    cohort: Path
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Parquet table of tiles: the files, never pixels."""
+
+    tiles: Path
+
+
+def run(
+    inputs: Inputs,
+    outputs: Outputs,
+    settings: Tile,
+    group: str,
+    classes: tuple[str, ...],
+    threads: int,
+) -> None:
+    """Writes the table of a group's images.
+
+    Raises:
+        HistotileError: There is no such group.
+    """
+    progress = Progress(f"tile {group}", "images")
+    images = list_group(inputs.cohort, classes, group)
+    if not images:
+        fact, remedy = f"no image of group {group!r}", "see what `collect` lists"
+        raise HistotileError(inputs.cohort, fact, remedy)
+    columns, footer = tabulate_images(images, group, classes, settings, threads, progress)
+    tables.write_table(outputs.tiles, columns, tables.TILES, footer)
+    click.echo("\n".join([f"{group}: {footer['counts']}", *tell_ledger(footer)]))

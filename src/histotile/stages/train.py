@@ -1,0 +1,92 @@
+"""Train a fold on its training patients; its test patients stay unseen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from histotile.config import Train
+from histotile.data.profiling.profiler import process_age_s
+from histotile.errors import HistotileError
+from histotile.io.findings import accept as sift
+from histotile.stages.folds import Inputs, Network, fold_slides
+from histotile.strategy.record import Strategy, read_decision
+from histotile.training.job import Machine
+from histotile.training.resume import LAST, STATE
+from histotile.training.train_fold import train_fold
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Folder of model.ckpt, model.onnx, curves.csv, curves.svg and summary.json."""
+
+    folder: Path
+
+
+def run(
+    inputs: Inputs,
+    outputs: Outputs,
+    settings: Train,
+    network: Network,
+    accept: Mapping[str, str],
+    machine: Machine,
+) -> None:
+    """Writes the model of a fold, and how it was trained.
+
+    Args:
+        inputs: Tiles and the role of each patient.
+        outputs: Where the model goes; an interrupted training goes on from there.
+        settings: Section `train`.
+        network: What is trained.
+        accept: Ids of findings -> the user's reasons.
+        machine: What trains.
+    """
+    fold = inputs.fold
+    slides = fold_slides(inputs, ("train", "val"))
+    decided = _decided(inputs.decision, fold, accept) if inputs.decision else None
+    machine.profiler.start_s += process_age_s()
+    try:
+        summary = train_fold(
+            outputs.folder,
+            slides,
+            network.classes,
+            network.backbone,
+            settings,
+            machine,
+            decided,
+            portable=True,
+        )
+    except SystemExit:
+        _say_what_is_kept(fold, outputs.folder)
+        raise
+    _tell(fold, summary, machine)
+
+
+def _tell(fold: str, summary: Mapping[str, Any], machine: Machine) -> None:
+    click.echo(f"{fold}: {summary['best']}, {summary['seconds']:.0f} s")
+    if reason := summary.get("torch_only"):
+        click.echo(f"{fold}: PyTorch alone can run it: {reason}")
+    if "profiler" in summary:
+        click.echo(f"{fold}: {machine.profiler.line()}")
+
+
+def _say_what_is_kept(fold: str, folder: Path) -> None:
+    """What an interrupted training goes on from."""
+    state = folder / STATE / LAST
+    kept = f"{state} is kept: the same command goes on from there" if state.is_file() else ""
+    click.echo(f"{fold}: interrupted; {kept or 'no epoch was done yet, nothing is kept'}", err=True)
+
+
+def _decided(path: Path, fold: str, accepted: Mapping[str, str]) -> tuple[Strategy, int]:
+    """Strategy and stage of a fold; no training on a cohort that leaks, unless that is accepted."""
+    decision = read_decision(path)
+    leaks = [alarm.finding for alarm in decision.alarms if alarm.is_leak]
+    standing, _ = sift(leaks, accepted)
+    if standing and decision.stop:
+        facts = "; ".join(map(str, standing))
+        remedy = f"{standing[0].remedy}; to go on all the same: decide.alarms.stop: false"
+        raise HistotileError(path, facts, remedy)
+    found = decision.of_fold(fold)
+    return found.strategy, found.stage

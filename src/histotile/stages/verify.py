@@ -1,0 +1,71 @@
+"""Hold the table's choice against the other strategies: regret, interval, verdict."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+
+from histotile.config import Verify
+from histotile.errors import HistotileError
+from histotile.io.atomic import write_text
+from histotile.io.tables import read_footer, read_table
+from histotile.strategy.record import STRATEGIES, read_decision
+from histotile.strategy.verification.regret import Comparison, verify
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What `decide` wrote, and the folder of what `compare` wrote: fold, strategy."""
+
+    decision: Path
+    comparisons: Path
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """JSON of scores, regret and verdict."""
+
+    verification: Path
+
+
+def run(inputs: Inputs, outputs: Outputs, settings: Verify) -> None:
+    """Writes how much better another strategy would have been.
+
+    Raises:
+        HistotileError: `verify.budget` is off, or nothing was compared.
+    """
+    if settings.budget == "off":
+        raise HistotileError("verify.budget", "is off", "set it to probe or full")
+    decided = read_decision(inputs.decision)
+    chosen = {fold.fold: fold.table_strategy for fold in decided.folds}
+    wanted = {"linear_probe", "early_probe", "colour"} | (
+        {"finetune", "retrain"} if settings.budget == "full" else set()
+    )
+    found = [
+        _comparison(path)
+        for path in sorted(inputs.comparisons.glob("*/*.parquet"))
+        if path.parent.name in chosen and path.stem in wanted
+    ]
+    if not found:
+        remedy = "run `histotile compare` first"
+        raise HistotileError(inputs.comparisons, "holds no comparison", remedy)
+    result = verify(found, chosen, STRATEGIES, settings.budget, settings)
+    write_text(outputs.verification, result.model_dump_json(indent=2) + "\n")
+    click.echo(f"{result.verdict}: {'; '.join(result.reasons)}")
+
+
+def _comparison(path: Path) -> Comparison:
+    footer, table = read_footer(path), read_table(path)
+    if "strategy" not in footer:
+        fact = "written by an earlier version of histotile"
+        raise HistotileError(path, fact, "run `histotile compare` again")
+    columns = [f"prob_{name}" for name in footer["classes"]]
+    return Comparison(
+        footer["fold"],
+        footer["strategy"],
+        table["label"].to_numpy().astype(np.int64),
+        np.array(table["patient_id"].to_pylist(), dtype=np.str_),
+        np.stack([table[name].to_numpy() for name in columns], axis=1),
+        float(footer["seconds"]),
+    )

@@ -1,0 +1,1 @@
+"""References for the decision: the same network with random weights."""

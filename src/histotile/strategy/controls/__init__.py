@@ -1,1 +1,0 @@
-"""References for the decision: random weights, and shifts of batch norm."""
