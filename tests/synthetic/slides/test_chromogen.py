@@ -5,10 +5,8 @@ from histotile.synthetic.slides.chromogen import (
     make_grains,
     reach_px,
 )
-from histotile.synthetic.slides.world import (
-    Spec,
-    World,
-)
+from histotile.synthetic.slides.spec import Spec
+from histotile.synthetic.slides.world import World
 
 SIDE = 500
 

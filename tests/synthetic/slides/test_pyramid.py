@@ -9,10 +9,8 @@ from histotile.synthetic.slides.pyramid import (
     level_sizes,
     write_pyramid,
 )
-from histotile.synthetic.slides.world import (
-    Spec,
-    World,
-)
+from histotile.synthetic.slides.spec import Spec
+from histotile.synthetic.slides.world import World
 
 
 @pytest.fixture(scope="module")

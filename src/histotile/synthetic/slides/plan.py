@@ -12,8 +12,8 @@ from histotile.synthetic.slides.plants import (
     plant_leaks,
 )
 from histotile.synthetic.slides.pyramid import Flavour
+from histotile.synthetic.slides.spec import Spec
 from histotile.synthetic.slides.stains import make_site
-from histotile.synthetic.slides.world import Spec
 
 MOST_SLIDES = 3  # per patient
 
