@@ -51,6 +51,7 @@ from histotile.strategy.verification.train_alternatives import (
 )
 from histotile.tiling.image_cohort.listing import list_images
 from histotile.tiling.image_cohort.tile_table import tabulate_images
+from histotile.tiling.measures import Readers
 from histotile.training.job import (
     FoldSlide,
     Machine,
@@ -142,7 +143,7 @@ def tabulate(name: str, folder: Path) -> list[tuple[str, str | None]]:
     tile = settings_of(data).tile
     for slide in found.cohort.slides:
         images = [image for image in found.images if image.group == slide.slide_id]
-        columns, footer = tabulate_images(images, slide.slide_id, data.classes, tile, 1)
+        columns, footer = tabulate_images(images, slide.slide_id, data.classes, tile, Readers(1))
         path = folder / "tile" / f"{slide.slide_id}.parquet"
         tables.write_table(path, columns, tables.TILES, footer)
     return [(slide.slide_id, slide.split) for slide in found.cohort.slides]
@@ -250,19 +251,19 @@ def high_end(found: Estimate | None) -> float | str:
 def scored(setting: Setting, early: int) -> dict[str, Any]:
     """What each strategy reaches on the groups that judge."""
     config, backbone = setting.config, backbone_of(setting.network)
-    taught, tested = setting.slides("train", "val"), setting.slides("test")
+    slides = setting.slides("train", "val", "test")
     row: dict[str, Any] = {}
     for cell in (*TAUGHT, "colour"):
         if cell == "scratch" and setting.network == "imagenet_100" and setting.seed:
             row |= {cell: "", f"{cell}_bacc": "", f"{cell}_s": ""}  # the larger net, to save time
             continue
         if cell == "colour":
-            found = rehearse_colour(taught, tested, config.classes, config.train)
+            found = rehearse_colour(slides, config.classes, config.train)
         else:
             body = untaught(backbone) if cell == "scratch" else backbone
             chosen = ("init" if cell == "scratch" else cell, early)
             machine = Machine(threads=1)
-            found = rehearse(taught, tested, config.classes, body, config.train, chosen, machine)
+            found = rehearse(slides, config.classes, body, config.train, chosen, machine)
         row |= {cell: auroc(found, config.classes), f"{cell}_bacc": balanced(found, config.classes)}
         row[f"{cell}_s"] = round(found["seconds"], 1)
     return row

@@ -33,6 +33,7 @@ from histotile.tiling.ledger import (
     tell_ledger,
     with_tissue,
 )
+from histotile.tiling.measures import Readers
 from histotile.tiling.tile_table import tabulate
 
 RULE = Labels(
@@ -59,7 +60,9 @@ def footer_of(
     truth = SlideTruth("s", ("healthy", "tumour"), None, outlines)
     settings = tiling()
     labels = settings.labels.model_copy(update={"source": source})
-    return tabulate(found, mask, truth, settings.model_copy(update={"labels": labels}), 1)[1]
+    return tabulate(found, mask, truth, settings.model_copy(update={"labels": labels}), Readers(1))[
+        1
+    ]
 
 
 def test_outlines_and_tiles_are_told_with_numbers_and_areas(make_slide: Any) -> None:

@@ -31,6 +31,7 @@ from histotile.training.job import (
     FoldSlide,
     Job,
     Machine,
+    Run,
     gather_tiles,
 )
 from histotile.training.strategies.linear_probe import train_fixed
@@ -48,7 +49,7 @@ def folder(
 ) -> Path:
     """A fold trained with a frozen backbone, to be used elsewhere; read only."""
     found = tmp_path_factory.mktemp("remembered") / "fold0"
-    train_fold(found, fold_files, CLASSES, tiny_backbone, _settings(), portable=True)
+    train_fold(found, fold_files, CLASSES, tiny_backbone, _settings(), Run(portable=True))
     return found
 
 
@@ -182,7 +183,9 @@ def test_slides_that_cannot_be_read_cost_no_training(
         raise HistotileError("s0.tiff", "is gone", "bring it back")
 
     monkeypatch.setattr(familiarity, "_read", fail)
-    summary = train_fold(tmp_path, fold_files, CLASSES, tiny_backbone, _settings(), portable=True)
+    summary = train_fold(
+        tmp_path, fold_files, CLASSES, tiny_backbone, _settings(), Run(portable=True)
+    )
     assert "is gone" in summary["taught"]
     assert load(tmp_path / "model.ckpt").taught is None
 

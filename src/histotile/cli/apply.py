@@ -138,6 +138,7 @@ def _tile(
         tell_ledger,
         with_tissue,
     )
+    from histotile.tiling.measures import Readers
     from histotile.tiling.tile_table import tabulate
 
     found = inspect_slide(slide, name, config.inspect, mpp)
@@ -152,8 +153,8 @@ def _tile(
     else:
         click.echo(f"{name}: {found.verdict}: {found.reason}", err=True)
     truth = SlideTruth(name, config.classes)
-    progress = Progress(f"tile {name}")
-    columns, footer = tabulate(found, levels, truth, config.tile, threads, progress)
+    readers = Readers(threads, Progress(f"tile {name}"))
+    columns, footer = tabulate(found, levels, truth, config.tile, readers)
     footer = with_tissue(footer, aside)
     tables.write_table(output / "tile" / f"{name}.parquet", columns, tables.TILES, footer)
     click.echo("\n".join([f"{name}: {footer['counts']}", *tell_ledger(footer)]))

@@ -190,17 +190,15 @@ def rehearse(
     )
     from histotile.training.job import Machine
 
-    taught = fold_slides(folds, fold, tiles, features, ("train", "val"))
-    tested = fold_slides(folds, fold, tiles, features, ("test",))
+    slides = fold_slides(folds, fold, tiles, features, ("train", "val", "test"))
     if cell == COLOUR:
-        found = rehearse_colour(taught, tested, classes, settings)
+        found = rehearse_colour(slides, classes, settings)
     else:
         decided = read_decision(decision.read_text(encoding="utf-8")).of_fold(fold)
         progress = Progress(f"{fold} {cell}", "steps")
         machine = Machine(1, threads, packs=packs, progress=progress)
-        found = rehearse(
-            taught, tested, classes, backbone, settings, (cell, decided.early_stage), machine
-        )
+        chosen = (cell, decided.early_stage)
+        found = rehearse(slides, classes, backbone, settings, chosen, machine)
     footer = {"fold": fold, "cell": cell, "classes": list(classes), "seconds": found.pop("seconds")}
     write_table(output, found, rehearsal_schema(classes), footer)
 

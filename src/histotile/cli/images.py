@@ -71,12 +71,13 @@ def tile_images(
     from histotile.tiling.image_cohort.listing import list_group
     from histotile.tiling.image_cohort.tile_table import tabulate_images
     from histotile.tiling.ledger import tell_ledger
+    from histotile.tiling.measures import Readers
 
     progress = Progress(f"tile {group}", "images")
     images = list_group(cohort, classes, group)
     if not images:
         raise HistotileError(cohort, f"no image of group {group!r}", "see what `collect` lists")
-    columns, footer = tabulate_images(images, group, classes, settings, threads, progress)
+    columns, footer = tabulate_images(images, group, classes, settings, Readers(threads, progress))
     tables.write_table(output, columns, tables.TILES, footer)
     click.echo("\n".join([f"{group}: {footer['counts']}", *tell_ledger(footer)]))
 

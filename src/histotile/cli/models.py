@@ -125,7 +125,7 @@ def train(
 ) -> None:
     """Train FOLD (fold0, fold1, ...) on its training patients; stop early on its val patients."""
     from histotile.data.profiling.profiler import process_age_s
-    from histotile.training.job import Machine
+    from histotile.training.job import Machine, Run
     from histotile.training.train_fold import train_fold
 
     slides = fold_slides(folds, fold, tiles, features, ("train", "val"))
@@ -133,9 +133,8 @@ def train(
     machine = Machine(devices, threads, workers, packs, progress=Progress(fold, "steps"))
     machine.pace.start_s += process_age_s()
     try:
-        summary = train_fold(
-            output, slides, classes, backbone, settings, machine, decided, portable=True
-        )
+        run = Run(machine, decided, portable=True)
+        summary = train_fold(output, slides, classes, backbone, settings, run)
     except SystemExit:
         _say_what_is_kept(fold, output)
         raise

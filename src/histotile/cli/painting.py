@@ -23,6 +23,7 @@ from histotile.heatmaps.probability_map import (
     probability_map,
 )
 from histotile.heatmaps.qupath_objects import (
+    Squares,
     write_region_objects,
     write_tile_objects,
 )
@@ -74,18 +75,11 @@ def paint(tiles: Path, predictions: Path, output: Path, settings: Heatmap) -> No
         _beside(output, ".geojson"), footer["slide_id"], regions, classes, _bounds(footer)
     )
     side = footer["size_level0_px"] or 0.0
-    x, y = table["x"].to_numpy(), table["y"].to_numpy()
-    write_tile_objects(
-        _beside(output, ".tiles.geojson.gz"),
-        footer["slide_id"],
-        x,
-        y,
-        side,
-        probabilities,
-        classes,
-        _bounds(footer),
-    )
-    write_wsinfer_csv(_beside(output, ".csv"), x, y, side, probabilities, classes)
+    squares = Squares(table["x"].to_numpy(), table["y"].to_numpy(), side)
+    objects = _beside(output, ".tiles.geojson.gz")
+    slide_id, bounds = footer["slide_id"], _bounds(footer)
+    write_tile_objects(objects, slide_id, squares, probabilities, classes, bounds)
+    write_wsinfer_csv(_beside(output, ".csv"), *squares, probabilities, classes)
 
 
 def _predictions_of(tiles: Path, predictions: Path, classes: tuple[str, ...]) -> "pa.Table":

@@ -146,20 +146,19 @@ def tile(
         tell_ledger,
         with_tissue,
     )
+    from histotile.tiling.measures import Readers
     from histotile.tiling.tile_table import tabulate
 
     found = look_at(slide, inspection, mpp)
     usable = found.verdict == "ok"
     outlines = _outlines(slide, found, annotations) if usable and annotations else None
     truth = SlideTruth(found.slide_id, classes, label, outlines)
-    progress = Progress(f"tile {found.slide_id}")
+    readers = Readers(threads, Progress(f"tile {found.slide_id}"))
     levels, aside = _levels(slide, found, mask_path) if usable else (None, [])
     if coordinates:
-        columns, footer = tabulate_coordinates(
-            found, coordinates, truth, settings, threads, progress, levels
-        )
+        columns, footer = tabulate_coordinates(found, coordinates, truth, settings, readers, levels)
     else:
-        columns, footer = tabulate(found, levels, truth, settings, threads, progress)
+        columns, footer = tabulate(found, levels, truth, settings, readers)
     footer = with_tissue(footer, aside)
     tables.write_table(output, columns, tables.TILES, footer)
     click.echo("\n".join([f"{found.slide_id}: {footer['counts']}", *tell_ledger(footer)]))

@@ -7,11 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.config import Heatmap
-from histotile.heatmaps.figure_frame import (
-    Caption,
-    Legend,
-    frame_picture,
-)
+from histotile.heatmaps.figure_frame import Caption, Legend, frame_picture
 from histotile.heatmaps.probability_map import ProbabilityMap
 from histotile.io.atomic import replacing
 

@@ -12,39 +12,17 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
-from histotile.backbones.build import (
-    Architecture,
-    build_network,
-    head,
-)
+from histotile.backbones.build import Architecture, build_network, head
 from histotile.backbones.stages import stages_of
 from histotile.config import Recipe
 from histotile.errors import HistotileError
 from histotile.training.datamodule import TileDataModule
-from histotile.training.job import (
-    Job,
-    Machine,
-    Outcome,
-)
+from histotile.training.job import Job, Machine, Outcome
 from histotile.training.learning_curve import Point
 from histotile.training.lightning_module import TileClassifier
-from histotile.training.logistic_head import (
-    Features,
-    class_weights,
-    fit_probe,
-)
-from histotile.training.optimizer import (
-    Plan,
-    rates,
-    uses_sgd,
-)
-from histotile.training.resume import (
-    LAST,
-    START,
-    STATE,
-    best_state,
-    same_inputs,
-)
+from histotile.training.logistic_head import Features, class_weights, fit_probe
+from histotile.training.optimizer import Plan, rates, uses_sgd
+from histotile.training.resume import LAST, START, STATE, best_state, same_inputs
 
 
 @dataclass(frozen=True)

@@ -11,41 +11,27 @@ from numpy.typing import NDArray
 from torch import nn
 
 from histotile import __version__
-from histotile.backbones.build import (
-    Architecture,
-    body_digest,
-    build_network,
-)
+from histotile.backbones.build import Architecture, body_digest, build_network
 from histotile.backbones.pretraining_domain import domain_of
 from histotile.backbones.stages import StageFeatures
 from histotile.config import Backbone, Control
 from histotile.data.augmentation.augmentation import unchanged
 from histotile.data.dataset import TileDataset
-from histotile.data.sampling import (
-    sample_labelled,
-    spread,
-)
+from histotile.data.sampling import sample_labelled, spread
 from histotile.data.selection import Selection
 from histotile.errors import HistotileError
 from histotile.inference.engines.torch import TorchEngine
 from histotile.io.features import ControlFile
-from histotile.strategy.controls.batch_norm_reference import (
-    CLEARLY,
-    deep_shift,
-    judge,
-    read_ruler,
-)
+from histotile.strategy.controls.batch_norm_reference import CLEARLY, deep_shift, judge, read_ruler
 from histotile.strategy.controls.batch_norm_shift import (
     Weighted,
     batch_norms,
     measure_bn_shift,
     telling,
 )
-from histotile.strategy.controls.random_init import (
-    calibrate,
-    random_twin,
-)
+from histotile.strategy.controls.random_init import calibrate, random_twin
 
+BATCH = 32  # tiles per pass; does not change the features
 CALIBRATION = 512  # tiles for statistics of batch norm; 256 would do
 _CACHE_BYTES = 512 << 20
 _BATCH_PX = 64 * 224 * 224  # of a batch whose statistics are taken
@@ -70,7 +56,6 @@ def measure_control(
     classes: tuple[str, ...],
     backbone: Backbone,
     settings: Control,
-    batch_size: int = 32,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> ControlFile:
@@ -87,7 +72,6 @@ def measure_control(
         classes: Class names.
         backbone: The network.
         settings: Section `control`.
-        batch_size: Tiles per pass; does not change the features.
         threads: Of the processor, for the network.
         progress: Called with tiles done and tiles in all.
 
@@ -105,7 +89,7 @@ def measure_control(
     twin = random_twin(network, architecture, settings.seed)
     part = spread(sample, patients, CALIBRATION, settings.seed)
     passes = bool(telling(network)) + bool(batch_norms(twin))
-    reading = _Reading(batch_size, progress, passes * len(part) + len(sample))
+    reading = _Reading(progress, passes * len(part) + len(sample))
     statistics = TileDataset(part, unchanged, _CACHE_BYTES)
     _, engine = _staged(network, architecture, threads)
     groups = measure_bn_shift(network, engine, reading.weighted(statistics, patients))
@@ -156,17 +140,16 @@ def _facts(
 class _Reading:
     """Batches of tiles, read in one thread and counted."""
 
-    def __init__(self, batch_size: int, progress: Progress | None, total: int) -> None:
-        self._batch_size, self._progress, self._total = batch_size, progress, total
-        self._done = 0
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
 
     def in_order(self, data: TileDataset) -> Iterator[tuple[Rgb, Numbers]]:
         """Tiles (N, px, px, 3) in the order of the selection, and their numbers.
 
         In place of a damaged tile comes another one, with the other's number.
         """
-        for start in range(0, len(data), self._batch_size):
-            yield self._batch(data, np.arange(start, min(start + self._batch_size, len(data))))
+        for start in range(0, len(data), BATCH):
+            yield self._batch(data, np.arange(start, min(start + BATCH, len(data))))
 
     def weighted(self, data: TileDataset, patients: Mapping[str, str]) -> Iterator[Weighted]:
         """Tiles with weights (N, 1) that sum to 1 for every patient."""

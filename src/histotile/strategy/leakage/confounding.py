@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.stats.cramers_v import (
-    corrected_v,
-    v_interval,
-)
+from histotile.stats.cramers_v import corrected_v, v_interval
 
 PERMUTATIONS = 4999
 MOST_BINS = 4  # of a scale with many values

@@ -17,15 +17,8 @@ from histotile import __version__
 from histotile.config import Verify
 from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
-from histotile.stats.auroc import (
-    aurocs,
-    judged_classes,
-    mean_of_known,
-)
-from histotile.strategy.record import (
-    Entry,
-    Estimate,
-)
+from histotile.stats.auroc import aurocs, judged_classes, mean_of_known
+from histotile.strategy.record import Entry, Estimate
 
 Floats = NDArray[np.float64]
 TABLE = "table"  # the cell that the table chose in each fold

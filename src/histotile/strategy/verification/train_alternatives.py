@@ -13,28 +13,16 @@ from histotile.backbones.build import head
 from histotile.config import Backbone, Train
 from histotile.data.augmentation.augmentation import make_transform
 from histotile.data.dataset import TileDataset
-from histotile.data.selection import (
-    Selection,
-    select_tiles,
-)
-from histotile.inference.checkpoint import (
-    TrainedModel,
-    load,
-)
+from histotile.data.selection import Selection, select_tiles
+from histotile.inference.checkpoint import TrainedModel, load
 from histotile.inference.engines.probabilities import softmax
 from histotile.inference.engines.torch import TorchEngine
 from histotile.inference.model_metadata import CHECKPOINT
 from histotile.io import tables
 from histotile.io.features import read_features
 from histotile.io.identity import check_same
-from histotile.training.job import (
-    FoldSlide,
-    Machine,
-)
-from histotile.training.logistic_head import (
-    Features,
-    fit_probe,
-)
+from histotile.training.job import FoldSlide, Machine, Run
+from histotile.training.logistic_head import Features, fit_probe
 from histotile.training.train_fold import train_fold
 
 COLOUR = "colour"
@@ -44,7 +32,6 @@ BATCH = 64
 
 def rehearse(
     slides: Sequence[FoldSlide],
-    tested: Sequence[FoldSlide],
     classes: Sequence[str],
     backbone: Backbone,
     settings: Train,
@@ -56,8 +43,7 @@ def rehearse(
     At most `settings.max_tiles_per_slide` per slide and class, the same for every cell.
 
     Args:
-        slides: Training and validation slides of the fold.
-        tested: Its test slides (their role does not matter).
+        slides: Of the fold, test slides too.
         classes: In order.
         backbone: The network below the head.
         settings: Section `train`; its strategy is ignored.
@@ -65,13 +51,16 @@ def rehearse(
         machine: How it runs.
     """
     start = time.monotonic()
+    tested = [s for s in slides if s.role == "test"]
     named = {s.slide_id: s.tiles for s in tested}
     limit = settings.max_tiles_per_slide
     chosen = select_tiles(named, list(named), tuple(classes), limit, settings.seed)
     patients = np.array([s.patient_id for s in tested])[chosen.slide]
     settings = settings.model_copy(update={"strategy": decided[0], "tensorboard": False})
     with tempfile.TemporaryDirectory() as folder:
-        train_fold(Path(folder), slides, classes, backbone, settings, machine, decided)
+        taught = [s for s in slides if s.role != "test"]
+        run = Run(machine or Machine(), decided)
+        train_fold(Path(folder), taught, classes, backbone, settings, run)
         model = load(Path(folder) / CHECKPOINT)
     headed = decided[0] == "fixed" or (decided[0], settings.early_fixed) == _TRUNCATED
     if headed and all(s.features for s in tested):
@@ -82,14 +71,13 @@ def rehearse(
 
 
 def rehearse_colour(
-    slides: Sequence[FoldSlide],
-    tested: Sequence[FoldSlide],
-    classes: Sequence[str],
-    settings: Train,
+    slides: Sequence[FoldSlide], classes: Sequence[str], settings: Train
 ) -> dict[str, Any]:
     """The same columns from mean and SD of red, green and blue alone: the control."""
     start = time.monotonic()
     limit = settings.max_tiles_per_slide
+    tested = [s for s in slides if s.role == "test"]
+    taught = [s for s in slides if s.role != "test"]
     train, test = (
         select_tiles(
             {s.slide_id: s.tiles for s in some},
@@ -98,10 +86,10 @@ def rehearse_colour(
             limit,
             settings.seed,
         )
-        for some in (slides, tested)
+        for some in (taught, tested)
     )
-    groups = np.array([s.patient_id for s in slides])[train.slide]
-    seen = Features(_colour(train, slides), train.label, groups)
+    groups = np.array([s.patient_id for s in taught])[train.slide]
+    seen = Features(_colour(train, taught), train.label, groups)
     probe = fit_probe(seen, len(classes), settings.class_weights, settings.seed)
     probabilities = softmax(probe.logits(_colour(test, tested)))
     patients = np.array([s.patient_id for s in tested])[test.slide]

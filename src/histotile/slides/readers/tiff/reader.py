@@ -11,26 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.slides.readers.tiff.codecs import (
-    Decoder,
-    UndecodableTile,
-    decoder,
-)
-from histotile.slides.readers.tiff.decoded_tile_cache import (
-    RECENT_BYTES,
-    DecodedTiles,
-    Key,
-)
-from histotile.slides.readers.tiff.positions import (
-    position,
-    uses,
-)
-from histotile.slides.readers.tiff.tiff_levels import (
-    Places,
-    TiffLevel,
-    missing_tiles,
-    read_array,
-)
+from histotile.slides.readers.tiff.codecs import Decoder, UndecodableTile, decoder
+from histotile.slides.readers.tiff.decoded_tile_cache import RECENT_BYTES, DecodedTiles, Key
+from histotile.slides.readers.tiff.positions import position, uses
+from histotile.slides.readers.tiff.tiff_levels import Places, TiffLevel, missing_tiles, read_array
 
 Rgb = NDArray[np.uint8]
 Region = tuple[int, int, int, int, int]  # x, y (level-0 px), level, width, height (level px)
