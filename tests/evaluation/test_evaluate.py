@@ -8,10 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from histotile.config import Aggregate, Evaluate
-from histotile.evaluation.evaluate import (
-    Evaluation,
-    evaluate,
-)
+from histotile.evaluation.evaluate import Evaluation, evaluate
 from histotile.evaluation.units import SlideTiles
 
 CLASSES = ("healthy", "tumour")

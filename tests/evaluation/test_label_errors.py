@@ -17,10 +17,7 @@ from histotile.evaluation.label_errors import (
     suspect_features,
 )
 from histotile.io.palette import class_colours
-from histotile.io.tables import (
-    TILES,
-    prediction_schema,
-)
+from histotile.io.tables import TILES, prediction_schema
 
 CLASSES = ("healthy", "tumour", "<b>\u202eנק")
 

@@ -5,11 +5,7 @@ import pytest
 from histotile.aggregation.aggregate import FoldSlide
 from histotile.errors import HistotileError
 from histotile.evaluation.units import slide_tiles
-from histotile.io.tables import (
-    COLOUR,
-    TILES,
-    prediction_schema,
-)
+from histotile.io.tables import COLOUR, TILES, prediction_schema
 
 CLASSES = ("healthy", "tumour")
 SLIDE = FoldSlide("s", "p", "tumour", None, "0")

@@ -3,10 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histotile.stats.crossvalidation import (
-    divide,
-    leave_site_out,
-)
+from histotile.stats.crossvalidation import divide, leave_site_out
 
 
 @settings(max_examples=30, deadline=None)

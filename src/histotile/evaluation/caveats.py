@@ -6,10 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from histotile.evaluation.units import (
-    Patients,
-    SlideTiles,
-)
+from histotile.evaluation.units import Patients, SlideTiles
 
 _FEW_PATIENTS = 10  # per class; below it percentile intervals are known to be too narrow
 _NAMED = 10  # slides named in one sentence

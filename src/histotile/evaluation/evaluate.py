@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.aggregation.aggregate import (
-    HOLDOUT,
-    Columns,
-)
+from histotile.aggregation.aggregate import HOLDOUT, Columns
 from histotile.config import Aggregate, Evaluate
 from histotile.evaluation.caveats import caveats
 from histotile.evaluation.colour_baseline import predict_from_colour
@@ -20,18 +17,9 @@ from histotile.evaluation.figures.reliability import reliability
 from histotile.evaluation.figures.roc_pr import fold_curves
 from histotile.evaluation.figures.score_distribution import score_lanes
 from histotile.evaluation.metrics import confusion
-from histotile.evaluation.patient_bootstrap import draw_weights
-from histotile.evaluation.per_fold import (
-    COLOUR_ONLY,
-    NETWORK,
-    Row,
-    level_rows,
-)
+from histotile.evaluation.per_fold import COLOUR_ONLY, NETWORK, Row, level_rows
 from histotile.evaluation.screening import screening_rows
-from histotile.evaluation.subgroups import (
-    patient_rows,
-    site_rows,
-)
+from histotile.evaluation.subgroups import patient_rows, site_rows
 from histotile.evaluation.units import (
     Patients,
     Probabilities,
@@ -41,6 +29,7 @@ from histotile.evaluation.units import (
     pooled_units,
     tile_units,
 )
+from histotile.stats.bootstrap import draw_weights
 
 KEYS = ("level", "model", "fold", "metric")
 NUMBERS = ("value", "lower", "upper", "n", "n_positive", "note")

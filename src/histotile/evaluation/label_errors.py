@@ -11,10 +11,7 @@ from shapely.geometry import box
 
 from histotile.errors import HistotileError
 from histotile.io.palette import class_colours
-from histotile.io.qupath import (
-    Feature,
-    feature,
-)
+from histotile.io.qupath import Feature, feature
 
 COLUMNS = (
     "slide_id",

@@ -20,11 +20,7 @@ from histotile.evaluation.per_fold import (
     mean_cells,
     numbers,
 )
-from histotile.evaluation.units import (
-    Patients,
-    SlideTiles,
-    Units,
-)
+from histotile.evaluation.units import Patients, SlideTiles, Units
 
 METRICS = ("auroc", "balanced_accuracy")
 LEVELS = ("tile", "slide")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from histotile.stats.bootstrap import interval
 from histotile.stats.crossvalidation import Floats
 from histotile.strategy.record import Estimate, Similarity, StageScore
 
@@ -201,11 +202,10 @@ def _gain(own: Floats, twin: Floats, stage: int) -> Estimate:
 
 def estimate(value: float, resampled: Floats) -> Estimate:
     """A value with its 95 % percentile interval; without one if most resamples say nothing."""
-    finite = resampled[np.isfinite(resampled)]
-    if len(finite) < max(2, len(resampled) / 2):
+    found = interval(resampled, 0.95)
+    if len(resampled) - found.undefined < max(2, len(resampled) / 2):
         return Estimate(value=value)
-    low, high = np.percentile(finite, [2.5, 97.5])
-    return Estimate(value=value, low=float(low), high=float(high))
+    return Estimate(value=value, low=found.lower, high=found.upper)
 
 
 def _depth_reason(profile: Profile, depth: _Depth) -> str:

@@ -6,10 +6,7 @@ import pytest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from histotile.config import Aggregate, Evaluate
-from histotile.evaluation.evaluate import (
-    Evaluation,
-    evaluate,
-)
+from histotile.evaluation.evaluate import Evaluation, evaluate
 from histotile.evaluation.figures.roc_pr import GRID
 from histotile.evaluation.metrics import precision_recall
 

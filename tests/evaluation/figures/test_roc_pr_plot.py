@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 
 from histotile.config import Aggregate, Evaluate
-from histotile.evaluation.evaluate import (
-    Evaluation,
-    evaluate,
-)
-from histotile.evaluation.figures.roc_pr_plot import (
-    draw_precision_recall,
-    draw_roc,
-)
+from histotile.evaluation.evaluate import Evaluation, evaluate
+from histotile.evaluation.figures.roc_pr_plot import draw_precision_recall, draw_roc
 
 SETTINGS = Evaluate(bootstraps=100, confidence=0.9, seed=0)
 TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)

@@ -3,11 +3,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from histotile.evaluation.figures.score_distribution import (
-    Lane,
-    draw_scores,
-    score_lanes,
-)
+from histotile.evaluation.figures.score_distribution import Lane, draw_scores, score_lanes
 from histotile.evaluation.units import Units
 
 CLASSES = ("healthy", "tumour")

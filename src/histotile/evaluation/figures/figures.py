@@ -5,19 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from histotile.evaluation.figures.confidence_bands import Band
-from histotile.evaluation.figures.reliability import (
-    Reliability,
-    draw_reliability,
-)
+from histotile.evaluation.figures.reliability import Reliability, draw_reliability
 from histotile.evaluation.figures.roc_pr import Curve
-from histotile.evaluation.figures.roc_pr_plot import (
-    draw_precision_recall,
-    draw_roc,
-)
-from histotile.evaluation.figures.score_distribution import (
-    Lane,
-    draw_scores,
-)
+from histotile.evaluation.figures.roc_pr_plot import draw_precision_recall, draw_roc
+from histotile.evaluation.figures.score_distribution import Lane, draw_scores
 
 Row = Mapping[str, Any]
 

@@ -7,10 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.evaluation.metrics import (
-    precision_recall,
-    roc_curve,
-)
+from histotile.evaluation.metrics import precision_recall, roc_curve
 from histotile.evaluation.per_fold import NETWORK
 from histotile.evaluation.units import Units
 

@@ -8,23 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.evaluation.figures.confidence_bands import Band
-from histotile.evaluation.figures.roc_pr import (
-    GRID,
-    Curve,
-    Kind,
-)
-from histotile.evaluation.figures.svg import (
-    BLUE,
-    GREY,
-    VERMILION,
-    draw_svg,
-    say,
-)
-from histotile.evaluation.per_fold import (
-    COLOUR_ONLY,
-    MEAN,
-    NETWORK,
-)
+from histotile.evaluation.figures.roc_pr import GRID, Curve, Kind
+from histotile.evaluation.figures.svg import BLUE, GREY, VERMILION, draw_svg, say
+from histotile.evaluation.per_fold import COLOUR_ONLY, MEAN, NETWORK
 
 Row = Mapping[str, Any]
 

@@ -8,11 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.aggregation.aggregate import HOLDOUT
-from histotile.evaluation.figures.svg import (
-    GREY,
-    draw_svg,
-    say,
-)
+from histotile.evaluation.figures.svg import GREY, draw_svg, say
 from histotile.evaluation.per_fold import NETWORK
 from histotile.evaluation.units import Units
 from histotile.io.palette import class_colours

@@ -18,7 +18,9 @@ from histotile.config import Verify
 from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
 from histotile.stats.auroc import aurocs, judged_classes, mean_of_known
+from histotile.stats.bootstrap import draw_weights
 from histotile.strategy.record import Entry, Estimate
+from histotile.strategy.similarity_rule import estimate
 
 Floats = NDArray[np.float64]
 TABLE = "table"  # the cell that the table chose in each fold
@@ -142,7 +144,7 @@ def _judge(
     others = [cell for cell in present if same != {cell}]
     rival = max(others, key=lambda cell: resamples[cell].value)
     value = resamples[rival].value - choice.value
-    regret = _estimate(value, resamples[rival].inside - choice.inside)
+    regret = estimate(value, resamples[rival].inside - choice.inside)
     verdict, reason = _verdict(regret, rival, settings.margin)
     return Verification.model_validate(
         facts
@@ -217,9 +219,8 @@ def _resample(of_cell: Mapping[str, Rehearsal], settings: Verify) -> _Scores:
 def _fold(r: Rehearsal, seed: Sequence[int], bootstraps: int) -> Floats:
     """(1 + 2B,) scores of a fold: as it is, over resamples, and over those left out of each."""
     names, patients = np.unique(r.patients, return_inverse=True)
-    even = np.full(len(names), 1 / len(names))
-    counts = np.random.default_rng(seed).multinomial(len(names), even, size=bootstraps)
-    weights = np.concatenate([np.ones((1, len(names))), counts, counts == 0]).astype(float)
+    counts = draw_weights([0] * len(names), bootstraps, seed)
+    weights = np.concatenate([np.ones((1, len(names))), counts, counts == 0])
     each = [
         aurocs(r.probabilities[:, c], r.labels == c, patients, weights)
         for c in judged_classes(r.probabilities.shape[1])
@@ -227,18 +228,10 @@ def _fold(r: Rehearsal, seed: Sequence[int], bootstraps: int) -> Floats:
     return mean_of_known(np.stack(each, axis=1))
 
 
-def _estimate(value: float, resampled: Floats) -> Estimate:
-    finite = resampled[np.isfinite(resampled)]
-    if len(finite) < len(resampled) / 2:
-        return Estimate(value=value)
-    low, high = np.quantile(finite, (0.025, 0.975))
-    return Estimate(value=value, low=float(low), high=float(high))
-
-
 def _cell_score(cell: str, of_cell: Mapping[str, Rehearsal], scores: _Scores) -> CellScore:
     return CellScore(
         cell=cell,
-        score=_estimate(scores.value, scores.inside),
+        score=estimate(scores.value, scores.inside),
         folds=scores.folds,
         seconds=sum(r.seconds for r in of_cell.values()),
     )
