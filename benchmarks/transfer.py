@@ -38,6 +38,7 @@ from histotile.strategy.record import STRATEGIES, Decision, Estimate
 from histotile.strategy.verification.train_alternatives import compare, compare_colour
 from histotile.tiling.image_cohort.listing import list_images
 from histotile.tiling.image_cohort.tile_table import tabulate_images
+from histotile.tiling.measures import Readers
 from histotile.training.job import FoldSlide, Machine
 
 HERE = Path(__file__).parent
@@ -126,7 +127,7 @@ def tabulate(name: str, folder: Path) -> list[tuple[str, str | None]]:
     tile = settings_of(data).tile
     for slide in found.cohort.slides:
         images = [image for image in found.images if image.group == slide.slide_id]
-        columns, footer = tabulate_images(images, slide.slide_id, data.classes, tile, 1)
+        columns, footer = tabulate_images(images, slide.slide_id, data.classes, tile, Readers(1))
         path = folder / "tile" / f"{slide.slide_id}.parquet"
         tables.write_table(path, columns, tables.TILES, footer)
     return [(slide.slide_id, slide.split) for slide in found.cohort.slides]
@@ -234,7 +235,7 @@ def high_end(found: Estimate | None) -> float | str:
 def scored(setting: Setting, early: int) -> dict[str, Any]:
     """What each strategy reaches on the groups that judge."""
     config, backbone = setting.config, backbone_of(setting.network)
-    taught, tested = setting.slides("train", "val"), setting.slides("test")
+    slides = setting.slides("train", "val", "test")
     row: dict[str, Any] = {}
     for strategy in (*TAUGHT, "colour"):
         if strategy == "scratch" and setting.network == "imagenet_100" and setting.seed:
@@ -245,12 +246,12 @@ def scored(setting: Setting, early: int) -> dict[str, Any]:
             }  # the larger net, to save time
             continue
         if strategy == "colour":
-            found = compare_colour(taught, tested, config.classes, config.train)
+            found = compare_colour(slides, config.classes, config.train)
         else:
             body = untaught(backbone) if strategy == "scratch" else backbone
             chosen = ("retrain" if strategy == "scratch" else strategy, early)
             machine = Machine(threads=1)
-            found = compare(taught, tested, config.classes, body, config.train, chosen, machine)
+            found = compare(slides, config.classes, body, config.train, chosen, machine)
         row |= {
             strategy: auroc(found, config.classes),
             f"{strategy}_bacc": balanced(found, config.classes),

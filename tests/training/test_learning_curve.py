@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from histotile.training.learning_curve import Point, auroc, diagnose, draw_curve, write_curve
+from histotile.training.learning_curve import Point, diagnose, draw_curve, mean_auroc, write_curve
 
 
 def curve(train: list[float], val: list[float]) -> list[Point]:
@@ -44,8 +44,8 @@ def test_auroc_agrees_with_scikit_learn_and_knows_its_limits() -> None:
     labels = rng.integers(0, 3, 60)
     shares = rng.dirichlet([1, 1, 1], 60)
     expected = roc_auc_score(labels, shares, multi_class="ovr")
-    assert auroc(shares, labels) == pytest.approx(expected)
-    assert auroc(shares[:, :2], np.zeros(60, np.int64)) is None
+    assert mean_auroc(shares, labels) == pytest.approx(expected)
+    assert mean_auroc(shares[:, :2], np.zeros(60, np.int64)) is None
 
 
 @pytest.mark.parametrize("xlabel", ["epoch", "L2 strength"])

@@ -7,12 +7,13 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from histotile.inference.engines.probabilities import softmax
+from histotile.stats.logistic import STRENGTHS
 from histotile.training.logistic_head import (
-    STRENGTHS,
     Features,
+    Probe,
     class_weights,
-    fit_at,
     fit_probe,
+    fit_strengths,
     log_loss,
 )
 
@@ -27,15 +28,20 @@ def features(patients: int = 8, tiles: int = 40, classes: int = 2, seed: int = 0
     return Features(values, labels, groups)
 
 
+def at(data: Features, balanced: bool, strength: float) -> Probe:
+    return Probe(fit_strengths(data, balanced, (strength,))[strength], strength, {})
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 def test_head_gives_the_probabilities_of_logistic_regression(classes: int) -> None:
     data = features(classes=classes)
-    probe = fit_at(data, classes, balanced=True, strength=0.01)
+    probe = at(data, True, 0.01)
     values = np.asarray(data.values)
     scaled = (values - values.mean(0)) / np.where(values.std(0) > 1e-6, values.std(0), 1)
-    model = LogisticRegression(C=1 / (0.01 * len(values)), class_weight="balanced", max_iter=500)
+    options = {"class_weight": "balanced", "tol": 1e-9, "max_iter": 5000}
+    model = LogisticRegression(C=1 / (0.01 * len(values)), **options)
     expected = model.fit(scaled, data.labels).predict_proba(scaled)
-    np.testing.assert_allclose(softmax(probe.logits(values)), expected, atol=1e-4)
+    np.testing.assert_allclose(softmax(probe.logits(values)), expected, atol=1e-5)
     layer = nn.Linear(6, classes)
     probe.fill(layer)
     logits = layer(torch.from_numpy(values).float()).detach().numpy()
@@ -45,8 +51,8 @@ def test_head_gives_the_probabilities_of_logistic_regression(classes: int) -> No
 def test_strength_means_the_same_at_any_number_of_tiles() -> None:
     once = features()
     twice = once[np.tile(np.arange(len(once.labels)), 2)]
-    probes = [fit_at(data, 2, False, 0.1) for data in (once, twice)]
-    np.testing.assert_allclose(probes[0].weight, probes[1].weight, atol=1e-3)
+    probes = [at(data, False, 0.1) for data in (once, twice)]
+    np.testing.assert_allclose(probes[0].head.weight, probes[1].head.weight, atol=1e-3)
 
 
 def test_strength_is_chosen_on_left_out_patients() -> None:
@@ -61,7 +67,8 @@ def test_strength_is_chosen_on_left_out_patients() -> None:
     leaky = Features(np.hstack([base.values, own]), base.labels, base.groups)
     grouped = fit_probe(leaky, 2, True, 0)
     alone = Features(leaky.values, leaky.labels, np.arange(len(number)).astype(str))
-    assert grouped.strength > fit_probe(alone, 2, True, 0).strength
+    assert min(grouped.losses.values()) > 0.5
+    assert min(fit_probe(alone, 2, True, 0).losses.values()) < 0.01
     assert set(grouped.losses) == set(STRENGTHS)
 
 
@@ -70,7 +77,7 @@ def test_one_patient_per_class_still_gives_a_head() -> None:
     data = Features(data.values, (data.groups == "p1").astype(np.int64), data.groups)
     probe = fit_probe(data, 2, True, 0)
     assert probe.losses == {}
-    assert np.isfinite(probe.weight).all()
+    assert np.isfinite(probe.head.weight).all()
 
 
 def test_changed_copies_are_learnt_from_and_never_measured_on() -> None:

@@ -37,14 +37,14 @@ def run(
         strategy: How, or `colour`: no network, colour alone.
         machine: What trains.
     """
-    taught, tested = fold_slides(inputs, ("train", "val")), fold_slides(inputs, ("test",))
+    slides = fold_slides(inputs, ("train", "val", "test"))
     classes = network.classes
     if strategy == "colour":
-        found = compare_colour(taught, tested, classes, settings)
+        found = compare_colour(slides, classes, settings)
     else:
         assert inputs.decision is not None
         chosen = strategy, read_decision(inputs.decision).of_fold(inputs.fold).early_stage
-        found = compare(taught, tested, classes, network.backbone, settings, chosen, machine)
+        found = compare(slides, classes, network.backbone, settings, chosen, machine)
     seconds = found.pop("seconds")
     footer: dict[str, Any] = {"fold": inputs.fold, "strategy": strategy, "classes": list(classes)}
     footer |= {"seconds": seconds}

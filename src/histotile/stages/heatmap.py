@@ -12,7 +12,7 @@ from histotile.heatmaps.figure_frame import Caption
 from histotile.heatmaps.heatmap import paint_heatmap, paint_map, write_picture
 from histotile.heatmaps.ome_tiff import write_colour_map, write_map
 from histotile.heatmaps.probability_map import ProbabilityMap, slide_map
-from histotile.heatmaps.qupath_objects import write_region_objects, write_tile_objects
+from histotile.heatmaps.qupath_objects import Squares, write_region_objects, write_tile_objects
 from histotile.heatmaps.regions import Region, find_regions
 from histotile.heatmaps.wsinfer_csv import write_wsinfer_csv
 from histotile.io import tables
@@ -92,9 +92,9 @@ def run(inputs: Inputs, outputs: Outputs, settings: Heatmap) -> None:
     slide_id, bounds = footer["slide_id"], _bounds(footer)
     write_region_objects(outputs.regions, slide_id, regions, classes, bounds)
     side = footer["size_level0_px"] or 0.0
-    x, y = table["x"].to_numpy(), table["y"].to_numpy()
-    write_tile_objects(outputs.tiles, slide_id, x, y, side, probabilities, classes, bounds)
-    write_wsinfer_csv(outputs.csv, x, y, side, probabilities, classes)
+    squares = Squares(table["x"].to_numpy(), table["y"].to_numpy(), side)
+    write_tile_objects(outputs.tiles, slide_id, squares, probabilities, classes, bounds)
+    write_wsinfer_csv(outputs.csv, *squares, probabilities, classes)
 
 
 def _predictions_of(tiles: Path, predictions: Path, classes: tuple[str, ...]) -> "pa.Table":

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.io.atomic import replacing, write_text
+from histotile.stats.auroc import auroc, judged_classes
 
 
 @dataclass(frozen=True)
@@ -84,19 +85,16 @@ REMEDIES = {
 }
 
 
-def auroc(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float | None:
+def mean_auroc(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float | None:
     """Area under the ROC curve of (N, C); mean of one-against-rest over the classes that occur.
 
     None where fewer than two classes occur.
     """
-    from sklearn.metrics import roc_auc_score
-
     present = np.unique(labels)
     if len(present) < 2:
         return None
-    if probabilities.shape[1] == 2:
-        return float(roc_auc_score(labels == 1, probabilities[:, 1]))
-    return float(np.mean([roc_auc_score(labels == c, probabilities[:, c]) for c in present]))
+    asked = judged_classes(2) if probabilities.shape[1] == 2 else present
+    return float(np.mean([auroc(labels == c, probabilities[:, c]) for c in asked]))
 
 
 def diagnose(

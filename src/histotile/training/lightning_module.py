@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from histotile.backbones.build import Architecture
 from histotile.config import Recipe
 from histotile.inference.engines.probabilities import softmax
-from histotile.training.learning_curve import Point, auroc
+from histotile.training.learning_curve import Point, mean_auroc
 from histotile.training.logistic_head import log_loss
 from histotile.training.optimizer import make_optimizer, rate_factor
 
@@ -118,7 +118,7 @@ class TileClassifier(pl.LightningModule):
             running_loss=None if running is None else float(self._gathered(running).mean()),
             train_loss=log_loss(train_logits, train_labels, weights),
             val_loss=log_loss(val_logits, val_labels, weights),
-            val_auroc=auroc(softmax(val_logits), val_labels),
+            val_auroc=mean_auroc(softmax(val_logits), val_labels),
         )
         self.curve.append(point)
         if point.running_loss is not None:

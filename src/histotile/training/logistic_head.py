@@ -8,11 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from histotile.stats.crossvalidation import divide
+from histotile.stats.logistic import STRENGTHS, LinearHead, fit_heads, lesson_weights
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# L2 strength in units of the mean loss, so that it means the same at any number of tiles.
-STRENGTHS = (10.0, 1.0, 0.1, 0.01, 0.001, 0.0001)
 CHOICE_TILES = 6000  # rows on which the strength is chosen: more changes nothing but time
 CHOICE_FOLDS = 4
 
@@ -42,26 +43,25 @@ class Features:
 
 @dataclass(frozen=True)
 class Probe:
-    """A linear head on raw features: logits = features @ weight.T + bias.
+    """A linear head on raw features, and how strong its penalty is.
 
-    Standardisation is folded in. `strengths` and `losses` are what inner cross-validation saw
-    (empty where there were too few patients for it), `strength` what it chose.
+    `losses` are what inner cross-validation saw of each strength (empty where there were too few
+    patients for it), `strength` what it chose.
     """
 
-    weight: Floats
-    bias: Floats
+    head: LinearHead
     strength: float
     losses: dict[float, float]
 
     def logits(self, values: NDArray[np.floating]) -> Floats:
         """Logits (N, C) of features (N, D)."""
-        return np.asarray(values, np.float64) @ self.weight.T + self.bias
+        return self.head.logits(values)
 
-    def fill(self, head: nn.Linear) -> None:
+    def fill(self, layer: nn.Linear) -> None:
         """Put weight and bias into the last layer of a network."""
         with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(self.weight))
-            head.bias.copy_(torch.from_numpy(self.bias))
+            layer.weight.copy_(torch.from_numpy(self.head.weight))
+            layer.bias.copy_(torch.from_numpy(self.head.bias))
 
 
 def fit_probe(features: Features, classes: int, balanced: bool, seed: int) -> Probe:
@@ -73,38 +73,19 @@ def fit_probe(features: Features, classes: int, balanced: bool, seed: int) -> Pr
         balanced: Whether rare classes weigh more.
         seed: Of the inner division of patients.
     """
-    losses = _inner_losses(_thinned(features), classes, balanced, seed)
-    # Without inner folds: a strength that a few hundred independent tiles can carry.
-    strength = min(losses, key=losses.__getitem__) if losses else 0.1
-    return fit_at(features, classes, balanced, strength, losses)
+    strength, losses = choose_strength(features, classes, balanced, seed)
+    stronger = tuple(s for s in STRENGTHS if s >= strength)
+    return Probe(fit_strengths(features, balanced, stronger)[strength], strength, losses)
 
 
-def fit_at(
-    features: Features,
-    classes: int,
-    balanced: bool,
-    strength: float,
-    losses: dict[float, float] | None = None,
-) -> Probe:
-    """The logistic head at a given L2 strength."""
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
-
-    values = np.asarray(features.values, np.float64)
-    shift, scale = values.mean(0), values.std(0)
-    scale[scale < 1e-6] = 1.0  # dead features stay dead
-    model = LogisticRegression(
-        C=1 / (strength * len(values)),
-        class_weight="balanced" if balanced else None,
-        max_iter=500,
-    )
-    with threadpool_limits(1):  # threads would wait for each other longer than they compute
-        model.fit((values - shift) / scale, features.labels)
-    weight, bias = model.coef_, model.intercept_
-    if classes == 2:  # scikit-learn gives one row: the difference of the two logits
-        weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    weight = weight / scale
-    return Probe(weight, bias - weight @ shift, strength, losses or {})
+def fit_strengths(
+    features: Features, balanced: bool, strengths: tuple[float, ...] = STRENGTHS
+) -> dict[float, LinearHead]:
+    """The logistic head at each of these L2 strengths, which descend."""
+    every = np.ones((1, len(features.labels)), np.bool_)
+    weights = lesson_weights(features.labels, every, balanced)
+    heads = fit_heads(features.values, features.labels, weights, strengths)
+    return {strength: head for strength, (head,) in zip(strengths, heads, strict=True)}
 
 
 def log_loss(logits: Floats, labels: Integers, weights: Floats | None = None) -> float:
@@ -131,26 +112,26 @@ def _thinned(features: Features) -> Features:
     return features[np.linspace(0, count - 1, CHOICE_TILES).astype(np.int64)]
 
 
-def _inner_losses(
+def choose_strength(
     features: Features, classes: int, balanced: bool, seed: int
-) -> dict[float, float]:
-    """Mean loss per strength over patient-disjoint inner folds that hold every class."""
-    from sklearn.model_selection import StratifiedGroupKFold
+) -> tuple[float, dict[float, float]]:
+    """The strength of least mean loss over patient-disjoint inner folds that hold every class.
 
-    labels, groups = features.labels, features.groups
-    patients = [len(np.unique(groups[labels == c])) for c in range(classes)]
-    folds = min(CHOICE_FOLDS, *patients)
-    if folds < 2:
-        return {}
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    weights = class_weights(labels, classes, balanced)
-    losses: dict[float, list[float]] = {s: [] for s in STRENGTHS}
-    for inside, outside in splitter.split(features.values, labels, groups):
-        if len(np.unique(labels[inside])) < classes:
-            continue
-        for strength in STRENGTHS:
-            probe = fit_at(features[inside], classes, balanced, strength)
-            held_out = features[outside].as_is()
-            loss = log_loss(probe.logits(held_out.values), held_out.labels, weights)
-            losses[strength].append(loss)
-    return {s: float(np.mean(found)) for s, found in losses.items() if found}
+    And the losses. Without inner folds: one that a few hundred independent tiles can carry.
+    """
+    thin = _thinned(features)
+    _, patients = np.unique(thin.groups, return_inverse=True)
+    plan = divide(thin.labels, patients, classes, (CHOICE_FOLDS, 1), seed)
+    if plan is None:
+        return 0.1, {}
+    weights = class_weights(thin.labels, classes, balanced)
+    found: dict[float, list[float]] = {s: [] for s in STRENGTHS}
+    for fold, inside in enumerate(plan.train[0]):
+        taught = thin[np.flatnonzero(inside)]
+        judge = thin[np.flatnonzero(plan.test[0] == fold)].as_is()
+        if len(np.unique(taught.labels)) == classes:
+            for strength, head in fit_strengths(taught, balanced).items():
+                loss = log_loss(head.logits(judge.values), judge.labels, weights)
+                found[strength].append(loss)
+    losses = {s: float(np.mean(each)) for s, each in found.items() if each}
+    return min(losses, key=losses.__getitem__, default=0.1), losses

@@ -81,7 +81,7 @@ def test_heads_learn_from_views_and_are_measured_on_tiles(
         write(Path(str(slide.features)), int(slide.slide_id[1:]), views=0)
     without = fit_head(job(tiles, make_settings(), tmp_path), 2, "abc")
     assert without.copies == 0
-    assert not np.allclose(with_views.probe.weight, without.probe.weight)
+    assert not np.allclose(with_views.probe.head.weight, without.probe.head.weight)
     as_is = cached_features(tiles, tiles.train, "abc", 2, views=False)
     weights = class_weights(as_is.labels, 2, True)
     for fitted in (with_views, without):

@@ -19,7 +19,7 @@ from histotile.backbones.build import build_network, head
 from histotile.backbones.stages import parameters_up_to
 from histotile.config import Backbone, Train
 from histotile.inference.checkpoint import load
-from histotile.training.job import FoldSlide
+from histotile.training.job import FoldSlide, Run
 from histotile.training.lightning_module import TileClassifier
 from histotile.training.optimizer import rate_factor
 from histotile.training.strategies.early_probe import fully_frozen
@@ -185,7 +185,7 @@ def test_retrain_tail(
 ) -> None:
     chosen = settings("auto", early_probe="retrain_tail")
     decided: Any = ("early_probe", 2)
-    summary = train_fold(tmp_path / "f", few_tiles, CLASSES, taught, chosen, decided=decided)
+    summary = train_fold(tmp_path / "f", few_tiles, CLASSES, taught, chosen, Run(decided=decided))
     assert watch.module is not None
     network = watch.module.network
     frozen = parameters_up_to(network, 2)

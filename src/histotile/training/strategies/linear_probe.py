@@ -15,14 +15,13 @@ from histotile.inference.engines.probabilities import softmax
 from histotile.io.features import FeatureFile, read_features
 from histotile.io.identity import Identity, check_same
 from histotile.training.job import FoldTiles, Job, Outcome
-from histotile.training.learning_curve import Point, auroc
+from histotile.training.learning_curve import Point, mean_auroc
 from histotile.training.logistic_head import (
-    STRENGTHS,
     Features,
     Probe,
+    choose_strength,
     class_weights,
-    fit_at,
-    fit_probe,
+    fit_strengths,
     log_loss,
 )
 
@@ -87,13 +86,12 @@ def fit_head(job: Job, stage: int, made_by: str) -> FittedHead:
     train = cached_features(job.fold, job.fold.train, made_by, stage, views=True)
     val = cached_features(job.fold, job.fold.val, made_by, stage, views=False)
     balanced = job.settings.class_weights
-    probe = fit_probe(train, job.classes, balanced, job.settings.seed)
+    strength, losses = choose_strength(train, job.classes, balanced, job.settings.seed)
+    heads = fit_strengths(train, balanced)
     weights = class_weights(train.labels, job.classes, balanced)
     as_is = train.as_is()
-    curve = [
-        _point(fit_at(train, job.classes, balanced, strength), as_is, val, weights)
-        for strength in sorted({*STRENGTHS, probe.strength}, reverse=True)
-    ]
+    curve = [_point(Probe(head, s, {}), as_is, val, weights) for s, head in heads.items()]
+    probe = Probe(heads[strength], strength, losses)
     return FittedHead(probe, curve, len(train.labels) // len(as_is.labels) - 1)
 
 
@@ -173,5 +171,5 @@ def _point(probe: Probe, train: Features, val: Features, weights: NDArray[np.flo
         running_loss=None,
         train_loss=log_loss(probe.logits(train.values), train.labels, weights),
         val_loss=log_loss(logits, val.labels, weights),
-        val_auroc=auroc(softmax(logits), val.labels),
+        val_auroc=mean_auroc(softmax(logits), val.labels),
     )
