@@ -102,6 +102,7 @@ def prepare(folder: Path) -> Any:
     from histotile.tasks.registry import make_task
     from histotile.tiling.image_cohort.listing import list_images
     from histotile.tiling.image_cohort.tile_table import tabulate_images
+    from histotile.tiling.measures import Readers
     from histotile.training.job import FoldSlide, Job, Machine, gather_tiles
 
     config = read_config(Path(__file__).parents[1] / "config" / "config.yaml")
@@ -118,7 +119,7 @@ def prepare(folder: Path) -> Any:
     for k, slide in enumerate(found.cohort.slides):
         name = slide.slide_id
         images = [image for image in found.images if image.group == name]
-        columns, footer = tabulate_images(images, name, config.classes, tile, 1)
+        columns, footer = tabulate_images(images, name, config.classes, tile, Readers(1))
         table, features = folder / f"{name}.parquet", folder / f"{name}.h5"
         tables.write_table(table, columns, tables.TILES, footer)
         augment = config.train.augment

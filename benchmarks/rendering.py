@@ -130,7 +130,8 @@ def write_everything(
         qupath_objects.write_region_objects(geojson, stem.name, merged, CLASSES, BOUNDS)
     with timed(spent, "tiles, GeoJSON"):
         geojson = stem.with_suffix(".tiles.geojson.gz")
-        qupath_objects.write_tile_objects(geojson, stem.name, x, y, STEP, p, task, BOUNDS)
+        squares = qupath_objects.Squares(x, y, STEP)
+        qupath_objects.write_tile_objects(geojson, stem.name, squares, p, task, BOUNDS)
     with timed(spent, "tiles, CSV"):
         wsinfer_csv.write_wsinfer_csv(stem.with_suffix(".csv"), x, y, STEP, p, task.columns)
 

@@ -14,7 +14,8 @@ from histotile.config.yaml_file import read_synthetic
 from histotile.synthetic.slides.cohort import synthesize_cohort
 from histotile.synthetic.slides.pyramid import write_pyramid
 from histotile.synthetic.slides.sampler import TileSampler
-from histotile.synthetic.slides.world import Spec, World
+from histotile.synthetic.slides.spec import Spec
+from histotile.synthetic.slides.world import World
 
 ROUNDS = 3
 TILES = 500

@@ -39,6 +39,7 @@ from histotile.strategy.verification.train_alternatives import compare, compare_
 from histotile.tasks.registry import make_task
 from histotile.tiling.image_cohort.listing import list_images
 from histotile.tiling.image_cohort.tile_table import tabulate_images
+from histotile.tiling.measures import Readers
 from histotile.training.job import FoldSlide, Machine
 
 HERE = Path(__file__).parent
@@ -127,7 +128,7 @@ def tabulate(name: str, folder: Path) -> list[tuple[str, str | None]]:
     tile = settings_of(data).tile
     for slide in found.cohort.slides:
         images = [image for image in found.images if image.group == slide.slide_id]
-        columns, footer = tabulate_images(images, slide.slide_id, data.classes, tile, 1)
+        columns, footer = tabulate_images(images, slide.slide_id, data.classes, tile, Readers(1))
         path = folder / "tile" / f"{slide.slide_id}.parquet"
         tables.write_table(path, columns, tables.TILES, footer)
     return [(slide.slide_id, slide.split) for slide in found.cohort.slides]
@@ -236,7 +237,7 @@ def scored(setting: Setting, early: int) -> dict[str, Any]:
     """What each strategy reaches on the groups that judge."""
     config, backbone = setting.config, backbone_of(setting.network)
     task = make_task(config.classes)
-    taught, tested = setting.slides("train", "val"), setting.slides("test")
+    slides = setting.slides("train", "val", "test")
     row: dict[str, Any] = {}
     for strategy in (*TAUGHT, "colour"):
         if strategy == "scratch" and setting.network == "imagenet_100" and setting.seed:
@@ -247,12 +248,12 @@ def scored(setting: Setting, early: int) -> dict[str, Any]:
             }  # the larger net, to save time
             continue
         if strategy == "colour":
-            found = compare_colour(taught, tested, task, config.train)
+            found = compare_colour(slides, task, config.train)
         else:
             body = untaught(backbone) if strategy == "scratch" else backbone
             chosen = ("retrain" if strategy == "scratch" else strategy, early)
             machine = Machine(threads=1)
-            found = compare(taught, tested, task, body, config.train, chosen, machine)
+            found = compare(slides, task, body, config.train, chosen, machine)
         row |= {
             strategy: auroc(found, config.classes),
             f"{strategy}_bacc": balanced(found, config.classes),

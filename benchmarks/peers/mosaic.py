@@ -22,7 +22,8 @@ from histotile.io.atomic import replacing
 from histotile.slides.overview import read_overview
 from histotile.slides.slide import Slide
 from histotile.slides.tile_reader import read_tile
-from histotile.synthetic.slides.world import Spec, World
+from histotile.synthetic.slides.spec import Spec
+from histotile.synthetic.slides.world import World
 
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / ".bench"

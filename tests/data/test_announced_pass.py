@@ -22,6 +22,7 @@ from histotile.slides.slide import Slide
 from histotile.slides.tile_reader import read_tile
 from histotile.tiling import tile_table as tabulating
 from histotile.tiling.labels import SlideTruth
+from histotile.tiling.measures import Readers
 
 SIDE = 256  # of compressed tiles
 MakeScan = Callable[..., Path]
@@ -145,7 +146,7 @@ def test_tile_tables_decode_each_compressed_tile_once(
         SlideTruth("s", ("a",)),
         settings.tile.model_copy(update={"mpp": 0.5, "tile_px": 224, "stride_px": 224}),
     )
-    columns, _ = tabulating.tabulate(found, None, truth, tile, 2)
+    columns, _ = tabulating.tabulate(found, None, truth, tile, Readers(2))
     assert len(columns["x"]) == 8 * 11
     assert decoded() == len(touched(columns["x"], columns["y"], 224, 1))
 

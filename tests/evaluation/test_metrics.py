@@ -12,17 +12,9 @@ from sklearn.metrics import (
 )
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
-from histotile.evaluation.metrics import (
-    auprc,
-    auprc_of,
-    auroc,
-    auroc_of,
-    call_metrics,
-    confusion,
-    histograms,
-    roc_curve,
-    score_bins,
-)
+from histotile.evaluation.metrics import auprc, auprc_of, call_metrics, confusion, roc_curve
+from histotile.stats.auroc import auroc, auroc_of
+from histotile.stats.histograms import histograms, score_bins
 
 
 @settings(deadline=None)

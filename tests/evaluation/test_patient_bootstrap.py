@@ -4,29 +4,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from histotile.evaluation.patient_bootstrap import (
-    Measurement,
-    average,
-    draw_weights,
-    interval,
-    measure,
-)
+from histotile.evaluation.patient_bootstrap import average, measure
+from histotile.stats.bootstrap import Measurement, draw_weights, interval
 
 
 def binary(p: np.ndarray) -> np.ndarray:
     return np.stack([1 - p, p], axis=1)
-
-
-def test_weights_keep_the_size_of_every_stratum_and_follow_the_seed() -> None:
-    strata = ["a", "b", "a", "a", "b", None]
-    weights = draw_weights(strata, 500, seed=3)
-    assert (weights[:, [0, 2, 3]].sum(axis=1) == 3).all()
-    assert (weights[:, [1, 4]].sum(axis=1) == 2).all()
-    assert (weights[:, 5] == 1).all()
-    assert weights[:, 0].mean() == pytest.approx(1, abs=0.15)
-    assert weights[:, 0].std() > 0.5
-    assert (weights == draw_weights(strata, 500, seed=3)).all()
-    assert (weights != draw_weights(strata, 500, seed=4)).any()
 
 
 def test_draws_equal_resampling_the_tiles_themselves() -> None:

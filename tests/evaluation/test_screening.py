@@ -10,9 +10,9 @@ from sklearn.metrics import roc_curve
 
 from histotile.config import Evaluate
 from histotile.evaluation.metrics import sensitivity_at_of, set_aside_of
-from histotile.evaluation.patient_bootstrap import draw_weights
 from histotile.evaluation.screening import screening_rows
 from histotile.evaluation.units import Units
+from histotile.stats.bootstrap import draw_weights
 
 SETTINGS = Evaluate(bootstraps=200, confidence=0.95, seed=0)
 ASIDE = "set_aside_at_full_sensitivity"

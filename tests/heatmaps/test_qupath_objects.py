@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from shapely.geometry import shape
 
 from histotile.heatmaps.probability_map import ProbabilityMap
-from histotile.heatmaps.qupath_objects import write_region_objects, write_tile_objects
+from histotile.heatmaps.qupath_objects import Squares, write_region_objects, write_tile_objects
 from histotile.heatmaps.regions import find_regions
 from histotile.io.palette import class_colours
 from histotile.slides.annotations.read import read_annotations
@@ -86,7 +86,7 @@ def noisy_map(seed: int, shape_: tuple[int, int], covered: float) -> Probability
 def test_tiles_are_tile_objects_in_the_frame_of_the_bounds(tmp_path: Path, name: str) -> None:
     x, y, p = tiles(50)
     p[3, 1] = np.nan
-    write_tile_objects(tmp_path / name, "s", x, y, 225.4, p, TASK, BOUNDS)
+    write_tile_objects(tmp_path / name, "s", Squares(x, y, 225.4), p, TASK, BOUNDS)
     features = read(tmp_path / name)
     check_rules(features, "tile")
     kept = [k for k in range(50) if k != 3]
@@ -106,20 +106,20 @@ def test_ids_follow_slide_and_place_alone(tmp_path: Path) -> None:
     x, y, p = tiles(9)
     path, ids = tmp_path / "a.geojson", {}
     for slide, order in (("s", 1), ("s", -1), ("t", 1)):
-        write_tile_objects(path, slide, x[::order], y[::order], 225.4, p, TASK, BOUNDS)
-        places = {str(rings(f)): f["id"] for f in read(path)}
-        ids[slide, order] = places
+        places = Squares(x[::order], y[::order], 225.4)
+        write_tile_objects(path, slide, places, p, TASK, BOUNDS)
+        ids[slide, order] = {str(rings(f)): f["id"] for f in read(path)}
     assert ids["s", 1] == ids["s", -1]
     assert not set(ids["s", 1].values()) & set(ids["t", 1].values())
     first = path.read_bytes()
-    write_tile_objects(path, "t", x, y, 225.4, p, TASK, BOUNDS)
+    write_tile_objects(path, "t", Squares(x, y, 225.4), p, TASK, BOUNDS)
     assert path.read_bytes() == first
 
 
 def test_slides_without_predictions_give_files_without_objects(tmp_path: Path) -> None:
     x, y, p = tiles(4)
     path = tmp_path / "a.geojson"
-    write_tile_objects(path, "s", x, y, 225.4, np.full_like(p, np.nan), TASK, BOUNDS)
+    write_tile_objects(path, "s", Squares(x, y, 225.4), np.full_like(p, np.nan), TASK, BOUNDS)
     assert read(path) == []
     write_region_objects(path, "s", [], CLASSES, BOUNDS)
     assert read(path) == []
@@ -182,7 +182,7 @@ def test_twenty_thousand_tiles_are_written_in_no_time(tmp_path: Path) -> None:
     seconds = []
     for _ in range(3):  # other processes on the same cores slow some of them down
         start = time.process_time()
-        write_tile_objects(tmp_path / "a.geojson.gz", "s", x, y, 225.4, p, TASK, BOUNDS)
+        write_tile_objects(tmp_path / "a.geojson.gz", "s", Squares(x, y, 225.4), p, TASK, BOUNDS)
         seconds.append(time.process_time() - start)
     assert min(seconds) < 1.5, seconds
     assert len(read(tmp_path / "a.geojson.gz")) == 20_000

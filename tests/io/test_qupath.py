@@ -18,7 +18,7 @@ SQUARE = shapely.box(0.004, 0, 10.126, 10)
 
 
 def test_a_feature_follows_the_rules_of_qupath() -> None:
-    found = feature("tile", SQUARE, "tumour", (1, 2, 3), key="a", measurements={"prob_x": 0.5})
+    found = feature("tile", SQUARE, ("tumour", (1, 2, 3)), key="a", measurements={"prob_x": 0.5})
     assert found is not None
     assert str(UUID(found["id"])) == found["id"]
     ring = found["geometry"]["coordinates"][0]
@@ -33,15 +33,15 @@ def test_a_feature_follows_the_rules_of_qupath() -> None:
 
 
 def test_ids_follow_their_key() -> None:
-    one, same, other = (feature("tile", SQUARE, "a", (0, 0, 0), key=k) for k in "aab")
+    one, same, other = (feature("tile", SQUARE, ("a", (0, 0, 0)), key=k) for k in "aab")
     assert one and same and other
     assert one["id"] == same["id"] != other["id"]
 
 
 def test_single_parts_are_polygons_and_nothing_is_left_of_slivers() -> None:
-    single = feature("annotation", shapely.MultiPolygon([SQUARE]), "a", (0, 0, 0), key="")
+    single = feature("annotation", shapely.MultiPolygon([SQUARE]), ("a", (0, 0, 0)), key="")
     assert single is not None and single["geometry"]["type"] == "Polygon"
-    assert feature("annotation", shapely.box(0, 0, 0.001, 5), "a", (0, 0, 0), key="") is None
+    assert feature("annotation", shapely.box(0, 0, 0.001, 5), ("a", (0, 0, 0)), key="") is None
 
 
 @settings(deadline=None)
@@ -50,9 +50,9 @@ def test_single_parts_are_polygons_and_nothing_is_left_of_slivers() -> None:
 )
 def test_squares_are_the_features_of_their_boxes(x: float, y: float, side: float) -> None:
     facts = {"prob_x": 0.5}
-    quick = square("tile", (x, y), side, "a", (1, 2, 3), key="k", measurements=facts)
+    quick = square("tile", (x, y), side, ("a", (1, 2, 3)), key="k", measurements=facts)
     box = shapely.box(x, y, x + side, y + side)
-    slow = feature("tile", box, "a", (1, 2, 3), key="k", measurements=facts)
+    slow = feature("tile", box, ("a", (1, 2, 3)), key="k", measurements=facts)
     assert slow is not None
     area, expected = shape(quick["geometry"]), shape(slow["geometry"])
     assert area.is_valid
@@ -63,7 +63,7 @@ def test_squares_are_the_features_of_their_boxes(x: float, y: float, side: float
 
 
 def test_files_are_alike_plain_and_gzipped_and_the_same_each_time(tmp_path: Path) -> None:
-    features = [feature("tile", SQUARE, "a", (0, 0, 0), key=""), None]
+    features = [feature("tile", SQUARE, ("a", (0, 0, 0)), key=""), None]
     plain, packed = tmp_path / "a.geojson", tmp_path / "a.geojson.gz"
     write_features(plain, features)
     write_features(packed, features)

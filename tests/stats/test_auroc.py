@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from histotile.stats import auroc
+from histotile.stats import auroc, bootstrap
 from histotile.stats.crossvalidation import divide
 
 
@@ -41,7 +41,7 @@ def test_scores_are_means_over_folds_not_of_pooled_folds() -> None:
     assert plan is not None
     shift = 100.0 * plan.test  # folds on different scales
     logits = (labels + shift)[:, :, None]
-    assert auroc.scores(plan, logits, auroc.once(patients))[0] == 1.0
+    assert auroc.scores(plan, logits, bootstrap.every_patient(patients))[0] == 1.0
 
 
 def test_classes_a_fold_lacks_are_left_out_of_its_mean() -> None:
@@ -63,7 +63,7 @@ def test_classes_a_fold_lacks_are_left_out_of_its_mean() -> None:
 
 
 def test_resamples_draw_as_many_patients_as_there_are() -> None:
-    weights = auroc.resamples(np.array([1, 1, 4, 6]), 500, 0)
+    weights = bootstrap.resamples(np.array([1, 1, 4, 6]), 500, 0)
     assert weights.shape == (500, 7)
     assert (weights.sum(1) == 3).all()
     assert weights[:, [0, 2, 3, 5]].sum() == 0

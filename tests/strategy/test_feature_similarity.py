@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from histotile.config import Decide
-from histotile.stats.auroc import once, resamples
+from histotile.stats.bootstrap import every_patient, resamples
 from histotile.strategy.decision_table import choose
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.feature_similarity import judge
@@ -115,7 +115,7 @@ def test_without_random_weights_large_cohorts_count_as_similar(
     assert record.gain is None
     assert record.gain_sufficient is None
     assert any("unmeasured" in reason for reason in record.reasons)
-    assert np.isnan(found.resample(once(found.stages[0].plan.patients))[2]).all()
+    assert np.isnan(found.resample(every_patient(found.stages[0].plan.patients))[2]).all()
 
 
 def test_too_few_patients_leave_it_to_experience(
@@ -205,7 +205,7 @@ def test_resamples_of_all_patients_once_give_the_record(
 ) -> None:
     evidence = make_evidence(own=(1.2, 0.9), random=(0.5, 0.2), classes=("a", "b", "c"))
     found = judge(evidence, quick_settings, False, "large")
-    last, shortfall, lift = found.resample(once(evidence.patients))
+    last, shortfall, lift = found.resample(every_patient(evidence.patients))
     record = found.similarity
     assert record.gain is not None
     assert last[0] == pytest.approx(record.stages[-1].score.value)

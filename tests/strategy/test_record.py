@@ -11,6 +11,7 @@ from histotile.io.tables import comparison_schema, write_table
 from histotile.stages.verify import _comparison
 from histotile.strategy.record import read_decision, read_record
 from histotile.strategy.verification.regret import Verification
+from histotile.tasks.registry import make_task
 
 
 def test_a_decision_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
@@ -32,8 +33,9 @@ def test_a_verification_of_an_earlier_version_is_refused(tmp_path: Path) -> None
 
 def test_predictions_of_an_earlier_rehearsal_are_refused(tmp_path: Path) -> None:
     classes = ("healthy", "tumour")
-    columns: dict[str, list[Any]] = {name: [] for name in comparison_schema(classes).names}
+    schema = comparison_schema(make_task(classes).columns, "int32")
+    columns: dict[str, list[Any]] = {name: [] for name in schema.names}
     footer = {"fold": "fold0", "cell": "finetune", "classes": list(classes), "seconds": 1.0}
-    write_table(tmp_path / "finetune.parquet", columns, comparison_schema(classes), footer)
+    write_table(tmp_path / "finetune.parquet", columns, schema, footer)
     with pytest.raises(HistotileError, match="run `histotile compare` again"):
         _comparison(tmp_path / "finetune.parquet")

@@ -44,10 +44,10 @@ def test_error_is_the_loss_that_is_learnt_by() -> None:
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(0, 50, (20, 3)), rng.integers(0, 3, 20)
     weights = THREE.weights(labels, True)
-    tensors = [torch.from_numpy(values) for values in (logits, labels, weights)]
-    expected = float(nn.functional.cross_entropy(*tensors))
+    given, truth, weighing = map(torch.from_numpy, (logits, labels, weights))
+    expected = float(nn.functional.cross_entropy(given, truth, weighing))
     assert THREE.error(logits, labels, weights) == pytest.approx(expected)
-    assert float(THREE.loss(*tensors)) == pytest.approx(expected)
+    assert float(THREE.loss(given, truth, weighing)) == pytest.approx(expected)
     flat = THREE.error(np.zeros((20, 3)), labels, weights)
     assert flat == pytest.approx(THREE.blind_error(labels))
 

@@ -19,6 +19,7 @@ from histotile.slides.slide import Bounds, Slide
 from histotile.slides.tile_reader import read_tile
 from histotile.tiling.from_coordinates import tabulate_coordinates
 from histotile.tiling.labels import SlideTruth
+from histotile.tiling.measures import Readers
 from histotile.tiling.tile_table import tabulate
 
 CLASSES = ("healthy", "tumour")
@@ -57,10 +58,10 @@ def test_our_own_grid_by_coordinates_gives_our_own_table(
     slide, settings = found_in(make_slide("s"), config), tiling(config, source="annotation")
     outline = Annotation("Tumor", shapely.box(30, 30, 300, 250))
     truth = SlideTruth("s", CLASSES, "tumour", [outline])
-    ours, our_footer = tabulate(slide, None, truth, settings, 1)
+    ours, our_footer = tabulate(slide, None, truth, settings, Readers(1))
     corners = np.stack([ours["x"], ours["y"]], axis=1)
     path = write_clam(tmp_path / "s.h5", np.random.default_rng(1).permutation(corners))
-    theirs, footer = tabulate_coordinates(slide, path, truth, settings, 2)
+    theirs, footer = tabulate_coordinates(slide, path, truth, settings, Readers(2))
     for name in set(tables.TILES.names) - {"tissue_fraction"}:
         np.testing.assert_array_equal(np.ma.filled(theirs[name]), np.ma.filled(ours[name]), name)
     assert set(theirs["label"]) == {"healthy", "tumour", None}
@@ -79,7 +80,9 @@ def test_tiles_are_measured_where_they_lie(make_slide: Any, config: Config, tmp_
     corners = [[7, 9], [135, 9], [71, 137], [-20, 400], [740, 500]]
     file = write_clam(tmp_path / "s.h5", corners, size=128)
     settings = tiling(config, mpp=1.0)
-    columns, footer = tabulate_coordinates(found_in(path, config), file, TRUTH, settings, 1)
+    columns, footer = tabulate_coordinates(
+        found_in(path, config), file, TRUTH, settings, Readers(1)
+    )
     assert columns["x"].tolist() == [7, 135, 71, -20, 740]
     assert (footer["size_level0_px"], footer["tile_px"], footer["tile_mpp"]) == (128, 64, 1.0)
     with Slide.open(path, 0.5) as slide:
@@ -94,23 +97,23 @@ def test_the_field_of_view_has_to_be_that_of_the_settings(
 ) -> None:
     slide = found_in(make_slide("s"), config)
     near = write_clam(tmp_path / "near.h5", [[0, 0]], size=65)
-    _, footer = tabulate_coordinates(slide, near, TRUTH, tiling(config), 1)
+    _, footer = tabulate_coordinates(slide, near, TRUTH, tiling(config), Readers(1))
     assert footer["tile_mpp"] == 0.5
     assert footer["coordinates"]["mpp"] == pytest.approx(65 * 0.5 / 64)
     far = write_clam(tmp_path / "far.h5", [[0, 0]], size=96)
     with pytest.raises(HistotileError, match=r"48 um wide.*32 um") as caught:
-        tabulate_coordinates(slide, far, TRUTH, tiling(config), 1)
+        tabulate_coordinates(slide, far, TRUTH, tiling(config), Readers(1))
     assert caught.value.remedy == "set tile.tile_px to 96, or tile.mpp to 0.75"
     for remedy in ({"mpp": 0.75}, {"tile_px": 96}):  # both do what they promise
-        tabulate_coordinates(slide, far, TRUTH, tiling(config, **remedy), 1)
+        tabulate_coordinates(slide, far, TRUTH, tiling(config, **remedy), Readers(1))
     with pytest.raises(HistotileError) as caught:  # a finer tile.mpp would have to be up-sampled
-        tabulate_coordinates(slide, far, TRUTH, tiling(config, tile_px=128), 1)
+        tabulate_coordinates(slide, far, TRUTH, tiling(config, tile_px=128), Readers(1))
     assert caught.value.remedy == "set tile.tile_px to 96"
     fine = write_clam(tmp_path / "fine.h5", [[0, 0]], size=32)
     with pytest.raises(HistotileError, match="up-sampled") as caught:
-        tabulate_coordinates(slide, fine, TRUTH, tiling(config, mpp=0.25), 1)
+        tabulate_coordinates(slide, fine, TRUTH, tiling(config, mpp=0.25), Readers(1))
     assert caught.value.remedy == "set tile.tile_px to 32 and tile.mpp to 0.5"
-    tabulate_coordinates(slide, fine, TRUTH, tiling(config, tile_px=32, mpp=0.5), 1)
+    tabulate_coordinates(slide, fine, TRUTH, tiling(config, tile_px=32, mpp=0.5), Readers(1))
 
 
 def test_tiles_outside_the_slide_are_of_another_slide(
@@ -120,7 +123,7 @@ def test_tiles_outside_the_slide_are_of_another_slide(
     for corner in ([768, 0], [0, 512], [-64, 0], [0, -64]):
         file = write_clam(tmp_path / "s.h5", [[0, 0], corner])
         with pytest.raises(HistotileError, match=f"1 of 2 .* x {corner[0]}, y {corner[1]}"):
-            tabulate_coordinates(slide, file, TRUTH, tiling(config), 1)
+            tabulate_coordinates(slide, file, TRUTH, tiling(config), Readers(1))
 
 
 def test_no_tiles_and_bad_slides_give_empty_tables_with_a_reason(
@@ -128,11 +131,11 @@ def test_no_tiles_and_bad_slides_give_empty_tables_with_a_reason(
 ) -> None:
     file = write_clam(tmp_path / "none.h5", [])
     slide = found_in(make_slide("s"), config)
-    columns, footer = tabulate_coordinates(slide, file, TRUTH, tiling(config), 1)
+    columns, footer = tabulate_coordinates(slide, file, TRUTH, tiling(config), Readers(1))
     assert (len(columns["x"]), footer["reason"]) == (0, "none.h5 lists no tile")
     tables.write_table(tmp_path / "t.parquet", columns, tables.TILES, footer)
     unscaled = found_in(make_slide("s"), config, None)
-    columns, footer = tabulate_coordinates(unscaled, file, TRUTH, tiling(config), 1)
+    columns, footer = tabulate_coordinates(unscaled, file, TRUTH, tiling(config), Readers(1))
     assert (len(columns["x"]), footer["verdict"]) == (0, "quarantined")
     assert footer["reason"]
     tables.write_table(tmp_path / "t.parquet", columns, tables.TILES, footer)
@@ -157,7 +160,7 @@ def test_a_real_slide_with_outlines_of_luna(
     for files in ([drawn], [drawn, tmp_path / "new.geojson"]):
         outlines = read_layers(files, Bounds(*slide.bounds), size)
         truth = SlideTruth("s", CLASSES, "tumour", outlines)
-        columns, footer = tabulate_coordinates(slide, file, truth, settings, 2)
+        columns, footer = tabulate_coordinates(slide, file, truth, settings, Readers(2))
         places = zip(columns["x"].tolist(), columns["y"].tolist(), strict=True)
         labels.append(dict(zip(places, columns["label"], strict=True)))
     assert footer["coordinates"]["mpp"] == pytest.approx(0.499)
@@ -178,7 +181,7 @@ def test_what_another_program_listed_is_in_the_ledger(
         Annotation("Fat", shapely.box(64, 0, 128, 64)),
     ]
     columns, footer = tabulate_coordinates(
-        slide, path, SlideTruth("s", CLASSES, "tumour", outlines), settings, 1
+        slide, path, SlideTruth("s", CLASSES, "tumour", outlines), settings, Readers(1)
     )
     assert columns["label"] == ["tumour", None, "healthy"]
     told = {line["reason"]: line["count"] for line in footer["ledger"]}

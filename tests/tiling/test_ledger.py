@@ -17,6 +17,7 @@ from histotile.slides.annotations.shapes import OUTSIDE, PassedOver
 from histotile.slides.inspection import inspect_slide
 from histotile.tiling.labels import SlideTruth
 from histotile.tiling.ledger import of_mask, tell_ledger, with_tissue
+from histotile.tiling.measures import Readers
 from histotile.tiling.tile_table import tabulate
 
 RULE = Labels(
@@ -43,7 +44,9 @@ def footer_of(
     truth = SlideTruth("s", ("healthy", "tumour"), None, outlines)
     settings = tiling()
     labels = settings.labels.model_copy(update={"source": source})
-    return tabulate(found, mask, truth, settings.model_copy(update={"labels": labels}), 1)[1]
+    return tabulate(found, mask, truth, settings.model_copy(update={"labels": labels}), Readers(1))[
+        1
+    ]
 
 
 def test_outlines_and_tiles_are_told_with_numbers_and_areas(make_slide: Any) -> None:

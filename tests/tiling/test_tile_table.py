@@ -20,7 +20,8 @@ from histotile.slides.tile_reader import read_tile
 from histotile.slides.tissue import quality
 from histotile.slides.tissue.tissue import INK
 from histotile.tiling.labels import SlideTruth
-from histotile.tiling.tile_table import count_tiles, mark_tiles, measure_tiles, tabulate
+from histotile.tiling.measures import Readers, mark_tiles, measure_tiles
+from histotile.tiling.tile_table import count_tiles, tabulate
 
 TRUTH = SlideTruth("s", ("healthy", "tumour"), "tumour")
 HALF = np.arange(96)[None, :].repeat(64, 0) < 48  # the left half of a slide of 768 x 512 px
@@ -75,7 +76,7 @@ def test_measures_are_those_of_each_tile(make_slide: Any, threads: int, tmp_path
     path = make_slide("s")
     calls: list[tuple[int, int]] = []
     columns, footer = tabulate(
-        inspection(path), None, TRUTH, tile_settings(), threads, lambda *a: calls.append(a)
+        inspection(path), None, TRUTH, tile_settings(), Readers(threads, lambda *a: calls.append(a))
     )
     tables.write_table(tmp_path / "t.parquet", columns, tables.TILES, footer)
     rows = tables.read_table(tmp_path / "t.parquet").to_pylist()
@@ -106,7 +107,7 @@ def test_only_tissue_becomes_tiles_and_pixels_are_read_once(
 
     monkeypatch.setattr(module, "read_tile", counted)
     path = make_slide("s")
-    columns, footer = tabulate(inspection(path), HALF, TRUTH, tile_settings(), 1)
+    columns, footer = tabulate(inspection(path), HALF, TRUTH, tile_settings(), Readers(1))
     assert columns["x"].max() == 320
     assert reads == list(zip(columns["x"].tolist(), columns["y"].tolist(), strict=True))
     assert footer["counts"] == {
@@ -135,7 +136,7 @@ def test_labels_come_from_outlines(make_slide: Any) -> None:
         source="annotation", names={}, outside="healthy", positive_overlap=0.6, negative_overlap=0
     )
     columns, footer = tabulate(
-        inspection(make_slide("s")), None, truth, tile_settings(labels=labels), 2
+        inspection(make_slide("s")), None, truth, tile_settings(labels=labels), Readers(2)
     )
     expected = {0: "tumour", 64: "tumour", 128: None, 192: "healthy"}
     places = zip(columns["x"].tolist(), columns["y"].tolist(), columns["label"], strict=True)
@@ -154,7 +155,9 @@ def test_damaged_tiles_stay_as_rows_without_measures(
         return read_tile(slide, x, y, mpp, tile_px)
 
     monkeypatch.setattr(module, "read_tile", damaged)
-    columns, footer = tabulate(inspection(make_slide("s")), None, TRUTH, tile_settings(), 2)
+    columns, footer = tabulate(
+        inspection(make_slide("s")), None, TRUTH, tile_settings(), Readers(2)
+    )
     assert footer["counts"]["excluded"]["unreadable"] == 12
     tables.write_table(tmp_path / "t.parquet", columns, tables.TILES, footer)
     for row in tables.read_table(tmp_path / "t.parquet").to_pylist():
@@ -173,14 +176,14 @@ def test_other_errors_are_raised(make_slide: Any, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(module, "read_tile", broken)
     with pytest.raises(MemoryError, match="no more"):
-        tabulate(inspection(make_slide("s")), None, TRUTH, tile_settings(), 2)
+        tabulate(inspection(make_slide("s")), None, TRUTH, tile_settings(), Readers(2))
 
 
 @pytest.mark.parametrize("count", [0, 1, 40, 2500])
 def test_progress_is_told_task_by_task(count: int) -> None:
     blank = np.zeros((8, 8, 3), np.uint8)
     told: list[tuple[int, int]] = []
-    measures = measure_tiles(lambda _: blank, count, 2, lambda *a: told.append(a))
+    measures = measure_tiles(lambda _: blank, count, Readers(2, lambda *a: told.append(a)))
     assert measures.shape == (count, 9)
     assert not np.isnan(measures).any()
     assert len(told) == (count + 15) // 16
@@ -212,7 +215,7 @@ def test_slide_that_cannot_be_read_at_all_has_rows_but_no_marks(
         raise UnreadableTile("damaged")
 
     monkeypatch.setattr(module, "read_tile", damaged)
-    columns, _ = tabulate(inspection(make_slide("s")), None, TRUTH, tile_settings(), 2)
+    columns, _ = tabulate(inspection(make_slide("s")), None, TRUTH, tile_settings(), Readers(2))
     assert columns["excluded"] == ["unreadable"] * 96
     assert not columns["blur"].any()
 
@@ -229,7 +232,7 @@ def test_no_tile_is_a_table_of_zero_rows_with_a_reason(
     make_slide: Any, tmp_path: Path, changes: Any, mask: Any, grid: int, reason: str
 ) -> None:
     facts = inspection(make_slide("s"), **changes)
-    columns, footer = tabulate(facts, mask, TRUTH, tile_settings(), 2)
+    columns, footer = tabulate(facts, mask, TRUTH, tile_settings(), Readers(2))
     tables.write_table(tmp_path / "t.parquet", columns, tables.TILES, footer)
     assert tables.read_table(tmp_path / "t.parquet").num_rows == 0
     footer = tables.read_footer(tmp_path / "t.parquet")
@@ -248,7 +251,7 @@ def test_pen_is_what_the_mask_says_and_never_asked_of_the_tiles(make_slide: Any)
             "quality": settings.quality.model_copy(update={"exclude": None}),
         }
     )
-    columns, footer = tabulate(inspection(make_slide("s")), levels, TRUTH, settings, 2)
+    columns, footer = tabulate(inspection(make_slide("s")), levels, TRUTH, settings, Readers(2))
     pen = np.asarray(columns["pen_fraction"], float)
     inked = (columns["x"] + 64 > 36 * 8) & (columns["x"] < 48 * 8)
     assert pen == pytest.approx(np.where(inked, pen, 0))
@@ -260,7 +263,11 @@ def test_pen_is_what_the_mask_says_and_never_asked_of_the_tiles(make_slide: Any)
 def test_mask_of_another_slide_is_refused(make_slide: Any) -> None:
     with pytest.raises(HistotileError, match="96 x 96 px do not cover"):
         tabulate(
-            inspection(make_slide("s")), np.full((96, 96), 255, np.uint8), TRUTH, tile_settings(), 1
+            inspection(make_slide("s")),
+            np.full((96, 96), 255, np.uint8),
+            TRUTH,
+            tile_settings(),
+            Readers(1),
         )
 
 
@@ -268,7 +275,7 @@ def test_memory_does_not_grow_with_the_number_of_tiles(make_slide: Any) -> None:
     def peak(stride_px: int) -> tuple[int, int]:
         tracemalloc.start()
         settings = tile_settings(stride_px=stride_px)
-        columns, _ = tabulate(inspection(make_slide("s")), None, TRUTH, settings, 2)
+        columns, _ = tabulate(inspection(make_slide("s")), None, TRUTH, settings, Readers(2))
         top = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return len(columns["x"]), top
@@ -284,7 +291,7 @@ def test_real_slide(shared_data: Path) -> None:
     path = shared_data / "slides" / "CMU-1-Small-Region.svs"
     facts = inspection(path, mpp=0.499)
     columns, footer = tabulate(
-        facts, None, TRUTH, tile_settings(mpp=1.0, tile_px=224, stride_px=224), 2
+        facts, None, TRUTH, tile_settings(mpp=1.0, tile_px=224, stride_px=224), Readers(2)
     )
     assert len(columns["x"]) == 4 * 6
     assert footer["size_level0_px"] == pytest.approx(448.9, abs=0.1)

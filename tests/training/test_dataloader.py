@@ -19,7 +19,7 @@ from histotile.training import dataloader as module
 from histotile.training import datamodule
 from histotile.training.dataloader import Feed
 from histotile.training.datamodule import TileDataModule
-from histotile.training.job import FoldSlide, FoldTiles, Machine, gather_tiles
+from histotile.training.job import FoldSlide, FoldTiles, Machine, Run, gather_tiles
 from histotile.training.optimizer import Batches
 from histotile.training.train_fold import train_fold
 
@@ -169,7 +169,7 @@ def test_weights_are_the_same_by_workers_and_from_packs(
     settings = make_settings(strategy="finetune", epochs=2)
     machines = [Machine(workers=0), Machine(workers=2), Machine(workers=1, packs=packs)]
     summaries = [
-        train_fold(tmp_path / f"f{n}", fold, TASK, tiny_backbone, settings, machine)
+        train_fold(tmp_path / f"f{n}", fold, TASK, tiny_backbone, settings, Run(machine))
         for n, machine in enumerate(machines)
     ]
     assert len({summary["model_id"] for summary in summaries}) == 1
@@ -202,7 +202,7 @@ def test_packs_of_other_tiles_stop_a_training(
             TASK,
             tiny_backbone,
             make_settings(strategy="finetune"),
-            Machine(packs=packs),
+            Run(Machine(packs=packs)),
         )
 
 

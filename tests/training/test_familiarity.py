@@ -21,7 +21,7 @@ from histotile.inference.predict import predict_slide
 from histotile.io import tables
 from histotile.tasks.registry import make_task
 from histotile.training.familiarity import remember
-from histotile.training.job import FoldSlide, Job, Machine, gather_tiles
+from histotile.training.job import FoldSlide, Job, Machine, Run, gather_tiles
 from histotile.training.strategies.linear_probe import train_fixed
 from histotile.training.train_fold import train_fold
 from histotile.trust.judging import FLAGS
@@ -38,7 +38,7 @@ def folder(
 ) -> Path:
     """A fold trained with a frozen backbone, to be used elsewhere; read only."""
     found = tmp_path_factory.mktemp("remembered") / "fold0"
-    train_fold(found, fold_files, TASK, tiny_backbone, _settings(), portable=True)
+    train_fold(found, fold_files, TASK, tiny_backbone, _settings(), Run(portable=True))
     return found
 
 
@@ -169,7 +169,7 @@ def test_slides_that_cannot_be_read_cost_no_training(
         raise HistotileError("s0.tiff", "is gone", "bring it back")
 
     monkeypatch.setattr(familiarity, "_read", fail)
-    summary = train_fold(tmp_path, fold_files, TASK, tiny_backbone, _settings(), portable=True)
+    summary = train_fold(tmp_path, fold_files, TASK, tiny_backbone, _settings(), Run(portable=True))
     assert "is gone" in summary["taught"]
     assert load(tmp_path / "model.ckpt").taught is None
 

@@ -17,7 +17,7 @@ from histotile.config import Backbone, Pack, Train
 from histotile.data.packs.pack_writer import pack_tiles
 from histotile.io import tables
 from histotile.tasks.registry import make_task
-from histotile.training.job import FoldSlide, Job, Machine, gather_tiles
+from histotile.training.job import FoldSlide, Job, Machine, Run, gather_tiles
 from histotile.training.learning_curve import Point
 from histotile.training.resume import STATE, best_state, same_inputs
 from histotile.training.train_fold import train_fold
@@ -53,7 +53,9 @@ def test_interrupted_training_goes_on_as_if_nothing_had_happened(
         decided: Any = ("early_probe", 2)
     else:
         settings, decided = make_settings(strategy=strategy, rate=1e-4), None
-    whole = train_fold(tmp_path / "whole", fold, TASK, tiny_backbone, settings, decided=decided)
+    whole = train_fold(
+        tmp_path / "whole", fold, TASK, tiny_backbone, settings, Run(decided=decided)
+    )
     steps: list[int] = []
 
     def stop(done: int, total: int) -> None:
@@ -63,10 +65,10 @@ def test_interrupted_training_goes_on_as_if_nothing_had_happened(
 
     cut = tmp_path / "cut"
     with pytest.raises(InterruptedHereError):
-        train_fold(cut, fold, TASK, tiny_backbone, settings, Machine(progress=stop), decided)
+        train_fold(cut, fold, TASK, tiny_backbone, settings, Run(Machine(progress=stop), decided))
     assert not (cut / "model.ckpt").exists()
     resumed = Machine(progress=lambda done, total: steps.append(done))
-    again = train_fold(cut, fold, TASK, tiny_backbone, settings, resumed, decided)
+    again = train_fold(cut, fold, TASK, tiny_backbone, settings, Run(resumed, decided))
     assert steps[:25] == list(range(1, 26))
     assert steps[25] == 21  # after the last whole epoch, not from the start
     assert points(cut) == points(tmp_path / "whole")
@@ -90,7 +92,7 @@ def test_rounds_of_several_epochs_resume_too(
 
     cut = tmp_path / "cut"
     with pytest.raises(InterruptedHereError):
-        train_fold(cut, fold, TASK, tiny_backbone, settings, Machine(progress=stop))
+        train_fold(cut, fold, TASK, tiny_backbone, settings, Run(Machine(progress=stop)))
     again = train_fold(cut, fold, TASK, tiny_backbone, settings)
     assert points(cut) == points(tmp_path / "whole")
     assert again["model_id"] == whole["model_id"]
@@ -106,11 +108,11 @@ def test_state_of_another_training_is_not_resumed(
     folder = tmp_path / "f"
     settings = make_settings(strategy="finetune")
     with pytest.raises(InterruptedHereError):
-        train_fold(folder, fold, TASK, tiny_backbone, settings, Machine(progress=stop))
+        train_fold(folder, fold, TASK, tiny_backbone, settings, Run(Machine(progress=stop)))
     steps: list[int] = []
     machine = Machine(progress=lambda done, total: steps.append(done))
     changed = make_settings(strategy="finetune", rate=2e-3, epochs=2)
-    train_fold(folder, fold, TASK, tiny_backbone, changed, machine)
+    train_fold(folder, fold, TASK, tiny_backbone, changed, Run(machine))
     assert steps[0] == 1
 
 
@@ -126,7 +128,7 @@ def interrupted(
 
     settings, folder = make_settings(strategy="finetune"), tmp_path / "interrupted"
     with pytest.raises(InterruptedHereError):
-        train_fold(folder, fold, TASK, tiny_backbone, settings, Machine(progress=stop))
+        train_fold(folder, fold, TASK, tiny_backbone, settings, Run(Machine(progress=stop)))
     return folder
 
 
@@ -149,7 +151,9 @@ def first_step(
 
         settings = make_settings(strategy="finetune")
         with pytest.raises(ReachedError):
-            train_fold(interrupted, slides, TASK, tiny_backbone, settings, Machine(progress=note))
+            train_fold(
+                interrupted, slides, TASK, tiny_backbone, settings, Run(Machine(progress=note))
+            )
         return steps[0]
 
     return begin

@@ -21,7 +21,7 @@ from histotile.inference.ensemble import Ensemble, load_members
 from histotile.inference.predict import predict_slide
 from histotile.io.features import read_features
 from histotile.tasks.registry import make_task
-from histotile.training.job import FoldSlide
+from histotile.training.job import FoldSlide, Run
 from histotile.training.train_fold import train_fold
 
 CLASSES = ("healthy", "tumour")
@@ -49,7 +49,7 @@ def test_fold_learns_what_tells_the_classes_apart(
 ) -> None:
     folder = tmp_path / "fold0"
     settings = make_settings(strategy=strategy)
-    summary = train_fold(folder, fold, TASK, tiny_backbone, settings, portable=True)
+    summary = train_fold(folder, fold, TASK, tiny_backbone, settings, Run(portable=True))
     assert sorted(p.name for p in folder.iterdir()) == [
         "curves.csv",
         "curves.svg",
@@ -134,7 +134,7 @@ def test_a_forced_strategy_does_not_need_a_decision_and_auto_follows_it(
     auto = make_settings(strategy="auto", epochs=1)
     decided: Any = ("finetune", 5)
     once = train_fold(tmp_path / "a", fold, TASK, tiny_backbone, forced)
-    again = train_fold(tmp_path / "b", fold, TASK, tiny_backbone, auto, decided=decided)
+    again = train_fold(tmp_path / "b", fold, TASK, tiny_backbone, auto, Run(decided=decided))
     assert once["model_id"] == again["model_id"]
     assert again["strategy"] == load(tmp_path / "b" / "model.ckpt").strategy == "finetune"
 

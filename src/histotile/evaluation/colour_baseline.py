@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from histotile.aggregation.aggregate import HOLDOUT
 from histotile.evaluation.units import UNLABELLED, SlideTiles
+from histotile.stats.logistic import LinearHead, fit_heads, lesson_weights
 
 Floats = NDArray[np.float32]
+_Model = tuple[NDArray[np.int64], LinearHead]  # the classes it saw, and its head
 
 _ENOUGH = 200_000  # tiles a model of seven weights per class can learn from; more add time only
 
@@ -36,7 +38,8 @@ def predict_from_colour(
         chosen = trained.setdefault(str(fold), set())
         if role == "train":
             chosen.add(slide_id)
-    models, skipped = {}, {}
+    models: dict[str, _Model] = {}
+    skipped = {}
     for fold, slide_ids in trained.items():
         colour, labels = _training_tiles(slides, slide_ids)
         if len(np.unique(labels)) > 1:
@@ -59,16 +62,15 @@ def _training_tiles(
     return colour[finite][::step], labels[finite][::step]
 
 
-def _fit(colour: Floats, labels: NDArray[np.int64]) -> Any:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+def _fit(colour: Floats, labels: NDArray[np.int64]) -> _Model:
+    """L2 penalty 1 in units of the sum of losses."""
+    classes, codes = np.unique(labels, return_inverse=True)
+    weights = lesson_weights(codes, np.ones((1, len(codes)), np.bool_))
+    ((head,),) = fit_heads(colour, codes, weights, (1 / len(codes),))
+    return classes, head
 
-    logistic = LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000)
-    return make_pipeline(StandardScaler(), logistic).fit(colour.astype(np.float64), labels)
 
-
-def _predict(tiles: SlideTiles, models: Mapping[str, Any], n_classes: int) -> Floats:
+def _predict(tiles: SlideTiles, models: Mapping[str, _Model], n_classes: int) -> Floats:
     fold = tiles.slide.fold
     chosen = list(models.values()) if fold == HOLDOUT else [models[fold]] if fold in models else []
     probabilities = np.full((len(tiles.labels), n_classes), np.nan, dtype=np.float32)
@@ -79,8 +81,11 @@ def _predict(tiles: SlideTiles, models: Mapping[str, Any], n_classes: int) -> Fl
     return probabilities
 
 
-def _probabilities(model: Any, colour: Floats, n_classes: int) -> Floats:
+def _probabilities(model: _Model, colour: Floats, n_classes: int) -> Floats:
     """(N, C): a class the model never saw has probability 0."""
+    from scipy.special import softmax
+
+    classes, head = model
     whole = np.zeros((len(colour), n_classes), dtype=np.float32)
-    whole[:, model.classes_] = model.predict_proba(colour.astype(np.float64))
+    whole[:, classes] = softmax(head.logits(colour), axis=1)
     return whole

@@ -17,7 +17,6 @@ from histotile.evaluation.figures.roc_pr import fold_curves
 from histotile.evaluation.figures.score_distribution import score_lanes
 from histotile.evaluation.figures.shown import Shown
 from histotile.evaluation.metrics import confusion
-from histotile.evaluation.patient_bootstrap import draw_weights
 from histotile.evaluation.per_fold import COLOUR_ONLY, NETWORK, Row, level_rows
 from histotile.evaluation.screening import screening_rows
 from histotile.evaluation.subgroups import patient_rows, site_rows
@@ -30,6 +29,7 @@ from histotile.evaluation.units import (
     pooled_units,
     tile_units,
 )
+from histotile.stats.bootstrap import draw_weights
 from histotile.tasks.task import Task
 
 KEYS = ("level", "model", "fold", "metric")

@@ -135,8 +135,7 @@ def label_error_features(
         feature(
             "annotation",
             box(s.x - bounds[0], s.y - bounds[1], s.x - bounds[0] + side, s.y - bounds[1] + side),
-            s.label,
-            colours[s.label],
+            (s.label, colours[s.label]),
             key=repr(("suspect", s.slide_id, s.x, s.y)),
             measurements={
                 **{PREFIX + name: round(p, 6) for name, p in s.probabilities.items()},

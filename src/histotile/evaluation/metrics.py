@@ -1,8 +1,7 @@
 """How well scores and calls agree with labels; NaN where the question has no answer.
 
 Ranking metrics are functions of two histograms, of the positives and of the negatives over the
-distinct scores. Histograms of patients add up, so a resample of patients is a matrix product and
-not a new sort: `bootstrap` computes thousands of resamples that way with these same functions.
+distinct scores (`stats.histograms`), of a cohort as it is or of thousands of resamples at once.
 """
 
 from typing import Any
@@ -10,46 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histotile.stats.histograms import histograms, score_bins
+
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 Bools = NDArray[np.bool_]
-
-
-def score_bins(scores: Floats, max_bins: int | None = None) -> tuple[NDArray[np.int64], int]:
-    """The rank of each score among the distinct ones (0 = lowest), and how many there are.
-
-    Args:
-        scores: (N,) finite.
-        max_bins: If there are more distinct scores, neighbours share a bin, each with about the
-            same number of scores; a ranking metric then moves by less than 1 / max_bins.
-    """
-    distinct, bins, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    if max_bins is None or len(distinct) <= max_bins:
-        return bins.astype(np.int64), len(distinct)
-    before = np.cumsum(counts) - counts
-    coarse = before * max_bins // max(len(scores), 1)
-    return coarse[bins].astype(np.int64), max_bins
-
-
-def histograms(bins: Ints, n_bins: int, groups: Ints, n_groups: int) -> NDArray[np.float64]:
-    """(n_groups, n_bins): how many members of each group fall into each bin."""
-    flat = np.bincount(groups * n_bins + bins, minlength=n_groups * n_bins)
-    return flat.reshape(n_groups, n_bins).astype(np.float64)
-
-
-def auroc_of(positives: Floats, negatives: Floats) -> NDArray[np.float64]:
-    """Area under the ROC curve of histograms over ascending scores; ties count one half.
-
-    Args:
-        positives: (..., K) number of positives at each score.
-        negatives: (..., K) number of negatives at each score.
-
-    Returns:
-        (...); NaN where there are no positives or no negatives.
-    """
-    below = np.cumsum(negatives, axis=-1) - negatives / 2
-    won = (positives * below).sum(axis=-1)
-    return _ratio(won, positives.sum(axis=-1) * negatives.sum(axis=-1))
 
 
 def auprc_of(positives: Floats, negatives: Floats) -> NDArray[np.float64]:
@@ -64,11 +28,6 @@ def auprc_of(positives: Floats, negatives: Floats) -> NDArray[np.float64]:
     total = (precision * positives[..., ::-1]).sum(axis=-1)
     defined = negatives.sum(axis=-1) > 0
     return np.where(defined, _ratio(total, positives.sum(axis=-1)), np.nan)
-
-
-def auroc(positive: Bools, scores: Floats) -> float:
-    """Area under the ROC curve: the chance that a positive outranks a negative, ties one half."""
-    return float(auroc_of(*_two_histograms(positive, scores)))
 
 
 def auprc(positive: Bools, scores: Floats) -> float:

@@ -1,73 +1,21 @@
 """Intervals by resampling patients, the unit of independence: tiles of one patient are alike."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.evaluation.metrics import (
-    auprc_of,
-    auroc_of,
-    call_metrics,
-    confusion,
-    histograms,
-    score_bins,
-)
+from histotile.evaluation.metrics import auprc_of, call_metrics, confusion
+from histotile.stats.auroc import auroc_of
+from histotile.stats.bootstrap import Measurement
+from histotile.stats.histograms import split_histograms
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 
 MAX_BINS = 2048  # distinct scores kept apart in resamples; the value itself is always exact
 _CHUNK = 128  # resamples computed together: bounds memory to some 10 MB per array
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The value of a metric on the cohort as it is, and on each resample of it; NaN: undefined."""
-
-    value: float
-    draws: NDArray[np.float64]
-
-    def __sub__(self, other: "Measurement") -> "Measurement":
-        """The paired difference: both were measured on the same resamples."""
-        return Measurement(self.value - other.value, self.draws - other.draws)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A percentile interval; None where no resample defines the metric. `undefined` counts them."""
-
-    lower: float | None
-    upper: float | None
-    undefined: int
-
-
-def draw_weights(strata: Sequence[Any], resamples: int, seed: int) -> NDArray[np.float64]:
-    """(resamples, G): how often each of G patients occurs in each resample.
-
-    Patients are drawn with replacement within their stratum (label and fold), so every resample
-    holds as many of each as the cohort does.
-    """
-    generator = np.random.default_rng(seed)
-    weights = np.zeros((resamples, len(strata)))
-    for stratum in dict.fromkeys(strata):
-        members = np.array([i for i, other in enumerate(strata) if other == stratum])
-        n = len(members)
-        weights[:, members] = generator.multinomial(n, np.full(n, 1 / n), size=resamples)
-    return weights
-
-
-def interval(draws: Floats, confidence: float) -> Interval:
-    """The percentile interval of these resamples at that level, e.g. 0.95."""
-    known = draws[~np.isnan(draws)]
-    undefined = len(draws) - len(known)
-    if len(known) == 0:
-        return Interval(None, None, undefined)
-    tail = (1 - confidence) / 2
-    lower, upper = np.quantile(known, [tail, 1 - tail])
-    return Interval(float(lower), float(upper), undefined)
 
 
 def average(measurements: Sequence[Measurement]) -> Measurement:
@@ -124,22 +72,6 @@ def _one_class(
         Measurement(float(auroc_of(*exact)[0]), draws[0]),
         Measurement(float(auprc_of(*exact)[0]), draws[1]),
     )
-
-
-def split_histograms(
-    positive: NDArray[np.bool_],
-    scores: Floats,
-    groups: Ints,
-    n_groups: int,
-    max_bins: int | None,
-) -> tuple[Floats, Floats]:
-    """(n_groups, K) counts of the positives and of the negatives over ascending scores."""
-    bins, n_bins = score_bins(scores, max_bins)
-    both = [
-        histograms(bins[chosen], n_bins, groups[chosen], n_groups)
-        for chosen in (positive, ~positive)
-    ]
-    return both[0], both[1]
 
 
 def _resampled(positives: Floats, negatives: Floats, weights: Floats) -> Iterator[Floats]:

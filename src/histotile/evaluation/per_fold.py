@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from histotile.aggregation.aggregate import HOLDOUT
 from histotile.config import Evaluate
-from histotile.evaluation.calibration import calibrate, confidences, equal_mass_bins
-from histotile.evaluation.patient_bootstrap import Measurement, average, interval, measure
+from histotile.evaluation.patient_bootstrap import average, measure
 from histotile.evaluation.units import Units
+from histotile.stats.bootstrap import Measurement, interval
+from histotile.stats.calibration import calibrate, confidences, equal_mass_bins
 
 Row = dict[str, Any]
 

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from histotile.config import Evaluate
 from histotile.evaluation.metrics import sensitivity_at_of, set_aside_of
-from histotile.evaluation.patient_bootstrap import MAX_BINS, Measurement, split_histograms
+from histotile.evaluation.patient_bootstrap import MAX_BINS
 from histotile.evaluation.per_fold import NETWORK, Cell, Cells, Row, cells_by_fold, fold_rows
 from histotile.evaluation.units import Units
+from histotile.stats.bootstrap import Measurement
+from histotile.stats.histograms import split_histograms
 
 SPECIFICITIES = (0.90, 0.95)
 SET_ASIDE = "set_aside_at_full_sensitivity"

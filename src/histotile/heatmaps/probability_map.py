@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.errors import HistotileError
-from histotile.tasks.registry import AUTO, make_task
-from histotile.tasks.task import Layer, Task
+from histotile.tasks.registry import AUTO, make_task, read_task
+from histotile.tasks.task import Layer, Task, read_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -180,10 +180,9 @@ def _spans(
 
 def slide_map(predictions: "pa.Table", footer: dict[str, Any]) -> ProbabilityMap:
     """The map of a slide from its predictions and the footer of its tile table."""
-    classes = tuple(footer["classes"])
+    task = read_task(footer)
     if footer["verdict"] != "ok" or footer["size_level0_px"] is None:
-        layer = np.full((len(classes), 1, 1), np.nan, np.float32)
-        return ProbabilityMap(layer, classes, 0.0, 0.0, 1.0, 1.0)
-    probabilities = np.stack([predictions[f"prob_{name}"].to_numpy() for name in classes], axis=1)
+        layer = np.full((len(task.names), 1, 1), np.nan, np.float32)
+        return ProbabilityMap(layer, task.names, 0.0, 0.0, 1.0, 1.0, task.kind)
     x, y = predictions["x"].to_numpy(), predictions["y"].to_numpy()
-    return probability_map(x, y, probabilities, classes, Layout.from_footer(footer))
+    return probability_map(x, y, read_values(task, predictions), task, Layout.from_footer(footer))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -17,12 +17,21 @@ Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 
 
+class Squares(NamedTuple):
+    """Where N tiles lie: left and top edges (no place twice) and their side.
+
+    In level-0 px as OpenSlide counts them.
+    """
+
+    x: Ints
+    y: Ints
+    side: float
+
+
 def write_tile_objects(
     path: Path,
     slide_id: str,
-    x: Ints,
-    y: Ints,
-    side: float,
+    tiles: Squares,
     values: Floats,
     task: Task,
     bounds: tuple[int, int, int, int],
@@ -36,16 +45,14 @@ def write_tile_objects(
     Args:
         path: Where; gzipped if it ends in .gz.
         slide_id: Part of the ids.
-        x: (N,) left edges of the tiles, level-0 px as OpenSlide counts them; no place twice.
-        y: (N,) top edges.
-        side: Side of a tile, level-0 px.
+        tiles: Where they lie.
         values: (N, C).
         task: What was learnt; the order of its names gives them their colours.
         bounds: x, y, width, height of the scanned area, level-0 px.
     """
     classes = task.names
     known = ~np.isnan(values).any(axis=1)
-    places = zip(x[known].tolist(), y[known].tolist(), strict=True)
+    places = zip(tiles.x[known].tolist(), tiles.y[known].tolist(), strict=True)
     rows = np.round(values[known].astype(np.float64), 6).tolist()
     best = values[known].argmax(axis=1).tolist()
     colours = class_colours(classes)
@@ -55,9 +62,8 @@ def write_tile_objects(
             square(
                 "tile",
                 (left - bounds[0], top - bounds[1]),
-                side,
-                classes[chosen],
-                colours[classes[chosen]],
+                tiles.side,
+                (classes[chosen], colours[classes[chosen]]),
                 key=repr(("tile", slide_id, left, top)),
                 measurements=dict(zip(task.columns, row, strict=True)),
             )
@@ -104,8 +110,7 @@ def _region_features(
         yield feature(
             "annotation",
             outline,
-            region.class_name,
-            colours[region.class_name],
+            (region.class_name, colours[region.class_name]),
             key=repr(("region", slide_id, region.class_name, region.peak)),
             measurements=_measurements(region),
             name=f"{region.class_name} {seen[region.class_name]}",

@@ -35,8 +35,8 @@ class Prediction:
     `columns` are those of `tables.prediction_schema(task.columns)`: a row per tile that could be
     read, by tile_id; excluded tiles are not predicted. `facts` go into the footer of the table:
     slide, models, engine and numbers, tiles found damaged, and `familiarity`: whether the slide is
-    like those that the models were taught on (`trust.judging.Familiarity`). `profiler` tells where the
-    time went, which differs from run to run.
+    like those that the models were taught on (`trust.judging.Familiarity`). `profiler` tells where
+    the time went, which differs from run to run.
     """
 
     task: Task

@@ -26,8 +26,7 @@ Feature = dict[str, Any]
 def feature(
     kind: ObjectType,
     geometry: BaseGeometry,
-    class_name: str,
-    colour: Colour,
+    shown: tuple[str, Colour],
     *,
     key: str,
     measurements: Mapping[str, float] | None = None,
@@ -38,8 +37,7 @@ def feature(
     Args:
         kind: `tile` for heatmap tiles (annotations are slow by the thousand), else `annotation`.
         geometry: Area in the px of the file, i.e. from the corner of the slide's bounds.
-        class_name: Its classification.
-        colour: Of that class.
+        shown: Name and colour of its class.
         key: What its id is made of: the same key gives the same UUID.
         measurements: Finite numbers by name.
         name: Shown beside it; None: its class alone.
@@ -49,15 +47,14 @@ def feature(
         return None
     outline = mapping(neat)
     rings = {"type": outline["type"], "coordinates": _rounded(outline["coordinates"])}
-    return _assembled(kind, rings, class_name, colour, key, measurements, name)
+    return _assembled(kind, rings, shown, key, measurements, name)
 
 
 def square(
     kind: ObjectType,
     corner: tuple[float, float],
     side: float,
-    class_name: str,
-    colour: Colour,
+    shown: tuple[str, Colour],
     *,
     key: str,
     measurements: Mapping[str, float] | None = None,
@@ -68,8 +65,7 @@ def square(
         kind: As for `feature`.
         corner: x, y of its top left, in the px of the file.
         side: In px; above 0.01.
-        class_name: Its classification.
-        colour: Of that class.
+        shown: Name and colour of its class.
         key: What its id is made of.
         measurements: Finite numbers by name.
     """
@@ -77,21 +73,20 @@ def square(
     left, top, right, bottom = round(x, 2), round(y, 2), round(x + side, 2), round(y + side, 2)
     ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
     outline = {"type": "Polygon", "coordinates": [ring]}
-    return _assembled(kind, outline, class_name, colour, key, measurements, None)
+    return _assembled(kind, outline, shown, key, measurements, None)
 
 
 def _assembled(
     kind: ObjectType,
     outline: dict[str, Any],
-    class_name: str,
-    colour: Colour,
+    shown: tuple[str, Colour],
     key: str,
     measurements: Mapping[str, float] | None,
     name: str | None,
 ) -> Feature:
     properties: dict[str, Any] = {
         "objectType": kind,
-        "classification": {"name": class_name, "color": list(colour)},
+        "classification": {"name": shown[0], "color": list(shown[1])},
         "isLocked": False,
     }
     if name is not None:

@@ -1,11 +1,9 @@
 """Turn tile probabilities into a score per slide and per patient."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import numpy as np
 
 from histotile.aggregation.aggregate import FoldSlide, PredictedTiles, aggregate_cohort, fold_slides
 from histotile.config import Aggregate
@@ -14,6 +12,8 @@ from histotile.io.tables import read_table
 from histotile.io.text.csv_file import write_columns
 from histotile.splitting.fold_table import read_folds
 from histotile.stages.files import read_familiarity
+from histotile.tasks.registry import make_task
+from histotile.tasks.task import Task, read_values
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,9 @@ class Outputs:
 def run(inputs: Inputs, outputs: Outputs, settings: Aggregate, classes: tuple[str, ...]) -> None:
     """Writes the scores."""
     members = _members(inputs)
-    tiles = ((m.slide_id, read_tiles(inputs.predictions, m.slide_id, classes)) for m in members)
-    by_slide, by_patient = aggregate_cohort(members, tiles, classes, settings)
+    task = make_task(classes)
+    tiles = ((m.slide_id, read_tiles(inputs.predictions, m.slide_id, task)) for m in members)
+    by_slide, by_patient = aggregate_cohort(members, tiles, task, settings)
     write_columns(outputs.slides, by_slide)
     if outputs.patients:
         write_columns(outputs.patients, by_patient)
@@ -59,10 +60,9 @@ def _members(inputs: Inputs) -> list[FoldSlide]:
     return [FoldSlide(s.slide_id, s.patient_id, s.label, s.site, "new") for s in slides]
 
 
-def read_tiles(folder: Path, slide_id: str, classes: Sequence[str]) -> PredictedTiles:
-    """Probabilities of a slide's tiles from its table in a folder of predictions."""
+def read_tiles(folder: Path, slide_id: str, task: Task) -> PredictedTiles:
+    """Values of a slide's tiles from its table in a folder of predictions."""
     path = folder / f"{slide_id}.parquet"
     table, known = read_table(path), read_familiarity(path)
-    probabilities = np.stack([table[f"prob_{name}"].to_numpy() for name in classes], axis=1)
     x, y = table["x"].to_numpy(), table["y"].to_numpy()
-    return PredictedTiles(x, y, probabilities, known.distance, known.flag)
+    return PredictedTiles(x, y, read_values(task, table), known.distance, known.flag)

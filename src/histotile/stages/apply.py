@@ -24,6 +24,7 @@ from histotile.stages.files import read_familiarity
 from histotile.stages.machine import Machine
 from histotile.stages.results_folder import Gathered
 from histotile.stages.scores import read_score
+from histotile.tasks.registry import make_task
 from histotile.trust.judging import Familiarity
 
 
@@ -137,11 +138,13 @@ def _write_page(inputs: Inputs, outputs: Outputs, config: Config, of_cohort: boo
 
 
 def _score(folder: Path, name: str, config: Config) -> SlideScore:
-    classes, tiles = config.classes, read_tiles(folder, name, config.classes)
+    task = make_task(config.classes)
     facts = [FoldSlide(name, name, None, None, "new")]
-    columns, _ = aggregate_cohort(facts, [(name, tiles)], classes, config.aggregate)
+    columns, _ = aggregate_cohort(
+        facts, [(name, read_tiles(folder, name, task))], task, config.aggregate
+    )
     row = {column: "" if value is None else str(value) for column, (value,) in columns.items()}
-    return read_score(row, classes)
+    return read_score(row, config.classes)
 
 
 def _tell(

@@ -10,6 +10,7 @@ from histotile.io.progress import Progress
 from histotile.splitting.fold_table import fold_rows
 from histotile.stages.files import slide_places
 from histotile.strategy.baselines.random_features import BaselineSlide, measure_baseline
+from histotile.tasks.registry import make_task
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,7 @@ def run(
         if found != {"test"}
     ]
     progress = Progress("baseline")
-    found = measure_baseline(
-        slides, classes, backbone, settings, threads=threads, progress=progress
-    )
+    task = make_task(classes)
+    found = measure_baseline(slides, task, backbone, settings, threads, progress)
     found.write(outputs.baseline)
     click.echo(f"{len(found.tile_ids)} tiles of {len(set(found.slide_ids))} slides")

@@ -9,6 +9,7 @@ from histotile.io.tables import comparison_schema, write_table
 from histotile.stages.folds import Inputs, Network, fold_slides
 from histotile.strategy.record import Strategy, read_decision
 from histotile.strategy.verification.train_alternatives import compare, compare_colour
+from histotile.tasks.registry import make_task
 from histotile.training.job import Machine
 
 
@@ -37,15 +38,15 @@ def run(
         strategy: How, or `colour`: no network, colour alone.
         machine: What trains.
     """
-    taught, tested = fold_slides(inputs, ("train", "val")), fold_slides(inputs, ("test",))
-    classes = network.classes
+    slides = fold_slides(inputs, ("train", "val", "test"))
+    task = make_task(network.classes)
     if strategy == "colour":
-        found = compare_colour(taught, tested, classes, settings)
+        found = compare_colour(slides, task, settings)
     else:
         assert inputs.decision is not None
         chosen = strategy, read_decision(inputs.decision).of_fold(inputs.fold).early_stage
-        found = compare(taught, tested, classes, network.backbone, settings, chosen, machine)
+        found = compare(slides, task, network.backbone, settings, chosen, machine)
     seconds = found.pop("seconds")
-    footer: dict[str, Any] = {"fold": inputs.fold, "strategy": strategy, "classes": list(classes)}
+    footer: dict[str, Any] = {"fold": inputs.fold, "strategy": strategy, **task.metadata()}
     footer |= {"seconds": seconds}
-    write_table(outputs.comparison, found, comparison_schema(classes), footer)
+    write_table(outputs.comparison, found, comparison_schema(task.columns, task.label_type), footer)

@@ -14,6 +14,7 @@ from histotile.strategy.decide import decide
 from histotile.strategy.leakage.load_files import gather_alarm_files
 from histotile.strategy.load_evidence import gather_evidence, patients_of_folds
 from histotile.strategy.record import Decision
+from histotile.tasks.registry import make_task
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ def run(
     """Writes strategy and reasons."""
     rows = [row | {"fold": f"fold{row['fold']}"} for row in fold_rows(inputs.folds)]
     known = read_cohort(inputs.cohort).has_patients
-    evidence = gather_evidence(inputs.features, inputs.baseline, inputs.tiles, rows, classes, known)
+    evidence = gather_evidence(
+        inputs.features, inputs.baseline, inputs.tiles, rows, make_task(classes), known
+    )
     files = gather_alarm_files(inputs.features, inputs.inspections, rows)
     with threadpool_limits(1):  # matrices are small: more threads would wait for each other
         decision = decide(evidence, settings, train, patients_of_folds(rows, evidence), files)

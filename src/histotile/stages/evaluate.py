@@ -12,6 +12,7 @@ from histotile.io.atomic import write_json
 from histotile.io.cohort import read_cohort
 from histotile.io.text.csv_file import write_columns
 from histotile.splitting.fold_table import read_folds
+from histotile.tasks.registry import make_task
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,15 @@ def run(
     classes: tuple[str, ...],
 ) -> None:
     """Writes metrics, confusion, and what report and figures show."""
-    table = read_folds(inputs.folds)
+    table, task = read_folds(inputs.folds), make_task(classes)
     slides = []
     for member in fold_slides(table):
         path = inputs.tiles / f"{member.slide_id}.parquet"
         source = tables.read_footer(path)["labels_source"]
         guesses = tables.read_table(inputs.predictions / f"{member.slide_id}.parquet")
-        slides.append(slide_tiles(member, tables.read_table(path), guesses, source, classes))
+        slides.append(slide_tiles(member, tables.read_table(path), guesses, source, task))
     has_patients = read_cohort(inputs.cohort).has_patients
-    found = evaluate(slides, table, classes, settings, aggregate, has_patients)
+    found = evaluate(slides, table, task, settings, aggregate, has_patients)
     write_columns(outputs.metrics, found.metrics)
     write_columns(outputs.confusion, found.confusion)
     write_json(outputs.evaluation, found.summary)

@@ -12,7 +12,7 @@ from histotile.heatmaps.figure_frame import Caption
 from histotile.heatmaps.heatmap import paint_heatmap, paint_map, write_picture
 from histotile.heatmaps.ome_tiff import write_colour_map, write_map
 from histotile.heatmaps.probability_map import ProbabilityMap, slide_map
-from histotile.heatmaps.qupath_objects import write_region_objects, write_tile_objects
+from histotile.heatmaps.qupath_objects import Squares, write_region_objects, write_tile_objects
 from histotile.heatmaps.regions import Region, find_regions
 from histotile.heatmaps.wsinfer_csv import write_wsinfer_csv
 from histotile.io import tables
@@ -92,11 +92,11 @@ def run(inputs: Inputs, outputs: Outputs, settings: Heatmap) -> None:
     write_colour_map(outputs.colours, found, settings, footer["mpp"], note)
     regions = list_regions(found, settings, footer["mpp"])
     slide_id, bounds = footer["slide_id"], _bounds(footer)
-    write_region_objects(outputs.regions, slide_id, regions, classes, bounds)
+    write_region_objects(outputs.regions, slide_id, regions, task.names, bounds)
     side = footer["size_level0_px"] or 0.0
-    x, y = table["x"].to_numpy(), table["y"].to_numpy()
-    write_tile_objects(outputs.tiles, slide_id, x, y, side, values, task, bounds)
-    write_wsinfer_csv(outputs.csv, x, y, side, values, task.columns)
+    squares = Squares(table["x"].to_numpy(), table["y"].to_numpy(), side)
+    write_tile_objects(outputs.tiles, slide_id, squares, values, task, bounds)
+    write_wsinfer_csv(outputs.csv, *squares, values, task.columns)
 
 
 def _predictions_of(tiles: Path, predictions: Path, task: Task) -> "pa.Table":

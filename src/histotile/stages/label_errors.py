@@ -22,6 +22,8 @@ from histotile.io.qupath import write_features
 from histotile.io.tables import read_footer, read_table
 from histotile.io.text.csv_file import write_columns
 from histotile.splitting.fold_table import fold_rows
+from histotile.tasks.registry import read_task
+from histotile.tasks.task import Task
 
 TABLE = "label_errors.csv"
 NAMED = 5
@@ -75,11 +77,11 @@ def run(inputs: Inputs, outputs: Outputs, most: int, least: float) -> None:
         raise HistotileError(inputs.predictions, fact, remedy)
     footers = {s.slide_id: read_footer(inputs.of_slide(s.slide_id)[0]) for s in known}
     _tell(inputs, [s.slide_id for s in members.slides if s not in known], footers)
-    classes = next(iter(footers.values()))["classes"]
-    found = find_label_errors(_slides(inputs, known), classes, most, least)
+    task = read_task(next(iter(footers.values())))
+    found = find_label_errors(_slides(inputs, known), task, most, least)
     rows = [error.row() for error in found]
     write_columns(outputs.folder / TABLE, {name: [r[name] for r in rows] for name in COLUMNS})
-    _write_annotations(outputs.folder, found, classes, footers)
+    _write_annotations(outputs.folder, found, task, footers)
     where = len({s.slide_id for s in found})
     kind = "groups" if members.of_images else "slides"
     said = f"label errors: {len(found)}, in {where} of {len(known)} {kind}"
@@ -131,12 +133,12 @@ def _refuse_overwriting(folder: Path) -> None:
 def _write_annotations(
     folder: Path,
     found: Sequence[LabelError],
-    classes: Sequence[str],
+    task: Task,
     footers: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """A file per slide that has any; ready-made tiles have no place on a slide."""
     for slide_id in dict.fromkeys(s.slide_id for s in found if s.file is None):
         footer = footers[slide_id]
         own = [s for s in found if s.slide_id == slide_id]
-        features = label_error_features(own, classes, footer["size_level0_px"], footer["bounds"])
+        features = label_error_features(own, task, footer["size_level0_px"], footer["bounds"])
         write_features(folder / f"{slide_id}.geojson", features)

@@ -52,7 +52,7 @@ def write_predictions(
     found = predict_slides(places or tables, ensemble, batch_size, progress)
     for slide, prediction in zip(slides, found, strict=True):
         prediction.profiler.start_s, start_s = prediction.profiler.start_s + start_s, 0.0
-        schema = prediction_schema(prediction.classes)
+        schema = prediction_schema(prediction.task.columns)
         write_table(slide.predictions, prediction.columns, schema, prediction.facts)
         if slide.timing:
             write_json(slide.timing, prediction.timing())

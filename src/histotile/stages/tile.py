@@ -20,6 +20,7 @@ from histotile.stages.mask import find_tissue
 from histotile.tiling.from_coordinates import tabulate_coordinates
 from histotile.tiling.labels import SlideTruth
 from histotile.tiling.ledger import of_mask, tell_ledger, with_tissue
+from histotile.tiling.measures import Readers
 from histotile.tiling.tile_table import tabulate
 
 
@@ -70,14 +71,14 @@ def run(
     usable = found.verdict == "ok"
     outlines = _outlines(inputs, found) if usable and inputs.annotations else None
     truth = SlideTruth(found.slide_id, labels.classes, labels.of_slide, outlines)
-    progress = Progress(f"tile {found.slide_id}")
+    readers = Readers(threads, Progress(f"tile {found.slide_id}"))
     levels, aside = _levels(inputs, found, now) if usable else (None, [])
     if inputs.coordinates:
         columns, footer = tabulate_coordinates(
-            found, inputs.coordinates, truth, settings, threads, progress, levels
+            found, inputs.coordinates, truth, settings, readers, levels
         )
     else:
-        columns, footer = tabulate(found, levels, truth, settings, threads, progress)
+        columns, footer = tabulate(found, levels, truth, settings, readers)
     footer = with_tissue(footer, aside)
     tables.write_table(outputs.tiles, columns, tables.TILES, footer)
     click.echo("\n".join([f"{found.slide_id}: {footer['counts']}", *tell_ledger(footer)]))

@@ -12,6 +12,7 @@ from histotile.io.progress import Progress
 from histotile.tiling.image_cohort.listing import list_group
 from histotile.tiling.image_cohort.tile_table import tabulate_images
 from histotile.tiling.ledger import tell_ledger
+from histotile.tiling.measures import Readers
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,11 @@ def run(
     Raises:
         HistotileError: There is no such group.
     """
-    progress = Progress(f"tile {group}", "images")
+    readers = Readers(threads, Progress(f"tile {group}", "images"))
     images = list_group(inputs.cohort, classes, group)
     if not images:
         fact, remedy = f"no image of group {group!r}", "see what `collect` lists"
         raise HistotileError(inputs.cohort, fact, remedy)
-    columns, footer = tabulate_images(images, group, classes, settings, threads, progress)
+    columns, footer = tabulate_images(images, group, classes, settings, readers)
     tables.write_table(outputs.tiles, columns, tables.TILES, footer)
     click.echo("\n".join([f"{group}: {footer['counts']}", *tell_ledger(footer)]))

@@ -13,7 +13,8 @@ from histotile.errors import HistotileError
 from histotile.io.findings import accept as sift
 from histotile.stages.folds import Inputs, Network, fold_slides
 from histotile.strategy.record import Strategy, read_decision
-from histotile.training.job import Machine
+from histotile.tasks.registry import make_task
+from histotile.training.job import Machine, Run
 from histotile.training.resume import LAST, STATE
 from histotile.training.train_fold import train_fold
 
@@ -48,15 +49,9 @@ def run(
     decided = _decided(inputs.decision, fold, accept) if inputs.decision else None
     machine.profiler.start_s += process_age_s()
     try:
+        run = Run(machine, decided, portable=True)
         summary = train_fold(
-            outputs.folder,
-            slides,
-            network.classes,
-            network.backbone,
-            settings,
-            machine,
-            decided,
-            portable=True,
+            outputs.folder, slides, make_task(network.classes), network.backbone, settings, run
         )
     except SystemExit:
         _say_what_is_kept(fold, outputs.folder)

@@ -12,6 +12,8 @@ from histotile.io.atomic import write_text
 from histotile.io.tables import read_footer, read_table
 from histotile.strategy.record import STRATEGIES, read_decision
 from histotile.strategy.verification.regret import Comparison, verify
+from histotile.tasks.registry import read_task
+from histotile.tasks.task import read_values
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,13 @@ def _comparison(path: Path) -> Comparison:
     if "strategy" not in footer:
         fact = "written by an earlier version of histotile"
         raise HistotileError(path, fact, "run `histotile compare` again")
-    columns = [f"prob_{name}" for name in footer["classes"]]
+    task = read_task(footer)
     return Comparison(
         footer["fold"],
         footer["strategy"],
-        table["label"].to_numpy().astype(np.int64),
+        table["label"].to_numpy(),
         np.array(table["patient_id"].to_pylist(), dtype=np.str_),
-        np.stack([table[name].to_numpy() for name in columns], axis=1),
+        read_values(task, table),
         float(footer["seconds"]),
+        task,
     )

@@ -1,6 +1,8 @@
-"""Tile AUROC of left-out patients under any multiplicities of patients, exactly and fast.
+"""AUROC: the chance that a positive scores above a negative, ties one half.
 
-A resample of patients weighs their tiles; it needs no new fit and no new sort.
+`aurocs` is exact under any multiplicities of patients: a resample weighs their tiles and needs no
+new sort. `auroc_of` takes histograms over scores, which of hundreds of thousands of tiles are a
+matrix product for all resamples at once.
 """
 
 import numpy as np
@@ -40,6 +42,27 @@ def aurocs(
         pairs = gains.sum(1) * below[:, -1]
         np.divide(won, pairs, out=found[start : start + step], where=pairs > 0)
     return found
+
+
+def auroc(positive: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
+    """AUROC of N scores; NaN without positives or without negatives."""
+    return float(aurocs(scores, positive, np.zeros(len(scores), np.int64), np.ones((1, 1)))[0])
+
+
+def auroc_of(positives: NDArray[np.floating], negatives: NDArray[np.floating]) -> Floats:
+    """AUROC of histograms over ascending scores.
+
+    Args:
+        positives: (..., K) number of positives at each score.
+        negatives: (..., K) number of negatives at each score.
+
+    Returns:
+        (...); NaN where there are no positives or no negatives.
+    """
+    below = np.cumsum(negatives, axis=-1) - negatives / 2
+    won = np.asarray((positives * below).sum(axis=-1), np.float64)
+    pairs = positives.sum(axis=-1) * negatives.sum(axis=-1)
+    return np.asarray(np.divide(won, pairs, out=np.full(won.shape, np.nan), where=pairs > 0))
 
 
 def fold_scores(plan: Plan, logits: NDArray[np.floating], weights: Floats) -> Floats:
@@ -86,17 +109,3 @@ def mean_of_known(values: Floats) -> Floats:
     sums = np.where(known, values, 0).sum(-1)
     means: Floats = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     return means
-
-
-def resamples(patients: Integers, count: int, seed: int) -> Floats:
-    """(count, P) multiplicities of patients drawn with replacement, as many as there are."""
-    present = np.unique(patients)
-    weights = np.zeros((count, int(present[-1]) + 1))
-    equal = np.full(len(present), 1 / len(present))
-    weights[:, present] = np.random.default_rng(seed).multinomial(len(present), equal, size=count)
-    return weights
-
-
-def once(patients: Integers) -> Floats:
-    """(1, P) weights that count every patient once."""
-    return np.ones((1, int(patients.max()) + 1))

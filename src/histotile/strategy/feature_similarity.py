@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histotile.stats import auroc
+from histotile.stats import bootstrap
 from histotile.stats.crossvalidation import Floats, Plan, divide, patients_per_class
 from histotile.stats.logistic import Single
 from histotile.strategy.probing import transferability
@@ -91,8 +91,8 @@ def judge(evidence: Evidence, settings: Decide, quick: bool, size: str) -> Judge
         return _unmeasured(evidence, settings, fewest, size)
     weights = np.concatenate(
         [
-            auroc.once(evidence.patients),
-            auroc.resamples(evidence.patients, settings.bootstraps, settings.seed),
+            bootstrap.every_patient(evidence.patients),
+            bootstrap.resamples(evidence.patients, settings.bootstraps, settings.seed),
         ]
     )
     stages, known = [], []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from histotile.stats.bootstrap import interval
 from histotile.stats.crossvalidation import Floats
 from histotile.strategy.record import Estimate, Similarity, StageScore
 
@@ -40,6 +41,7 @@ class _Depth:
     """The last stage against the best one, and against its rival, the best earlier stage."""
 
     best: int
+    top: float | None  # its score; None: could not be measured
     shortfall: Estimate
     allowed: float
     apart: tuple[float, float]
@@ -75,7 +77,7 @@ def similarity_of(
     """
     last = len(profile.stages) - 1
     if profile.own is None:
-        depth = _Depth(last, Estimate(value=0.0), rule.depth_tolerance, (0.0, 0.0))
+        depth = _Depth(last, None, Estimate(value=0.0), rule.depth_tolerance, (0.0, 0.0))
         reasons = [
             f"Similarity cannot be measured: some class has {_patients(profile.fewest)}, and "
             "probes need two or more to leave one out."
@@ -90,7 +92,7 @@ def similarity_of(
     counts_as = counted(size, None if lift is None else lift.value, rule)
     asked = depth.sufficient if counts_as == "small" else useful is not False
     doubts = _doubts(profile, depth, rule) if counts_as == "small" else []
-    verdict, basis, why = _decide(profile, depth, kept, asked, doubts, evidence, rule)
+    verdict, basis, why = _decide(depth, kept, asked, doubts, evidence, rule)
     measured = profile.own is not None
     similarity = Similarity(
         verdict=verdict,
@@ -108,7 +110,6 @@ def similarity_of(
 
 
 def _decide(
-    profile: Profile,
     depth: _Depth,
     kept: Estimate | None,
     asked: bool,
@@ -119,12 +120,11 @@ def _decide(
     if evidence.domain == "pathology":
         why = "The backbone was pre-trained on pathology: its features count as similar."
         return "similar", "pathology", [why]
-    if profile.own is None:
+    if depth.top is None:
         return _without_measure([])
-    top = float(profile.own[0, depth.best])
-    if top >= rule.saturated and depth.sufficient:
+    if depth.top >= rule.saturated and depth.sufficient:
         why = (
-            f"AUROC {top:.3f} reaches {rule.saturated:g}: there is nothing to gain, so the "
+            f"AUROC {depth.top:.3f} reaches {rule.saturated:g}: there is nothing to gain, so the "
             "features count as similar."
         )
         return "similar", "saturated", [why]
@@ -168,18 +168,19 @@ def _depth(own: Floats, tolerance: float) -> _Depth:
     scores = np.nan_to_num(own[0], nan=-1.0)
     last = len(scores) - 1
     best = last - int(np.argmax(scores[::-1]))
+    top = float(own[0, best])
     if last == 0:
-        return _Depth(0, Estimate(value=0.0, low=0.0, high=0.0), tolerance, (0.0, 0.0))
+        return _Depth(0, top, Estimate(value=0.0, low=0.0, high=0.0), tolerance, (0.0, 0.0))
     rival = last - 1 - int(np.argmax(scores[:-1][::-1]))
     ahead = own[1:, rival] - own[1:, last]
     ahead = ahead[np.isfinite(ahead)]
     short = float(max(scores[best] - scores[last], 0.0))
     if len(ahead) < 2:
-        return _Depth(best, Estimate(value=short), tolerance, (-np.inf, np.inf))
+        return _Depth(best, top, Estimate(value=short), tolerance, (-np.inf, np.inf))
     low, high = (float(end) for end in np.percentile(ahead, [2.5, 97.5]))
     floor = 0.0 if best == last else low  # no stage lies below itself
     interval = Estimate(value=short, low=floor, high=max(high, 0.0, floor))
-    return _Depth(best, interval, tolerance, (-high, -low))
+    return _Depth(best, top, interval, tolerance, (-high, -low))
 
 
 def gain(last: Floats, random: Floats) -> Floats:
@@ -198,11 +199,10 @@ def _gain(own: Floats, twin: Floats, stage: int) -> Estimate:
 
 def estimate(value: float, resampled: Floats) -> Estimate:
     """A value with its 95 % percentile interval; without one if most resamples say nothing."""
-    finite = resampled[np.isfinite(resampled)]
-    if len(finite) < max(2, len(resampled) / 2):
+    found = interval(resampled, 0.95)
+    if len(resampled) - found.undefined < max(2, len(resampled) / 2):
         return Estimate(value=value)
-    low, high = np.percentile(finite, [2.5, 97.5])
-    return Estimate(value=value, low=float(low), high=float(high))
+    return Estimate(value=value, low=found.lower, high=found.upper)
 
 
 def _depth_reason(profile: Profile, depth: _Depth) -> str:

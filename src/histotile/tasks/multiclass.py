@@ -1,7 +1,7 @@
 """One of several classes: softmax, cross-entropy, AUROC of each class against the rest."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.stats.auroc import aurocs, mean_of_known
-from histotile.tasks.probe import Features, LinearHead
+from histotile.stats.logistic import LinearHead, fit_heads, lesson_weights
+from histotile.tasks.probe import Features
 from histotile.tasks.task import UNKNOWN, Doubles, Floats, Layer
 
 if TYPE_CHECKING:
@@ -98,28 +99,13 @@ class Multiclass:
         return math.log(len(self.names))
 
     def fit(
-        self, features: Features, balanced: bool, strengths: Sequence[float]
+        self, features: Features, balanced: bool, strengths: tuple[float, ...]
     ) -> dict[float, LinearHead]:
-        """Logistic regressions on standardised features, folded into heads on raw ones."""
-        return {strength: self._fit(features, balanced, strength) for strength in strengths}
-
-    def _fit(self, features: Features, balanced: bool, strength: float) -> LinearHead:
-        from sklearn.linear_model import LogisticRegression
-        from threadpoolctl import threadpool_limits
-
-        values, shift, scale = features.standardised()
-        model = LogisticRegression(
-            C=1 / (strength * len(values)),
-            class_weight="balanced" if balanced else None,
-            max_iter=500,
-        )
-        with threadpool_limits(1):  # threads would wait for each other longer than they compute
-            model.fit(values, features.labels)
-        weight, bias = model.coef_, model.intercept_
-        if len(weight) == 1:  # of two classes: the difference of the two logits
-            weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-        weight = weight / scale
-        return LinearHead(weight, bias - weight @ shift)
+        """Logistic regressions on standardised features."""
+        every = np.ones((1, len(features.labels)), np.bool_)
+        weights = lesson_weights(features.labels, every, balanced)
+        heads = fit_heads(features.values, features.labels, weights, strengths)
+        return {strength: head for strength, (head,) in zip(strengths, heads, strict=True)}
 
     def activate(self, logits: Floats) -> Doubles:
         """Softmax."""

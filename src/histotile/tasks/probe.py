@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.tasks.task import UNKNOWN, Doubles, Labels, Task
+from histotile.stats.crossvalidation import divide
+from histotile.stats.logistic import STRENGTHS, LinearHead
+from histotile.tasks.task import UNKNOWN, Labels, Task
 
 if TYPE_CHECKING:
     from torch import nn
 
-# L2 strength in units of the mean loss, so that it means the same at any number of tiles.
-STRENGTHS = (10.0, 1.0, 0.1, 0.01, 0.001, 0.0001)
 CHOICE_TILES = 6000  # rows on which the strength is chosen: more changes nothing but time
 CHOICE_FOLDS = 4
 
@@ -39,25 +39,6 @@ class Features:
     def as_is(self) -> "Features":
         """The tiles without changed copies."""
         return self if self.changed is None else self[np.flatnonzero(~self.changed)]
-
-    def standardised(self) -> tuple[Doubles, Doubles, Doubles]:
-        """Values of mean 0 and SD 1, and what was subtracted and divided by."""
-        values = np.asarray(self.values, np.float64)
-        shift, scale = values.mean(0), values.std(0)
-        scale[scale < 1e-6] = 1.0  # dead features stay dead
-        return (values - shift) / scale, shift, scale
-
-
-@dataclass(frozen=True)
-class LinearHead:
-    """A linear head on raw features: logits = features @ weight.T + bias."""
-
-    weight: Doubles
-    bias: Doubles
-
-    def logits(self, values: NDArray[np.floating]) -> Doubles:
-        """Logits (N, C) of features (N, D)."""
-        return np.asarray(values, np.float64) @ self.weight.T + self.bias
 
 
 @dataclass(frozen=True)
@@ -90,10 +71,9 @@ def fit_probe(task: Task, features: Features, balanced: bool, seed: int) -> Prob
         balanced: Whether rare strata weigh more.
         seed: Of the inner division of patients.
     """
-    losses = _inner_losses(task, _thinned(features), balanced, seed)
-    # Without inner folds: a strength that a few hundred independent tiles can carry.
-    strength = min(losses, key=losses.__getitem__) if losses else 0.1
-    return Probe(task.fit(features, balanced, (strength,))[strength], strength, losses)
+    strength, losses = choose_strength(task, features, balanced, seed)
+    stronger = tuple(s for s in STRENGTHS if s >= strength)
+    return Probe(task.fit(features, balanced, stronger)[strength], strength, losses)
 
 
 def shows_all(task: Task, labels: Labels) -> bool:
@@ -109,23 +89,27 @@ def _thinned(features: Features) -> Features:
     return features[np.linspace(0, count - 1, CHOICE_TILES).astype(np.int64)]
 
 
-def _inner_losses(task: Task, features: Features, balanced: bool, seed: int) -> dict[float, float]:
-    """Mean loss per strength over patient-disjoint inner folds that hold every stratum."""
-    from sklearn.model_selection import StratifiedGroupKFold
+def choose_strength(
+    task: Task, features: Features, balanced: bool, seed: int
+) -> tuple[float, dict[float, float]]:
+    """The strength of least mean loss over patient-disjoint inner folds that hold every stratum.
 
-    strata, groups = task.stratum(features.labels), features.groups
-    patients = [len(np.unique(groups[strata == s])) for s in range(len(task.strata))]
-    folds = min(CHOICE_FOLDS, *patients)
-    if folds < 2:
-        return {}
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    weights = task.weights(features.labels, balanced)
-    losses: dict[float, list[float]] = {s: [] for s in STRENGTHS}
-    for inside, outside in splitter.split(features.values, strata, groups):
-        if not shows_all(task, features.labels[inside]):
-            continue
-        held_out = features[outside].as_is()
-        for strength, head in task.fit(features[inside], balanced, STRENGTHS).items():
-            loss = task.error(head.logits(held_out.values), held_out.labels, weights)
-            losses[strength].append(loss)
-    return {s: float(np.mean(found)) for s, found in losses.items() if found}
+    And the losses. Without inner folds: one that a few hundred independent tiles can carry.
+    """
+    thin = _thinned(features)
+    _, patients = np.unique(thin.groups, return_inverse=True)
+    strata, times = task.stratum(thin.labels), (CHOICE_FOLDS, 1)
+    plan = divide(strata, patients, len(task.strata), times, seed)
+    if plan is None:
+        return 0.1, {}
+    weights = task.weights(thin.labels, balanced)
+    found: dict[float, list[float]] = {s: [] for s in STRENGTHS}
+    for fold, inside in enumerate(plan.train[0]):
+        taught = thin[np.flatnonzero(inside)]
+        judge = thin[np.flatnonzero(plan.test[0] == fold)].as_is()
+        if shows_all(task, taught.labels):
+            for strength, head in task.fit(taught, balanced, STRENGTHS).items():
+                loss = task.error(head.logits(judge.values), judge.labels, weights)
+                found[strength].append(loss)
+    losses = {s: float(np.mean(each)) for s, each in found.items() if each}
+    return min(losses, key=losses.__getitem__, default=0.1), losses

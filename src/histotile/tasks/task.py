@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
-    from histotile.tasks.probe import Features, LinearHead
+    from histotile.stats.logistic import LinearHead
+    from histotile.tasks.probe import Features
 
 Labels = NDArray[Any]  # (N, ...) one row per tile, as the task numbers or measures them
 Floats = NDArray[np.floating[Any]]
@@ -94,7 +95,7 @@ class Task(Protocol):
         """Name and unit of the loss, as an axis says it."""
 
     def fit(
-        self, features: "Features", balanced: bool, strengths: Sequence[float]
+        self, features: "Features", balanced: bool, strengths: tuple[float, ...]
     ) -> "dict[float, LinearHead]":
         """A linear head on cached features for each of these L2 strengths, which descend."""
 

@@ -19,15 +19,8 @@ from histotile.tiling.external_coordinates import Coordinates, read_coordinates
 from histotile.tiling.labels import SlideTruth, label_tiles
 from histotile.tiling.ledger import keep_ledger
 from histotile.tiling.mask_levels import inked_shares
-from histotile.tiling.tile_table import (
-    Progress,
-    count_tiles,
-    make_columns,
-    mark_tiles,
-    measure_tiles,
-    no_tiles,
-    slide_facts,
-)
+from histotile.tiling.measures import Readers, mark_tiles, measure_tiles
+from histotile.tiling.tile_table import count_tiles, make_columns, no_tiles, slide_facts
 
 _TWICE = "listed twice by the file"
 MOST_OFF = 0.02  # of the scale: programs cut by nominal magnification, or at whole px
@@ -38,8 +31,7 @@ def tabulate_coordinates(
     path: Path,
     truth: SlideTruth,
     settings: Tile,
-    threads: int,
-    progress: Progress | None = None,
+    readers: Readers,
     levels: NDArray[np.uint8] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Columns of `tables.TILES` and the footer for the tiles that a file lists, as for a grid's.
@@ -55,8 +47,7 @@ def tabulate_coordinates(
         path: Coordinates of CLAM, TRIDENT or WSInfer.
         truth: Classes, label and outlines of the slide.
         settings: The tile section of the config.
-        threads: Reader threads.
-        progress: Called with tiles done and tiles in total.
+        readers: What reads the tiles.
         levels: Of the slide's mask, for what lies under ink; None: nothing does.
 
     Raises:
@@ -78,7 +69,7 @@ def tabulate_coordinates(
         def read(tile: int) -> NDArray[np.uint8]:
             return source.read(int(found.x[tile]), int(found.y[tile]), None)
 
-        measures = measure_tiles(read, len(found.x), threads, progress)
+        measures = measure_tiles(read, len(found.x), readers)
     size = inspection.width, inspection.height
     measures[:, 1] += inked_shares(levels, found.x, found.y, found.side, size)
     marks, excluded = mark_tiles(measures, settings.quality, of_slide=True)

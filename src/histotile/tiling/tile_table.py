@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.config import Quality, Tile
+from histotile.config import Tile
 from histotile.data.source import SlideSource
 from histotile.errors import HistotileError
-from histotile.io import tables
 from histotile.io.digests import digest
 from histotile.slides.inspection import Inspection
-from histotile.slides.slide import Slide, UnreadableTile
-from histotile.slides.tissue import quality
+from histotile.slides.slide import Slide
 from histotile.tiling.grid import Grid, plan_grid, tissue_fractions
 from histotile.tiling.labels import SlideTruth, label_tiles
 from histotile.tiling.ledger import keep_ledger
 from histotile.tiling.mask_levels import Levels, inked_shares, is_tissue, why_empty
-
-Progress = Callable[[int, int], None]
-_MEASURES = ("sharpness", "pen_fraction", "fold_fraction", *tables.COLOUR)
-_TILES_PER_TASK, _TILES_AT_ONCE = 16, 1024
-UNREADABLE = "unreadable"
+from histotile.tiling.measures import MEASURES, Readers, mark_tiles, measure_tiles
 
 
 def tabulate(
@@ -36,8 +28,7 @@ def tabulate(
     levels: Levels | None,
     truth: SlideTruth,
     settings: Tile,
-    threads: int,
-    progress: Progress | None = None,
+    readers: Readers,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Columns of `tables.TILES` and the footer that later stages read instead of the config.
 
@@ -55,8 +46,7 @@ def tabulate(
         levels: Of `slides.tissue`, covering the whole slide, or True for tissue; None: all is.
         truth: Classes, label and outlines of the slide.
         settings: The tile section of the config.
-        threads: Reader threads.
-        progress: Called with tiles done and tiles in total.
+        readers: What reads the tiles.
 
     Raises:
         HistotileError: Tiles finer than the slide; a mask of another shape than the slide; a label
@@ -76,7 +66,7 @@ def tabulate(
         def read(tile: int) -> NDArray[np.uint8]:
             return source.read(int(x[tile]), int(y[tile]), None)
 
-        measures = measure_tiles(read, len(x), threads, progress)
+        measures = measure_tiles(read, len(x), readers)
     measures[:, 1] += inked_shares(levels, x, y, grid.size_level0_px, (slide.width, slide.height))
     marks, excluded = mark_tiles(measures, settings.quality, of_slide=True)
     footer |= {
@@ -88,62 +78,6 @@ def tabulate(
     footer |= keep_ledger(footer, truth, found, settings)
     columns = make_columns(x, y, tissue, found.labels, found.overlap, measures)
     return columns | marks | {"excluded": excluded}, footer
-
-
-def measure_tiles(
-    read: Callable[[int], NDArray[np.uint8]],
-    count: int,
-    threads: int,
-    progress: Progress | None = None,
-    ink: bool = False,
-) -> NDArray[np.float32]:
-    """Sharpness, pen and fold fraction, mean and SD of R, G, B of every tile, (tiles, 9).
-
-    A row of NaN where a tile is damaged. Each tile's pixels are read once and let go.
-
-    Args:
-        read: Gives the pixels of a tile by number, in any thread, or raises UnreadableTile.
-        count: Number of tiles.
-        threads: Reader threads.
-        progress: Called with tiles done and tiles in total.
-        ink: Whether tiles are to say what is ink, since no overview does.
-    """
-    measures = np.full((count, len(_MEASURES)), np.nan, np.float32)
-
-    def measure(first: int) -> int:
-        last = min(first + _TILES_PER_TASK, count)
-        tiles: dict[int, NDArray[np.uint8]] = {}
-        for tile in range(first, last):
-            with suppress(UnreadableTile):
-                tiles[tile] = read(tile)
-        measures[list(tiles)] = quality.measure(list(tiles.values()), ink)
-        return last
-
-    with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, count, _TILES_AT_ONCE):  # a few tasks at a time: bounded memory
-            stop = min(start + _TILES_AT_ONCE, count)
-            for done in pool.map(measure, range(start, stop, _TILES_PER_TASK)):
-                if progress is not None:
-                    progress(done, count)
-    return measures
-
-
-def mark_tiles(
-    measures: NDArray[np.float32], settings: Quality, of_slide: bool
-) -> tuple[dict[str, NDArray[np.bool_]], list[str | None]]:
-    """The marks blur, pen and fold of every tile, and why it is not used (None: it is)."""
-    readable = ~np.isnan(measures[:, 0])
-    sharpness, pen, fold = measures[readable, :3].T
-    found = quality.mark(sharpness, pen, fold, settings)
-    marks = {name: np.zeros(len(measures), bool) for name in ("blur", "pen", "fold")}
-    excluded = np.full(len(measures), None, object)
-    for name, values in found.items():
-        marks[name][readable] = values
-    left_out = settings.exclude if settings.exclude is not None else ("pen",) * of_slide
-    for name in reversed(left_out):
-        excluded[marks[name]] = name
-    excluded[~readable] = UNREADABLE
-    return marks, excluded.tolist()
 
 
 def _tissue_tiles(
@@ -169,7 +103,7 @@ def _tissue_tiles(
 def no_tiles() -> dict[str, Any]:
     """The columns of a table of zero rows."""
     ints, floats = np.empty(0, np.int32), np.empty(0, np.float32)
-    measures = np.empty((0, len(_MEASURES)), np.float32)
+    measures = np.empty((0, len(MEASURES)), np.float32)
     return make_columns(ints, ints, floats, [], floats, measures)
 
 
@@ -189,7 +123,7 @@ def make_columns(
         "tissue_fraction": np.ma.masked_invalid(tissue),
         "label": labels,
         "overlap": np.ma.masked_invalid(overlap),
-        **{n: np.ma.masked_invalid(v) for n, v in zip(_MEASURES, measures.T, strict=True)},
+        **{n: np.ma.masked_invalid(v) for n, v in zip(MEASURES, measures.T, strict=True)},
         **{name: np.zeros(len(x), bool) for name in ("blur", "pen", "fold")},
         **{name: [None] * len(x) for name in ("excluded", "file", "checksum")},
     }

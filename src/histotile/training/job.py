@@ -24,14 +24,14 @@ Strategy = Literal["linear_probe", "early_probe", "finetune", "retrain"]
 
 @dataclass(frozen=True)
 class FoldSlide:
-    """A slide of a fold's training patients: its role, tile table and, for heads, features.
+    """A slide of a fold: its role, tile table and, for heads, features.
 
     `slide` is where it is; None: where it was when it was tiled.
     """
 
     slide_id: str
     patient_id: str
-    role: Literal["train", "val"]
+    role: Literal["train", "val", "test"]
     tiles: Path
     features: Path | None = None
     slide: Path | None = None
@@ -68,6 +68,24 @@ class Machine:
         if not torch.cuda.is_available():
             return 0
         return max(1, (self.threads or os.cpu_count() or 1) // self.devices - 1)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a fold is trained, beside its settings.
+
+    Attributes:
+        machine: Devices, threads and the like.
+        decided: Strategy and stage that `decide` found for this fold; `auto` takes both,
+            `early_probe` the stage.
+        portable: Whether the model is to be used elsewhere: it is written as model.onnx, too, which
+            needs no PyTorch to predict (the summary's `torch_only` says why, if that cannot be),
+            and carries what recognises slides unlike those it was taught on.
+    """
+
+    machine: Machine = field(default_factory=Machine)
+    decided: tuple[Strategy, int] | None = None
+    portable: bool = False
 
 
 @dataclass(frozen=True)

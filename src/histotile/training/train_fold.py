@@ -16,15 +16,7 @@ from histotile.inference.onnx_export import keep_onnx
 from histotile.io.atomic import write_json
 from histotile.tasks.task import Task
 from histotile.training.familiarity import remember
-from histotile.training.job import (
-    FoldSlide,
-    FoldTiles,
-    Job,
-    Machine,
-    Outcome,
-    Strategy,
-    gather_tiles,
-)
+from histotile.training.job import FoldSlide, FoldTiles, Job, Outcome, Run, Strategy, gather_tiles
 from histotile.training.learning_curve import Diagnosis, diagnose, draw_curve, write_curve
 from histotile.trust.taught import Taught
 
@@ -35,10 +27,7 @@ def train_fold(
     task: Task,
     backbone: Backbone,
     settings: Train,
-    machine: Machine | None = None,
-    decided: tuple[Strategy, int] | None = None,
-    *,
-    portable: bool = False,
+    run: Run | None = None,
 ) -> dict[str, Any]:
     """Trains a fold and gives its summary; the folder receives all there is to keep.
 
@@ -52,26 +41,21 @@ def train_fold(
         task: What is learnt.
         backbone: The network below the head.
         settings: Section `train`.
-        machine: Devices, threads and the like; None is one device.
-        decided: Strategy and stage that `decide` found for this fold; `auto` takes both,
-            `early_probe` the stage.
-        portable: Whether the model is to be used elsewhere: it is written as model.onnx, too, which
-            needs no PyTorch to predict (the summary's `torch_only` says why, if that cannot be),
-            and carries what recognises slides unlike those it was taught on.
+        run: Devices, what was decided, and whether the model is to be used elsewhere.
 
     Raises:
         HistotileError: Too few labelled tiles, a class without any, unfitting features, or no
             decision where one is needed.
     """
     start = time.monotonic()
-    machine = machine or Machine()
-    if machine.threads is not None:
-        torch.set_num_threads(machine.threads)
-    strategy, stage = _chosen(settings, decided)
+    run = run or Run()
+    if run.machine.threads is not None:
+        torch.set_num_threads(run.machine.threads)
+    strategy, stage = _chosen(settings, run.decided)
     fold = gather_tiles(slides, task, settings.max_tiles_per_slide, settings.seed)
-    job = Job(folder, fold, backbone, settings, machine, strategy, stage)
+    job = Job(folder, fold, backbone, settings, run.machine, strategy, stage)
     outcome = _train(job)
-    kept = outcome.primary and portable
+    kept = outcome.primary and run.portable
     taught, forgotten = remember(job, outcome) if kept else (None, "it was not asked for")
     model = _model(job, outcome, taught)
     blind = task.blind_error(fold.train.label)

@@ -12,9 +12,10 @@ from histotile.evaluation.figures.confidence_bands import (
     mean_bands,
 )
 from histotile.evaluation.figures.roc_pr import GRID, fold_curves, precision_on_grid, roc_on_grid
-from histotile.evaluation.metrics import auroc, precision_recall, roc_curve
-from histotile.evaluation.patient_bootstrap import draw_weights
+from histotile.evaluation.metrics import precision_recall, roc_curve
 from histotile.evaluation.units import Units
+from histotile.stats.auroc import auroc
+from histotile.stats.bootstrap import draw_weights
 
 SETTINGS = Evaluate(bootstraps=300, confidence=0.95, seed=0)
 FOLDS = ["0", "1", "2"]

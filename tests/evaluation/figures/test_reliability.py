@@ -7,8 +7,8 @@ from sklearn.calibration import calibration_curve
 
 from histotile.config import Evaluate
 from histotile.evaluation.figures.reliability import draw_reliability, reliability, wilson
-from histotile.evaluation.patient_bootstrap import draw_weights
 from histotile.evaluation.units import Units
+from histotile.stats.bootstrap import draw_weights
 
 SETTINGS = Evaluate(bootstraps=200, confidence=0.95, seed=0)
 

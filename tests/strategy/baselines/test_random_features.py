@@ -11,10 +11,11 @@ from histotile.config import Backbone, Baseline
 from histotile.errors import HistotileError
 from histotile.io.features import BaselineFile, FeatureFile, read_baseline
 from histotile.strategy.baselines.random_features import BaselineSlide, measure_baseline
+from histotile.tasks.registry import make_task
 
 MakeSlide = Callable[..., Path]
 Embed = Callable[..., FeatureFile]
-CLASSES = ("healthy", "tumour")
+TASK = make_task(("healthy", "tumour"))
 
 
 def settings(**changes: Any) -> Baseline:
@@ -36,10 +37,8 @@ def cohort(make_slide: MakeSlide) -> list[BaselineSlide]:
     return found
 
 
-def measure(
-    cohort: list[BaselineSlide], backbone: Backbone, batch_size: int = 32, **changes: Any
-) -> BaselineFile:
-    return measure_baseline(cohort, CLASSES, backbone, settings(**changes), batch_size, 1)
+def measure(cohort: list[BaselineSlide], backbone: Backbone, **changes: Any) -> BaselineFile:
+    return measure_baseline(cohort, TASK, backbone, settings(**changes), 1)
 
 
 def test_rows_are_the_sample_and_columns_the_stages_of_embed(
@@ -78,10 +77,11 @@ def test_features_are_of_random_weights(
 
 
 def test_the_same_each_time_whatever_the_order_and_the_batch(
-    cohort: list[BaselineSlide], natural: Backbone
+    cohort: list[BaselineSlide], natural: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = measure(cohort, natural)
-    other = measure(cohort[::-1], natural, batch_size=7)
+    monkeypatch.setattr("histotile.strategy.baselines.random_features.BATCH", 7)
+    other = measure(cohort[::-1], natural)
     assert one.tile_ids.tolist() == other.tile_ids.tolist()
     assert one.slide_ids.tolist() == other.slide_ids.tolist()
     for stage in one.stages:
@@ -99,7 +99,7 @@ def test_random_weights_and_networks_without_batch_norm(
     backbone = Backbone(name=name, weights="none", domain="auto", options={})
     done: list[tuple[int, int]] = []
     baseline = measure_baseline(
-        cohort, CLASSES, backbone, settings(), 32, 1, lambda *counts: done.append(counts)
+        cohort, TASK, backbone, settings(), 1, lambda *counts: done.append(counts)
     )
     assert done[-1][0] == done[-1][1]
     assert done[-1][1] == (128 if name == "test_efficientnet" else 64)

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from histotile.stats import auroc
 from histotile.stats.crossvalidation import divide
-from histotile.stats.logistic import fit_path
+from histotile.stats.logistic import STRENGTHS, fit_path, lesson_weights
 from histotile.strategy.probing import linear_probe
 
 
@@ -32,9 +32,9 @@ def test_fits_are_those_of_scikit_learn(classes: int, width: int, signal: float)
     points = linear_probe.components(features, 0)
     targets = np.stack([labels == c for c in auroc.judged_classes(classes)])
     teaches = np.stack([np.arange(600) % 5 > 0, np.arange(600) % 3 > 0])
-    weights = linear_probe.balanced(labels, classes, teaches)
-    paths = fit_path(points, targets, weights, linear_probe.STRENGTHS)
-    for strength, found in zip(linear_probe.STRENGTHS, paths, strict=True):
+    weights = lesson_weights(labels, teaches)
+    paths = fit_path(points, targets, weights, STRENGTHS)
+    for strength, found in zip(STRENGTHS, paths, strict=True):
         for rows, slopes in zip(teaches, found, strict=True):
             model = LogisticRegression(
                 C=1 / (strength * rows.sum()), class_weight="balanced", tol=1e-9, max_iter=9999
@@ -88,7 +88,7 @@ def test_no_patient_has_a_say_in_his_own_logits() -> None:
 
 
 def test_the_strength_of_a_fold_is_chosen_by_the_others() -> None:
-    found = np.zeros((len(linear_probe.STRENGTHS), 1, 3))
+    found = np.zeros((len(STRENGTHS), 1, 3))
     found[0, 0] = [0.9, 0.5, 0.5]  # wins fold 0 alone
     found[1, 0] = [0.5, 0.6, 0.6]
     assert linear_probe._crossed(found)[0].tolist() == [1, 0, 0]

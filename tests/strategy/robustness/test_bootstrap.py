@@ -137,7 +137,7 @@ def test_what_a_small_cohort_leaves_to_experience_its_large_resamples_measure(
     judgement = judge(evidence, rules, True, "small")
     assert judgement.similarity.basis == "prior"
     bootstrap = place(
-        group_tiles(evidence), judgement, resample_patients(evidence.counts, 60, 0), rules
+        group_tiles(evidence), judgement, resample_patients(evidence.counts, 300, 0), rules
     )
     assert {p.strategy for p in bootstrap} == {"early_probe", large}
     assert len({p.y for p in bootstrap if p.x < 0}) == 1

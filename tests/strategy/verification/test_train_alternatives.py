@@ -19,8 +19,8 @@ TASK = make_task(CLASSES)
 KEYS = ("slide_id", "patient_id", "tile_id", "label")
 
 
-def judged_slides(fold: list[FoldSlide]) -> list[FoldSlide]:
-    return fold[5:]
+def judged_by(slides: list[FoldSlide]) -> list[FoldSlide]:
+    return [replace(slide, role="test") for slide in slides]
 
 
 @pytest.mark.parametrize("strategy", ["linear_probe", "early_probe"])
@@ -30,12 +30,12 @@ def test_cached_features_and_pixels_give_the_same_probabilities(
     make_settings: Callable[..., Train],
     strategy: Any,
 ) -> None:
-    taught, judged = fold[:6], fold[6:]
-    taught = [*taught[:5], replace(taught[5], role="val")]
+    taught, judged = [*fold[:5], replace(fold[5], role="val")], judged_by(fold[6:])
     settings = make_settings()
-    cached = compare(taught, judged, TASK, tiny_backbone, settings, (strategy, 2))
+    cached = compare([*taught, *judged], TASK, tiny_backbone, settings, (strategy, 2))
     bare = [replace(slide, features=None) for slide in judged]
-    read = compare(taught, bare, TASK, tiny_backbone, settings, (strategy, 2), Machine(threads=1))
+    slides, machine = [*taught, *bare], Machine(threads=1)
+    read = compare(slides, TASK, tiny_backbone, settings, (strategy, 2), machine)
     assert set(cached) == {*KEYS, "prob_healthy", "prob_tumour", "seconds"}
     for name in KEYS:
         assert np.array_equal(cached[name], read[name])
@@ -55,9 +55,8 @@ def test_a_trained_strategy_judges_the_same_tiles_as_colour(
         table = make_slide(f"s{number}", seed=number, **colour)
         slides.append(FoldSlide(f"s{number}", f"p{number}", role, table))  # type: ignore[arg-type]
     settings = make_settings(epochs=1, max_tiles_per_slide=8)
-    taught, judged = slides[:3], slides[3:]
-    trained = compare(taught, judged, TASK, tiny_backbone, settings, ("finetune", 1))
-    colour = compare_colour(taught, judged, TASK, settings)
+    trained = compare(slides, TASK, tiny_backbone, settings, ("finetune", 1))
+    colour = compare_colour(slides, TASK, settings)
     for name in KEYS:
         assert np.array_equal(trained[name], colour[name])
     assert np.bincount(trained["label"]).tolist() == [16, 16]  # 8 of each class, two slides
@@ -70,8 +69,7 @@ def test_the_strategy_of_the_settings_does_not_matter(
 ) -> None:
     one, other = (
         compare(
-            fold,
-            judged_slides(fold),
+            [*fold, *judged_by(fold[5:])],
             TASK,
             tiny_backbone,
             make_settings(strategy=s),
@@ -85,10 +83,10 @@ def test_the_strategy_of_the_settings_does_not_matter(
 def test_a_head_is_judged_by_features_however_tails_are_trained(
     own_fold: list[FoldSlide], tiny_backbone: Backbone, make_settings: Callable[..., Train]
 ) -> None:
-    taught, judged = [*own_fold[:5], replace(own_fold[5], role="val")], own_fold[6:]
+    slides = [*own_fold[:5], replace(own_fold[5], role="val"), *judged_by(own_fold[6:])]
     truncated, retrained = (make_settings(early_probe=how) for how in ("truncate", "retrain_tail"))
-    whole = compare(taught, judged, TASK, tiny_backbone, truncated, ("linear_probe", 2))
+    whole = compare(slides, TASK, tiny_backbone, truncated, ("linear_probe", 2))
     for number in range(7):
         (own_fold[number].tiles.parent / f"s{number}.tiff").unlink()
-    found = compare(taught, judged, TASK, tiny_backbone, retrained, ("linear_probe", 2))
+    found = compare(slides, TASK, tiny_backbone, retrained, ("linear_probe", 2))
     assert np.array_equal(found["prob_tumour"], whole["prob_tumour"])

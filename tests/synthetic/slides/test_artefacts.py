@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from histotile.synthetic.slides.artefacts import Artefact, disturb, make_artefacts
-from histotile.synthetic.slides.world import Spec, World
+from histotile.synthetic.slides.spec import Spec
+from histotile.synthetic.slides.world import World
 
 PIECES = np.array([[2000.0, 2000.0, 1500.0, 1500.0]])
 WHITE = (244.0, 244.0, 244.0)

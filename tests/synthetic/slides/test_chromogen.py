@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from histotile.synthetic.slides.chromogen import make_grains, reach_px
-from histotile.synthetic.slides.world import Spec, World
+from histotile.synthetic.slides.spec import Spec
+from histotile.synthetic.slides.world import World
 
 SIDE = 500
 

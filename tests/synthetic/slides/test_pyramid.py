@@ -5,7 +5,8 @@ import openslide
 import pytest
 
 from histotile.synthetic.slides.pyramid import Flavour, level_sizes, write_pyramid
-from histotile.synthetic.slides.world import Spec, World
+from histotile.synthetic.slides.spec import Spec
+from histotile.synthetic.slides.world import World
 
 
 @pytest.fixture(scope="module")

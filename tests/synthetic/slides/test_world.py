@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histotile.synthetic.slides.world import Spec, World, shrink
+from histotile.synthetic.slides.spec import Spec
+from histotile.synthetic.slides.world import World, shrink
 
 SIDE = 900
 

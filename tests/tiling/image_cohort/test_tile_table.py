@@ -21,6 +21,7 @@ from histotile.io import tables
 from histotile.tasks.registry import make_task
 from histotile.tiling.image_cohort.listing import list_group, list_images
 from histotile.tiling.image_cohort.tile_table import tabulate_images, triage_images
+from histotile.tiling.measures import Readers
 
 CLASSES = ("healthy", "tumour")
 TASK = make_task(CLASSES)
@@ -68,7 +69,7 @@ def tabulated(tmp_path: Path, folder: Path) -> Tabulated:
         paths = {}
         for group in found.digests:
             images = list_group(folder, classes, group)
-            table, footer = tabulate_images(images, group, classes, settings(tile_px), 2)
+            table, footer = tabulate_images(images, group, classes, settings(tile_px), Readers(2))
             paths[group] = tmp_path / "tables" / f"{group}.parquet"
             tables.write_table(paths[group], table, tables.TILES, footer)
         return paths
@@ -184,7 +185,7 @@ def test_real_tiles(shared_data: Path, tmp_path: Path) -> None:
     paths: dict[str, Path] = {}
     for group in ("10253", "9290"):
         images = list_group(shared_data / "tiles/idc_ps50", ("0", "1"), group)
-        table, footer = tabulate_images(images, group, ("0", "1"), settings(50), 1)
+        table, footer = tabulate_images(images, group, ("0", "1"), settings(50), Readers(1))
         paths[group] = tmp_path / f"{group}.parquet"
         tables.write_table(paths[group], table, tables.TILES, footer)
         assert footer["counts"]["excluded"] == {}
@@ -206,7 +207,7 @@ def test_ready_made_tiles_are_left_out_for_ink_only_where_that_is_asked(
     quality = chosen.quality.model_copy(update={"exclude": exclude})
     chosen = chosen.model_copy(update={"quality": quality})
     images = list_group(tmp_path, CLASSES, "p1")
-    columns, _ = tabulate_images(images, "p1", CLASSES, chosen, 1)
+    columns, _ = tabulate_images(images, "p1", CLASSES, chosen, Readers(1))
     assert columns["pen"].sum() == 1
     assert sum(e == "pen" for e in columns["excluded"]) == left_out
 
@@ -217,5 +218,5 @@ def test_a_stain_that_looks_like_ink_is_no_ink_where_most_tiles_show_it(tmp_path
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((64, 64, 3), (60, 150, 110 + n), np.uint8)).save(path)
     images = list_group(tmp_path, CLASSES, "p1")
-    columns, _ = tabulate_images(images, "p1", CLASSES, settings(64), 1)
+    columns, _ = tabulate_images(images, "p1", CLASSES, settings(64), Readers(1))
     assert not columns["pen"].any()

@@ -19,7 +19,7 @@ from histotile.inference.ensemble import load_members
 from histotile.inference.predict import predict_slide
 from histotile.io.features import FeatureFile, read_features
 from histotile.tasks.registry import make_task
-from histotile.training.job import FoldSlide
+from histotile.training.job import FoldSlide, Run
 from histotile.training.strategies.early_probe import fully_frozen
 from histotile.training.train_fold import train_fold
 
@@ -98,7 +98,9 @@ def test_truncated_networks_compute_the_probe_and_hold_no_later_layer(
     settings = make_settings(strategy="early_probe")
     decided: Any = ("linear_probe", stage)  # of a decision, a forced strategy takes the stage alone
     folder = tmp_path / "f"
-    summary = train_fold(folder, slides, TASK, network, settings, decided=decided, portable=True)
+    summary = train_fold(
+        folder, slides, TASK, network, settings, Run(decided=decided, portable=True)
+    )
     model = load(tmp_path / "f" / "model.ckpt")
     source, _ = build_network(network, 2, 64)
     # Weights are those of the stages kept, bit by bit; nothing else is there.
@@ -139,7 +141,12 @@ def test_the_last_stage_is_the_whole_network_under_a_head(
     slides = fold_of(network)
     last: Any = ("early_probe", 5)
     cut = train_fold(
-        tmp_path / "cut", slides, TASK, network, make_settings(strategy="auto"), decided=last
+        tmp_path / "cut",
+        slides,
+        TASK,
+        network,
+        make_settings(strategy="auto"),
+        Run(decided=last),
     )
     whole = train_fold(tmp_path / "whole", slides, TASK, network, make_settings())
     assert cut["model_id"] == whole["model_id"]

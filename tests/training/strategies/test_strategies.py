@@ -20,7 +20,7 @@ from histotile.backbones.stages import parameters_up_to
 from histotile.config import Backbone, Train
 from histotile.inference.checkpoint import load
 from histotile.tasks.registry import make_task
-from histotile.training.job import FoldSlide
+from histotile.training.job import FoldSlide, Run
 from histotile.training.lightning_module import TileModule
 from histotile.training.optimizer import rate_factor
 from histotile.training.strategies.early_probe import fully_frozen
@@ -187,7 +187,7 @@ def test_retrain_tail(
 ) -> None:
     chosen = settings("auto", early_probe="retrain_tail")
     decided: Any = ("early_probe", 2)
-    summary = train_fold(tmp_path / "f", few_tiles, TASK, taught, chosen, decided=decided)
+    summary = train_fold(tmp_path / "f", few_tiles, TASK, taught, chosen, Run(decided=decided))
     assert watch.module is not None
     network = watch.module.network
     frozen = parameters_up_to(network, 2)

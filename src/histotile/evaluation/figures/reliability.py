@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.config import Evaluate
-from histotile.evaluation.calibration import confidences, equal_mass_bins
 from histotile.evaluation.figures.svg import BLUE, GREY, draw_svg, say
-from histotile.evaluation.patient_bootstrap import interval
 from histotile.evaluation.per_fold import MEAN, NETWORK
 from histotile.evaluation.units import Units
+from histotile.stats.bootstrap import interval
+from histotile.stats.calibration import confidences, equal_mass_bins
 
 Doubles = NDArray[np.float64]
 

@@ -145,8 +145,7 @@ def write_geojson(
             feature(
                 "annotation",
                 affinity.translate(a.polygon, -bounds.x, -bounds.y),
-                a.name,
-                colours.get(a.name, GREY),
+                (a.name, colours.get(a.name, GREY)),
                 key=f"{number} {a.name} {a.polygon.wkt}",
             )
             for number, a in enumerate(annotations)

@@ -25,6 +25,7 @@ from histotile.io.features import BaselineFile
 from histotile.strategy.baselines.random_init import calibrate, random_twin
 from histotile.tasks.task import Task
 
+BATCH = 32  # tiles per pass; does not change the features
 CALIBRATION = 512  # tiles for statistics of batch norm; 256 would do
 _CACHE_BYTES = 512 << 20
 _BATCH_PX = 64 * 224 * 224  # of a batch whose statistics are taken
@@ -50,7 +51,6 @@ def measure_baseline(
     task: Task,
     backbone: Backbone,
     settings: Baseline,
-    batch_size: int = 32,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> BaselineFile:
@@ -66,7 +66,6 @@ def measure_baseline(
         task: What is learnt.
         backbone: The network.
         settings: Section `baseline`.
-        batch_size: Tiles per pass; does not change the features.
         threads: Of the processor, for the network.
         progress: Called with tiles done and tiles in all.
 
@@ -80,7 +79,7 @@ def measure_baseline(
     twin = random_twin(network, architecture, settings.seed)
     part = spread(sample, patients, CALIBRATION, settings.seed)
     first = len(part) if batch_norms(twin) else 0
-    reading = _Reading(batch_size, progress, first + len(sample))
+    reading = _Reading(progress, first + len(sample))
     statistics = TileDataset(part, unchanged, _CACHE_BYTES)
     stages = StageFeatures(twin)
     engine = TorchEngine(stages, architecture.mean, architecture.std, threads=threads)
@@ -126,17 +125,16 @@ def _facts(
 class _Reading:
     """Batches of tiles, read in one thread and counted."""
 
-    def __init__(self, batch_size: int, progress: Progress | None, total: int) -> None:
-        self._batch_size, self._progress, self._total = batch_size, progress, total
-        self._done = 0
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
 
     def in_order(self, data: TileDataset) -> Iterator[tuple[Rgb, Numbers]]:
         """Tiles (N, px, px, 3) in the order of the selection, and their numbers.
 
         In place of a damaged tile comes another one, with the other's number.
         """
-        for start in range(0, len(data), self._batch_size):
-            yield self._batch(data, np.arange(start, min(start + self._batch_size, len(data))))
+        for start in range(0, len(data), BATCH):
+            yield self._batch(data, np.arange(start, min(start + BATCH, len(data))))
 
     def mixed(self, data: TileDataset, seed: int) -> Iterator[Rgb]:
         """Batches drawn at random from all slides, as equal in size as can be, never one tile."""

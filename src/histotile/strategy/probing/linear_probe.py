@@ -11,14 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.stats import auroc
+from histotile.stats import auroc, bootstrap
 from histotile.stats.crossvalidation import Floats, Integers, Plan
-from histotile.stats.logistic import Single, fit_path
+from histotile.stats.logistic import STRENGTHS, Single, fit_path, lesson_weights
 
 MOST_COMPONENTS = 192
 SPARE, ROUNDS = 32, 3  # further directions and rounds of the subspace iteration
-# L2 strengths in units of the mean loss, so that they mean the same at any number of tiles.
-STRENGTHS = (10.0, 1.0, 0.1, 0.01, 0.001, 0.0001)
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class HeldOut:
 
     def scores(self, weights: Floats | None = None) -> Floats:
         """(B,) AUROC under (B, P) multiplicities of patients; without them, of all once."""
-        chosen = auroc.once(self.plan.patients) if weights is None else weights
+        chosen = bootstrap.every_patient(self.plan.patients) if weights is None else weights
         return auroc.scores(self.plan, self.logits, chosen)
 
 
@@ -75,10 +73,10 @@ def hold_out(points: Single, plan: Plan) -> HeldOut:
     told = np.array(auroc.judged_classes(plan.classes))
     targets = plan.labels[None, :] == told[:, None]
     teaches = plan.train.reshape(-1, len(plan.labels))
-    paths = fit_path(points, targets, balanced(plan.labels, plan.classes, teaches), STRENGTHS)
+    paths = fit_path(points, targets, lesson_weights(plan.labels, teaches), STRENGTHS)
     shape = (plan.repeats, plan.folds, len(told), -1)
     logits = np.stack([_tested(points, path.reshape(shape), plan) for path in paths])
-    once = auroc.once(plan.patients)
+    once = bootstrap.every_patient(plan.patients)
     found = np.stack([auroc.fold_scores(plan, each, once)[0] for each in logits])
     choice = _crossed(found)
     mixed = np.full_like(logits[0], np.nan)
@@ -87,16 +85,6 @@ def hold_out(points: Single, plan: Plan) -> HeldOut:
             rows = plan.test[r] == f
             mixed[r, rows] = logits[choice[r, f], r][rows]
     return HeldOut(plan, mixed, np.array(STRENGTHS)[choice])
-
-
-def balanced(labels: Integers, classes: int, teaches: NDArray[np.bool_]) -> Single:
-    """(M, N) weights that sum to one: the same for each class taught, nothing outside lessons."""
-    weights = np.zeros(teaches.shape, np.float32)
-    for c in range(classes):
-        side = teaches & (labels == c)
-        weights += side / np.maximum(side.sum(axis=1, keepdims=True), 1).astype(np.float32)
-    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
-    return weights
 
 
 def _tested(points: Single, coefficients: Single, plan: Plan) -> Single:

@@ -7,7 +7,7 @@ so stages of different width compare better, and cosines are not drowned by the 
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.stats import auroc
+from histotile.stats import auroc, bootstrap
 from histotile.stats.crossvalidation import Floats, Integers, Plan
 from histotile.stats.logistic import Single
 
@@ -46,7 +46,7 @@ def knn(points: Single, plan: Plan) -> float:
         [((classes == c) & known).sum(1) for c in auroc.judged_classes(plan.classes)], axis=1
     ) / np.maximum(known.sum(1, keepdims=True), 1)
     every = np.broadcast_to(shares, (plan.repeats, *shares.shape))
-    return float(auroc.scores(plan, every, auroc.once(plan.patients))[0])
+    return float(auroc.scores(plan, every, bootstrap.every_patient(plan.patients))[0])
 
 
 def log_evidence(points: NDArray[np.floating], labels: Integers, classes: int) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histotile.stats import auroc
+from histotile.stats import bootstrap
 from histotile.stats.crossvalidation import Floats, Integers, Plan, divide, leave_site_out
 from histotile.stats.logistic import Single
 from histotile.strategy.leakage.shortcuts import site_shortcut
@@ -54,8 +54,8 @@ def measure(evidence: Evidence, settings: Decide, judgement: Judgement) -> list[
 
 def _weights(patients: Integers, settings: Decide) -> Floats:
     """(1 + B, P): every patient once, then the resamples that similarity uses too."""
-    drawn = auroc.resamples(patients, settings.bootstraps, settings.seed)
-    return np.concatenate([auroc.once(patients), drawn])
+    drawn = bootstrap.resamples(patients, settings.bootstraps, settings.seed)
+    return np.concatenate([bootstrap.every_patient(patients), drawn])
 
 
 def _colour(evidence: Evidence, plan: Plan, last: Floats, weights: Floats) -> Baseline:

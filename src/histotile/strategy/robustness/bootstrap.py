@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from histotile.stats.bootstrap import draw_weights
 from histotile.strategy.decision_table import (
     KNOWN_OF_ALL,
     choose,
@@ -103,33 +104,26 @@ def resample_patients(counts: NDArray[np.int64], bootstraps: int, seed: int) -> 
         bootstraps: Resamples wanted.
         seed: Of the draws.
     """
-    rng = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     shows = counts > 0
-    needed = np.asarray(shows.any(0))
-    strata = _strata(shows)
-    found: list[NDArray[np.float64]] = []
-    for _ in range(TRIES * bootstraps):
+    present = shows.any(1)
+    strata, needed = _strata(shows[present]), shows[:, shows.any(0)]
+    found = np.empty((0, len(counts)))
+    for _ in range(TRIES):
+        drawn = np.zeros((bootstraps, len(counts)))
+        drawn[:, present] = draw_weights(strata, bootstraps, generator)
+        whole = ((drawn > 0).astype(int) @ needed > 0).all(1)
+        found = np.concatenate([found, drawn[whole]])[:bootstraps]
         if len(found) == bootstraps:
             break
-        weights = np.zeros(len(counts))
-        for members in strata:
-            drawn = rng.choice(members, len(members))
-            weights += np.bincount(drawn, minlength=len(counts))
-        shown = np.asarray(shows[weights > 0].any(0))
-        if shown[needed].all():
-            found.append(weights)
-    return np.array(found).reshape(-1, len(counts))
+    return found
 
 
-def _strata(shows: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Patients by the classes they show; rare mixes together; nobody without tiles."""
-    mixes: dict[tuple[bool, ...], list[int]] = {}
-    for patient, mix in enumerate(shows):
-        if mix.any():
-            mixes.setdefault(tuple(mix.tolist()), []).append(patient)
-    large = [np.array(m) for m in mixes.values() if len(m) >= LEAST_STRATUM]
-    rest = [p for m in mixes.values() if len(m) < LEAST_STRATUM for p in m]
-    return large + ([np.array(rest)] if rest else [])
+def _strata(shows: NDArray[np.bool_]) -> list[tuple[bool, ...]]:
+    """The classes that each patient shows; () for all whose mix is rare."""
+    mixes = [tuple(mix.tolist()) for mix in shows]
+    often = Counter(mixes)
+    return [mix if often[mix] >= LEAST_STRATUM else () for mix in mixes]
 
 
 def frequencies(bootstrap: Sequence[Point]) -> dict[Strategy, float]:

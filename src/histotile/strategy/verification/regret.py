@@ -18,7 +18,9 @@ from histotile.config import Verify
 from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
 from histotile.stats.auroc import mean_of_known
+from histotile.stats.bootstrap import draw_weights
 from histotile.strategy.record import Entry, Estimate
+from histotile.strategy.similarity_rule import estimate
 from histotile.tasks.task import Labels, Task
 
 Floats = NDArray[np.float64]
@@ -146,7 +148,7 @@ def _judge(
     others = [strategy for strategy in present if same != {strategy}]
     rival = max(others, key=lambda strategy: resamples[strategy].value)
     value = resamples[rival].value - choice.value
-    regret = _estimate(value, resamples[rival].inside - choice.inside)
+    regret = estimate(value, resamples[rival].inside - choice.inside)
     verdict, reason = _verdict(regret, rival, settings.margin)
     return Verification.model_validate(
         facts
@@ -215,34 +217,25 @@ def _resample(own: Mapping[str, Comparison], settings: Verify) -> _Scores:
         outside.append(found[settings.bootstraps + 1 :])
     known = [v for v in plain.values() if v is not None]
     both = (mean_of_known(np.stack(part, axis=1)) for part in (inside, outside))
-    return _Scores(plain, float(np.mean(known)) if known else _chance(of_cell), *both)
+    return _Scores(plain, float(np.mean(known)) if known else _chance(own), *both)
 
 
-def _chance(of_cell: Mapping[str, Comparison]) -> float:
-    return next(iter(of_cell.values())).task.chance
+def _chance(own: Mapping[str, Comparison]) -> float:
+    return next(iter(own.values())).task.chance
 
 
 def _fold(r: Comparison, seed: Sequence[int], bootstraps: int) -> Floats:
     """(1 + 2B,) scores of a fold: as it is, over resamples, and over those left out of each."""
     names, patients = np.unique(r.patients, return_inverse=True)
-    even = np.full(len(names), 1 / len(names))
-    counts = np.random.default_rng(seed).multinomial(len(names), even, size=bootstraps)
-    weights = np.concatenate([np.ones((1, len(names))), counts, counts == 0]).astype(float)
+    counts = draw_weights([0] * len(names), bootstraps, seed)
+    weights = np.concatenate([np.ones((1, len(names))), counts, counts == 0])
     return r.task.scores(r.values, r.labels, patients, weights)
-
-
-def _estimate(value: float, resampled: Floats) -> Estimate:
-    finite = resampled[np.isfinite(resampled)]
-    if len(finite) < len(resampled) / 2:
-        return Estimate(value=value)
-    low, high = np.quantile(finite, (0.025, 0.975))
-    return Estimate(value=value, low=float(low), high=float(high))
 
 
 def _strategy_score(name: str, own: Mapping[str, Comparison], scores: _Scores) -> StrategyScore:
     return StrategyScore(
         strategy=name,
-        score=_estimate(scores.value, scores.inside),
+        score=estimate(scores.value, scores.inside),
         folds=scores.folds,
         seconds=sum(r.seconds for r in own.values()),
     )

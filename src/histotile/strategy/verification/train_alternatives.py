@@ -22,7 +22,7 @@ from histotile.io.features import read_features
 from histotile.io.identity import check_same
 from histotile.tasks.probe import Features, fit_probe
 from histotile.tasks.task import Task, value_columns
-from histotile.training.job import FoldSlide, Machine, places_of
+from histotile.training.job import FoldSlide, Machine, Run, places_of
 from histotile.training.train_fold import train_fold
 
 COLOUR = "colour"
@@ -35,7 +35,6 @@ BATCH = 64
 
 def compare(
     slides: Sequence[FoldSlide],
-    tested: Sequence[FoldSlide],
     task: Task,
     backbone: Backbone,
     settings: Train,
@@ -47,8 +46,7 @@ def compare(
     At most `settings.max_tiles_per_slide` per slide and stratum, the same for every strategy.
 
     Args:
-        slides: Training and validation slides of the fold.
-        tested: Its test slides (their role does not matter).
+        slides: Of the fold, test slides too.
         task: What is learnt.
         backbone: The network below the head.
         settings: Section `train`; its strategy is ignored.
@@ -56,13 +54,16 @@ def compare(
         machine: How it runs.
     """
     start = time.monotonic()
+    tested = [s for s in slides if s.role == "test"]
     named = {s.slide_id: s.tiles for s in tested}
     limit = settings.max_tiles_per_slide
     chosen = select_tiles(named, list(named), task, limit, settings.seed, places_of(tested))
     patients = np.array([s.patient_id for s in tested])[chosen.slide]
     settings = settings.model_copy(update={"strategy": decided[0], "tensorboard": False})
     with tempfile.TemporaryDirectory() as folder:
-        train_fold(Path(folder), slides, task, backbone, settings, machine, decided)
+        taught = [s for s in slides if s.role != "test"]
+        run = Run(machine or Machine(), decided)
+        train_fold(Path(folder), taught, task, backbone, settings, run)
         model = load(Path(folder) / CHECKPOINT)
     headed = decided[0] == "linear_probe" or (decided[0], settings.early_probe) == _TRUNCATED
     if headed and all(s.features for s in tested):
@@ -72,15 +73,12 @@ def compare(
     return _columns(chosen, patients, values, time.monotonic() - start)
 
 
-def compare_colour(
-    slides: Sequence[FoldSlide],
-    tested: Sequence[FoldSlide],
-    task: Task,
-    settings: Train,
-) -> dict[str, Any]:
+def compare_colour(slides: Sequence[FoldSlide], task: Task, settings: Train) -> dict[str, Any]:
     """The same columns from mean and SD of red, green and blue alone: the baseline."""
     start = time.monotonic()
     limit = settings.max_tiles_per_slide
+    tested = [s for s in slides if s.role == "test"]
+    taught = [s for s in slides if s.role != "test"]
     train, test = (
         select_tiles(
             {s.slide_id: s.tiles for s in some},
@@ -89,10 +87,10 @@ def compare_colour(
             limit,
             settings.seed,
         )
-        for some in (slides, tested)
+        for some in (taught, tested)
     )
-    groups = np.array([s.patient_id for s in slides])[train.slide]
-    seen = Features(_colour(train, slides), train.label, groups)
+    groups = np.array([s.patient_id for s in taught])[train.slide]
+    seen = Features(_colour(train, taught), train.label, groups)
     head = fit_probe(task, seen, settings.class_weights, settings.seed).head
     values = task.activate(head.logits(_colour(test, tested)))
     patients = np.array([s.patient_id for s in tested])[test.slide]

@@ -18,7 +18,7 @@ from numba import njit
 
 from histotile.slides.readers.tiff.jit import compiled
 from histotile.synthetic.slides.arrays import Bytes, Doubles, Floats
-from histotile.synthetic.slides.fields import LESION
+from histotile.synthetic.slides.fields import LESION, Ground
 from histotile.synthetic.slides.lattice import between, draw, mix, unit
 
 DAB = (0.27, 0.57, 0.78)  # absorption of diaminobenzidine
@@ -56,12 +56,7 @@ def reach_px(grains: Grains) -> int:
 
 
 def lay_grains(
-    rgb: Bytes,
-    nuclei: Floats,
-    place: tuple[int, int],
-    fields: Floats,
-    nodes: tuple[int, int],
-    grains: Grains,
+    rgb: Bytes, nuclei: Floats, place: tuple[int, int], ground: Ground, grains: Grains
 ) -> Bytes:
     """The window with its grains.
 
@@ -69,23 +64,24 @@ def lay_grains(
         rgb: (height, width, 3), top-left corner at `place`.
         nuclei: (height + 2 r, width + 2 r) haematoxylin of nuclei, r = `reach_px(grains)`.
         place: x, y of the window, level-0 px.
-        fields: Slow fields on nodes.
-        nodes: x, y of the first node, level-0 px.
+        ground: The fields say where tumour is.
         grains: How many, how large.
     """
     if grains.share <= 0:
         return rgb
     out: Floats = np.zeros(rgb.shape[:2], np.float32)
-    reach = reach_px(grains)
-    _scatter(out, nuclei, reach, *place, fields[LESION], *nodes, grains)
+    _scatter(out, nuclei, place, ground, grains)
     dab: Doubles = np.array(DAB)
     return np.asarray(_absorb(rgb, out, dab), np.uint8)
 
 
 @compiled
-def _scatter(out, nuclei, reach, x0, y0, lesion, gx, gy, grains):  # type: ignore[no-untyped-def]
-    """Add the stain of all grains that show in the window `out` (float32, top-left x0, y0)."""
+def _scatter(out, nuclei, place, ground, grains):  # type: ignore[no-untyped-def]
+    """Add the stain of all grains that show in the window `out` (float32, top-left `place`)."""
     height, width = out.shape
+    x0, y0 = place
+    reach = (nuclei.shape[0] - height) // 2
+    lesion = ground.fields[LESION]
     edge = RADII * grains.radius
     for j in range(
         math.floor((y0 - edge) / grains.cell), math.floor((y0 + height + edge) / grains.cell) + 1
@@ -106,7 +102,9 @@ def _scatter(out, nuclei, reach, x0, y0, lesion, gx, gy, grains):  # type: ignor
                 continue
             if nuclei[row, column] < ON_NUCLEUS:
                 continue
-            if present < grains.share * (1 + grains.more * between(lesion, gx, gy, x, y)):
+            if present < grains.share * (
+                1 + grains.more * between(lesion, ground.x, ground.y, x, y)
+            ):
                 h = mix(h)
                 _lay(out, x - x0, y - y0, grains.radius, grains.strength * (0.6 + 0.8 * unit(h)))
 

@@ -85,19 +85,21 @@ def _light(table, x):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def colour(nuclei, x0, y0, fields, gx, gy, glands, look, stain, fibres, grain, sensor, table):  # type: ignore[no-untyped-def]
+def colour(nuclei, place, ground, look, stain, textures):  # type: ignore[no-untyped-def]
     """RGB of a window (uint8, height, width, 3) whose nuclei are given (float32, height, width)."""
     height, width = nuclei.shape
+    x0, y0 = place
+    fields, grain, sensor = ground.fields, textures.grain, textures.sensor
     out = np.empty((height, width, 3), np.uint8)
     lumen = np.full((height, width), 1e4, np.float32)
     wall = np.full((height, width), 1e4, np.float32)
-    _carve(lumen, wall, x0, y0, glands, 2 * look.gland_wall)
+    _carve(lumen, wall, x0, y0, ground.glands, 2 * look.gland_wall)
     rows = np.empty((fields.shape[0], fields.shape[2]), np.float32)
     soft = 1.0 / look.pixel
     for y in range(y0, y0 + height):
-        _rows(fields, y, gy, rows)
+        _rows(fields, y, ground.y, rows)
         for x in range(x0, x0 + width):
-            u = (x - gx) / STEP
+            u = (x - ground.x) / STEP
             i = int(u)
             f = np.float32(u - i)
             noise = sensor[y & (GRAIN_PX - 1), x & (GRAIN_PX - 1)]
@@ -106,7 +108,7 @@ def colour(nuclei, x0, y0, fields, gx, gy, glands, look, stain, fibres, grain, s
             if inside > -40 * look.pixel:
                 wx = rows[WARP_X, i] + (rows[WARP_X, i + 1] - rows[WARP_X, i]) * f
                 wy = rows[WARP_Y, i] + (rows[WARP_Y, i + 1] - rows[WARP_Y, i]) * f
-                fibre = _fibre(fibres, (x + wx) * soft, (y + wy) * soft)
+                fibre = _fibre(textures.fibres, (x + wx) * soft, (y + wy) * soft)
                 d = lumen[y - y0, x - x0] * soft
                 ring = clamp(1.0 + (look.gland_wall - wall[y - y0, x - x0]) * soft * 0.25)
                 ep = rows[EPITHELIUM, i] + (rows[EPITHELIUM, i + 1] - rows[EPITHELIUM, i]) * f
@@ -128,7 +130,7 @@ def colour(nuclei, x0, y0, fields, gx, gy, glands, look, stain, fibres, grain, s
                 e *= rows[GAIN_E, i] + (rows[GAIN_E, i + 1] - rows[GAIN_E, i]) * f
             for k in range(3):
                 seen = stain.white[k] * _light(
-                    table, h * stain.haematoxylin[k] + e * stain.eosin[k]
+                    textures.table, h * stain.haematoxylin[k] + e * stain.eosin[k]
                 )
                 out[y - y0, x - x0, k] = np.uint8(
                     min(255.0, max(0.0, seen + noise[k] / np.float32(FINE) + 0.5))

@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit
 
 from histotile.slides.readers.tiff.jit import compiled
+from histotile.synthetic.slides.arrays import Doubles, Floats
 from histotile.synthetic.slides.lattice import clamp, draw, edge, mix, noise, unit
 
 TISSUE, EPITHELIUM, WARP_X, WARP_Y, GAIN_H, GAIN_E, LESION, NUCLEAR_H, NUCLEAR_E = range(9)
@@ -39,6 +40,15 @@ class Look(NamedTuple):
     tumour_share: float  # of the nuclei in a lesion
     lesion_e_loss: float
     lesion_blue: float  # change of the eosin that nuclei displace
+
+
+class Ground(NamedTuple):
+    """What lies in and around a window: its slow fields on their nodes, and its glands."""
+
+    fields: Floats  # (9, rows, columns)
+    x: int  # of the first node, level-0 px
+    y: int
+    glands: Doubles
 
 
 @njit
@@ -80,8 +90,9 @@ def _lesion(x, y, look, foci):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def slow_fields(seed, x0, y0, nx, ny, step, look, pieces, foci):  # type: ignore[no-untyped-def]
-    """Slow fields on the nodes (x0 + i step, y0 + j step): float32 (9, ny, nx)."""
+def slow_fields(seed, nodes, look, pieces, foci):  # type: ignore[no-untyped-def]
+    """Slow fields on `nodes` (x, y, columns, rows, step): float32 (9, rows, columns)."""
+    x0, y0, nx, ny, step = nodes
     out = np.zeros((FIELDS, ny, nx), np.float32)
     w, q = look.warp_wave, look.unevenness
     for j in range(ny):
@@ -128,8 +139,9 @@ def _gland(seed, i, j, look, pieces, row):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def find_glands(seed, x0, y0, x1, y1, look, pieces):  # type: ignore[no-untyped-def]
+def find_glands(seed, window, look, pieces):  # type: ignore[no-untyped-def]
     """Glands and fat cells that can reach into a window: rows of x, y, radius, fat, shape."""
+    x0, y0, x1, y1 = window
     reach = 1.5 * look.gland_radius + 2 * look.gland_wall
     i0, i1 = math.floor((x0 - reach) / look.gland_cell), math.floor((x1 + reach) / look.gland_cell)
     j0, j1 = math.floor((y0 - reach) / look.gland_cell), math.floor((y1 + reach) / look.gland_cell)

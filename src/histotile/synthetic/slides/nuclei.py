@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit
 
 from histotile.slides.readers.tiff.jit import compiled
+from histotile.synthetic.slides.arrays import Floats
 from histotile.synthetic.slides.fields import (
     EPITHELIUM,
     GLAND_FAT,
@@ -40,9 +41,22 @@ class Nuclei(NamedTuple):
     wall: float
 
 
+class Canvas(NamedTuple):
+    """A window on which nuclei are laid, also those whose centre lies in the margin around it."""
+
+    pixels: Floats
+    x: int  # level-0 px
+    y: int
+    margin: int
+
+
 @njit
-def _stamp(out, x0, y0, cx, cy, a, b, c, s, gain, sprite):  # type: ignore[no-untyped-def]
-    """Lay a sprite of half-axes a, b, turned by (c, s), into `out` by maximum."""
+def _stamp(canvas, centre, axes, turn, gain, sprite):  # type: ignore[no-untyped-def]
+    """Lay a sprite of two half-axes, turned, on the canvas by maximum."""
+    out, x0, y0, _ = canvas
+    cx, cy = centre
+    a, b = axes
+    c, s = math.cos(turn), math.sin(turn)
     reach = SPRITE_PX / 2 / SPRITE_RADIUS
     ex = reach * math.sqrt(a * a * c * c + b * b * s * s)
     ey = reach * math.sqrt(a * a * s * s + b * b * c * c)
@@ -60,8 +74,12 @@ def _stamp(out, x0, y0, cx, cy, a, b, c, s, gain, sprite):  # type: ignore[no-un
 
 
 @njit
-def _place(out, x0, y0, cx, cy, turn, aspect, h, kind, banks):  # type: ignore[no-untyped-def]
-    """One nucleus of a population, its size, form and chromatin drawn from `h`."""
+def _place(canvas, centre, form, h, kind, banks):  # type: ignore[no-untyped-def]
+    """One nucleus of a population, its size, form and chromatin drawn from `h`.
+
+    `form` is its turn and how much longer than wide it is.
+    """
+    turn, aspect = form
     h = mix(h)
     r = kind.radius * (1 + 1.7320508 * kind.radius_cv * (2 * unit(h) - 1))
     h = mix(h)
@@ -72,8 +90,7 @@ def _place(out, x0, y0, cx, cy, turn, aspect, h, kind, banks):  # type: ignore[n
     bank = 1 if unit(h) < kind.atypia else 0
     pick = int((h & np.uint64(0xFFFF)) % np.uint64(banks.shape[1]))
     q = math.sqrt(aspect)
-    c, s = math.cos(turn), math.sin(turn)
-    _stamp(out, x0, y0, cx, cy, r * q, r / q, c, s, gain, banks[bank, pick])
+    _stamp(canvas, centre, (r * q, r / q), turn, gain, banks[bank, pick])
 
 
 @njit
@@ -91,8 +108,10 @@ def _in_gland(x, y, glands, wall):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def stamp_lattice(out, seed, x0, y0, fields, gx, gy, glands, kind, banks, margin):  # type: ignore[no-untyped-def]
-    """Lay one population over the window `out` (float32, top-left x0, y0) by maximum."""
+def stamp_lattice(canvas, seed, ground, kind, banks):  # type: ignore[no-untyped-def]
+    """Lay one population on the canvas by maximum."""
+    out, x0, y0, margin = canvas
+    fields, gx, gy, glands = ground
     height, width = out.shape
     for j in range(
         math.floor((y0 - margin) / kind.cell), math.floor((y0 + height + margin) / kind.cell) + 1
@@ -128,12 +147,14 @@ def stamp_lattice(out, seed, x0, y0, fields, gx, gy, glands, kind, banks, margin
                     math.atan2(-rise, np.float64(STEP)) + 0.3 * (turn - 1.57),
                     1 + kind.spindle,
                 )
-            _place(out, x0, y0, x, y, turn, aspect, h, kind, banks)
+            _place(canvas, (x, y), (turn, aspect), h, kind, banks)
 
 
 @compiled
-def stamp_rings(out, seed, x0, y0, fields, gx, gy, glands, kind, banks, margin):  # type: ignore[no-untyped-def]
-    """Lay the epithelium of glands over the window: one row of nuclei around each lumen."""
+def stamp_rings(canvas, seed, ground, kind, banks):  # type: ignore[no-untyped-def]
+    """Lay the epithelium of glands on the canvas: one row of nuclei around each lumen."""
+    out, x0, y0, margin = canvas
+    fields, gx, gy, glands = ground
     height, width = out.shape
     spacing = 0.85 * kind.cell * kind.cell / kind.wall / kind.epithelium_density
     for k in range(len(glands)):
@@ -158,4 +179,4 @@ def stamp_rings(out, seed, x0, y0, fields, gx, gy, glands, kind, banks, margin):
             if (unit(h) < between(fields[LESION], gx, gy, x, y)) != kind.in_lesion:
                 continue
             turn = angle if kind.spindle > 0 else math.pi * unit(mix(h))
-            _place(out, x0, y0, x, y, turn, 1.0 + 0.4 * clamp(kind.spindle), h, kind, banks)
+            _place(canvas, (x, y), (turn, 1.0 + 0.4 * clamp(kind.spindle)), h, kind, banks)

@@ -9,8 +9,8 @@ from histotile.errors import HistotileError
 from histotile.synthetic.slides.lesions import Scenario
 from histotile.synthetic.slides.plants import SyntheticSlide, plant_leaks
 from histotile.synthetic.slides.pyramid import Flavour
+from histotile.synthetic.slides.spec import Spec
 from histotile.synthetic.slides.stains import make_site
-from histotile.synthetic.slides.world import Spec
 
 MOST_SLIDES = 3  # per patient
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from histotile.config import Synthesize
 from histotile.synthetic.slides.pyramid import Flavour
-from histotile.synthetic.slides.world import Graft, Spec
+from histotile.synthetic.slides.spec import Graft, Spec
 
 WORSE = 15  # points of JPEG quality that a copy loses
 

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from histotile.synthetic.slides.arrays import Bytes
 from histotile.synthetic.slides.organs import Mode
+from histotile.synthetic.slides.spec import Spec
 from histotile.synthetic.slides.stains import make_site
-from histotile.synthetic.slides.world import Spec, World
+from histotile.synthetic.slides.world import World
 
 
 @dataclass(frozen=True)

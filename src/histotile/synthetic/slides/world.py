@@ -1,8 +1,8 @@
 """A synthetic slide as a function: any window, rendered alone, without the rest."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,65 +12,16 @@ from histotile.synthetic.slides.arrays import Bytes, Doubles, Floats
 from histotile.synthetic.slides.artefacts import REACH_PX, Artefact, disturb, make_artefacts
 from histotile.synthetic.slides.chromogen import lay_grains, make_grains, reach_px
 from histotile.synthetic.slides.colouring import FINE, colour
-from histotile.synthetic.slides.fields import TISSUE, Look, find_glands, slow_fields
+from histotile.synthetic.slides.fields import TISSUE, Ground, Look, find_glands, slow_fields
 from histotile.synthetic.slides.lattice import STEP
-from histotile.synthetic.slides.lesions import Scenario, focus_radii, make_foci, make_pieces
-from histotile.synthetic.slides.nuclei import Nuclei, stamp_lattice, stamp_rings
-from histotile.synthetic.slides.organs import Mode, Tumour, make_look, make_nuclei, organs
-from histotile.synthetic.slides.stains import Site, make_stain
+from histotile.synthetic.slides.lesions import focus_radii, make_foci, make_pieces
+from histotile.synthetic.slides.nuclei import Canvas, Nuclei, stamp_lattice, stamp_rings
+from histotile.synthetic.slides.organs import Tumour, make_look, make_nuclei, organs
+from histotile.synthetic.slides.spec import Spec
+from histotile.synthetic.slides.stains import make_stain
 from histotile.synthetic.slides.textures import textures
 
 BLOCK = 1024  # px: windows are rendered in blocks, so that memory stays bounded
-
-
-@dataclass(frozen=True)
-class Graft:
-    """A square of a slide that shows another slide, at the same place (level-0 px)."""
-
-    spec: "Spec"
-    x: int
-    y: int
-    side: int
-
-    def overlap(self, x: int, y: int, width: int, height: int) -> tuple[int, int, int, int] | None:
-        """Left, top, right, bottom (level-0 px) of what it covers of a window, if anything."""
-        left, top = max(x, self.x), max(y, self.y)
-        right = min(x + width, self.x + self.side)
-        bottom = min(y + height, self.y + self.side)
-        return (left, top, right, bottom) if left < right and top < bottom else None
-
-
-@dataclass(frozen=True)
-class Spec:
-    """Everything that determines a slide's pixels.
-
-    `cover` renders tissue everywhere, all healthy or all tumour, for drawing single tiles; on a
-    `slide` tissue, glass and foci have their places. `nuclear_size`, `nuclear_density`, the
-    strengths and `grain_number` are the effects of the patient and of the slide (1: none).
-    `tumour_share` is the share of nuclei in foci that are a tumour's. `shift` leads from H&E (0)
-    to in-situ hybridisation (1), see `chromogen`.
-    """
-
-    width: int
-    height: int
-    seed: int
-    mpp: float = 0.5
-    organ: str = "breast"
-    mode: Mode = "iso_colour"
-    scenario: Scenario = "Z"
-    tissue_fraction: float = 0.55
-    cover: Literal["slide", "healthy", "tumour"] = "slide"
-    site: Site = field(default_factory=Site)
-    nuclear_size: float = 1.0
-    nuclear_density: float = 1.0
-    haematoxylin: float = 1.0
-    eosin: float = 1.0
-    artefact_rate: float = 0.0
-    tumour_share: float = 1.0
-    shift: float = 0.0
-    grain_number: float = 1.0
-    grain_strength: float = 1.0
-    graft: Graft | None = None
 
 
 class World:
@@ -153,8 +104,7 @@ class World:
 
     def tissue(self, x: int, y: int, columns: int, rows: int, step: int) -> Floats:
         """Distance (px) to the tissue's edge, positive inside, on nodes `step` level-0 px apart."""
-        fields = self._fields(x, y, columns, rows, step)
-        return np.asarray(fields[TISSUE])
+        return np.asarray(self._fields((x, y, columns, rows, step))[TISSUE])
 
     def blank(self, x: int, y: int, count: int, tile_px: int) -> NDArray[np.bool_]:
         """Which of `count` tiles in a row from (x, y) surely show nothing but glass.
@@ -182,10 +132,8 @@ class World:
         out: Bytes = np.clip(np.array(self._stain.white) + noise + 0.5, 0, 255).astype(np.uint8)
         return out
 
-    def _fields(self, x: int, y: int, columns: int, rows: int, step: int) -> Floats:
-        out: Floats = slow_fields(
-            self.spec.seed, x, y, columns, rows, step, self._look, self.pieces, self.foci
-        )
+    def _fields(self, nodes: tuple[int, int, int, int, int]) -> Floats:
+        out: Floats = slow_fields(self.spec.seed, nodes, self._look, self.pieces, self.foci)
         return out
 
     def _disturbed(self, x: int, y: int, width: int, height: int) -> Bytes:
@@ -211,33 +159,17 @@ class World:
         m, seed, shared = self._margin, self.spec.seed, textures()
         gx, gy = (x - m) // STEP * STEP, (y - m) // STEP * STEP
         columns, rows = (x + width + m - gx) // STEP + 3, (y + height + m - gy) // STEP + 3
-        fields = self._fields(gx, gy, columns, rows, STEP)
-        glands = find_glands(
-            seed, x - m, y - m, x + width + m, y + height + m, self._look, self.pieces
-        )
+        window = (x - m, y - m, x + width + m, y + height + m)
+        glands = find_glands(seed, window, self._look, self.pieces)
+        ground = Ground(self._fields((gx, gy, columns, rows, STEP)), gx, gy, glands)
         r = reach_px(self._grains)
         around = np.zeros((height + 2 * r, width + 2 * r), np.float32)
         for kind in self._nuclei:
             for stamp in (stamp_lattice, stamp_rings):
-                stamp(around, seed, x - r, y - r, fields, gx, gy, glands, kind, shared.banks, m)
+                stamp(Canvas(around, x - r, y - r, m), seed, ground, kind, shared.banks)
         nuclei = np.ascontiguousarray(around[r : r + height, r : r + width])
-        stain, look = self._stain, self._look
-        out: Bytes = colour(
-            nuclei,
-            x,
-            y,
-            fields,
-            gx,
-            gy,
-            glands,
-            look,
-            stain,
-            shared.fibres,
-            shared.grain,
-            shared.sensor,
-            shared.table,
-        )
-        return lay_grains(out, around, (x, y), fields, (gx, gy), self._grains)
+        out: Bytes = colour(nuclei, (x, y), ground, self._look, self._stain, shared)
+        return lay_grains(out, around, (x, y), ground, self._grains)
 
 
 def shrink(rgb: Bytes, factor: int) -> Bytes:

@@ -23,13 +23,8 @@ from histotile.slides.triage import LEDGER
 from histotile.tiling.image_cohort.folders import TileImage
 from histotile.tiling.image_cohort.other_files import count_others, say_others
 from histotile.tiling.ledger import list_tiles, why_unused
-from histotile.tiling.tile_table import (
-    UNREADABLE,
-    Progress,
-    make_columns,
-    mark_tiles,
-    measure_tiles,
-)
+from histotile.tiling.measures import UNREADABLE, Readers, mark_tiles, measure_tiles
+from histotile.tiling.tile_table import make_columns
 
 _NAMED = 10
 Copy = tuple[str, str, str]  # group, label, file
@@ -40,8 +35,7 @@ def tabulate_images(
     group: str,
     classes: Sequence[str],
     settings: Tile,
-    threads: int,
-    progress: Progress | None = None,
+    readers: Readers,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Columns of `tables.TILES` and the footer for the images of one group, as for a slide's tiles.
 
@@ -54,8 +48,7 @@ def tabulate_images(
         group: Its name.
         classes: Names in order.
         settings: The tile section of the config.
-        threads: Reader threads.
-        progress: Called with tiles done and tiles in total.
+        readers: What reads the images.
     """
     files = [image.file for image in images]
     labels: list[str | None] = [image.label for image in images]
@@ -74,7 +67,7 @@ def tabulate_images(
         sizes[tile] = (rgb.shape[1], rgb.shape[0])
         return fit(rgb, settings.tile_px)
 
-    measures = measure_tiles(read, len(files), threads, progress, ink=True)
+    measures = measure_tiles(read, len(files), readers, ink=True)
     measures[:, 1] = _beyond_usual(measures[:, 1])
     marks, excluded = mark_tiles(measures, settings.quality, of_slide=False)
     none, unknown = np.zeros(len(files), np.int32), np.full(len(files), np.nan, np.float32)

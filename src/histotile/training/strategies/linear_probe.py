@@ -13,7 +13,8 @@ from histotile.data.selection import Selection
 from histotile.errors import HistotileError
 from histotile.io.features import FeatureFile, read_features
 from histotile.io.identity import Identity, check_same
-from histotile.tasks.probe import STRENGTHS, Features, LinearHead, Probe, fit_probe
+from histotile.stats.logistic import STRENGTHS, LinearHead
+from histotile.tasks.probe import Features, Probe, choose_strength
 from histotile.tasks.task import Task, score
 from histotile.training.job import FoldTiles, Job, Outcome
 from histotile.training.learning_curve import Point
@@ -79,13 +80,14 @@ def choose_head(job: Job, stage: int, made_by: str) -> FittedHead:
     train = cached_features(job.fold, job.fold.train, made_by, stage, views=True)
     val = cached_features(job.fold, job.fold.val, made_by, stage, views=False)
     balanced = job.settings.class_weights
-    probe = fit_probe(job.task, train, balanced, job.settings.seed)
+    strength, losses = choose_strength(job.task, train, balanced, job.settings.seed)
+    heads = job.task.fit(train, balanced, STRENGTHS)
     weights = job.task.weights(train.labels, balanced)
     as_is = train.as_is()
-    heads = job.task.fit(train, balanced, STRENGTHS)
     curve = [
         _point(job.task, (strength, head), as_is, val, weights) for strength, head in heads.items()
     ]
+    probe = Probe(heads[strength], strength, losses)
     return FittedHead(probe, curve, len(train.labels) // len(as_is.labels) - 1)
 
 

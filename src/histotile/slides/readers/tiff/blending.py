@@ -67,12 +67,16 @@ def _blend(block, out, left, top, level, weights):  # type: ignore[no-untyped-de
                 whole = int(min(seen, ONE) * np.float32(256))
                 into[row, k] = whole - (whole >> 8)
         for column in joints if inside else every:
-            _paint(block, out, row, column, left + column, y, level, weights)
+            _paint(block, out, (row, column), (y, left + column), level, weights)
 
 
 @njit
-def _paint(block, out, row, column, x, y, level, weights):  # type: ignore[no-untyped-def]
-    """One px between up to four tiles: the one to the lower right first."""
+def _paint(block, out, place, of_level, level, weights):  # type: ignore[no-untyped-def]
+    """One px between up to four tiles: the one to the lower right first.
+
+    `place` is its row and column in the window, `of_level` in the level.
+    """
+    (row, column), (y, x) = place, of_level
     painted = np.zeros(4, np.int64)
     seen = np.empty(4, np.float32)
     joint_x, joint_y = (x + 1) % level[2] == 0, (y + 1) % level[3] == 0

@@ -9,8 +9,8 @@ from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss
 
-from histotile.evaluation.calibration import calibrate, confidences, equal_mass_bins
-from histotile.evaluation.patient_bootstrap import draw_weights
+from histotile.stats.bootstrap import draw_weights
+from histotile.stats.calibration import calibrate, confidences, equal_mass_bins
 
 
 def binary(p: np.ndarray) -> np.ndarray:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.evaluation.metrics import histograms
-from histotile.evaluation.patient_bootstrap import Measurement
+from histotile.stats.bootstrap import Measurement
+from histotile.stats.histograms import histograms
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
