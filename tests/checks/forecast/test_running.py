@@ -89,7 +89,7 @@ def test_a_check_that_is_stopped_leaves_nothing(tmp_path: Path, repository: Path
     subprocess.run([*program, "synthesize", ".", *made], cwd=tmp_path, check=True)
     (tmp_path / "mine.yaml").write_text(
         "cohort: slides.csv\nbackbone: {name: auto, weights: 'shipped:histology'}\n"
-        "tile: {mpp: 0.5, tile_px: 96, stride_px: 96}\nsplit: {folds: 2}\n"
+        "tile: {mpp: 0.5, tile_px: 96, stride_px: 96}\nsplit: {folds: 3}\n"
     )
     passing = tmp_path / "passing"
     passing.mkdir()
