@@ -24,7 +24,7 @@ class WheelContents(BuildHookInterface):  # type: ignore[misc]
         licence = "histotile/reports/openseadragon.LICENSE.txt"
         build_data["force_include"][str(root / LICENSE)] = licence
         sys.path.insert(0, str(root / "src"))
-        from histotile.io.project import list_files
+        from histotile.io.text.project import list_files
 
         for file in list_files(root):
             build_data["force_include"][str(root / file)] = f"histotile/project/{file}"

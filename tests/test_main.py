@@ -67,3 +67,33 @@ def test_threads_sleep_while_they_wait_unless_told_otherwise(
     line = [sys.executable, "-c", program, "--version"]
     done = subprocess.run(line, env=left | given, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == found
+
+
+STOPPED_IN_A_FINALISER = """
+import os, signal, time
+import histotile.cli
+from histotile.__main__ import main
+
+class Held:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.05)
+
+def verb():
+    held = Held()
+    del held
+    time.sleep(20)
+    print("went on")
+
+histotile.cli.main = verb
+main()
+"""
+
+
+def test_a_stop_that_falls_into_a_finaliser_is_not_lost() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", STOPPED_IN_A_FINALISER], capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == 143, run.stderr
+    assert "went on" not in run.stdout
+    assert run.stderr == "Stopped by SIGTERM\n"

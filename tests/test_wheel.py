@@ -10,7 +10,7 @@ import h5py
 import pytest
 import yaml
 
-from histotile.config.project import list_files
+from histotile.io.text.project import list_files
 
 pytestmark = pytest.mark.slow
 SETTINGS = {

@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 from types import FrameType
 
 
@@ -17,6 +18,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a shell
             signal.signal(number, _leave)
+    sys.unraisablehook = _leave_again
     gc.disable()
     from histotile.cli import main as run
 
@@ -30,6 +32,16 @@ def _leave(number: int, _: FrameType | None) -> None:
     if os.getpid() == _MAIN:
         os.write(2, f"Stopped by {signal.Signals(number).name}\n".encode())
     raise SystemExit(128 + number)
+
+
+def _leave_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Asks once more to leave where the asking fell into a finaliser, which keeps no exception."""
+    left = lost.exc_value
+    if not isinstance(left, SystemExit) or not isinstance(left.code, int):
+        sys.__unraisablehook__(lost)
+        return
+    signal.signal(signal.SIGALRM, lambda *_: sys.exit(left.code))
+    signal.setitimer(signal.ITIMER_REAL, 0.01)  # when the finaliser is through
 
 
 _MAIN = os.getpid()  # forked workers leave without a word

@@ -14,7 +14,7 @@ def init(folder: Path) -> None:
 
     Files that are there already are named, and then nothing is written.
     """
-    from histotile.config.project import create
+    from histotile.io.text.project import create
 
     click.echo(f"{folder}: {len(create(folder))} files written")
     click.echo("Next: list your slides in config/slides.csv, edit config/config.yaml (every key is")

@@ -10,11 +10,12 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import ValidationError
 
-from histotile.config import Config, Synthetic, project
+from histotile.config import Config, Synthetic
 from histotile.config.messages import explain
 from histotile.config.values import Section
 from histotile.errors import HistotileError
 from histotile.io.atomic import write_text
+from histotile.io.text import project
 from histotile.io.text.text_file import read_text
 from histotile.io.text.yaml_file import LOADER, read_yaml
 

@@ -84,12 +84,12 @@ def test_signals_leave_neither_folder_nor_job(tmp_path: Path, number: signal.Sig
 
 @pytest.mark.slow
 def test_a_check_that_is_stopped_leaves_nothing(tmp_path: Path, repository: Path) -> None:
-    made = ("--set", "slides=4", "--set", "patients=4", "--set", "side_px=1024")
+    made = ("--set", "slides=6", "--set", "patients=6", "--set", "side_px=1024")
     program = [sys.executable, "-m", "histotile"]
     subprocess.run([*program, "synthesize", ".", *made], cwd=tmp_path, check=True)
     (tmp_path / "mine.yaml").write_text(
         "cohort: slides.csv\nbackbone: {name: auto, weights: 'shipped:histology'}\n"
-        "tile: {mpp: 0.5, tile_px: 96, stride_px: 96}\nsplit: {folds: 2}\n"
+        "tile: {mpp: 0.5, tile_px: 96, stride_px: 96}\nsplit: {folds: 3}\n"
     )
     passing = tmp_path / "passing"
     passing.mkdir()

@@ -1,1 +1,1 @@
-"""Text files that people write: CSV and YAML, read strictly and as their programs save them."""
+"""Text files: CSV and YAML that people write, read strictly, and those that make up a project."""

@@ -15,8 +15,8 @@ _PARTS = (
 
 def source() -> Path:
     """The folder with Snakefile, workflow, config and profiles: of the wheel, or the checkout."""
-    packaged = Path(__file__).parents[1] / "project"
-    return packaged if packaged.is_dir() else Path(__file__).parents[3]
+    packaged = Path(__file__).parents[2] / "project"
+    return packaged if packaged.is_dir() else Path(__file__).parents[4]
 
 
 def list_files(folder: Path) -> Iterator[Path]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from histotile.config import project
 from histotile.errors import HistotileError
+from histotile.io.text import project
 
 
 def test_a_project_holds_every_file_of_the_workflow_as_it_is_here(
