@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from histotile.aggregation.aggregate import HOLDOUT
 from histotile.evaluation.units import UNLABELLED, SlideTiles
-from histotile.stats.logistic import LinearHead, fit_heads, lesson_weights
+from histotile.stats.linear_head import LinearHead, fit_heads, lesson_weights
 
 Floats = NDArray[np.float32]
 _Model = tuple[NDArray[np.int64], LinearHead]  # the classes it saw, and its head

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.stats.auroc import aurocs, mean_of_known
-from histotile.stats.logistic import LinearHead, fit_heads, lesson_weights
+from histotile.stats.linear_head import LinearHead, fit_heads, lesson_weights
 from histotile.tasks.probe import Features
 from histotile.tasks.task import UNKNOWN, Doubles, Floats, Layer
 

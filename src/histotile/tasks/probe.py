@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.stats.crossvalidation import divide
-from histotile.stats.logistic import STRENGTHS, LinearHead
+from histotile.stats.linear_head import LinearHead
+from histotile.stats.logistic import STRENGTHS
 from histotile.tasks.task import UNKNOWN, Labels, Task
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
-    from histotile.stats.logistic import LinearHead
+    from histotile.stats.linear_head import LinearHead
     from histotile.tasks.probe import Features
 
 Labels = NDArray[Any]  # (N, ...) one row per tile, as the task numbers or measures them

@@ -6,7 +6,8 @@ from sklearn.linear_model import LogisticRegression
 
 from histotile.stats import auroc
 from histotile.stats.crossvalidation import divide
-from histotile.stats.logistic import STRENGTHS, fit_path, lesson_weights
+from histotile.stats.linear_head import lesson_weights
+from histotile.stats.logistic import STRENGTHS, fit_path
 from histotile.strategy.probing import linear_probe
 
 

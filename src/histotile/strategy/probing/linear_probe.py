@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from histotile.stats import auroc, bootstrap
 from histotile.stats.crossvalidation import Floats, Integers, Plan
-from histotile.stats.logistic import STRENGTHS, Single, fit_path, lesson_weights
+from histotile.stats.linear_head import lesson_weights
+from histotile.stats.logistic import STRENGTHS, Single, fit_path
 
 MOST_COMPONENTS = 192
 SPARE, ROUNDS = 32, 3  # further directions and rounds of the subspace iteration

@@ -13,7 +13,8 @@ from histotile.data.selection import Selection
 from histotile.errors import HistotileError
 from histotile.io.features import FeatureFile, read_features
 from histotile.io.identity import Identity, check_same
-from histotile.stats.logistic import STRENGTHS, LinearHead
+from histotile.stats.linear_head import LinearHead
+from histotile.stats.logistic import STRENGTHS
 from histotile.tasks.probe import Features, Probe, choose_strength
 from histotile.tasks.task import Task, score
 from histotile.training.job import FoldTiles, Job, Outcome
