@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from histotile.aggregation.aggregate import HOLDOUT
 from histotile.evaluation.units import UNLABELLED, SlideTiles
 from histotile.stats.linear_head import LinearHead, fit_heads, lesson_weights
+from histotile.tasks.task import Task
 
 Floats = NDArray[np.float32]
 _Model = tuple[NDArray[np.int64], LinearHead]  # the classes it saw, and its head
@@ -17,7 +18,7 @@ _ENOUGH = 200_000  # tiles a model of seven weights per class can learn from; mo
 
 
 def predict_from_colour(
-    slides: Sequence[SlideTiles], folds: Mapping[str, Sequence[Any]], n_classes: int
+    slides: Sequence[SlideTiles], folds: Mapping[str, Sequence[Any]], task: Task
 ) -> tuple[list[Floats], dict[str, str]]:
     """Tile probabilities of a logistic regression on mean and SD of red, green and blue.
 
@@ -28,7 +29,7 @@ def predict_from_colour(
     Args:
         slides: The cohort.
         folds: Fold table, columns as in `tables.FOLDS`.
-        n_classes: Number of classes.
+        task: What was learnt.
 
     Returns:
         (N, C) per slide, NaN where no model tests it; and fold -> why it has no model.
@@ -46,7 +47,7 @@ def predict_from_colour(
             models[fold] = _fit(colour, labels)
         else:
             skipped[fold] = f"fold {fold} has no two classes among its training tiles"
-    return [_predict(tiles, models, n_classes) for tiles in slides], skipped
+    return [_predict(tiles, models, task) for tiles in slides], skipped
 
 
 def _training_tiles(
@@ -70,22 +71,20 @@ def _fit(colour: Floats, labels: NDArray[np.int64]) -> _Model:
     return classes, head
 
 
-def _predict(tiles: SlideTiles, models: Mapping[str, _Model], n_classes: int) -> Floats:
+def _predict(tiles: SlideTiles, models: Mapping[str, _Model], task: Task) -> Floats:
     fold = tiles.slide.fold
     chosen = list(models.values()) if fold == HOLDOUT else [models[fold]] if fold in models else []
-    probabilities = np.full((len(tiles.labels), n_classes), np.nan, dtype=np.float32)
+    probabilities = np.full((len(tiles.labels), len(task.names)), np.nan, dtype=np.float32)
     finite = np.isfinite(tiles.colour).all(axis=1)
     if chosen and finite.any():
-        each = [_probabilities(m, tiles.colour[finite], n_classes) for m in chosen]
+        each = [_probabilities(m, tiles.colour[finite], task) for m in chosen]
         probabilities[finite] = np.mean(each, axis=0)
     return probabilities
 
 
-def _probabilities(model: _Model, colour: Floats, n_classes: int) -> Floats:
+def _probabilities(model: _Model, colour: Floats, task: Task) -> Floats:
     """(N, C): a class the model never saw has probability 0."""
-    from scipy.special import softmax
-
     classes, head = model
-    whole = np.zeros((len(colour), n_classes), dtype=np.float32)
-    whole[:, classes] = softmax(head.logits(colour), axis=1)
-    return whole
+    logits = np.full((len(colour), len(task.names)), -np.inf)
+    logits[:, classes] = head.logits(colour)
+    return task.activate(logits).astype(np.float32)

@@ -87,7 +87,7 @@ def evaluate(
         has_patients: Whether the cohort knows patients; if not, slides stand in for them.
     """
     classes = task.names
-    colour, skipped = predict_from_colour(slides, folds, len(classes))
+    colour, skipped = predict_from_colour(slides, folds, task)
     guesses: Probabilities = {NETWORK: [t.probabilities for t in slides], COLOUR_ONLY: colour}
     patients = list_patients(slides, classes)
     by_slide, by_patient = pooled_units(slides, patients, guesses, classes, aggregate)
