@@ -26,6 +26,7 @@ from histotile.heatmaps.heatmap import colours, paint_cells, paint_overlay
 from histotile.heatmaps.ome_tiff import read_map
 from histotile.heatmaps.probability_map import ProbabilityMap, slide_map
 from histotile.io import tables
+from histotile.io.tile_spec import read_spec
 from histotile.slides.annotations.read import read_annotations
 from histotile.slides.overview import read_overview
 from histotile.slides.slide import Bounds, Slide
@@ -43,7 +44,7 @@ def settings(repository: Any) -> Heatmap:
 def found(partly_scanned: Run) -> ProbabilityMap:
     """The map of the slide."""
     predicted = tables.read_table(partly_scanned.file("predict", ".parquet"))
-    return slide_map(predicted, tables.read_footer(partly_scanned.file("tile", ".parquet")))
+    return slide_map(predicted, read_spec(partly_scanned.file("tile", ".parquet")))
 
 
 def extent(there: NDArray[np.bool_], px: float = 1.0, corner: Any = (0, 0)) -> Any:

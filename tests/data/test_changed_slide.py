@@ -23,6 +23,7 @@ from histotile.data.selection import select_tiles
 from histotile.data.source import ImageSource, open_source
 from histotile.errors import HistotileError
 from histotile.io import tables
+from histotile.io.tile_spec import read_spec
 from histotile.slides.identity import identify
 from histotile.tasks.registry import make_task
 from histotile.training.dataloader import _next
@@ -48,7 +49,7 @@ def test_every_reader_of_its_tiles_stops(changed: Path, tmp_path: Path) -> None:
     said = "slide s was replaced or changed"
     with (
         pytest.raises(HistotileError, match=said),
-        open_source(tables.read_footer(changed)),  # predict, embed
+        open_source(read_spec(changed)),  # predict, embed
     ):
         pass
     with pytest.raises(HistotileError, match=said):
@@ -68,7 +69,7 @@ def test_a_slide_that_is_gone_is_named(
     slide.rename(tmp_path / "moved.tiff")
     with (
         pytest.raises(HistotileError, match="slide s is no longer here"),
-        open_source(tables.read_footer(table)),
+        open_source(read_spec(table)),
     ):
         pass
 

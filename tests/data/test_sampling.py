@@ -35,7 +35,7 @@ def cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         columns["x"] = [10 * k for k in range(count)]
         columns["y"] = [0] * count
         columns["excluded"] = ["pen"] * min(count, 1) + [None] * max(count - 1, 0)
-        footer = {"path": name, "mpp": 0.5, "tile_mpp": 0.5, "tile_px": 4}
+        footer = {"slide_id": name, "path": name, "mpp": 0.5, "tile_mpp": 0.5, "tile_px": 4}
         tables.write_table(path, columns, tables.TILES, footer)
         paths.append(path)
     return paths

@@ -1,5 +1,6 @@
 """Sources: the pixels of a place or of a file, announced passes, and what reading cost."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,18 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histotile.data.source import IMAGES, ImageSource, SlideSource, is_of_images, open_source
+from histotile.data.source import ImageSource, SlideSource, open_source
+from histotile.io.tile_spec import IMAGES, TileSpec
 from histotile.slides.slide import Slide, UnreadableTile
 from histotile.slides.tile_reader import read_tile
 
-FOOTER = {"mpp": 0.5, "tile_mpp": 1.0, "tile_px": 32}
+SPEC = TileSpec("s", tile_px=32, tile_mpp=1.0, mpp=0.5)
 
 
 def test_a_slide_is_open_as_long_as_its_source(make_slide: Any) -> None:
     path = make_slide("s")
-    footer = {**FOOTER, "path": str(path)}
-    assert not is_of_images(footer)
-    with open_source(footer) as source, Slide.open(path, 0.5) as slide:
+    spec = replace(SPEC, path=path)
+    assert not spec.is_of_images
+    with open_source(spec) as source, Slide.open(path, 0.5) as slide:
         assert isinstance(source, SlideSource)
         found = source.read(128, 64, None)
         np.testing.assert_array_equal(found, read_tile(slide, 128, 64, 1.0, 32))
@@ -55,7 +57,7 @@ def test_what_is_announced_is_what_is_then_read(
 
 
 def test_cost_grows_with_what_is_read(make_slide: Any) -> None:
-    with open_source({**FOOTER, "path": str(make_slide("s"))}) as source:
+    with open_source(replace(SPEC, path=make_slide("s"))) as source:
         source.read(0, 0, None)
         before = source.spent
         source.read(64, 64, None)
@@ -66,9 +68,9 @@ def test_cost_grows_with_what_is_read(make_slide: Any) -> None:
 def test_images_are_files_that_share_nothing(tmp_path: Path) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     Image.fromarray(rgb).save(tmp_path / "a.png")
-    footer = {**FOOTER, "mpp": None, "source": IMAGES}
-    assert is_of_images(footer)
-    with open_source(footer) as source:
+    spec = replace(SPEC, mpp=None, source=IMAGES)
+    assert spec.is_of_images
+    with open_source(spec) as source:
         assert isinstance(source, ImageSource)
         source.expect(np.zeros(1, np.int32), np.zeros(1, np.int32))
         np.testing.assert_array_equal(source.read(0, 0, str(tmp_path / "a.png")), rgb)

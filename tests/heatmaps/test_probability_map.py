@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 
 from histotile.errors import HistotileError
 from histotile.heatmaps.probability_map import Layout, probability_map
+from histotile.io.tile_spec import TileSpec
 from histotile.tasks.registry import make_task
 
 CLASSES = ("healthy", "tumour")
@@ -37,13 +40,17 @@ def test_every_tile_of_a_grid_without_overlap_gets_its_own_cell(
 def blended(
     centres: tuple[np.ndarray, np.ndarray], x: np.ndarray, y: np.ndarray, p: np.ndarray, side: float
 ) -> np.ndarray:
-    """The definition, cell by cell: sum(w p) / sum(w) over tiles with the centre inside."""
+    """The definition, cell by cell: sum(w p) / sum(w) over tiles with the centre inside.
+
+    The window of a tile ends a thousandth of its side before its edge, above 0.
+    """
     values = np.full((len(centres[1]), len(centres[0])), np.nan)
     for row, column in np.ndindex(values.shape):
         u = (centres[0][column] - x) / side
         v = (centres[1][row] - y) / side
         inside = (u >= 0) & (u < 1) & (v >= 0) & (v < 1)
-        w = (np.sin(np.pi * u) * np.sin(np.pi * v))[inside] ** 2
+        u, v = (np.clip(share[inside], 1e-3, 1 - 1e-3) for share in (u, v))
+        w = (np.sin(np.pi * u) * np.sin(np.pi * v)) ** 2
         if inside.any():
             values[row, column] = (w * p[inside]).sum() / w.sum()
     return values
@@ -164,9 +171,13 @@ def test_unpredicted_tiles_and_empty_slides_are_nan() -> None:
     assert (~np.isnan(found.layer(None))).sum() == 1
 
 
-def test_layout_comes_from_the_footer_of_a_tile_table() -> None:
-    footer = {"bounds": [3, 4, 500, 400], "size_level0_px": 225.4, "stride_level0_px": 112.7}
-    assert Layout.from_footer(footer) == Layout(3, 4, 500, 400, 225.4, 112.7)
+def test_layout_comes_from_a_tile_table_and_there_is_none_without_a_slide() -> None:
+    spec = TileSpec(
+        "s", 224, 0.5, bounds=(3, 4, 500, 400), size_level0_px=225.4, stride_level0_px=112.7
+    )
+    assert Layout.of(spec) == Layout(3, 4, 500, 400, 225.4, 112.7)
+    assert Layout.of(replace(spec, verdict="broken")) is None
+    assert Layout.of(replace(spec, size_level0_px=None)) is None
 
 
 def test_unknown_class_is_named() -> None:

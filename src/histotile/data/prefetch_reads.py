@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histotile.data.profiling.profiler import Profiler
-from histotile.data.source import ImageSource, SlideSource, is_of_images, open_source
+from histotile.data.source import ImageSource, SlideSource, open_source
 from histotile.io import tables
 from histotile.io.arrow import known, numbers
+from histotile.io.tile_spec import TileSpec, read_spec
 from histotile.slides.slide import UnreadableTile
 
 _TILES_PER_TASK = 8  # a task costs as much as a tenth of a tile
@@ -30,7 +30,7 @@ class UsedTiles:
     That is the table's order, unless another program wrote it; images stay in theirs.
     """
 
-    footer: Mapping[str, Any]
+    spec: TileSpec
     slide: Path | None
     tile_ids: NDArray[np.int32]
     x: NDArray[np.int32]
@@ -40,15 +40,15 @@ class UsedTiles:
     @classmethod
     def of(cls, table: Path, slide: Path | None = None) -> UsedTiles:
         """Those of a tile table, and where their slide is; None: where the table saw it."""
-        footer, rows = tables.read_footer(table), tables.read_table(table)
+        spec, rows = read_spec(table), tables.read_table(table)
         used = np.flatnonzero(~known(rows["excluded"]))
         tile_ids, x, y = (numbers(rows[name])[used] for name in ("tile_id", "x", "y"))
         order = np.lexsort((x, y))
         files = None
-        if is_of_images(footer):
+        if spec.is_of_images:
             names, sums = (rows[name].to_pylist() for name in ("file", "checksum"))
             files = [(names[row], sums[row]) for row in used[order]]
-        return cls(footer, slide, tile_ids[order], x[order], y[order], files)
+        return cls(spec, slide, tile_ids[order], x[order], y[order], files)
 
 
 class InHand(NamedTuple):
@@ -87,7 +87,7 @@ class Reads:
         if start is None:
             return None
         rows = range(start, min(start + self._batch_size, len(self._x)))
-        tile_px, step = int(self._tiles.footer["tile_px"]), self._step
+        tile_px, step = self._tiles.spec.tile_px, self._step
         pixels = np.empty((len(rows), tile_px, tile_px, 3), np.uint8)
         tasks = [
             self._pool.submit(self._read, rows[i : i + step], pixels[i : i + step])
@@ -123,7 +123,7 @@ class Reads:
 
     def _open(self) -> SlideSource | ImageSource:
         start = time.perf_counter()
-        source = self._stack.enter_context(open_source(self._tiles.footer, self._tiles.slide))
+        source = self._stack.enter_context(open_source(self._tiles.spec, self._tiles.slide))
         source.expect(self._tiles.x, self._tiles.y)
         self._opening_s = time.perf_counter() - start
         return source

@@ -13,7 +13,8 @@ from histotile.data.selection import Part, Selection, make_selection, read_label
 from histotile.data.source import Tables, open_source
 from histotile.errors import HistotileError
 from histotile.io.arrow import known
-from histotile.io.tables import read_footer, read_table
+from histotile.io.tables import read_table
+from histotile.io.tile_spec import read_spec
 from histotile.slides.slide import UnreadableTile
 from histotile.tasks.task import Task
 
@@ -53,7 +54,7 @@ def read_rows(
     table = read_table(tiles, names)
     places = [table[name].to_pylist() for name in names]
     readable, found = [], []
-    with open_source(read_footer(tiles), slide) as source:
+    with open_source(read_spec(tiles), slide) as source:
         for row in rows.tolist():
             with suppress(UnreadableTile):
                 found.append(source.read(*(values[row] for values in places)))

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from histotile.data.source import is_of_images
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.identity import Identity
+from histotile.io.tile_spec import TileSpec, read_spec
 from histotile.tasks.task import UNKNOWN, Labels, Task, counts
 
 
@@ -134,18 +134,16 @@ def make_selection(
     Raises:
         HistotileError: Tables of different mpp or tile_px.
     """
-    footers = [tables.read_footer(tile_tables[s]) for s in slide_ids]
-    tile_mpp, tile_px = common_scale(footers)
+    specs = [read_spec(tile_tables[s]) for s in slide_ids]
+    tile_mpp, tile_px = common_scale(specs)
     slide = np.repeat(np.arange(len(parts), dtype=np.int32), [len(p.labels) for p in parts])
     tile_id, x, y = np.concatenate([part.places for part in parts], axis=1)
     return Selection(
         task=task,
         slide_ids=tuple(slide_ids),
-        paths=tuple(
-            slides.get(s) or Path(f["path"]) for s, f in zip(slide_ids, footers, strict=True)
-        ),
-        mpps=tuple(float(f["mpp"] or np.nan) for f in footers),
-        identities=tuple(f.get("identity") for f in footers),
+        paths=tuple(slides.get(s.slide_id) or s.path or Path() for s in specs),
+        mpps=tuple(s.mpp or np.nan for s in specs),
+        identities=tuple(s.identity for s in specs),
         tile_mpp=tile_mpp,
         tile_px=tile_px,
         slide=slide,
@@ -153,17 +151,17 @@ def make_selection(
         x=x.astype(np.int32),
         y=y.astype(np.int32),
         label=np.concatenate([part.labels for part in parts]),
-        **_files([tile_tables[s] for s in slide_ids], footers, parts),
+        **_files([tile_tables[s] for s in slide_ids], specs, parts),
     )
 
 
 def _files(
     paths: Sequence[Path],
-    footers: Sequence[Mapping[str, Any]],
+    specs: Sequence[TileSpec],
     parts: Sequence[Part],
 ) -> dict[str, NDArray[np.object_]]:
     """The fields `files` and `checksums`; nothing for tiles of slides."""
-    if not any(map(is_of_images, footers)):
+    if not any(spec.is_of_images for spec in specs):
         return {}
     columns = ["file", "checksum"]
     chosen = [
@@ -201,9 +199,9 @@ def _draw(path: Path, slide_id: str, task: Task, most: int, seed: int) -> Part:
     return take_part(table, labels, strata)
 
 
-def common_scale(footers: Sequence[Mapping[str, Any]]) -> tuple[float, int]:
+def common_scale(specs: Sequence[TileSpec]) -> tuple[float, int]:
     """The mpp and tile_px of these tile tables; raises HistotileError unless all share them."""
-    scales = {(float(f["tile_mpp"]), int(f["tile_px"])): f["slide_id"] for f in footers}
+    scales = {(s.tile_mpp, s.tile_px): s.slide_id for s in specs}
     if len(scales) > 1:
         found = "; ".join(f"{px} px at {mpp:g} um/px ({s})" for (mpp, px), s in scales.items())
         raise HistotileError(

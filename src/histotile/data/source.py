@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from histotile.io.tile_spec import TileSpec
 from histotile.slides.identity import check_table
 from histotile.slides.slide import Slide
 from histotile.slides.tile_reader import expect_tiles, read_tile
@@ -17,7 +17,6 @@ Tables = Sequence[Path] | Mapping[Path, Path]  # tile tables, or each with its s
 Rgb = NDArray[np.uint8]
 Places = NDArray[np.int32]
 Spent = tuple[float, float, int]  # seconds reading, seconds decoding, compressed tiles decoded
-IMAGES = "images"  # `source` in the footer of tables whose tiles are image files
 
 
 @dataclass(frozen=True)
@@ -97,28 +96,20 @@ class ImageSource:
         return None
 
 
-def is_of_images(footer: Mapping[str, Any]) -> bool:
-    """Whether the tiles of a table are image files rather than places of a slide."""
-    return footer.get("source") == IMAGES
-
-
 @contextmanager
-def open_source(
-    footer: Mapping[str, Any], slide: Path | None = None
-) -> Iterator[SlideSource | ImageSource]:
+def open_source(spec: TileSpec, slide: Path | None = None) -> Iterator[SlideSource | ImageSource]:
     """The source of a tile table's pixels; may be read by several threads.
 
     Args:
-        footer: Of the table.
+        spec: Of the table.
         slide: Where the slide is; None: where it was when it was tiled.
 
     Raises:
         HistotileError: The slide is gone, was replaced since it was tiled, or cannot be opened.
     """
-    tile_px = int(footer["tile_px"])
-    if is_of_images(footer):
-        yield ImageSource(tile_px)
+    if spec.is_of_images:
+        yield ImageSource(spec.tile_px)
         return
-    check_table(footer, slide)
-    with Slide.open(slide or Path(footer["path"]), float(footer["mpp"])) as opened:
-        yield SlideSource(opened, float(footer["tile_mpp"]), tile_px)
+    check_table(spec, slide)
+    with Slide.open(spec.place(slide), spec.mpp) as opened:
+        yield SlideSource(opened, spec.tile_mpp, spec.tile_px)

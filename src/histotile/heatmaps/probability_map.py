@@ -1,7 +1,7 @@
 """The map of a slide's probabilities: as data, not as a picture."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.errors import HistotileError
-from histotile.tasks.registry import AUTO, make_task, read_task
+from histotile.io.tile_spec import TileSpec
+from histotile.tasks.registry import AUTO, make_task, task_of
 from histotile.tasks.task import Layer, Task, read_values
 
 if TYPE_CHECKING:
@@ -45,11 +46,11 @@ class Layout:
     stride: float
 
     @classmethod
-    def from_footer(cls, footer: Mapping[str, Any]) -> "Layout":
-        """The layout that the footer of a tile table tells."""
-        size, stride = footer["size_level0_px"], footer["stride_level0_px"]
-        x, y, width, height = footer["bounds"]
-        return cls(x, y, width, height, size, stride)
+    def of(cls, spec: TileSpec) -> "Layout | None":
+        """The layout of a tile table; None where no slide was tiled."""
+        if spec.verdict != "ok" or spec.size_level0_px is None or spec.stride_level0_px is None:
+            return None
+        return cls(*spec.bounds, spec.size_level0_px, spec.stride_level0_px)
 
 
 @dataclass(frozen=True)
@@ -178,11 +179,11 @@ def _spans(
         yield cell, np.where(is_covered, np.sin(np.pi * within) ** 2, 0.0)
 
 
-def slide_map(predictions: "pa.Table", footer: dict[str, Any]) -> ProbabilityMap:
-    """The map of a slide from its predictions and the footer of its tile table."""
-    task = read_task(footer)
-    if footer["verdict"] != "ok" or footer["size_level0_px"] is None:
+def slide_map(predictions: "pa.Table", spec: TileSpec) -> ProbabilityMap:
+    """The map of a slide from its predictions."""
+    task, layout = task_of(spec), Layout.of(spec)
+    if layout is None:
         layer = np.full((len(task.names), 1, 1), np.nan, np.float32)
         return ProbabilityMap(layer, task.names, 0.0, 0.0, 1.0, 1.0, task.kind)
     x, y = predictions["x"].to_numpy(), predictions["y"].to_numpy()
-    return probability_map(x, y, read_values(task, predictions), task, Layout.from_footer(footer))
+    return probability_map(x, y, read_values(task, predictions), task, layout)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from histotile.heatmaps.regions import Region
 from histotile.io.palette import class_colours
-from histotile.io.qupath import Feature, feature, square, write_features
+from histotile.io.text.qupath import Feature, feature, square, write_features
 from histotile.tasks.task import Task
 
 Floats = NDArray[np.floating[Any]]

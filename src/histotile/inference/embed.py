@@ -23,7 +23,7 @@ from histotile.inference.engines.engine import Engine
 from histotile.inference.ensemble import batch_for, choose_engine, open_onnx, readers_for
 from histotile.inference.onnx_metadata import torch_only
 from histotile.io.features import FeatureFile, Half, Stage
-from histotile.io.tables import read_footer
+from histotile.io.tile_spec import TileSpec, read_spec
 
 Progress = Callable[[int, int], None]
 
@@ -113,7 +113,7 @@ def embed_slide(
     threads: int | None = None,
 ) -> FeatureFile:
     """Features of all tiles of one slide, by PyTorch; see `embed_slides`."""
-    embedder = torch_embedder(backbone, int(read_footer(tiles)["tile_px"]), threads)
+    embedder = torch_embedder(backbone, read_spec(tiles).tile_px, threads)
     ((found, _),) = embed_slides([tiles], embedder, settings, augment, batch_size)
     return found
 
@@ -141,9 +141,9 @@ def embed_slides(
     """
     size = batch_size or batch_for(embedder.engine)
     for reader in ReadAhead.over(tables, size, readers_for(embedder.engine)):
-        footer = read_footer(reader.table)
-        change = _Views(settings, augment, int(footer["tile_px"]), str(footer["slide_id"]))
-        facts = _facts(footer, embedder, settings, augment)
+        spec = read_spec(reader.table)
+        change = _Views(settings, augment, spec.tile_px, spec.slide_id)
+        facts = _facts(spec, embedder, settings, augment)
         yield _embed(reader, embedder, change, facts, progress), reader.profiler
 
 
@@ -200,22 +200,20 @@ class _Views:
         return changed
 
 
-def _facts(
-    footer: dict[str, Any], embedder: Embedder, settings: Embed, augment: Augment
-) -> dict[str, Any]:
+def _facts(spec: TileSpec, embedder: Embedder, settings: Embed, augment: Augment) -> dict[str, Any]:
     facts = {
         "histotile": __version__,
-        "slide_id": str(footer["slide_id"]),
-        "identity": footer.get("identity"),
+        "slide_id": spec.slide_id,
+        "identity": spec.identity,
         "backbone": embedder.backbone.model_dump(),
         "backbone_id": embedder.backbone_id,
         "domain": domain_of(embedder.backbone),
-        "mpp": float(footer["tile_mpp"]),
-        "tile_px": int(footer["tile_px"]),
+        "mpp": spec.tile_mpp,
+        "tile_px": spec.tile_px,
         "view_seed": settings.seed,
     }
     if settings.views:
         facts["view_changes"] = augment.model_dump_json()
-    if footer["size_level0_px"] is not None:  # null in the table of a slide that cannot be used
-        facts["tile_size_level0_px"] = float(footer["size_level0_px"])
+    if spec.size_level0_px is not None:  # None in the table of a slide that cannot be used
+        facts["tile_size_level0_px"] = spec.size_level0_px
     return facts

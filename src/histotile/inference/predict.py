@@ -19,7 +19,8 @@ from histotile.inference.engines.parity import TRIAL_TILES, Trial, hold_against
 from histotile.inference.ensemble import Ensemble, batch_for, readers_for
 from histotile.inference.model_metadata import ModelMetadata
 from histotile.io.arrow import floats
-from histotile.io.tables import read_footer, read_table
+from histotile.io.tables import read_table
+from histotile.io.tile_spec import read_spec
 from histotile.tasks.task import Task, value_columns
 from histotile.trust.judging import Watch
 from histotile.trust.looks import COLUMNS, tile_looks
@@ -110,11 +111,11 @@ def _predict(reader: ReadAhead, ensemble: Ensemble, progress: Progress | None) -
     found = (np.concatenate(ids), np.concatenate(values), np.concatenate(distances))
     columns = _columns(reader, task, *found)
     columns["familiarity"] = np.array(watch.flags(columns["distance"]), object)
-    footer = read_footer(reader.table)
-    familiarity = watch.slide(footer["mpp"], columns["familiarity"].tolist())
+    spec = read_spec(reader.table)
+    familiarity = watch.slide(spec.mpp, columns["familiarity"].tolist())
     facts = {
-        "slide_id": footer["slide_id"],
-        "identity": footer.get("identity"),
+        "slide_id": spec.slide_id,
+        "identity": spec.identity,
         "models": ensemble.model_ids,
         **task.metadata(),
         "unreadable": sorted(reader.unreadable),
@@ -128,7 +129,7 @@ def _predict(reader: ReadAhead, ensemble: Ensemble, progress: Progress | None) -
 
 def _lost_share(reader: ReadAhead) -> float:
     """Share of the slide's tiles that could not be read, by `tile` or now."""
-    excluded = read_footer(reader.table).get("counts", {}).get("excluded", {})
+    excluded = read_spec(reader.table).counts.get("excluded", {})
     before = int(excluded.get("unreadable", 0))
     total = len(reader) + before
     return round((len(reader.unreadable) + before) / total, 6) if total else 0.0
@@ -192,8 +193,8 @@ def _first_tiles(
 
 
 def _check_scale(tiles: Path, model: ModelMetadata) -> None:
-    footer = read_footer(tiles)
-    mpp, tile_px = float(footer["tile_mpp"]), int(footer["tile_px"])
+    spec = read_spec(tiles)
+    mpp, tile_px = spec.tile_mpp, spec.tile_px
     if abs(mpp / model.tile_mpp - 1) > 1e-3 or tile_px != model.tile_px:
         raise HistotileError(
             tiles,

@@ -2,12 +2,13 @@
 
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from histotile.errors import HistotileError
 from histotile.io.identity import Identity, words
+from histotile.io.tile_spec import TileSpec
 from histotile.slides.opening.files import slide_files
 
 _ENDS = 1 << 16  # bytes hashed at the head and at the tail of the slide file
@@ -71,11 +72,9 @@ def check_identity(path: Path, known: Identity | None, slide_id: str) -> None:
         )
 
 
-def check_table(footer: Mapping[str, Any], slide: Path | None = None) -> None:
-    """`check_identity` of the slide of a tile table, by its footer; None: where that saw it."""
-    check_identity(
-        slide or Path(footer["path"]), footer.get("identity"), str(footer.get("slide_id"))
-    )
+def check_table(spec: TileSpec, slide: Path | None = None) -> None:
+    """`check_identity` of the slide of a tile table; None: where that saw it."""
+    check_identity(spec.place(slide), spec.identity, spec.slide_id)
 
 
 def _main(file: BinaryIO, size: int) -> Iterator[bytes]:

@@ -1,6 +1,5 @@
 """Predict a new slide with a trained model: everything from the file to its page."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from histotile.config.yaml_file import validate
 from histotile.data.profiling.profiler import process_age_s
 from histotile.inference.ensemble import load_members
 from histotile.inference.model_metadata import MOST_LOST, ModelMetadata
-from histotile.io import tables
 from histotile.io.cohort import Cohort, CohortSlide
+from histotile.io.tile_spec import TileSpec, read_spec
 from histotile.reports.cohort.unread_tiles import lost_share
 from histotile.reports.facts import SlideScore
 from histotile.reports.wording import excluded_tiles, terminal_safe, used_tiles
@@ -99,7 +98,7 @@ def run(
     predictions.write_predictions([slide], ensemble, start_s, machine.batch_size)
     heatmap.run(heatmap.Inputs(tiles, guesses, inputs.slide), outputs.heatmap, config.heatmap)
     score = _write_page(inputs, outputs, config, of_cohort)
-    used = _tell(tables.read_footer(tiles), read_familiarity(guesses), score, outputs.page.page)
+    used = _tell(read_spec(tiles), read_familiarity(guesses), score, outputs.page.page)
     return used and lost_share(guesses) <= MOST_LOST
 
 
@@ -147,19 +146,17 @@ def _score(folder: Path, name: str, config: Config) -> SlideScore:
     return read_score(row, config.classes)
 
 
-def _tell(
-    footer: Mapping[str, Any], familiarity: Familiarity, score: SlideScore, page: Path
-) -> bool:
+def _tell(spec: TileSpec, familiarity: Familiarity, score: SlideScore, page: Path) -> bool:
     """Says what became of the slide and where its page is; whether any tile was used."""
-    name, counts = footer["slide_id"], footer["counts"]
-    used, why = used_tiles(counts), footer["reason"] or "no tile is left to use"
+    name, counts = spec.slide_id, spec.counts
+    used, why = used_tiles(counts), spec.reason or "no tile is left to use"
     if used:
         told = ", ".join(f"{c} {p:.3f}" for c, p in score.scores.items() if p is not None)
         rest = f", {excluded_tiles(counts)} excluded" if excluded_tiles(counts) else ""
         doubt = ", foreign to the model: it means nothing" if familiarity.flag == "foreign" else ""
         click.echo(terminal_safe(f"{name}: {told}{doubt}; {used} tiles used{rest}"))
     else:
-        kind = "no tiles" if footer["verdict"] == "ok" else footer["verdict"]
+        kind = "no tiles" if spec.verdict == "ok" else spec.verdict
         click.echo(terminal_safe(f"Left out: {name}: {kind}: {why}"))
     click.echo(terminal_safe(f"Page to open: {page}"))
     return bool(used)

@@ -14,7 +14,7 @@ from histotile.inference.engines.hardware import engine_words
 from histotile.inference.predict import describe
 from histotile.io.atomic import write_json
 from histotile.io.progress import Progress
-from histotile.io.tables import read_footer
+from histotile.io.tile_spec import read_spec
 from histotile.stages.machine import Machine
 
 
@@ -78,7 +78,7 @@ def run(
 
 
 def _same_tile_px(tables: Sequence[Path]) -> int:
-    sizes = {table: int(read_footer(table)["tile_px"]) for table in tables}
+    sizes = {table: read_spec(table).tile_px for table in tables}
     for table, size in sizes.items():
         if size != sizes[tables[0]]:
             fact = f"has tiles of {size} px, {tables[0]} of {sizes[tables[0]]} px"

@@ -11,6 +11,7 @@ from histotile.io import tables
 from histotile.io.atomic import write_json
 from histotile.io.cohort import read_cohort
 from histotile.io.text.csv_file import write_columns
+from histotile.io.tile_spec import read_spec
 from histotile.splitting.fold_table import read_folds
 from histotile.tasks.registry import make_task
 
@@ -54,7 +55,7 @@ def run(
     slides = []
     for member in fold_slides(table):
         path = inputs.tiles / f"{member.slide_id}.parquet"
-        source = tables.read_footer(path)["labels_source"]
+        source = read_spec(path).labels_source or ""
         guesses = tables.read_table(inputs.predictions / f"{member.slide_id}.parquet")
         slides.append(slide_tiles(member, tables.read_table(path), guesses, source, task))
     has_patients = read_cohort(inputs.cohort).has_patients

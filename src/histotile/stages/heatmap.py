@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from histotile.heatmaps.regions import Region, find_regions
 from histotile.heatmaps.wsinfer_csv import write_wsinfer_csv
 from histotile.io import tables
 from histotile.io.identity import check_same
-from histotile.tasks.registry import read_task
+from histotile.io.tile_spec import TileSpec, read_spec
+from histotile.tasks.registry import task_of
 from histotile.tasks.task import Task, missing_columns, read_values
 
 if TYPE_CHECKING:
@@ -75,25 +76,25 @@ def run(inputs: Inputs, outputs: Outputs, settings: Heatmap) -> None:
     Raises:
         HistotileError: The predictions are of other tiles, or lack a class of the tile table.
     """
-    footer = tables.read_footer(inputs.tiles)
+    spec = read_spec(inputs.tiles)
     facts = tables.read_footer(inputs.predictions)
-    task = read_task(footer)
-    check_same(inputs.predictions, footer.get("identity"), facts.get("identity"))
+    task = task_of(spec)
+    check_same(inputs.predictions, spec.identity, facts.get("identity"))
     table = _predictions_of(inputs.tiles, inputs.predictions, task)
     values = read_values(task, table)
-    found = slide_map(table, footer)
-    overview, downsample = _overview(footer, inputs.slide, settings)
+    found = slide_map(table, spec)
+    overview, downsample = _overview(spec, inputs.slide, settings)
     name = tables.name_models(facts["models"])
-    caption = Caption(footer["slide_id"], name, footer["mpp"], footer["reason"])
-    note = {"slide_id": footer["slide_id"], "models": facts["models"], "note": tables.RESEARCH_USE}
+    caption = Caption(spec.slide_id, name, spec.mpp, spec.reason)
+    note = {"slide_id": spec.slide_id, "models": facts["models"], "note": tables.RESEARCH_USE}
     write_picture(outputs.overlay, paint_heatmap(overview, downsample, found, settings, caption))
     write_picture(outputs.map, paint_map(found, settings, caption))
-    write_map(outputs.numbers, found, footer["mpp"], note)
-    write_colour_map(outputs.colours, found, settings, footer["mpp"], note)
-    regions = list_regions(found, settings, footer["mpp"])
-    slide_id, bounds = footer["slide_id"], _bounds(footer)
+    write_map(outputs.numbers, found, spec.mpp, note)
+    write_colour_map(outputs.colours, found, settings, spec.mpp, note)
+    regions = list_regions(found, settings, spec.mpp)
+    slide_id, bounds = spec.slide_id, spec.bounds
     write_region_objects(outputs.regions, slide_id, regions, task.names, bounds)
-    side = footer["size_level0_px"] or 0.0
+    side = spec.size_level0_px or 0.0
     squares = Squares(table["x"].to_numpy(), table["y"].to_numpy(), side)
     write_tile_objects(outputs.tiles, slide_id, squares, values, task, bounds)
     write_wsinfer_csv(outputs.csv, *squares, values, task.columns)
@@ -124,20 +125,15 @@ def list_regions(found: ProbabilityMap, settings: Heatmap, mpp: float | None) ->
     ]
 
 
-def _bounds(footer: dict[str, Any]) -> tuple[int, int, int, int]:
-    x, y, width, height = footer["bounds"] or (0, 0, 0, 0)
-    return x, y, width, height
-
-
 def _overview(
-    footer: dict[str, Any], slide: Path | None, settings: Heatmap
+    spec: TileSpec, slide: Path | None, settings: Heatmap
 ) -> "tuple[NDArray[np.uint8], float]":
-    if footer["verdict"] != "ok":
+    if spec.verdict != "ok":
         return np.full((BLANK_PX, BLANK_PX, 3), 255, np.uint8), 1.0
     from histotile.slides.identity import check_table
     from histotile.slides.overview import read_overview
     from histotile.slides.slide import Slide
 
-    check_table(footer, slide)
-    with Slide.open(slide or Path(footer["path"]), footer["mpp"]) as opened:
+    check_table(spec, slide)
+    with Slide.open(spec.place(slide), spec.mpp) as opened:
         return read_overview(opened, max_px=settings.overview_px)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -18,11 +17,12 @@ from histotile.evaluation.label_errors import (
 from histotile.io.cohort import CohortSlide, read_cohort
 from histotile.io.identity import check_same
 from histotile.io.progress import Progress
-from histotile.io.qupath import write_features
 from histotile.io.tables import read_footer, read_table
 from histotile.io.text.csv_file import write_columns
+from histotile.io.text.qupath import write_features
+from histotile.io.tile_spec import TileSpec, read_spec
 from histotile.splitting.fold_table import fold_rows
-from histotile.tasks.registry import read_task
+from histotile.tasks.registry import task_of
 from histotile.tasks.task import Task
 
 TABLE = "label_errors.csv"
@@ -75,27 +75,27 @@ def run(inputs: Inputs, outputs: Outputs, most: int, least: float) -> None:
     if not known:
         fact, remedy = "it holds no predictions of this cohort", "run `histotile predict` first"
         raise HistotileError(inputs.predictions, fact, remedy)
-    footers = {s.slide_id: read_footer(inputs.of_slide(s.slide_id)[0]) for s in known}
-    _tell(inputs, [s.slide_id for s in members.slides if s not in known], footers)
-    task = read_task(next(iter(footers.values())))
+    specs = {s.slide_id: read_spec(inputs.of_slide(s.slide_id)[0]) for s in known}
+    _tell(inputs, [s.slide_id for s in members.slides if s not in known], specs)
+    task = task_of(next(iter(specs.values())))
     found = find_label_errors(_slides(inputs, known), task, most, least)
     rows = [error.row() for error in found]
     write_columns(outputs.folder / TABLE, {name: [r[name] for r in rows] for name in COLUMNS})
-    _write_annotations(outputs.folder, found, task, footers)
+    _write_annotations(outputs.folder, found, task, specs)
     where = len({s.slide_id for s in found})
     kind = "groups" if members.of_images else "slides"
     said = f"label errors: {len(found)}, in {where} of {len(known)} {kind}"
     click.echo(f"{said if found else 'no label errors'}; {outputs.folder / TABLE}")
 
 
-def _tell(inputs: Inputs, absent: Sequence[str], footers: Mapping[str, Mapping[str, Any]]) -> None:
+def _tell(inputs: Inputs, absent: Sequence[str], specs: Mapping[str, TileSpec]) -> None:
     """Say what is missing, and how far the labels and predictions can be trusted."""
     if absent:
         more = " ..." if len(absent) > NAMED else ""
         click.echo(
             f"{len(absent)} without predictions: {', '.join(absent[:NAMED])}{more}", err=True
         )
-    if any(footer["labels_source"] == "slide" for footer in footers.values()):
+    if any(spec.labels_source == "slide" for spec in specs.values()):
         click.echo(WEAK, err=True)
     if not inputs.folds.is_file():
         click.echo(TRUSTED, err=True)
@@ -108,7 +108,7 @@ def _slides(inputs: Inputs, members: Sequence[CohortSlide]) -> Iterator[Labelled
         paths = inputs.of_slide(slide.slide_id)
         tested = [r["role"] == "test" for r in rows if r["slide_id"] == slide.slide_id]
         facts = read_footer(paths[1])
-        check_same(paths[1], read_footer(paths[0]).get("identity"), facts.get("identity"))
+        check_same(paths[1], read_spec(paths[0]).identity, facts.get("identity"))
         models = len(facts["models"])
         if tested and models != sum(tested):
             raise HistotileError(
@@ -134,11 +134,11 @@ def _write_annotations(
     folder: Path,
     found: Sequence[LabelError],
     task: Task,
-    footers: Mapping[str, Mapping[str, Any]],
+    specs: Mapping[str, TileSpec],
 ) -> None:
     """A file per slide that has any; ready-made tiles have no place on a slide."""
     for slide_id in dict.fromkeys(s.slide_id for s in found if s.file is None):
-        footer = footers[slide_id]
+        spec = specs[slide_id]
         own = [s for s in found if s.slide_id == slide_id]
-        features = label_error_features(own, task, footer["size_level0_px"], footer["bounds"])
+        features = label_error_features(own, task, spec.size_level0_px or 0.0, spec.bounds)
         write_features(folder / f"{slide_id}.geojson", features)

@@ -7,7 +7,7 @@ from pathlib import Path
 from histotile.data.profiling.profiler import process_age_s
 from histotile.errors import HistotileError
 from histotile.inference.ensemble import load_members
-from histotile.io.tables import read_footer
+from histotile.io.tile_spec import read_spec
 from histotile.splitting.fold_table import fold_rows
 from histotile.stages.machine import Machine
 from histotile.stages.predictions import Slide, write_predictions
@@ -42,7 +42,7 @@ def run(inputs: Inputs, outputs: Outputs, machine: Machine) -> None:
     """Writes the predictions of each slide's tiles."""
     judged: dict[tuple[Path, ...], list[Slide]] = {}
     for number, tiles in enumerate(inputs.tiles):
-        name = read_footer(tiles)["slide_id"]
+        name = read_spec(tiles).slide_id
         paths = _members(inputs.model, inputs.folds, name) if inputs.folds else [inputs.model]
         timing = outputs.timings[number] if outputs.timings else None
         place = inputs.slides[number] if inputs.slides else None

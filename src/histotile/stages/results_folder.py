@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from histotile.config import Config, Report
 from histotile.io import tables
 from histotile.io.cohort import Cohort, CohortSlide
+from histotile.io.tile_spec import TileSpec
 from histotile.reports.accepted import Accepted
 from histotile.reports.cohort.lost_tissue import lost_tissue
 from histotile.reports.cohort.metrics_table import PICTURES
@@ -41,12 +42,17 @@ class SlideTiles:
     """The tile table of one slide.
 
     Args:
-        footer: How its tile table was made.
+        footer: How its tile table was made, as pages show it.
         tiles: x, y, marks and reason of exclusion of every tile.
     """
 
     footer: Mapping[str, Any]
     tiles: "pa.Table"
+
+    @property
+    def spec(self) -> TileSpec:
+        """Its slide, and the sizes of its tiles."""
+        return TileSpec.of(self.footer)
 
 
 class Gathered:
@@ -81,7 +87,7 @@ class Gathered:
         is_mixed = len(slide.labels) > 1  # a group of tiles of several classes has no score
         row = None if is_mixed else self._scores.get(slide.slide_id)
         return SlideFacts(
-            inspection=self._inspection(slide, known.footer if known else None),
+            inspection=self._inspection(slide, known.spec if known else None),
             patient_id=slide.patient_id if self.cohort.has_patients else None,
             site=slide.site,
             label=slide.label,
@@ -179,12 +185,12 @@ class Gathered:
     def _scores(self) -> Mapping[str, Mapping[str, str]]:
         return {row["slide_id"]: row for row in read_rows(self.results / "aggregate/slides.csv")}
 
-    def _inspection(self, slide: CohortSlide, footer: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _inspection(self, slide: CohortSlide, spec: TileSpec | None) -> dict[str, Any]:
         """What `inspect` found; for a group of images, what `triage` found."""
         if not slide.labels:
             return read_json(self.results / "inspect" / f"{slide.slide_id}.json")
         known = {"slide_id": slide.slide_id, **self._ledger.get(slide.slide_id, {})}
-        return known | {"mpp": footer["tile_mpp"] if footer else None, "mpp_source": "tile.mpp"}
+        return known | {"mpp": spec.tile_mpp if spec else None, "mpp_source": "tile.mpp"}
 
     @cached_property
     def _ledger(self) -> Mapping[str, Mapping[str, str]]:

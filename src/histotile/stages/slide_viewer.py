@@ -20,7 +20,7 @@ from histotile.reports.images import TopTile, fit_jpeg
 from histotile.reports.slide.deepzoom import TILE_PX, Pyramid, Read, write_pyramid
 from histotile.reports.slide.viewer_data import Outline, Places, Scene
 from histotile.stages.results_folder import MARKS, Gathered, SlideTiles
-from histotile.tasks.registry import read_task
+from histotile.tasks.registry import task_of
 from histotile.tasks.task import missing_columns, read_values
 
 if TYPE_CHECKING:
@@ -48,14 +48,14 @@ def slide_facts(gathered: Gathered, slide: CohortSlide, folder: Path | None = No
     if facts.heatmap is not None:
         facts = replace(facts, heatmap=fit_jpeg(facts.heatmap, _HEATMAP_BYTES))
     known, table = gathered.tiles(slide.slide_id), gathered.predictions(slide.slide_id)
-    if known is None or table is None or known.footer["verdict"] != "ok":
+    if known is None or table is None or known.spec.verdict != "ok":
         return facts
     scene = _scene(gathered, slide, known, table)
     from histotile.slides.identity import check_table
     from histotile.slides.slide import Slide
 
-    check_table(known.footer, slide.path)
-    with Slide.open(slide.path, known.footer["mpp"]) as opened:
+    check_table(known.spec, slide.path)
+    with Slide.open(slide.path, known.spec.mpp) as opened:
         top, uncertain = _galleries(gathered.settings.top_tiles, scene)
         return replace(
             facts,
@@ -68,8 +68,8 @@ def slide_facts(gathered: Gathered, slide: CohortSlide, folder: Path | None = No
 
 
 def _scene(gathered: Gathered, slide: CohortSlide, known: SlideTiles, table: "pa.Table") -> Scene:
-    footer, settings = known.footer, gathered.config.heatmap
-    task = read_task(footer)
+    spec, settings = known.spec, gathered.config.heatmap
+    task = task_of(spec)
     if missing := missing_columns(task, table.column_names):
         fact = f"its predictions lack the columns {', '.join(missing)}"
         raise HistotileError(slide.slide_id, fact, "predict it again with this model")
@@ -78,15 +78,15 @@ def _scene(gathered: Gathered, slide: CohortSlide, known: SlideTiles, table: "pa
     x, y = (table[axis].to_numpy()[predicted] for axis in "xy")
     p = p[predicted]
     return Scene(
-        width=footer["width"],
-        height=footer["height"],
-        mpp=footer["mpp"],
+        width=spec.width,
+        height=spec.height,
+        mpp=spec.mpp,
         shown=gathered.shown_class,
         threshold=settings.threshold,
         opacity=settings.opacity,
         colormap=settings.colormap,
-        found=slide_map(table, dict(footer)),
-        side=footer["size_level0_px"] or 0.0,
+        found=slide_map(table, spec),
+        side=spec.size_level0_px or 0.0,
         places=(x, y),
         probabilities=p,
         rejected=_rejected(known),
@@ -116,8 +116,8 @@ def _outlines(gathered: Gathered, slide: CohortSlide, known: SlideTiles) -> list
     from histotile.slides.slide import Bounds
     from histotile.tiling.outline_names import meaning, names_of_classes
 
-    size = (known.footer["width"], known.footer["height"])
-    bounds = Bounds(*known.footer["bounds"])
+    size = (known.spec.width, known.spec.height)
+    bounds = Bounds(*known.spec.bounds)
     found = read_layers(slide.annotations, bounds, size, slide.path)
     classes = names_of_classes(gathered.config.classes, gathered.config.tile.labels.names)
     meanings = ((a, meaning(a, classes)) for a in found)
@@ -154,7 +154,7 @@ def _galleries(most: int, scene: Scene) -> tuple[Ints, Ints]:
 def _tiles(opened: "Slide", scene: Scene, known: SlideTiles, rows: Ints) -> Sequence[TopTile]:
     from histotile.data.source import SlideSource
 
-    source = SlideSource(opened, known.footer["tile_mpp"], known.footer["tile_px"])
+    source = SlideSource(opened, known.spec.tile_mpp, known.spec.tile_px)
     classes, (x, y) = scene.found.classes, scene.places
     tiles = []
     for row in rows:

@@ -15,6 +15,7 @@ from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.features import BaselineFile, Half, read_baseline, read_features
 from histotile.io.identity import check_same
+from histotile.io.tile_spec import read_spec
 from histotile.strategy.evidence import Evidence
 from histotile.tasks.task import Labels, Task
 
@@ -123,7 +124,7 @@ def _read_slide(
         return _SlideRows(asked, nothing, labels[:0], colour, counts)
     file = read_features(features / f"{slide_id}.h5")
     _check_backbone(features / f"{slide_id}.h5", file.facts, file.stages, baseline)
-    known_by = tables.read_footer(tiles / f"{slide_id}.parquet").get("identity")
+    known_by = read_spec(tiles / f"{slide_id}.parquet").identity
     check_same(features / f"{slide_id}.h5", known_by, file.facts["identity"])
     ids, rows, sampled = np.intersect1d(
         file.tile_ids, baseline.tile_ids[asked], return_indices=True

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from histotile.errors import HistotileError
+from histotile.io.tile_spec import TileSpec
 from histotile.tasks.binary import Binary
 from histotile.tasks.multiclass import Multiclass
 from histotile.tasks.task import Task
@@ -27,6 +28,11 @@ def make_task(names: Iterable[str], kind: str = AUTO) -> Task:
     if kind not in TASKS:
         raise HistotileError("task", f"{kind!r} is none", f"name one of {', '.join(TASKS)}")
     return TASKS[kind](given)
+
+
+def task_of(spec: TileSpec) -> Task:
+    """The task of a tile table."""
+    return make_task(spec.classes, spec.task or AUTO)
 
 
 def read_task(metadata: Mapping[str, Any]) -> Task:

@@ -16,6 +16,7 @@ from histotile.inference.engines.torch import TorchEngine
 from histotile.io import tables
 from histotile.io.arrow import floats
 from histotile.io.features import read_features
+from histotile.io.tile_spec import read_spec
 from histotile.training.job import FoldSlide, Job, Outcome
 from histotile.trust.fitting import Sample, fit_taught
 from histotile.trust.looks import COLUMNS, tile_looks
@@ -115,5 +116,5 @@ def _sample(slides: Sequence[FoldSlide], parts: Sequence[Part], learnt: bool) ->
 
 def _mpps(slides: Sequence[FoldSlide]) -> list[float]:
     """At level 0, of slides that have one."""
-    found = [tables.read_footer(slide.tiles)["mpp"] for slide in slides]
+    found = [read_spec(slide.tiles).mpp for slide in slides]
     return [float(mpp) for mpp in found if mpp]

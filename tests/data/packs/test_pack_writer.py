@@ -19,6 +19,7 @@ from histotile.data.packs.pack_writer import pack_tiles
 from histotile.data.packs.tile_codecs import Codec, Rgb, encode
 from histotile.errors import HistotileError
 from histotile.io import tables
+from histotile.io.tile_spec import IMAGES
 from histotile.slides.slide import Slide, UnreadableTile
 from histotile.slides.tile_reader import read_tile
 
@@ -298,7 +299,7 @@ def test_a_slide_without_tiles_is_not_opened(make_table: Any, tmp_path: Path, ou
 
 
 def test_image_files_are_refused(make_table: Any, tmp_path: Path, output: Path) -> None:
-    table = make_table(tmp_path, ["tumour"] * 96, source=source.IMAGES, mpp=None)
+    table = make_table(tmp_path, ["tumour"] * 96, source=IMAGES, mpp=None)
     with pytest.raises(HistotileError, match="its tiles are image files"):
         pack_tiles(table, output, settings())
 

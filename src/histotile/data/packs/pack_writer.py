@@ -24,10 +24,11 @@ from histotile.data.packs.pack_file import (
     write_pack,
 )
 from histotile.data.packs.tile_codecs import Codec, Rgb, decode, encode, is_whole
-from histotile.data.source import SlideSource, is_of_images, open_source
+from histotile.data.source import SlideSource, open_source
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.arrow import known, numbers
+from histotile.io.tile_spec import TileSpec
 from histotile.slides.random_access import FrugalSlide
 from histotile.slides.readers.tiff.compressed_tiles import compressed_tiles
 from histotile.slides.slide import UnreadableTile
@@ -76,7 +77,8 @@ def pack_tiles(
     if settings.use == "never":
         raise HistotileError("pack.use", "is never", "set it to auto or always")
     footer = tables.read_footer(table)
-    if is_of_images(footer):
+    spec = TileSpec.of(footer)
+    if spec.is_of_images:
         raise HistotileError(table, "its tiles are image files", "train from them as they are")
     names = ("slide_id", "path", "identity", "mpp", "tile_mpp", "tile_px")
     facts: dict[str, Any] = {name: footer.get(name) for name in names}
@@ -86,7 +88,7 @@ def pack_tiles(
         facts["read_from"] = "slide"
         write_pack(output, facts, ())
         return {**facts, "tiles": 0, "copied": 0, "damaged": 0, "bytes": output.stat().st_size}
-    with open_source(footer, slide) as source:
+    with open_source(spec, slide) as source:
         assert isinstance(source, SlideSource)
         packer = _Packer(source, *places, settings.quality)
         if settings.use == "auto":

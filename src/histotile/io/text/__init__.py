@@ -1,1 +1,1 @@
-"""Text files: CSV and YAML that people write, read strictly, and those that make up a project."""
+"""Text files: CSV and YAML that people write, GeoJSON for QuPath, and what makes up a project."""

@@ -9,7 +9,7 @@ from shapely import affinity
 from shapely.geometry import MultiPolygon, Polygon
 
 from histotile.errors import HistotileError
-from histotile.io.qupath import feature, write_features
+from histotile.io.text.qupath import feature, write_features
 from histotile.slides.annotations import geojson, mask, xml
 from histotile.slides.annotations.shapes import NO_AREA, OUTSIDE, PARTLY, PassedOver, Shape, mended
 from histotile.slides.slide import Bounds

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from histotile.config import Tile
 from histotile.data.images import checksum, decode, fit, read_bytes
-from histotile.data.source import IMAGES
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.digests import digest
+from histotile.io.tile_spec import IMAGES
 from histotile.slides.slide import UnreadableTile
 from histotile.slides.triage import LEDGER
 from histotile.tiling.image_cohort.folders import TileImage

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shapely.geometry import shape
 
 from histotile.io.palette import class_colours
-from histotile.io.qupath import feature, square, write_features
+from histotile.io.text.qupath import feature, square, write_features
 
 SQUARE = shapely.box(0.004, 0, 10.126, 10)
 
