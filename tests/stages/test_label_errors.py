@@ -202,7 +202,7 @@ def test_ready_made_tiles_are_listed_by_their_files_without_annotations(tmp_path
     columns |= {"tile_id": range(n), "x": [0] * n, "y": [0] * n, "label": ["healthy"] * n}
     columns |= {"file": [f"g/{i}, <b>.png" for i in range(n)]}
     footer: dict[str, Any] = {"slide_id": "g", "source": "images", "labels_source": "image"}
-    footer |= {"classes": CLASSES, "size_level0_px": None}
+    footer |= {"classes": CLASSES, "size_level0_px": None, "tile_px": 64, "tile_mpp": 0.5}
     path = tmp_path / "results/tile/g.parquet"
     tables.write_table(path, columns, tables.TILES, footer)
     predict(tmp_path, {2: 0.25}, name="g")

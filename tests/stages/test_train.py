@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from histotile.cli import cli
 from histotile.errors import HistotileError
 from histotile.stages import train
-from histotile.training.job import Machine
+from histotile.training.job import Run
 
 
 @pytest.mark.parametrize(("words", "workers"), [([], None), (["--workers", "3"], 3)])
@@ -17,7 +17,7 @@ def test_workers_are_those_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], workers: int | None
 ) -> None:
     def train_fold(*given: Any, **_: Any) -> None:
-        (machine,) = (value for value in given if isinstance(value, Machine))
+        (machine,) = (value.machine for value in given if isinstance(value, Run))
         raise HistotileError("training", f"workers {machine.workers}", f"packs {machine.packs}")
 
     monkeypatch.setattr(train, "train_fold", train_fold)

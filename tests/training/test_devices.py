@@ -16,13 +16,15 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from histotile.config import Backbone, Train
+from histotile.tasks.registry import make_task
 from histotile.training.job import FoldSlide, Machine, Run
 from histotile.training.train_fold import train_fold
 
 data = json.loads(Path(sys.argv[1]).read_text())
 slides = [FoldSlide(*row[:3], Path(row[3])) for row in data["slides"]]
 backbone, settings = Backbone(**data["backbone"]), Train(**data["settings"])
-train_fold(Path(sys.argv[2]), slides, ("healthy", "tumour"), backbone, settings, Run(Machine(2)))
+run, task = Run(Machine(2)), make_task(("healthy", "tumour"))
+train_fold(Path(sys.argv[2]), slides, task, backbone, settings, run)
 """
 
 
