@@ -75,6 +75,43 @@ def test_rules_have_the_names_and_settings_that_the_other_workflow_gives(
     assert '"mpp":0.5' in told  # of the config.yaml that comes with the workflow
 
 
+WEIGHTS = """
+rule weights:
+    output:
+        "made/config.json",
+        "made/model.safetensors",
+    params:
+        shipped="{shipped}",
+    shell:
+        "cp {{params.shipped:q}}/config.json {{params.shipped:q}}/model.safetensors made"
+"""
+
+
+@pytest.mark.slow
+def test_weights_that_a_rule_of_the_other_makes_are_used(tmp_path: Path, repository: Path) -> None:
+    few = [f"{key}={n}" for key, n in (("slides", 6), ("patients", 6), ("side_px", 1024))]
+    words = [word for change in few for word in ("--set", change)]
+    subprocess.run(["histotile", "synthesize", ".", *words], cwd=tmp_path, check=True)
+    lay_out(tmp_path, repository)
+    made: dict[str, Any] = {"backbone": {"name": "auto", "weights": "local-dir:made"}}
+    made |= {"classes": ["healthy", "tumour"], "split": {"folds": 3}, "verify": {"budget": "off"}}
+    (tmp_path / "config/config.yaml").write_text(yaml.safe_dump({"slides": SETTINGS | made}))
+    failed = subprocess.run(
+        ["snakemake", "slides_all", "--cores", "1"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert failed.returncode != 0
+    assert "made/config.json" in failed.stderr and "make it by a rule" in failed.stderr
+    with (tmp_path / "Snakefile").open("a") as outer:
+        outer.write(
+            WEIGHTS.format(shipped=repository / "src/histotile/backbones/shipped/histology")
+        )
+    snakemake(tmp_path, "slides_all")
+    assert (tmp_path / "of slides/report/index.html").is_file()
+    assert "Nothing to be done" in snakemake(tmp_path, "slides_all")
+    (tmp_path / "made/model.safetensors").write_bytes(b"another")
+    assert "slides_embed" in snakemake(tmp_path, "slides_all", "--dry-run")
+
+
 @pytest.mark.slow
 def test_its_jobs_run_beside_those_of_the_other(tmp_path: Path, repository: Path) -> None:
     few = [f"{key}={n}" for key, n in (("slides", 2), ("patients", 2), ("side_px", 512))]

@@ -15,7 +15,7 @@ from histotile.io.cohort import read_cohort
 from histotile.io.cohort_checks import check_cohort
 from histotile.config.yaml_file import as_written
 from histotile.inference.model_metadata import CHECKPOINT, ONNX, find_models
-from histotile.io.digests import digest, digest_files, digest_weights
+from histotile.io.digests import digest, digest_files, digest_weights, weight_files
 from histotile.tiling.image_cohort.listing import holds_images
 
 
@@ -95,7 +95,8 @@ APPLIED_PICTURES = (
 CACHED = {"linear_probe", "colour"} | (
     {"early_probe"} if CONFIG.train.early_probe == "truncate" else set()
 )
-WEIGHTS = checked(digest_weights, CONFIG.backbone.weights)
+# Weights that are files of the user, or of a rule of a workflow that uses this one.
+WEIGHTS = [local(str(file)) for file in checked(weight_files, CONFIG.backbone.weights)]
 
 
 pathvars:
@@ -311,6 +312,13 @@ def model_place(wildcards, input):
     if not input.model:
         return CONFIG.apply.model
     return f"{prefix(input.model[0], model_files()[0])}{CONFIG.apply.model}"
+
+
+def weights_digest(wildcards, input):
+    """Changes with the weights of the backbone; of those a rule makes, known once they are made."""
+    for path in input.weights:
+        Path(path).stat()  # an error whose file is an input puts the answer off
+    return checked(digest_weights, CONFIG.backbone.weights)
 
 
 @cache

@@ -38,13 +38,15 @@ rule split:
 
 rule backbone:
     """Write the frozen backbone as one file, which jobs run without loading PyTorch."""
+    input:
+        weights=WEIGHTS,
     output:
         "<results>/backbone/backbone.onnx",
     log:
         "<logs>/backbone.log",
     params:
         backbone=BACKBONE,
-        weights=WEIGHTS,
+        weights=weights_digest,
         tile_px=CONFIG.tile.tile_px,
         code=digest("histotile.stages.backbone"),
     shell:
@@ -55,6 +57,7 @@ rule backbone:
 rule embed:
     """Run the tiles of {wildcards.slide_id} through the frozen backbone and keep the features."""
     input:
+        weights=WEIGHTS,
         slide=slide_path,
         parts=slide_parts,
         tiles="<results>/tile/{slide_id}.parquet",
@@ -70,7 +73,7 @@ rule embed:
     params:
         slide=slide_option,
         backbone=BACKBONE,
-        weights=WEIGHTS,
+        weights=weights_digest,
         augment=augment_option(),
         engine=FEATURE_ENGINE,
         settings=settings("embed"),
@@ -106,6 +109,7 @@ rule pack:
 rule baseline:
     """Features of the same network with random weights."""
     input:
+        weights=WEIGHTS,
         cohort=COHORT_FILE,
         slides=slide_files,
         folds="<results>/split/folds.csv",
@@ -122,7 +126,7 @@ rule baseline:
         prefix=prefix_of_all,
         classes=CLASSES,
         backbone=BACKBONE,
-        weights=WEIGHTS,
+        weights=weights_digest,
         settings=settings("baseline"),
         code=digest("histotile.stages.baseline"),
     shell:
@@ -197,6 +201,7 @@ rule report_decision:
 rule train:
     """Train {wildcards.fold} on its training patients; its test patients stay unseen."""
     input:
+        weights=WEIGHTS,
         folds="<results>/split/folds.csv",
         decision="<results>/decide/decision.json",
         tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
@@ -227,7 +232,7 @@ rule train:
         packs=packs_option,
         folder=subpath(output.model, parent=True),
         backbone=BACKBONE,
-        weights=WEIGHTS,
+        weights=weights_digest,
         classes=CLASSES,
         accept=accepted("alarm"),
         settings=settings("train"),
@@ -244,6 +249,7 @@ rule train:
 rule compare:
     """Train {wildcards.strategy} on {wildcards.fold} and judge it on the tiles the fold tests."""
     input:
+        weights=WEIGHTS,
         folds="<results>/split/folds.csv",
         decision="<results>/decide/decision.json",
         tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
@@ -264,7 +270,7 @@ rule compare:
         features=folder_of("features"),
         packs=packs_option,
         backbone=BACKBONE,
-        weights=WEIGHTS,
+        weights=weights_digest,
         classes=CLASSES,
         settings=CONFIG.train.model_copy(
             update={"strategy": "auto", "tensorboard": False}

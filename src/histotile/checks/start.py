@@ -13,7 +13,7 @@ from histotile.config import Config
 from histotile.errors import HistotileError
 from histotile.io.cohort import Cohort
 from histotile.io.cohort_checks import find_class_spellings
-from histotile.io.digests import digest_weights
+from histotile.io.digests import weight_files
 from histotile.io.names import nearest
 from histotile.tiling.image_cohort.listing import Listing, holds_images, list_images
 
@@ -100,7 +100,11 @@ def _weights(config: Config) -> list[Problem]:
     """Weights that name no file, folder or source."""
     weights = config.backbone.weights
     try:
-        digest_weights(weights)
+        lost = [str(file) for file in weight_files(weights) if not file.is_file()]
+        if lost:
+            fact = f"{weights!r}: there is no {' or '.join(lost)}"
+            remedy = "mend the path, or make it by a rule of the workflow that uses this one"
+            return [Problem("warning", "backbone.weights", fact, remedy)]
     except HistotileError:
         near = nearest(weights, _WORDS)
         hint = f"; did you mean `{near}`?" if near else ""

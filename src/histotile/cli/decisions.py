@@ -9,11 +9,10 @@ from histotile.cli.options import (
     FILE,
     FOLDER,
     PATH,
-    as_changes,
     backbone_option,
     classes_option,
     output_option,
-    section_settings,
+    partial_section,
     slides_options,
     threads_option,
     verb,
@@ -78,7 +77,7 @@ def decide(
     from histotile.stages import decide as stage
 
     inputs = stage.Inputs(cohort, folds, features, baseline, tiles, inspections)
-    given: Train = section_settings("train", None, as_changes(train))
+    given: Train = partial_section("train", train)
     stage.run(inputs, stage.Outputs(output), settings, given, classes)
 
 

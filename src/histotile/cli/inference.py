@@ -1,5 +1,6 @@
 """Verbs that run networks over tiles: backbone, embed, predict."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from histotile.cli.options import (
     threads_option,
     verb,
 )
-from histotile.config import Backbone, Embed, Engine
+from histotile.config import Augment, Backbone, Embed, Engine
+from histotile.config.yaml_file import validate
 from histotile.errors import HistotileError
 
 TILES = click.argument("tiles", type=FILE, nargs=-1, required=True)
@@ -79,8 +81,10 @@ def embed(
     from histotile.stages import embed as stage
     from histotile.stages.machine import Machine
 
-    # JSON is YAML, which `key=value` changes are read as.
-    changes = section_settings("train", None, (f"augment={augment}",) if augment else ()).augment
+    changes = None
+    if settings.views:
+        given = validate(Augment, json.loads(augment), "--augment") if augment else None
+        changes = given or section_settings("train", None).augment
     outputs = stage.Outputs(*_places(tiles, (output, ".h5"), (timing, ".timing.json")))
     machine = Machine(engine, threads, batch_size)
     _check_slides(tiles, slides)

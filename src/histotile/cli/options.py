@@ -14,6 +14,7 @@ from histotile.config.values import Section
 from histotile.config.yaml_file import read_config, read_synthetic, standard_config, validate
 from histotile.errors import HistotileError
 from histotile.io.names import nearest
+from histotile.io.text.project import source
 from histotile.io.text.yaml_file import read_value, type_of_key
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,13 +41,19 @@ def _section_in_force(section: str) -> Any:
 
 
 def whole_config(given: str | None) -> Config:
-    """The settings in force, with the sections given as JSON in place of theirs."""
-    config = config_in_force()
+    """The settings in force; of sections given as JSON, these, and shipped ones for all others.
+
+    A job of the workflow is given the sections that it reads: it must not depend on the file of
+    settings that happens to lie where it runs, which may be that of another workflow.
+    """
     if given is None:
-        return config
-    data = config.model_dump(mode="json") | json.loads(given)
-    found: Config = validate(Config, data, "--configuration")
+        return config_in_force()
+    found: Config = validate(Config, _shipped() | json.loads(given), "--configuration")
     return found
+
+
+def _shipped() -> dict[str, Any]:
+    return read_config(source() / "config/config.yaml").model_dump(mode="json")
 
 
 class SectionCommand(click.Command):
@@ -134,9 +141,11 @@ def section_settings(section: str, given: str | None, changes: tuple[str, ...] =
     return validate(model, data, f"settings of {section}")
 
 
-def as_changes(given: str | None) -> tuple[str, ...]:
-    """The keys of a JSON object as `key=value` changes; none where nothing is given."""
-    return tuple(f"{key}={json.dumps(value)}" for key, value in json.loads(given or "{}").items())
+def partial_section(section: str, given: str | None) -> Any:
+    """The section in force; of keys given as JSON, these, and shipped values for all others."""
+    if given is None:
+        return section_settings(section, None)
+    return section_settings(section, json.dumps(_shipped()[section] | json.loads(given)))
 
 
 def _change(data: dict[str, Any], change: str, wanted: Any) -> None:

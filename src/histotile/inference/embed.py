@@ -108,7 +108,7 @@ def embed_slide(
     tiles: Path,
     backbone: Backbone,
     settings: Embed,
-    augment: Augment,
+    augment: Augment | None,
     batch_size: int | None = None,
     threads: int | None = None,
 ) -> FeatureFile:
@@ -122,7 +122,7 @@ def embed_slides(
     tables: Tables,
     embedder: Embedder,
     settings: Embed,
-    augment: Augment,
+    augment: Augment | None,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[FeatureFile, Profiler]]:
@@ -135,7 +135,7 @@ def embed_slides(
         tables: Tile tables of slides, or each with the place of its slide.
         embedder: The backbone, for tiles of their size.
         settings: How many views, and their seed.
-        augment: What changes in a view.
+        augment: What changes in a view; None where there are none.
         batch_size: Tiles per pass, which changes no result; None: what suits the engine.
         progress: Called with tiles done and tiles in all, of each slide.
     """
@@ -181,10 +181,15 @@ def _embed(
 class _Views:
     """Randomly changed copies of tiles, the same for a tile whatever batch it comes in."""
 
-    def __init__(self, settings: Embed, augment: Augment, tile_px: int, slide_id: str) -> None:
+    def __init__(
+        self, settings: Embed, augment: Augment | None, tile_px: int, slide_id: str
+    ) -> None:
         self.views = settings.views
         self._entropy = (settings.seed % 2**32, zlib.crc32(slide_id.encode()))
-        self._change = Augmentation(augment, tile_px, settings.seed) if settings.views else None
+        self._change = None
+        if settings.views:
+            assert augment is not None, "views change by it"
+            self._change = Augmentation(augment, tile_px, settings.seed)
 
     def __call__(
         self, pixels: NDArray[np.uint8], tile_ids: NDArray[np.int32], view: int
@@ -200,7 +205,9 @@ class _Views:
         return changed
 
 
-def _facts(spec: TileSpec, embedder: Embedder, settings: Embed, augment: Augment) -> dict[str, Any]:
+def _facts(
+    spec: TileSpec, embedder: Embedder, settings: Embed, augment: Augment | None
+) -> dict[str, Any]:
     facts = {
         "histotile": __version__,
         "slide_id": spec.slide_id,
@@ -212,7 +219,7 @@ def _facts(spec: TileSpec, embedder: Embedder, settings: Embed, augment: Augment
         "tile_px": spec.tile_px,
         "view_seed": settings.seed,
     }
-    if settings.views:
+    if augment is not None and settings.views:
         facts["view_changes"] = augment.model_dump_json()
     if spec.size_level0_px is not None:  # None in the table of a slide that cannot be used
         facts["tile_size_level0_px"] = spec.size_level0_px

@@ -175,6 +175,24 @@ def digest_weights(weights: str) -> str:
     return digest_files(place) if place else ""
 
 
+def weight_files(weights: str) -> list[Path]:
+    """The user's files that the setting `backbone.weights` names, also before a rule makes them.
+
+    Of a timm folder its `config.json` and weights; none of shipped weights, the hub and `none`.
+
+    Raises:
+        HistotileError: It names neither a file nor a source of weights.
+    """
+    scheme, colon, name = weights.partition(":")
+    if colon and scheme == "local-dir":
+        there = [path for kind in ("*.safetensors", "*.bin") for path in Path(name).glob(kind)]
+        return [Path(name) / "config.json", *(there or [Path(name) / "model.safetensors"])]
+    if Path(weights).suffix in {".safetensors", ".pth", ".pt", ".bin"}:
+        return [Path(weights)]
+    place = find_weights(weights)
+    return [] if colon or place is None else [place]
+
+
 def find_weights(weights: str) -> Path | None:
     """The file or folder that the setting `backbone.weights` names; None of the hub and `none`.
 

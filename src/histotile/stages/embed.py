@@ -46,7 +46,7 @@ def run(
     outputs: Outputs,
     settings: Embed,
     backbone: Backbone,
-    augment: Augment,
+    augment: Augment | None,
     machine: Machine,
 ) -> None:
     """Writes the features of all stages of the network, for every tile that is used.
@@ -56,7 +56,7 @@ def run(
         outputs: A file for each of them.
         settings: Section `embed`.
         backbone: The network.
-        augment: What changes in views of a tile.
+        augment: What changes in views of a tile; None where there are none.
         machine: What computes.
     """
     tiles = inputs.tiles
