@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from histotile.cli import cli
-from histotile.cli.options import config_in_force
+from histotile.cli.settings import config_in_force
 from histotile.config import Engine
 from histotile.errors import HistotileError
 from histotile.inference.model_metadata import ModelMetadata

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from histotile.cli import cli
-from histotile.cli.options import config_in_force
+from histotile.cli.settings import config_in_force
 from histotile.errors import HistotileError
 from histotile.io.cohort import Cohort
 from histotile.stages.results_folder import LIBRARIES, Gathered

@@ -163,7 +163,7 @@ def aggregate_cohort(
 
     A slide without tiles keeps its row: `n_tiles` 0, scores and `pred` None. Columns: slide_id,
     patient_id, label, site, fold, n_tiles, score_<class>..., low_<class>..., high_<class>...
-    (`tissue_blocks.score_interval`; None where there is none), pred, distance and familiarity (of
+    (`block_bootstrap.score_interval`; None where there is none), pred, distance and familiarity (of
     the slide from those taught on; None without tiles); and patient_id, label, site,
     fold, n_slides, n_slides_without_tiles, n_tiles, score_<class>..., pred.
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from histotile.cli.inference import BATCH
-from histotile.cli.options import PATH, mpp_option, threads_option, verb, whole_config
+from histotile.cli.options import PATH, mpp_option, threads_option, verb
+from histotile.cli.settings import whole_config
 from histotile.errors import HistotileError
 from histotile.io.cohort import is_file_name
 

@@ -12,11 +12,11 @@ from histotile.cli.options import (
     backbone_option,
     classes_option,
     output_option,
-    partial_section,
     slides_options,
     threads_option,
     verb,
 )
+from histotile.cli.settings import partial_section
 from histotile.config import Backbone, Baseline, Decide, Train, Verify
 from histotile.io.progress import Progress
 

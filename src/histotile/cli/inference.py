@@ -12,10 +12,10 @@ from histotile.cli.options import (
     backbone_option,
     output_option,
     section_option,
-    section_settings,
     threads_option,
     verb,
 )
+from histotile.cli.settings import section_settings
 from histotile.config import Augment, Backbone, Embed, Engine
 from histotile.config.yaml_file import validate
 from histotile.errors import HistotileError

@@ -8,52 +8,13 @@ from typing import Any, TypeVar
 
 import click
 
-from histotile.config import Config, Synthetic
-from histotile.config.renamed import KEYS
+from histotile.cli.settings import config_in_force, section_in_force, section_settings
 from histotile.config.values import Section
-from histotile.config.yaml_file import read_config, read_synthetic, standard_config, validate
-from histotile.errors import HistotileError
-from histotile.io.names import nearest
-from histotile.io.text.project import source
-from histotile.io.text.yaml_file import read_value, type_of_key
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 PATH = click.Path(path_type=Path)
-
-
-def config_in_force() -> Config:
-    """config/config.yaml of the working directory, else the shipped one, under `--config`."""
-    return read_config(standard_config(), _overlay())
-
-
-def _overlay() -> Path | None:
-    context = click.get_current_context(silent=True)
-    return context.find_root().obj if context else None
-
-
-def _section_in_force(section: str) -> Any:
-    """A section of the config.yaml in force, or else of synthetic.yaml, under `--config`."""
-    if section in Synthetic.model_fields:
-        return getattr(read_synthetic(standard_config("synthetic.yaml"), _overlay()), section)
-    return getattr(config_in_force(), section)
-
-
-def whole_config(given: str | None) -> Config:
-    """The settings in force; of sections given as JSON, these, and shipped ones for all others.
-
-    A job of the workflow is given the sections that it reads: it must not depend on the file of
-    settings that happens to lie where it runs, which may be that of another workflow.
-    """
-    if given is None:
-        return config_in_force()
-    found: Config = validate(Config, _shipped() | json.loads(given), "--configuration")
-    return found
-
-
-def _shipped() -> dict[str, Any]:
-    return read_config(source() / "config/config.yaml").model_dump(mode="json")
 
 
 class SectionCommand(click.Command):
@@ -63,7 +24,7 @@ class SectionCommand(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The settings table below the options."""
-        values = _section_in_force(self.section)
+        values = section_in_force(self.section)
         with formatter.section(f"Settings of `{self.section}` (change with --set key=value)"):
             formatter.write_dl(list(_settings(values, "")))
 
@@ -119,60 +80,6 @@ def _settings_options(section: str) -> Callable[[F], F]:
         )(function)
 
     return decorate
-
-
-def section_settings(section: str, given: str | None, changes: tuple[str, ...] = ()) -> Any:
-    """A section from JSON, else from the YAML file in force, with `key=value` changes.
-
-    Raises:
-        HistotileError: Not JSON, an unknown key, or a value out of bounds.
-    """
-    fields = {**Config.model_fields, **Synthetic.model_fields}
-    model: Any = fields[section].annotation
-    if given is None:
-        data = _section_in_force(section).model_dump(mode="json")
-    else:
-        try:
-            data = json.loads(given)
-        except json.JSONDecodeError as error:
-            raise HistotileError("--settings", f"not JSON ({error})", "quote it well") from error
-    for change in changes:
-        _change(data, change, model)
-    return validate(model, data, f"settings of {section}")
-
-
-def partial_section(section: str, given: str | None) -> Any:
-    """The section in force; of keys given as JSON, these, and shipped values for all others."""
-    if given is None:
-        return section_settings(section, None)
-    return section_settings(section, json.dumps(_shipped()[section] | json.loads(given)))
-
-
-def _change(data: dict[str, Any], change: str, wanted: Any) -> None:
-    key, equals, value = change.partition("=")
-    if not equals:
-        raise HistotileError(f"--set {change}", "no `=` in it", "write --set key=value")
-    *parents, leaf = key.split(".")
-    place = data
-    for parent in parents:
-        place = place.get(parent, {}) if isinstance(place.get(parent), dict) else {}
-        wanted = type_of_key(wanted, parent)
-    if leaf not in place:
-        names = _names(data)
-        now = ".".join(KEYS.get(part, part) for part in key.split("."))
-        near = now if now in names else nearest(key, names)
-        hint = f"; did you mean `{near}`?" if near else ""
-        raise HistotileError(
-            f"--set {change}", f"no setting {key!r}{hint}", "see --help for their names"
-        )
-    place[leaf] = read_value(f"--set {change}", value, type_of_key(wanted, leaf))
-
-
-def _names(data: dict[str, Any], above: str = "") -> list[str]:
-    names = [f"{above}{name}" for name in data]
-    for name, part in data.items():
-        names += _names(part, f"{above}{name}.") if isinstance(part, dict) else []
-    return names
 
 
 def classes_option(function: F) -> F:

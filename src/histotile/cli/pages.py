@@ -4,15 +4,8 @@ from pathlib import Path
 
 import click
 
-from histotile.cli.options import (
-    FILE,
-    FOLDER,
-    PATH,
-    output_option,
-    prefix_option,
-    verb,
-    whole_config,
-)
+from histotile.cli.options import FILE, FOLDER, PATH, output_option, prefix_option, verb
+from histotile.cli.settings import whole_config
 from histotile.config import Report
 
 

@@ -10,10 +10,10 @@ from histotile.cli.options import (
     PATH,
     classes_option,
     output_option,
-    section_settings,
     slide_option,
     verb,
 )
+from histotile.cli.settings import section_settings
 from histotile.config import Aggregate, Evaluate, Heatmap
 
 

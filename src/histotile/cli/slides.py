@@ -11,12 +11,12 @@ from histotile.cli.options import (
     PATH,
     accept_option,
     classes_option,
-    config_in_force,
     mpp_option,
     output_option,
     threads_option,
     verb,
 )
+from histotile.cli.settings import config_in_force
 from histotile.config import Inspect, Mask, Synthesize, Tile
 from histotile.io.progress import Progress
 

@@ -47,7 +47,7 @@ class Evaluation:
         confusion: Columns level, model, fold (all | holdout), label, pred, count.
         summary: Both as lists of rows, and the rows of `screening` (two classes, slides and
             patients), `sites` and `patients`, with counts, settings and warnings: all JSON.
-        shown: For `pictures.draw_pictures`.
+        shown: For `figures.draw_pictures`.
     """
 
     metrics: Columns

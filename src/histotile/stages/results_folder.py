@@ -73,7 +73,7 @@ class Gathered:
         self.shown_class = config.heatmap.class_name or config.classes[-1]
 
     def slide(self, slide: CohortSlide, pictured: bool = True) -> SlideFacts:
-        """All facts of a slide but those that need the slide itself; see `scenes.slide_facts`.
+        """All facts of a slide but those that need the slide itself; see `slide_viewer`.
 
         Args:
             slide: One of the cohort.

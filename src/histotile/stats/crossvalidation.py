@@ -110,7 +110,7 @@ def divide(
 def leave_site_out(
     labels: Integers, patients: Integers, sites: Integers, classes: int
 ) -> Plan | None:
-    """A fold per site that shows all classes, taught by the other sites' other patients.
+    """A fold per site with tiles of all classes; patients of other sites alone teach it.
 
     Returns:
         None unless two sites or more show all classes.

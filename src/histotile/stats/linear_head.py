@@ -62,7 +62,7 @@ def _unfolded(
 def lesson_weights(
     labels: NDArray[np.int64], teaches: NDArray[np.bool_], balanced: bool = True
 ) -> Single:
-    """(M, N) weights that sum to one: nothing outside lessons; the same for each class taught.
+    """(M, N) weights that sum to one: 0 for tiles that do not teach a fit; alike for each class.
 
     Args:
         labels: (N,) class numbers.

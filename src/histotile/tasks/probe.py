@@ -93,9 +93,10 @@ def _thinned(features: Features) -> Features:
 def choose_strength(
     task: Task, features: Features, balanced: bool, seed: int
 ) -> tuple[float, dict[float, float]]:
-    """The strength of least mean loss over patient-disjoint inner folds that hold every stratum.
+    """The strength of least mean loss over patient-disjoint inner folds, and the loss of each.
 
-    And the losses. Without inner folds: one that a few hundred independent tiles can carry.
+    Inner folds hold every stratum. With too few patients for them the strength is 0.1, which a few
+    hundred independent tiles can carry, and there are no losses.
     """
     thin = _thinned(features)
     _, patients = np.unique(thin.groups, return_inverse=True)

@@ -59,7 +59,7 @@ def list_tiles(
     """Tiles that are not used, by reason, and tiles without label.
 
     Args:
-        counts: grid, no_tissue, tiles and excluded, as `tabulate.count_tiles` gives them.
+        counts: grid, no_tissue, tiles and excluded, as `tile_table.count_tiles` gives them.
         tile_um2: Area of a tile that no other covers; None: unknown.
         why_none: Why tiles have no label -> how many.
     """

@@ -20,7 +20,7 @@ class Reach:
     Attributes:
         features: Distance in what the network sees from which on one is foreign.
         looks: Likewise in colour and sharpness; None where those are not known.
-        unusual: Distance in units of these from which on one is unusual, below 1.
+        unusual: From this share of these distances on one is unusual, e.g. 0.8.
     """
 
     features: float

@@ -27,7 +27,7 @@ def draw_roc(curves: Sequence[Curve], bands: Sequence[Band], summary: Row) -> st
 
     Args:
         curves: From `fold_curves`, of all levels.
-        bands: From `bands.mean_bands`, likewise.
+        bands: From `confidence_bands.mean_bands`, likewise.
         summary: From `evaluation.evaluate`: names of classes, and the rows of metrics.
     """
     return _draw("roc", curves, bands, summary)

@@ -17,7 +17,7 @@ class Item:
     Args:
         number: Its number, a letter behind it where it has parts.
         name: What it asks for, in few words of ours.
-        evidence: Keys of `checklist_evidence.gather_evidence` that speak to it.
+        evidence: Keys of `evidence.gather_evidence` that speak to it.
         is_ours: Whether they can say all of it; else the investigator has to.
     """
 

@@ -7,7 +7,7 @@ of those before it stand in its note. To add a reader:
    constructor takes an `Opening` and raises `Unsuited` where the file is none of its own: `final`
    if it knows the format and no other reader should be asked. Reads raise `UnreadableTile`.
 2. Add a row here, with the import inside its function: what a format needs is loaded with its first
-   file. Modules that are imported by text only would escape the code digest: use `import`.
+   file. Use `import`: the code digest does not see `importlib.import_module("...")`.
 3. State in `properties` what the file says of its scale, under OpenSlide's keys.
 4. Bound the memory of every read, and say in the `Unsuited` of a file that needs more what to do.
 5. Test that windows equal the written picture at every level, at borders and outside, as
@@ -31,7 +31,7 @@ def open_reader(opening: Opening) -> SlideReader:
     """The first reader that takes a file, of those wanted.
 
     Raises:
-        HistotileError: None does; the reason is the most telling one.
+        HistotileError: None does; the reason is that of the first reader asked.
     """
     refused: list[Unsuited] = []
     for name, open_file in READERS:

@@ -20,8 +20,8 @@ def measure(tiles: Sequence[Rgb], ink: bool = False) -> NDArray[np.float64]:
     Sharpness is the variance of the Laplacian of the luminance over the variance of the luminance
     itself, so that cellular tissue does not count as sharp nor pale tissue as blurred; it can only
     be compared between tiles of one slide. Folds (dark and saturated) are looked for after halving
-    the tile three times: single dark nuclei are none. Ink is a matter of the overview; only where
-    there is none is it looked for here, after halving twice.
+    the tile three times, so that single dark nuclei do not count. Ink is found on the overview of a
+    slide; only tiles without a slide are searched for it here, after halving twice.
 
     Args:
         tiles: Of one size, uint8 (height, width, 3) each; a dozen at once take less time each.
