@@ -82,7 +82,8 @@ def test_a_slide_that_lost_many_tiles_ends_with_a_status_of_its_own(
 
     def tile(inputs: apply.Inputs, outputs: apply.Outputs, *_: Any) -> None:
         counts = {"grid": 2, "no_tissue": 0, "tiles": 2, "excluded": {}}
-        footer = {"slide_id": inputs.slide_id, "verdict": "ok", "reason": None, "counts": counts}
+        footer = {"slide_id": inputs.slide_id, "tile_px": 64, "tile_mpp": 0.5, "verdict": "ok"}
+        footer |= {"reason": None, "counts": counts}
         write_table(outputs.tiles.tiles, no_tiles(), TILES, footer)
 
     monkeypatch.setattr(apply, "_tile", tile)

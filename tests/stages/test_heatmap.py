@@ -19,7 +19,8 @@ def write_tiles(path: Path, n: int) -> Path:
     edges, unknown = np.arange(n, dtype=np.int32) * 64, np.zeros(n, np.float32)
     measures = np.zeros((n, 9), np.float32)
     columns = make_columns(edges, edges, unknown, [None] * n, unknown, measures)
-    tables.write_table(path, columns, tables.TILES, {"classes": list(CLASSES)})
+    facts = {"slide_id": "s", "tile_px": 64, "tile_mpp": 0.5, "classes": list(CLASSES)}
+    tables.write_table(path, columns, tables.TILES, facts)
     return path
 
 

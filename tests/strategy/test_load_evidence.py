@@ -45,7 +45,8 @@ def write_slide(folder: Path, slide_id: str, tile_ids: Sequence[int], backbone_i
         "mean_r": [10.0 * number + t for t in range(TILES)],
     }
     columns |= {name: [False] * TILES for name in ("blur", "pen", "fold")}
-    tables.write_table(folder / f"{slide_id}.parquet", columns, tables.TILES, {})
+    facts = {"slide_id": slide_id, "tile_px": 64, "tile_mpp": 0.5}
+    tables.write_table(folder / f"{slide_id}.parquet", columns, tables.TILES, facts)
     ids = np.array(tile_ids, np.int32)
     marks = (100 * number + ids)[:, None].astype(np.float16)
     FeatureFile(

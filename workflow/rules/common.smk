@@ -38,7 +38,8 @@ def started():
     """Settings and cohort; all that is wrong with them is told at once, by the main process."""
     is_main = workflow.is_main_process
     written = checked(as_written, config, SETTINGS_FILES)
-    found = look(written, SETTINGS_FILES if is_main else [], IS_STORED)
+    files, outer = SETTINGS_FILES if is_main else [], workflow.modifier.parent_modifier
+    found = look(written, files, IS_STORED, is_module=outer is not None)
     wrong = errors(found.problems)
     stop_at(wrong if any(not problem.stage for problem in wrong) else [])
     doubtful = [problem for problem in found.problems if problem.level != "error"]

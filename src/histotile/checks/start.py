@@ -13,7 +13,7 @@ from histotile.config import Config
 from histotile.errors import HistotileError
 from histotile.io.cohort import Cohort
 from histotile.io.cohort_checks import find_class_spellings
-from histotile.io.digests import weight_files
+from histotile.io.digests import find_weights, weight_files
 from histotile.io.names import nearest
 from histotile.tiling.image_cohort.listing import Listing, holds_images, list_images
 
@@ -39,13 +39,19 @@ class Start:
     listing: Listing | None = None
 
 
-def look(data: Mapping[str, Any], files: Sequence[Path] = (), stored: bool = False) -> Start:
+def look(
+    data: Mapping[str, Any],
+    files: Sequence[Path] = (),
+    stored: bool = False,
+    is_module: bool = False,
+) -> Start:
     """Everything wrong that can be seen without opening a slide.
 
     Args:
         data: The settings, merged from all files and options.
         files: The YAML files among these, the later ones winning.
         stored: Whether slides and weights lie in a storage, where they cannot be looked for.
+        is_module: Whether another workflow uses this one, and may make weights that are not there.
     """
     problems: list[Problem] = []
     settings = check_settings(_of_images(data), files, problems)
@@ -71,7 +77,7 @@ def look(data: Mapping[str, Any], files: Sequence[Path] = (), stored: bool = Fal
     if cohort is not None:
         problems += check_cohort(cohort, config, wrong, config.cohort, stored)
     if "backbone" not in wrong:
-        problems += _weights(config)
+        problems += _weights(config, is_module)
     return Start(tuple(problems), config, cohort, listing)
 
 
@@ -96,15 +102,16 @@ def _results(config: Config) -> list[Problem]:
     return [Problem("error", "results", f"{file} is a file, no folder", remedy)] if file else []
 
 
-def _weights(config: Config) -> list[Problem]:
+def _weights(config: Config, is_module: bool) -> list[Problem]:
     """Weights that name no file, folder or source."""
     weights = config.backbone.weights
     try:
         lost = [str(file) for file in weight_files(weights) if not file.is_file()]
-        if lost:
+        if lost and is_module:
             fact = f"{weights!r}: there is no {' or '.join(lost)}"
             remedy = "mend the path, or make it by a rule of the workflow that uses this one"
             return [Problem("warning", "backbone.weights", fact, remedy)]
+        find_weights(weights)
     except HistotileError:
         near = nearest(weights, _WORDS)
         hint = f"; did you mean `{near}`?" if near else ""
