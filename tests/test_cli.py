@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from histotile.cli import cli
+from histotile.cli.settings import partial_section, read_object, whole_config
+from histotile.errors import HistotileError
 from histotile.io import tables
 
 STAGES = """init check synthesize inspect triage mask tile collect tile-images split backbone embed
@@ -111,6 +113,24 @@ def test_mistakes_end_with_2_and_name_fact_and_remedy(
     for fact in facts:
         assert fact.removesuffix(".svs") in done.stderr
     assert not (desk / "wrong.parquet").exists()
+
+
+def test_settings_given_as_json_need_no_file_of_settings_where_the_job_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text("threads: 3\n")  # of another workflow
+    monkeypatch.chdir(tmp_path)
+    assert whole_config('{"results": "theirs"}').results == "theirs"
+    assert partial_section("train", '{"strategy": "finetune"}').strategy == "finetune"
+    with pytest.raises(HistotileError, match="threads"):
+        whole_config(None)
+
+
+@pytest.mark.parametrize(("given", "fact"), [("{mpp: 1", "not JSON"), ("[1]", "no object")])
+def test_json_that_is_no_object_is_refused_by_the_name_of_its_option(given: str, fact: str) -> None:
+    with pytest.raises(HistotileError, match=f"--train: .*{fact}"):
+        read_object("--train", given)
 
 
 def test_a_file_that_is_no_slide_is_refused_with_its_reason(desk: Path) -> None:

@@ -49,6 +49,12 @@ def lay_out(folder: Path, repository: Path) -> None:
     (folder / "Snakefile").write_text(OUTER.format(repository=repository))
 
 
+def synthesize(folder: Path, **settings: int) -> None:
+    """A cohort of synthetic slides in the folder."""
+    words = [word for key, n in settings.items() for word in ("--set", f"{key}={n}")]
+    subprocess.run(["histotile", "synthesize", ".", *words], cwd=folder, check=True)
+
+
 def snakemake(folder: Path, *arguments: str) -> str:
     """What it says of a run that must succeed."""
     done = subprocess.run(
@@ -89,9 +95,7 @@ rule weights:
 
 @pytest.mark.slow
 def test_weights_that_a_rule_of_the_other_makes_are_used(tmp_path: Path, repository: Path) -> None:
-    few = [f"{key}={n}" for key, n in (("slides", 6), ("patients", 6), ("side_px", 1024))]
-    words = [word for change in few for word in ("--set", change)]
-    subprocess.run(["histotile", "synthesize", ".", *words], cwd=tmp_path, check=True)
+    synthesize(tmp_path, slides=6, patients=6, side_px=1024)
     lay_out(tmp_path, repository)
     made: dict[str, Any] = {"backbone": {"name": "auto", "weights": "local-dir:made"}}
     made |= {"classes": ["healthy", "tumour"], "split": {"folds": 3}, "verify": {"budget": "off"}}
@@ -114,9 +118,7 @@ def test_weights_that_a_rule_of_the_other_makes_are_used(tmp_path: Path, reposit
 
 @pytest.mark.slow
 def test_its_jobs_run_beside_those_of_the_other(tmp_path: Path, repository: Path) -> None:
-    few = [f"{key}={n}" for key, n in (("slides", 2), ("patients", 2), ("side_px", 512))]
-    words = [word for change in few for word in ("--set", change)]
-    subprocess.run(["histotile", "synthesize", ".", *words], cwd=tmp_path, check=True)
+    synthesize(tmp_path, slides=2, patients=2, side_px=512)
     lay_out(tmp_path, repository)
     snakemake(tmp_path, "count.txt", TILES)
     assert (tmp_path / "count.txt").read_text().strip() == "3"  # a header and two slides

@@ -177,3 +177,17 @@ def test_digest_of_weights_follows_files_and_knows_hub_names(tmp_path: Path) -> 
     assert digests.digest_weights(f"local-dir:{tmp_path}") != before
     with pytest.raises(HistotileError, match="no such file"):
         digests.digest_weights(str(tmp_path / "lost.pth"))
+
+
+def test_files_of_weights_are_known_before_they_are_made(tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    expected = [folder / "config.json", folder / "model.safetensors"]
+    assert digests.weight_files(f"local-dir:{folder}") == expected
+    folder.mkdir()
+    (folder / "pytorch_model.bin").touch()
+    assert digests.weight_files(f"local-dir:{folder}")[1:] == [folder / "pytorch_model.bin"]
+    assert digests.weight_files(str(tmp_path / "a.pth")) == [tmp_path / "a.pth"]
+    for own in ("imagenet", "none", "hf-hub:a/b.pt", "shipped:natural"):
+        assert digests.weight_files(own) == []
+    with pytest.raises(HistotileError, match="did you mean 'imagenet'"):
+        digests.weight_files("imagenett")

@@ -319,6 +319,12 @@ def weights_digest(wildcards, input):
     """Changes with the weights of the backbone; of those a rule makes, known once they are made."""
     for path in input.weights:
         Path(path).stat()  # an error whose file is an input puts the answer off
+    return digest_of_weights()
+
+
+@cache
+def digest_of_weights():
+    """Read once, not once per job: weights may be a gigabyte."""
     return checked(digest_weights, CONFIG.backbone.weights)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from histotile.cli.inference import BATCH
-from histotile.cli.options import PATH, mpp_option, threads_option, verb
+from histotile.cli.options import PATH, configuration_option, mpp_option, threads_option, verb
 from histotile.cli.settings import whole_config
 from histotile.errors import HistotileError
 from histotile.io.cohort import is_file_name
@@ -17,7 +17,7 @@ from histotile.io.cohort import is_file_name
 @click.argument("slide", type=PATH)
 @click.argument("output", type=PATH)
 @click.option("--slide-id", help="Id of the slide; default: its file name without suffix.")
-@click.option("--configuration", metavar="JSON", help="All settings; default: those in force.")
+@configuration_option
 @BATCH
 @click.option(
     "--of-cohort", is_flag=True, help="Link the page to that of a cohort, which `report` writes."

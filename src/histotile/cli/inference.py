@@ -1,6 +1,5 @@
 """Verbs that run networks over tiles: backbone, embed, predict."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from histotile.cli.options import (
     threads_option,
     verb,
 )
-from histotile.cli.settings import section_settings
+from histotile.cli.settings import read_object, section_settings
 from histotile.config import Augment, Backbone, Embed, Engine
 from histotile.config.yaml_file import validate
 from histotile.errors import HistotileError
@@ -81,10 +80,9 @@ def embed(
     from histotile.stages import embed as stage
     from histotile.stages.machine import Machine
 
-    changes = None
-    if settings.views:
-        given = validate(Augment, json.loads(augment), "--augment") if augment else None
-        changes = given or section_settings("train", None).augment
+    changes = validate(Augment, read_object("--augment", augment), "--augment") if augment else None
+    if settings.views and changes is None:
+        changes = section_settings("train", None).augment
     outputs = stage.Outputs(*_places(tiles, (output, ".h5"), (timing, ".timing.json")))
     machine = Machine(engine, threads, batch_size)
     _check_slides(tiles, slides)

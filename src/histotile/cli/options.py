@@ -17,6 +17,13 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 PATH = click.Path(path_type=Path)
 
 
+configuration_option = click.option(
+    "--configuration",
+    metavar="JSON",
+    help="Sections of settings, with shipped ones for all others; default: those in force.",
+)
+
+
 class SectionCommand(click.Command):
     """A verb whose help ends with the settings of its section: names, values, units, advice."""
 

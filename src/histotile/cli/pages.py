@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from histotile.cli.options import FILE, FOLDER, PATH, output_option, prefix_option, verb
+from histotile.cli.options import (
+    FILE,
+    FOLDER,
+    PATH,
+    configuration_option,
+    output_option,
+    prefix_option,
+    verb,
+)
 from histotile.cli.settings import whole_config
 from histotile.config import Report
 
@@ -13,9 +21,7 @@ from histotile.config import Report
 @click.argument("results", type=FOLDER)
 @click.argument("slide_id")
 @click.option("--cohort", type=FILE, required=True, help="The cohort file.")
-@click.option(
-    "--configuration", metavar="JSON", help="Sections of settings; default: those in force."
-)
+@configuration_option
 @prefix_option
 def report_slide(
     results: Path,
@@ -71,7 +77,7 @@ def report_figures(evaluation: Path, figures: Path, output: Path) -> None:
 @verb("report")
 @click.argument("results", type=FOLDER)
 @click.option("--cohort", type=FILE, required=True, help="The cohort file.")
-@click.option("--configuration", metavar="JSON", help="All settings; default: those in force.")
+@configuration_option
 def report(results: Path, cohort: Path, configuration: str | None, settings: Report) -> None:
     """Write the page of the cohort: report/index.html in the folder RESULTS.
 

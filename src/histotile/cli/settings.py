@@ -36,16 +36,33 @@ def whole_config(given: str | None) -> Config:
     """The settings in force; of sections given as JSON, these, and shipped ones for all others.
 
     A job of the workflow is given the sections that it reads: it must not depend on the file of
-    settings that happens to lie where it runs, which may be that of another workflow.
+    settings that happens to lie where it runs, which may be that of another workflow. Settings
+    given by `--config` count, too.
+
+    Raises:
+        HistotileError: Not JSON, an unknown key, or a value out of bounds.
     """
     if given is None:
         return config_in_force()
-    found: Config = validate(Config, _shipped() | json.loads(given), "--configuration")
+    option = "--configuration"
+    found: Config = validate(Config, _shipped() | read_object(option, given), option)
     return found
 
 
 def _shipped() -> dict[str, Any]:
-    return read_config(source() / "config/config.yaml").model_dump(mode="json")
+    shipped = source() / "config/config.yaml"
+    return read_config(shipped, _overlay()).model_dump(mode="json")
+
+
+def read_object(option: str, given: str) -> dict[str, Any]:
+    """The JSON object that an option was given; raises HistotileError if it is none."""
+    try:
+        data = json.loads(given)
+    except json.JSONDecodeError as error:
+        raise HistotileError(option, f"not JSON ({error})", "quote it well") from error
+    if not isinstance(data, dict):
+        raise HistotileError(option, "JSON, but no object", 'write {"key": value}')
+    return data
 
 
 def section_settings(section: str, given: str | None, changes: tuple[str, ...] = ()) -> Any:
@@ -59,10 +76,7 @@ def section_settings(section: str, given: str | None, changes: tuple[str, ...] =
     if given is None:
         data = section_in_force(section).model_dump(mode="json")
     else:
-        try:
-            data = json.loads(given)
-        except json.JSONDecodeError as error:
-            raise HistotileError("--settings", f"not JSON ({error})", "quote it well") from error
+        data = read_object("--settings", given)
     for change in changes:
         _change(data, change, model)
     return validate(model, data, f"settings of {section}")
@@ -72,7 +86,9 @@ def partial_section(section: str, given: str | None) -> Any:
     """The section in force; of keys given as JSON, these, and shipped values for all others."""
     if given is None:
         return section_settings(section, None)
-    return section_settings(section, json.dumps(_shipped()[section] | json.loads(given)))
+    fields: Any = Config.model_fields
+    data = _shipped()[section] | read_object(f"--{section}", given)
+    return validate(fields[section].annotation, data, f"settings of {section}")
 
 
 def _change(data: dict[str, Any], change: str, wanted: Any) -> None:

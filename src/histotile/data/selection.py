@@ -141,7 +141,9 @@ def make_selection(
     return Selection(
         task=task,
         slide_ids=tuple(slide_ids),
-        paths=tuple(slides.get(s.slide_id) or s.path or Path() for s in specs),
+        paths=tuple(
+            slides.get(s) or spec.path or Path() for s, spec in zip(slide_ids, specs, strict=True)
+        ),
         mpps=tuple(s.mpp or np.nan for s in specs),
         identities=tuple(s.identity for s in specs),
         tile_mpp=tile_mpp,

@@ -185,9 +185,10 @@ def weight_files(weights: str) -> list[Path]:
     """
     scheme, colon, name = weights.partition(":")
     if colon and scheme == "local-dir":
-        there = [path for kind in ("*.safetensors", "*.bin") for path in Path(name).glob(kind)]
-        return [Path(name) / "config.json", *(there or [Path(name) / "model.safetensors"])]
-    if Path(weights).suffix in {".safetensors", ".pth", ".pt", ".bin"}:
+        folder = Path(name)
+        there = sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")])
+        return [folder / "config.json", *(there or [folder / "model.safetensors"])]
+    if not colon and Path(weights).suffix in {".safetensors", ".pth", ".pt", ".bin"}:
         return [Path(weights)]
     place = find_weights(weights)
     return [] if colon or place is None else [place]

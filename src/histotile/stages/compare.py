@@ -38,7 +38,7 @@ def run(
         strategy: How, or `colour`: no network, colour alone.
         machine: What trains.
     """
-    slides = fold_slides(inputs, ("train", "val", "test"))
+    slides = [*fold_slides(inputs, ("train", "val")), *fold_slides(inputs, ("test",))]
     task = make_task(network.classes)
     if strategy == "colour":
         found = compare_colour(slides, task, settings)

@@ -28,7 +28,7 @@ from histotile.data.source import SlideSource, open_source
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.arrow import known, numbers
-from histotile.io.tile_spec import TileSpec
+from histotile.io.tile_spec import read_spec
 from histotile.slides.random_access import FrugalSlide
 from histotile.slides.readers.tiff.compressed_tiles import compressed_tiles
 from histotile.slides.slide import UnreadableTile
@@ -76,12 +76,12 @@ def pack_tiles(
     """
     if settings.use == "never":
         raise HistotileError("pack.use", "is never", "set it to auto or always")
-    footer = tables.read_footer(table)
-    spec = TileSpec.of(footer)
+    spec = read_spec(table)
     if spec.is_of_images:
         raise HistotileError(table, "its tiles are image files", "train from them as they are")
-    names = ("slide_id", "path", "identity", "mpp", "tile_mpp", "tile_px")
-    facts: dict[str, Any] = {name: footer.get(name) for name in names}
+    facts: dict[str, Any] = {"slide_id": spec.slide_id, "path": str(spec.path)}
+    facts |= {"identity": spec.identity, "mpp": spec.mpp}
+    facts |= {"tile_mpp": spec.tile_mpp, "tile_px": spec.tile_px}
     facts |= {"settings": settings.model_dump(mode="json"), "note": tables.RESEARCH_USE}
     places = _labelled(table)
     if not len(places[0]):  # a quarantined slide has none, and may not open
