@@ -13,11 +13,6 @@ class Binary(Multiclass):
     kind: ClassVar[str] = "binary"
 
     @property
-    def judged(self) -> tuple[int, ...]:
-        """The second class tells all."""
-        return (1,)
-
-    @property
     def positive(self) -> str:
         """The second class."""
         return self.names[1]

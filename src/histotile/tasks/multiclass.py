@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.stats.auroc import aurocs, mean_of_known
+from histotile.stats.auroc import aurocs, judged_classes, mean_of_known
 from histotile.stats.linear_head import LinearHead, fit_heads, lesson_weights
 from histotile.tasks.probe import Features
 from histotile.tasks.task import UNKNOWN, Doubles, Floats, Layer
@@ -118,11 +118,6 @@ class Multiclass:
         return [None if np.isnan(row[0]) else self.names[int(row.argmax())] for row in values]
 
     @property
-    def judged(self) -> tuple[int, ...]:
-        """Numbers of the classes with an AUROC of their own."""
-        return tuple(range(len(self.names)))
-
-    @property
     def positive(self) -> str | None:
         """The class that is looked for; None where there are several."""
         return None
@@ -131,7 +126,10 @@ class Multiclass:
         self, values: Floats, labels: Integers, patients: Integers, weights: Doubles
     ) -> Doubles:
         """AUROC of each class against the rest, mean over those that occur beside others."""
-        each = [aurocs(values[:, c], labels == c, patients, weights) for c in self.judged]
+        each = [
+            aurocs(values[:, c], labels == c, patients, weights)
+            for c in judged_classes(len(self.names))
+        ]
         return mean_of_known(np.stack(each, axis=1))
 
     @property
