@@ -112,7 +112,7 @@ def picture(backbone: str) -> None:
         axis.set_yticks(range(len(SHIFTS)), [str(s) for s in SHIFTS])
         for (j, i), value in np.ndenumerate(regrets[panel]):
             if np.isfinite(value):
-                name = chosen[j, i].replace("_", "\n") + "\n" if panel == "table" else ""
+                name = str(chosen[j, i]).replace("_", "\n") + "\n" if panel == "table" else ""
                 ink = "white" if value > 0.1 else "black"
                 text = f"{name}{value:.3f}"
                 axis.text(i, j, text, ha="center", va="center", fontsize=6, color=ink)

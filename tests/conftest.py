@@ -1,6 +1,7 @@
 """What many tests need: the real slides, where they lie, and a slide scanned in part."""
 
 import os
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,13 @@ _IMAGE = """<image name="{name}"><device model="none" version="0"/>
 <scanSettings><objectiveSettings><objective>20</objective></objectiveSettings>
 <illuminationSettings><numericalAperture>0.4</numericalAperture>
 <illuminationSource>brightfield</illuminationSource></illuminationSettings></scanSettings></image>"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_are_heard() -> None:
+    """A suite in the background of a shell ignores SIGINT, and so would the programs it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
