@@ -126,7 +126,7 @@ def prepare(folder: Path) -> Any:
         embed_slide(table, backbone, config.embed, augment, 64, 1).write(features)
         slides.append(FoldSlide(name, name, "val" if k % 5 == 0 else "train", table, features))
     fold = gather_tiles(slides, make_task(config.classes), 1000, 0)
-    return Job(folder, fold, backbone, config.train, Machine(threads=1), "linear_probe", None)
+    return Job(folder, fold, backbone, config.train, Machine(threads=1), "linear_probe", ())
 
 
 def train_through(job: Any) -> float:

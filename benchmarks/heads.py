@@ -49,8 +49,8 @@ def features_of(results: Path, fold: str) -> tuple[Features, Features]:
     assert first is not None
     file_of = read_features(first)
     made_by, stage = file_of.facts["backbone_id"], file_of.stages[-1].number
-    train = cached_features(tiles, tiles.train, made_by, stage, views=False)
-    return train, cached_features(tiles, tiles.val, made_by, stage, views=False)
+    train = cached_features(tiles, tiles.train, made_by, [stage]).as_is()
+    return train, cached_features(tiles, tiles.val, made_by, [stage]).as_is()
 
 
 def chance(logits: NDArray[np.float64]) -> NDArray[np.float64]:

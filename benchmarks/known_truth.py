@@ -125,13 +125,14 @@ def evidence_of(tiles: TileCohort, backbone: Backbone) -> Evidence:
 
 
 def frozen_score(
-    backbone: Backbone, train: TileCohort, test: TileCohort, stage: int
-) -> float:  # `stage` counts from 1
-    """AUROC on the tiles of `test` of a linear head on one stage."""
+    backbone: Backbone, train: TileCohort, test: TileCohort, stages: Sequence[int]
+) -> float:  # stages count from 1
+    """AUROC on the tiles of `test` of the mean of linear heads on some stages."""
     network, architecture = build_network(backbone, 2, TILE_PX)
-    known = embed(network, architecture, train.rgb)[1][stage - 1]
-    asked = embed(network, architecture, test.rgb)[1][stage - 1]
-    logits = _probe(known, train).logits(asked)
+    known = embed(network, architecture, train.rgb)[1]
+    asked = embed(network, architecture, test.rgb)[1]
+    each = [_probe(known[n - 1], train).head.logits(asked[n - 1]) for n in stages]
+    logits = np.mean(each, axis=0)
     return float(roc_auc_score(test.labels, logits[:, 1] - logits[:, 0]))
 
 

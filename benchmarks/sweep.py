@@ -17,7 +17,6 @@ import numpy as np
 from known_truth import draw, evidence_of, frozen_score, settings, shipped, some, trained_score
 
 from histotile.strategy.decide import decide
-from histotile.strategy.decision_table import early_stage
 from histotile.strategy.record import STRATEGIES
 from histotile.strategy.similarity_rule import counted
 
@@ -25,7 +24,7 @@ PER_CLASS, SHIFTS = (4, 8, 16, 32, 64), (0.0, 0.25, 0.5, 0.75, 1.0)
 HELD_OUT = 12  # patients of each class who judge; those of a seed judge all its settings
 STEPS = 120  # of BATCH tiles, as many as a laptop does in a quarter of a minute
 COLUMNS = [
-    *("backbone", "patients_per_class", "shift", "seed", *STRATEGIES, "choice", "stage", "regret"),
+    *("backbone", "patients_per_class", "shift", "seed", *STRATEGIES, "choice", "stages", "regret"),
     *("size", "effective", "icc", "similarity", "basis", "last", "best", "random", "seconds"),
 ]
 CSV = Path(__file__).with_suffix(".csv")
@@ -45,9 +44,9 @@ def measure(backbone: str, per_class: int, shift: float, seed: int) -> Row:
     quick = settings().decide.model_copy(update={"bootstraps": 60})
     decision = decide(evidence_of(train, body), quick, settings().train, {}, None)
     similarity, last = decision.similarity, decision.last_stage
-    early = early_stage(similarity)
+    early = similarity.early_stages
     scores = {
-        "linear_probe": frozen_score(body, train, test, last),
+        "linear_probe": frozen_score(body, train, test, [last]),
         "early_probe": frozen_score(body, train, test, early),
         "finetune": trained_score(body, train, test, "finetune", STEPS, seed),
         "retrain": trained_score(body, train, test, "retrain", STEPS, seed),
@@ -60,7 +59,7 @@ def measure(backbone: str, per_class: int, shift: float, seed: int) -> Row:
         "seed": seed,
         **{name: round(score, 4) for name, score in scores.items()},
         "choice": decision.strategy,
-        "stage": decision.stage,
+        "stages": " ".join(map(str, decision.stages)),
         "regret": round(max(scores.values()) - scores[decision.strategy], 4),
         "size": decision.size.verdict,
         "effective": round(min(c.effective for c in decision.size.classes), 1),

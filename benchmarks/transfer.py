@@ -53,7 +53,7 @@ TRAININGS = ("finetune", "retrain", "practitioner")
 FACTS = (
     *("dataset", "px", "backbone", "groups", "seed", "tiles", "neff", "patients", "size"),
     *("similarity", "basis", "gain", "best_gain", "best_gain_high", "shortfall"),
-    *("depth_sufficient", "best_stage", "last_stage", "early_stage", "choice"),
+    *("depth_sufficient", "best_stage", "last_stage", "early_stages", "choice"),
 )
 COLUMNS = (
     *FACTS,
@@ -136,7 +136,7 @@ def decided(material: Material) -> tuple[Decision, Row]:
         "depth_sufficient": similarity.depth_sufficient,
         "best_stage": similarity.best_stage,
         "last_stage": decision.last_stage,
-        "early_stage": decision.early_stage,
+        "early_stages": " ".join(map(str, similarity.early_stages)),
         "choice": decision.strategy,
     }
 
@@ -170,11 +170,12 @@ def random_head(material: Material, decision: Decision) -> Row:
     return {"label": tested.labels, **value_columns(task, values), "seconds": 0.0}
 
 
-def score(material: Material, name: str, decision: Decision | None, early: int) -> Row:
+def score(material: Material, name: str, decision: Decision | None) -> Row:
     """The columns of one strategy or baseline."""
     config, case = material.case.config, material.case
     task = make_task(config.classes)
     slides = material.slides("train", "val", "test")
+    early = tuple(decision.similarity.early_stages) if decision else ()
     if name == "practitioner":
         found = practise(material, TRAINING["min_steps"], TRAINING["batch_size"])
     elif name == "colour":
@@ -230,7 +231,8 @@ def keep(case: Case, found: Row) -> None:
 @contextmanager
 def locked() -> Iterator[None]:
     """Alone with the CSV."""
-    with OUTPUT.with_suffix(".lock").open("w") as handle:
+    (ROOT / "results").mkdir(exist_ok=True)
+    with (ROOT / "results" / "transfer.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
@@ -248,13 +250,13 @@ def heads(case: Case) -> None:
     material = prepared(case)
     decision, found = decided(material)
     for name in HEADS:
-        found |= score(material, name, decision, decision.early_stage)
+        found |= score(material, name, decision)
     keep(case, found)
 
 
 def training(case: Case, name: str) -> None:
     """One training of all layers."""
-    keep(case, score(prepared(case), name, None, 1))
+    keep(case, score(prepared(case), name, None))
 
 
 def missing(only: str, trainings: bool) -> Iterator[tuple[str, Callable[[], None]]]:

@@ -93,7 +93,7 @@ def test_cut_off_network_gives_the_same_features_and_holds_nothing_more(name: st
     tiles = tiles_for(name)
     whole = features(build(name), tiles)
     for stage in stages_of(build(name))[::2]:
-        network = truncate(build(name), stage.number, 5).eval()
+        network = truncate(build(name), [stage.number], 5).eval()
         own = sum(p.numel() for p in head(network).parameters())
         assert sum(p.numel() for p in network.parameters()) - own == stage.weights
         assert own == 5 * (stage.width + 1)
@@ -171,9 +171,9 @@ def test_layer_groups_hold_every_parameter_once_and_the_head_alone(name: str) ->
 
 @families
 def test_a_cut_off_network_is_rebuilt_from_its_architecture(name: str) -> None:
-    network = truncate(build(name), 1, 4).eval()
+    network = truncate(build(name), [1], 4).eval()
     mean, std = normalisation(network)
-    again = rebuild(Architecture(name, FAMILIES[name], mean, std, stage=1), 4)
+    again = rebuild(Architecture(name, FAMILIES[name], mean, std, stages=(1,)), 4)
     again.load_state_dict(network.state_dict())
     tiles = tiles_for(name)
     with torch.inference_mode():
@@ -231,7 +231,7 @@ def test_dissecting_leaves_the_network_as_it_is() -> None:
 def test_stages_that_are_not_there_are_refused() -> None:
     for stage in (0, 6):
         with pytest.raises(HistotileError, match="stages 1 to 5"):
-            truncate(build("resnet10t"), stage, 2)
+            truncate(build("resnet10t"), [stage], 2)
         with pytest.raises(HistotileError, match="stages 1 to 5"):
             parameters_up_to(build("resnet10t"), stage)
     with pytest.raises(HistotileError, match="intermediate maps"):

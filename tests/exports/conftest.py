@@ -23,8 +23,8 @@ def make_model() -> Callable[..., TrainedModel]:
         backbone = Backbone(name=name, weights="none", domain="auto", options={})
         network, architecture = build_network(backbone, 3, 64)
         if stage is not None:
-            network = truncate(network, stage, 3)
-            architecture = replace(architecture, stage=stage)
+            network = truncate(network, (stage,), 3)
+            architecture = replace(architecture, stages=(stage,))
         with torch.no_grad():  # spread the logits, so that probabilities differ visibly
             network.get_classifier().weight.mul_(20)  # type: ignore[operator]
         return TrainedModel(

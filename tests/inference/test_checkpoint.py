@@ -51,21 +51,36 @@ def test_a_network_cut_off_at_a_stage_comes_back(
 ) -> None:
     settings = Backbone(name=name, weights="none", domain="auto", options={})
     whole, architecture = build_network(settings, 2, 64)
-    fields = {**vars(make_model()), "architecture": replace(architecture, stage=2)}
-    model = TrainedModel(**{**fields, "network": truncate(whole, 2, 2).eval()})
+    fields = {**vars(make_model()), "architecture": replace(architecture, stages=(2,))}
+    model = TrainedModel(**{**fields, "network": truncate(whole, (2,), 2).eval()})
     model.save(tmp_path / "model.ckpt")
     loaded = load(tmp_path / "model.ckpt")
     tiles = torch.rand(2, 3, 64, 64)
     assert torch.equal(loaded.network(tiles), model.network(tiles))
-    assert loaded.metadata() == model.metadata()
-    assert loaded.architecture.stage == 2
+    assert json.dumps(loaded.metadata()) == json.dumps(model.metadata())
+    assert loaded.architecture.stages == (2,)
     assert model.model_id != make_model().model_id
+
+
+def test_a_network_cut_off_by_an_earlier_version_comes_back(
+    tmp_path: Path, make_model: Make
+) -> None:
+    settings = Backbone(name="test_efficientnet", weights="none", domain="auto", options={})
+    whole, architecture = build_network(settings, 2, 64)
+    cut = {"network": truncate(whole, (2,), 2).eval(), "architecture": architecture}
+    model = TrainedModel(**{**vars(make_model()), **cut})
+    facts = model.metadata()
+    del facts["architecture"]["stages"]
+    facts["architecture"]["stage"] = 2
+    content = {"facts": json.dumps(facts), "state_dict": model.network.state_dict()}
+    torch.save(content, tmp_path / "old.ckpt")
+    assert load(tmp_path / "old.ckpt").architecture.stages == (2,)
 
 
 def test_files_from_before_stages_hold_whole_networks(tmp_path: Path, make_model: Make) -> None:
     model = make_model()
     facts = model.metadata()
-    del facts["architecture"]["stage"]
+    del facts["architecture"]["stages"]
     content = {"facts": json.dumps(facts), "state_dict": model.network.state_dict()}
     torch.save(content, tmp_path / "old.ckpt")
     assert load(tmp_path / "old.ckpt").metadata() == model.metadata()

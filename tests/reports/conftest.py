@@ -327,8 +327,7 @@ DECISION: dict[str, Any] = {
     "patients": 21,
     "has_patients": True,
     "strategy": "early_probe",
-    "stage": 2,
-    "early_stage": 2,
+    "stages": [2],
     "last_stage": 4,
     "table_strategy": "early_probe",
     "forced": False,
@@ -359,6 +358,7 @@ DECISION: dict[str, Any] = {
             for n, v in enumerate((0.81, 0.88, 0.84, 0.79), 1)
         ],
         "best_stage": 2,
+        "early_stages": [2],
         "shortfall": {"value": 0.09, "low": 0.04, "high": 0.13},
         "gain": {"value": 0.12, "low": 0.02, "high": 0.2},
         "depth_sufficient": False,
@@ -400,9 +400,9 @@ DECISION: dict[str, Any] = {
         {
             "fold": "fold0",
             "strategy": "early_probe",
-            "stage": 2,
+            "stages": [2],
             "table_strategy": "early_probe",
-            "early_stage": 2,
+            "early_stages": [2],
         }
     ],
     "thresholds": {"size.small_neff": 100.0, "size.borderline": "small"},

@@ -57,11 +57,11 @@ def test_known_strategies(
     everyone = set(range(patients))
     folds = {"0": everyone - {0, 1}, "1": everyone - {2, 3}}
     found = run(make_evidence(patients, 20, **profile), folds)
-    assert (found.strategy, found.stage, found.last_stage) == (strategy, stage, 2)
+    assert (found.strategy, found.stages, found.last_stage) == (strategy, [stage], 2)
     assert found.similarity.basis == "measured"
-    assert [(f.fold, f.strategy, f.stage) for f in found.folds] == [
-        ("0", strategy, stage),
-        ("1", strategy, stage),
+    assert [(f.fold, f.strategy, f.stages) for f in found.folds] == [
+        ("0", strategy, [stage]),
+        ("1", strategy, [stage]),
     ]
     assert (found.position.x < 0) == (patients == 12)
     assert (found.position.y > 0) == (strategy in {"linear_probe", "finetune"})
@@ -86,14 +86,15 @@ def test_saturated_takes_the_cheapest_strategy(make_evidence: Make, run: Run) ->
 
 def test_pathology_prefers_a_linear_head(make_evidence: Make, run: Run) -> None:
     found = run(make_evidence(80, 15, domain="pathology", **SHALLOW))
-    assert (found.strategy, found.stage, found.similarity.basis) == ("linear_probe", 2, "pathology")
+    assert (found.strategy, found.stages) == ("linear_probe", [2])
+    assert found.similarity.basis == "pathology"
     assert found.position.y == 1
 
 
 def test_few_patients_decide_by_experience(make_evidence: Make, run: Run) -> None:
     found = run(make_evidence(4, 20, **SHALLOW))
     assert (found.similarity.basis, found.size.icc_source) == ("prior", "prior")
-    assert (found.strategy, found.stage) == ("early_probe", 1)
+    assert (found.strategy, found.stages) == ("early_probe", [1])
     assert found.position.y < 0
     text = " ".join(found.notes)
     assert "experience" in text
@@ -109,7 +110,8 @@ def test_forced_strategies(make_evidence: Make, run: Run, strategy: str) -> None
     )
     assert found.forced
     assert found.strategy == found.folds[0].strategy == strategy
-    assert found.stage == found.folds[0].stage == (2 if strategy == "early_probe" else 3)
+    early = [2, 3]  # no other is near the last one: the next best stands beside it
+    assert found.stages == found.folds[0].stages == (early if strategy == "early_probe" else [3])
     assert found.table_strategy == "linear_probe"
     assert any("the table says linear_probe" in note for note in found.notes) == (
         strategy != "linear_probe"
@@ -117,13 +119,13 @@ def test_forced_strategies(make_evidence: Make, run: Run, strategy: str) -> None
     assert [b.strategy for b in found.budget if b.chosen] == [strategy]
 
 
-def test_experience_cuts_early_even_if_the_last_stage_measures_best(
+def test_experience_asks_early_stages_even_if_the_last_one_measures_best(
     make_evidence: Make, run: Run
 ) -> None:
     found = run(make_evidence(7, 20, own=(0.6, 1.3)))
     assert (found.similarity.verdict, found.similarity.basis) == ("different", "prior")
     assert found.similarity.best_stage == 2
-    assert (found.strategy, found.stage) == ("early_probe", 1)
+    assert (found.strategy, found.stages) == ("early_probe", [1, 2])
 
 
 def test_three_classes_not_all_in_every_patient(make_evidence: Make, run: Run) -> None:
@@ -177,7 +179,7 @@ def test_without_baseline_large_cohorts_are_fine_tuned(
 
 def test_a_backbone_of_one_stage(make_evidence: Make, run: Run) -> None:
     found = run(make_evidence(12, 10, own=(1.0,), random=(1.5,)), strategy="early_probe")
-    assert found.stage == 1
+    assert found.stages == [1]
 
 
 def test_folds_see_their_own_patients_alone(make_evidence: Make, run: Run) -> None:

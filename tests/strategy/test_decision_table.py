@@ -8,13 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histotile.strategy.decision_table import (
-    choose,
-    depth_margin,
-    early_stage,
-    gain_margin,
-    horizontal,
-)
+from histotile.strategy.decision_table import choose, depth_margin, gain_margin, horizontal
+from histotile.strategy.depth import early_stages
 from histotile.strategy.record import Estimate, Similarity, StageScore
 
 RATIO = st.floats(0.001, 1000)
@@ -40,6 +35,7 @@ def similarity(
         **values,
         stages=stages,
         best_stage=1 + int(np.argmax(scores)),
+        early_stages=early_stages(stages, 0.03),
         shortfall=Estimate(value=max(scores) - scores[-1]),
         gain=None,
         depth_sufficient=None,
@@ -59,7 +55,7 @@ def similarity(
 )
 def test_four_strategies(counts_as: str, verdict: str, strategy: str, stage: int) -> None:
     found = choose(counts_as, similarity(verdict))
-    assert (found.strategy, found.stage) == (strategy, stage)
+    assert (found.strategy, found.stages) == (strategy, (stage,))
 
 
 @pytest.mark.parametrize("basis", ["saturated", "pathology"])
@@ -68,15 +64,24 @@ def test_saturated_and_pathology_take_the_cheapest_strategy(counts_as: str, basi
     assert choose(counts_as, similarity("similar", basis)).strategy == "linear_probe"
 
 
-def test_early_probe_never_sits_on_the_last_stage() -> None:
+def test_early_probe_never_sits_on_the_last_stage_alone() -> None:
     """Where experience says different although the last stage measures best."""
     found = choose("small", similarity("different", "prior", scores=(0.7, 0.8, 0.9)))
-    assert (found.strategy, found.stage) == ("early_probe", 2)
+    assert (found.strategy, found.stages) == ("early_probe", (2, 3))
 
 
-def test_early_stage_is_the_best_before_the_last() -> None:
-    assert early_stage(similarity("similar", scores=(0.7, 0.8, 0.9))) == 2
-    assert early_stage(similarity("similar", scores=(0.7,))) == 1
+@pytest.mark.parametrize(
+    ("scores", "stages"),
+    [
+        ((0.7, 0.8, 0.9), [2, 3]),  # none is near the last one
+        ((0.7,), [1]),
+        ((0.9, 0.95, 0.8), [2]),
+        ((0.9, 0.91, 0.92, 0.8), [2, 3]),  # no more than two
+        ((0.8, 0.93, 0.7, 0.91), [2, 4]),
+    ],
+)
+def test_early_probe_sees_the_best_stages(scores: Sequence[float], stages: list[int]) -> None:
+    assert similarity("different", scores=scores).early_stages == stages
 
 
 @given(small=RATIO, part=st.floats(0.01, 1))
@@ -96,23 +101,23 @@ def test_place_never_falls_as_a_cohort_grows(small: float, part: float, growth: 
 
 
 @given(
-    shortfall=st.floats(0, 0.5),
+    lead=st.floats(-0.5, 0.5),
     gain=st.floats(-1, 1),
     tolerance=st.floats(0.001, 0.1),
     least=st.floats(-1, 1),
 )
 def test_place_on_the_similarity_axis_agrees_with_the_rule(
-    shortfall: float, gain: float, tolerance: float, least: float
+    lead: float, gain: float, tolerance: float, least: float
 ) -> None:
-    depth = float(depth_margin(np.array([shortfall]), tolerance)[0])
+    depth = float(depth_margin(np.array([lead]), tolerance)[0])
     useful = float(gain_margin(np.array([gain]), least)[0])
     assert -1 <= depth <= 1 and -1 <= useful <= 1
-    assert (depth >= 0) == (shortfall <= tolerance)
+    assert (depth >= 0) == (lead >= tolerance)
     assert (useful >= 0) == (gain >= least)
 
 
-def test_a_last_stage_that_is_best_has_nothing_to_answer_for() -> None:
-    assert depth_margin(np.array([0.0]), 0.005).tolist() == [1.0]
+def test_a_last_stage_far_ahead_of_the_others_stands_at_the_top() -> None:
+    assert depth_margin(np.array([0.08, 0.03, -0.02]), 0.03).round(9).tolist() == [1.0, 0.0, -1.0]
 
 
 @pytest.mark.parametrize("least", [-0.2, 0.0, 0.25])

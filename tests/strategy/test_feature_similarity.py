@@ -54,8 +54,7 @@ def test_a_last_stage_below_the_best_is_different_for_small_cohorts_alone(
     assert record.gain_sufficient
     assert record.shortfall.low is not None
     assert 0 < record.shortfall.low <= record.shortfall.value
-    assert record.shortfall.value > found.allowed
-    assert "more than the" in record.reasons[0]
+    assert record.early_stages == [2]
     assert all(stage.knn is None and stage.logme is None for stage in record.stages)
 
 
@@ -191,7 +190,7 @@ def test_what_cannot_be_measured_is_said_and_falls_to_experience(
     assert all(np.isnan(part).all() for part in found.resample(np.ones((3, patients))))
 
 
-def test_one_stage_is_as_good_as_the_best(
+def test_one_stage_needs_none_beside_it(
     make_evidence: MakeEvidence, quick_settings: Decide
 ) -> None:
     evidence = make_evidence(own=(1.2,), random=(0.2,))
@@ -205,15 +204,14 @@ def test_resamples_of_all_patients_once_give_the_record(
 ) -> None:
     evidence = make_evidence(own=(1.2, 0.9), random=(0.5, 0.2), classes=("a", "b", "c"))
     found = judge(evidence, quick_settings, False, "large")
-    last, shortfall, lift = found.resample(every_patient(evidence.patients))
+    last, lead, lift = found.resample(every_patient(evidence.patients))
     record = found.similarity
     assert record.gain is not None
     assert last[0] == pytest.approx(record.stages[-1].score.value)
-    assert shortfall[0] == pytest.approx(record.shortfall.value)
-    assert shortfall[0] > 0, "so that the gain of the best stage is not that of the last"
+    assert lead[0] == pytest.approx(-record.shortfall.value)
+    assert lead[0] < 0, "so that the gain of the best stage is not that of the last"
     assert lift[0] == pytest.approx(record.gain.value)
     drawn = found.resample(resamples(evidence.patients, 40, 1))
-    assert (drawn[1] >= 0).all()
     assert np.std(drawn[0]) > 0
 
 

@@ -23,7 +23,7 @@ def test_weights_add_up(
 ) -> None:
     evidence = make_evidence(12, 10)
     size = measure_size(group_tiles(evidence), evidence.classes, config.decide.size)
-    strategies = {b.strategy: b for b in weigh_strategies(size, STAGES, 2, variant, "linear_probe")}
+    strategies = {b.strategy: b for b in weigh_strategies(size, STAGES, [2], variant, "linear_probe")}
     fixed, early = strategies["linear_probe"], strategies["early_probe"]
     assert head_weights(32, 2) == 66
     assert (fixed.trained_weights, fixed.frozen_weights, fixed.dropped_weights) == (66, 5000, 0)

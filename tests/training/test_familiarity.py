@@ -119,7 +119,7 @@ def test_cached_features_and_the_network_itself_are_remembered_alike(
 ) -> None:
     settings = _settings()
     fold = gather_tiles(fold_files, TASK, 16, 0)
-    job = Job(tmp_path, fold, tiny_backbone, settings, Machine(), "linear_probe", None)
+    job = Job(tmp_path, fold, tiny_backbone, settings, Machine(), "linear_probe", ())
     outcome = train_fixed(job)
     assert outcome.cached
     cached, computed = remember(job, outcome)[0], remember(job, replace(outcome, cached=False))[0]
@@ -146,7 +146,7 @@ def test_both_outputs_are_the_networks_own(tiny_backbone: Backbone, stage: int |
     from histotile.backbones.build import build_network, head
 
     network: Any = build_network(tiny_backbone, 2, 64)[0].eval()
-    network = truncate(network, stage or len(stages_of(network)), 2).eval()
+    network = truncate(network, [stage or len(stages_of(network))], 2).eval()
     seen: list[torch.Tensor] = []
     head(network).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     tiles = torch.rand(3, 3, 64, 64)

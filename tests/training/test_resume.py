@@ -261,7 +261,7 @@ def test_state_of_other_pixels_is_not_resumed(
 
     def resumes(packs: Path | None) -> bool:
         job = Job(
-            tmp_path, tiles, tiny_backbone, settings, Machine(packs=packs), "finetune", stage=None
+            tmp_path, tiles, tiny_backbone, settings, Machine(packs=packs), "finetune", stages=()
         )
         same = same_inputs(tmp_path / STATE, job, network)
         for name in ("last.ckpt", "best.ckpt", "start.pth"):

@@ -131,7 +131,7 @@ def test_it_is_learnt_kept_predicted_and_mapped(
     strategy: str,
 ) -> None:
     settings = make_settings(strategy=strategy, rate=1e-2, epochs=12)
-    run = Run(decided=("early_probe", 2))
+    run = Run(decided=("early_probe", (2,)))
     summary = train_fold(tmp_path, fold, task, tiny_backbone, settings, run)
     assert summary["task"] == "coarseness"
     model = load(tmp_path / "model.ckpt")
@@ -161,7 +161,7 @@ def test_it_is_compared_and_verified(
     comparisons = []
     for strategy in ("linear_probe", "early_probe"):
         settings = make_settings(strategy=strategy)
-        said = compare(slides, task, tiny_backbone, settings, (strategy, 2))
+        said = compare(slides, task, tiny_backbone, settings, (strategy, (2,)))
         assert set(value_columns(task, np.zeros((1, 1)))) < set(said)
         patients, values = np.array(said["patient_id"]), np.array(said["coarseness"])[:, None]
         labels = np.array(said["label"])

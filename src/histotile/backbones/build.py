@@ -23,15 +23,15 @@ class Architecture:
     """What is needed to build a network again without its weights.
 
     `name` is timm's; `arguments` go to `timm.create_model`; `mean` and `std` (per channel, 0-1)
-    are the normalisation its weights were trained with. `stage`: the network ends there, under
-    its head; None: it is whole.
+    are the normalisation its weights were trained with. `stages`: those that the head sees; none:
+    the network is whole.
     """
 
     name: str
     arguments: dict[str, Any]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    stage: int | None = None
+    stages: tuple[int, ...] = ()
 
 
 def build_network(backbone: Backbone, classes: int, tile_px: int) -> tuple[nn.Module, Architecture]:
@@ -74,8 +74,8 @@ def rebuild(architecture: Architecture, classes: int) -> nn.Module:
         pretrained_cfg_overlay=overlay,
         **architecture.arguments,
     )
-    if architecture.stage is not None:
-        return truncate(network, architecture.stage, classes)
+    if architecture.stages:
+        return truncate(network, architecture.stages, classes)
     return network
 
 

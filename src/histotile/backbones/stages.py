@@ -1,5 +1,6 @@
 """Networks by depth: features of every stage, and networks cut off or frozen after one of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from timm.models import group_parameters
 from torch import Tensor, nn
 
-from histotile.backbones.tracing import dissect, last_and_maps, stage_indices, stage_map
+from histotile.backbones.tracing import dissect, last_and_maps, stage_indices, stage_maps
 from histotile.errors import HistotileError
 from histotile.io.features import Stage
 
@@ -50,24 +51,37 @@ class StageFeatures(nn.Module):
 
 
 class Truncated(nn.Module):
-    """The part of a network that computes an early stage, under one linear head.
+    """The part of a network that computes some stages, under one linear head on all of them.
 
     `body` holds nothing deeper; its parameters keep their names. Like networks of timm it has
     `get_classifier`, `pretrained_cfg` and `feature_info`.
+
+    Args:
+        body: Computes the stages.
+        indices: Of the maps of early stages, shallow to deep.
+        deepest: Whether the last stage is seen, too.
+        width: Of all these stages together.
+        classes: Outputs of the head.
     """
 
-    def __init__(self, body: nn.Module, index: int, width: int, classes: int) -> None:
+    def __init__(
+        self, body: nn.Module, indices: Sequence[int], deepest: bool, width: int, classes: int
+    ) -> None:
         super().__init__()
         self.body: Any = body
         self.head = nn.Linear(width, classes)
         whole: Any = body
         self.pretrained_cfg = {**whole.pretrained_cfg, "classifier": "head"}
-        self.feature_info = list(whole.feature_info)[: index + 1]
-        self._index = index
+        self.feature_info = list(whole.feature_info)[: None if deepest else indices[-1] + 1]
+        self._indices, self._deepest = list(indices), deepest
 
     def forward_features(self, tiles: Tensor) -> Tensor:
         """Features (N, width) of normalised NCHW tiles."""
-        return _mean_and_deviation(stage_map(self.body, tiles, self._index))
+        if not self._deepest:
+            maps = stage_maps(self.body, tiles, self._indices)
+            return torch.cat([_mean_and_deviation(found) for found in maps], dim=1)
+        last, maps = last_and_maps(self.body, tiles, self._indices)
+        return torch.cat([*map(_mean_and_deviation, maps), _clipped(last)], dim=1)
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
         """Logits (N, classes) of these features, or with `pre_logits` the features, as in timm."""
@@ -118,30 +132,41 @@ def stages_of(network: nn.Module) -> tuple[Stage, ...]:
     )
 
 
-def truncate(network: nn.Module, stage: int, classes: int) -> nn.Module:
-    """The network up to a stage under a new linear head; the last stage leaves it whole.
+def truncate(network: nn.Module, stages: Sequence[int], classes: int) -> nn.Module:
+    """What computes these stages, under a new linear head; the last one alone: the whole network.
 
     The network given is taken apart: use the result alone.
 
     Args:
         network: Of timm.
-        stage: 1 is the shallowest.
+        stages: Ascending; 1 is the shallowest.
         classes: Outputs of the head.
 
     Raises:
         HistotileError: There is no such stage.
+
+    Example:
+        Stages 3 and 5 of five: a head on the mean and deviation of the maps of stage 3 and on the
+        network's own pooled features.
     """
     whole: Any = network
     anatomy = dissect(network)
-    _check_stage(network, stage, len(anatomy.widths))
-    if stage == len(anatomy.widths):
+    last, deepest = len(anatomy.widths), stages[-1]
+    for stage in stages:
+        _check_stage(network, stage, last)
+    if list(stages) == [last]:
         whole.reset_classifier(classes)
         return network
-    needed = anatomy.modules[stage - 1] | {
-        name.rpartition(".")[0] for name in anatomy.parameters[stage - 1]
-    }
-    _remove(network, needed, anatomy.parameters[stage - 1])
-    return Truncated(network, stage_indices(network)[stage - 1], anatomy.widths[stage - 1], classes)
+    if deepest == last:
+        whole.reset_classifier(0)
+    else:
+        needed = anatomy.modules[deepest - 1] | {
+            name.rpartition(".")[0] for name in anatomy.parameters[deepest - 1]
+        }
+        _remove(network, needed, anatomy.parameters[deepest - 1])
+    indices = [stage_indices(network)[stage - 1] for stage in stages if stage < last]
+    width = sum(anatomy.widths[stage - 1] for stage in stages)
+    return Truncated(network, indices, deepest == last, width, classes)
 
 
 def parameters_up_to(network: nn.Module, stage: int) -> frozenset[str]:

@@ -43,7 +43,7 @@ def dissect(network: nn.Module) -> Anatomy:
     with torch.enable_grad():
         for index in early:
             run.clear()
-            found = stage_map(shadow, tiles, index)
+            (found,) = stage_maps(shadow, tiles, [index])
             widths.append(2 * found.shape[1])
             parameters.append(frozenset(names[key] for key in _leaves(found)))
             modules.append(frozenset(run | {""}))
@@ -92,11 +92,10 @@ def stage_indices(network: Any) -> list[int]:
     return [round((k + 1) * total / kept) - 1 for k in range(kept)]
 
 
-def stage_map(network: Any, tiles: Tensor, index: int) -> Tensor:
-    """Intermediate map (N, C, height, width) `index` of normalised tiles; nothing deeper runs."""
-    found: Tensor
-    (found,) = network.forward_intermediates(
-        tiles, indices=[index], stop_early=True, intermediates_only=True
+def stage_maps(network: Any, tiles: Tensor, indices: Sequence[int]) -> Sequence[Tensor]:
+    """Intermediate maps (N, C, height, width) of normalised tiles; nothing deeper runs."""
+    found: Sequence[Tensor] = network.forward_intermediates(
+        tiles, indices=list(indices), stop_early=True, intermediates_only=True
     )
     return found
 

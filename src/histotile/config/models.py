@@ -124,13 +124,13 @@ class Train(Section):
 
     strategy: Literal["auto", "linear_probe", "early_probe", "finetune", "retrain"] = Field(
         description="`auto`: what `decide` finds. `linear_probe`: frozen backbone, linear head, "
-        "seconds. `early_probe`: linear head on an early stage. `finetune`: all layers, gently. "
+        "seconds. `early_probe`: linear head on early stages, too. `finetune`: all layers, gently. "
         "`retrain`: all layers, pre-trained weights as a start only. The last two take hours "
         "without a GPU."
     )
     early_probe: Literal["truncate", "retrain_tail"] = Field(
-        description="`truncate`: later stages are dropped, seconds. `retrain_tail`: later stages "
-        "are trained over the frozen early ones."
+        description="`truncate`: stages that the head does not need are dropped, seconds. "
+        "`retrain_tail`: later stages are trained over the frozen early ones."
     )
     finetune: Recipe
     retrain: Recipe

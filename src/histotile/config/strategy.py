@@ -42,8 +42,8 @@ class SimilarityRule(Section):
     """When features transfer as they are."""
 
     depth_tolerance: Fraction = Field(
-        description="Small cohorts: how far (AUROC) the last stage may lie below the best one. "
-        "Beyond it the head moves to the best stage."
+        description="Small cohorts: how far (AUROC) a stage may lie below the best one and still "
+        "be under the head. Where that is the last stage alone: linear_probe."
     )
     min_gain: Annotated[float, Field(ge=-10, le=1)] = Field(
         description="Large cohorts: least gain of the last stage over random weights, "

@@ -35,7 +35,7 @@ FORMATS = {
 }
 
 
-_WHOLE = "holds whole networks only; this one ends at stage {}"
+_WHOLE = "holds whole networks only; the head of this one sees stage {}"
 
 
 def export_model(
@@ -43,8 +43,8 @@ def export_model(
 ) -> Sequence[Parity | Omission]:
     """The model in each format asked for, in a folder of that name, and how well they agree.
 
-    Writes parity.json beside the folders. A timm folder holds whole networks only: a model that
-    ends at an early stage (strategy `early_probe`) goes out as ONNX, and parity.json says why the
+    Writes parity.json beside the folders. A timm folder holds whole networks only: a model whose
+    head sees early stages (strategy `early_probe`) goes out as ONNX, and parity.json says why the
     other folder is missing.
 
     Args:
@@ -58,9 +58,11 @@ def export_model(
     """
     results: list[Parity | Omission] = []
     for name in settings.formats:
-        if model.architecture.stage is not None and not FORMATS[name].cut_off:
+        if model.architecture.stages and not FORMATS[name].cut_off:
             shutil.rmtree(folder / name, ignore_errors=True)  # of an earlier, whole model
-            results.append(Omission(name, _WHOLE.format(model.architecture.stage)))
+            results.append(
+                Omission(name, _WHOLE.format(" and ".join(map(str, model.architecture.stages))))
+            )
             continue
         FORMATS[name].write(model, folder / name)
         logits = FORMATS[name].reload(folder / name, tiles)

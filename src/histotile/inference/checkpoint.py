@@ -160,7 +160,7 @@ def _architecture(facts: Mapping[str, Any]) -> Architecture:
         arguments=entry["arguments"],
         mean=tuple(entry["mean"]),
         std=tuple(entry["std"]),
-        stage=entry.get("stage"),  # files of older make hold whole networks and no such entry
+        stages=tuple(entry.get("stages") or filter(None, [entry.get("stage")])),  # as of old
     )
 
 

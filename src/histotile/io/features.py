@@ -65,6 +65,10 @@ class FeatureFile:
         last, early = (self.features, self.early) if view is None else self.views[view]
         return [*early, last][number - 1]
 
+    def of_stages(self, numbers: Sequence[int], view: int | None = None) -> Half:
+        """(N, sum of widths) of some stages side by side."""
+        return np.concatenate([self.of_stage(number, view) for number in numbers], axis=1)
+
     def write(self, path: Path) -> None:
         """The HDF5 file, whole or not at all."""
         import h5py

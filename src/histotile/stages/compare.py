@@ -44,8 +44,9 @@ def run(
         found = compare_colour(slides, task, settings)
     else:
         assert inputs.decision is not None
-        chosen = strategy, read_decision(inputs.decision).of_fold(inputs.fold).early_stage
+        stages = read_decision(inputs.decision).of_fold(inputs.fold).early_stages
+        chosen = strategy, tuple(stages)
         found = compare(slides, task, network.backbone, settings, chosen, machine)
-    facts = {name: found.pop(name) for name in ("seconds", "kept") if name in found}
-    footer: dict[str, Any] = {"fold": inputs.fold, "strategy": strategy, **task.metadata(), **facts}
+    facts: dict[str, Any] = {n: found.pop(n) for n in ("seconds", "kept") if n in found}
+    footer = {"fold": inputs.fold, "strategy": strategy, **task.metadata(), **facts}
     write_table(outputs.comparison, found, comparison_schema(task.columns, task.label_type), footer)

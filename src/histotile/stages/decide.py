@@ -62,7 +62,7 @@ def run(
 
 
 def _tell(decision: Decision) -> None:
-    where = f" after stage {decision.stage}" if decision.strategy == "early_probe" else ""
+    where = f" on stages {decision.stages}" if decision.strategy == "early_probe" else ""
     by = "set by hand" if decision.forced else "by the table"
     click.echo(
         f"{decision.size.verdict} x {decision.similarity.verdict} -> {decision.strategy}{where} "

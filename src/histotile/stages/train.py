@@ -74,8 +74,10 @@ def _say_what_is_kept(fold: str, folder: Path) -> None:
     click.echo(f"{fold}: interrupted; {kept or 'no epoch was done yet, nothing is kept'}", err=True)
 
 
-def _decided(path: Path, fold: str, accepted: Mapping[str, str]) -> tuple[Strategy, int]:
-    """Strategy and stage of a fold; no training on a cohort that leaks, unless that is accepted."""
+def _decided(
+    path: Path, fold: str, accepted: Mapping[str, str]
+) -> tuple[Strategy, tuple[int, ...]]:
+    """Strategy and stages of a fold; no training on a leaking cohort, unless it is accepted."""
     decision = read_decision(path)
     leaks = [alarm.finding for alarm in decision.alarms if alarm.is_leak]
     standing, _ = sift(leaks, accepted)
@@ -84,4 +86,4 @@ def _decided(path: Path, fold: str, accepted: Mapping[str, str]) -> tuple[Strate
         remedy = f"{standing[0].remedy}; to go on all the same: decide.alarms.stop: false"
         raise HistotileError(path, facts, remedy)
     found = decision.of_fold(fold)
-    return found.strategy, found.stage
+    return found.strategy, tuple(found.stages)

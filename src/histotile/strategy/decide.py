@@ -12,7 +12,7 @@ import numpy as np
 from histotile import __version__
 from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
-from histotile.strategy.decision_table import Choice, choose, early_stage
+from histotile.strategy.decision_table import Choice, choose
 from histotile.strategy.effective_sample_size import Groups, group_tiles, measure_size
 from histotile.strategy.feature_similarity import judge
 from histotile.strategy.leakage.checks import AlarmFiles, find_alarms
@@ -101,13 +101,13 @@ def decide_fold(name: str, evidence: Evidence, settings: Decide, train: Train) -
     judgement = judge(evidence, settings, quick=True, size=size.verdict)
     similarity = judgement.similarity
     choice = choose(judgement.counts_as, similarity)
-    strategy, stage = _settle(choice, similarity, train)
+    strategy, stages = _settle(choice, similarity, train)
     return FoldDecision(
         fold=name,
         strategy=strategy,
-        stage=stage,
+        stages=list(stages),
         table_strategy=choice.strategy,
-        early_stage=early_stage(similarity),
+        early_stages=similarity.early_stages,
     )
 
 
@@ -132,28 +132,27 @@ def _training(
     evidence: Evidence, size: Size, similarity: Similarity, choice: Choice, train: Train
 ) -> dict[str, Any]:
     """The strategy, and what it means for the weights."""
-    strategy, stage = _settle(choice, similarity, train)
-    early = early_stage(similarity)
+    strategy, stages = _settle(choice, similarity, train)
+    early = similarity.early_stages
     budget = weigh_strategies(size, evidence.stages, early, train.early_probe, strategy)
     (chosen,) = (b for b in budget if b.chosen)
     return {
         "strategy": strategy,
-        "stage": stage,
-        "early_stage": early,
+        "stages": list(stages),
         "table_strategy": choice.strategy,
         "forced": train.strategy != "auto",
         "budget": budget,
-        "training": describe_training(chosen, stage, evidence.stages, size, train),
+        "training": describe_training(chosen, stages, evidence.stages, size, train),
     }
 
 
-def _settle(choice: Choice, similarity: Similarity, train: Train) -> tuple[Strategy, int]:
-    """What is trained, and the stage under the head."""
+def _settle(choice: Choice, similarity: Similarity, train: Train) -> tuple[Strategy, Sequence[int]]:
+    """What is trained, and the stages under the head."""
     if train.strategy == "auto":
-        return choice.strategy, choice.stage
+        return choice.strategy, choice.stages
     if train.strategy == "early_probe":
-        return "early_probe", early_stage(similarity)
-    return train.strategy, similarity.stages[-1].stage
+        return "early_probe", similarity.early_stages
+    return train.strategy, [similarity.stages[-1].stage]
 
 
 def _alarms(

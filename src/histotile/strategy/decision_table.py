@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from histotile.strategy.record import Similarity, Strategy
 
 Floats = NDArray[np.float64]
-FAR = 0.05  # AUROC by which the last stage lies below the tolerance at the bottom of the picture
+FAR = 0.05  # AUROC from the middle of the picture to its top or bottom
 FARTHEST = 100.0  # a size axis ends where a threshold is missed or exceeded a hundredfold
 KNOWN_OF_ALL = {"pathology": 1.0, "foreign": -1.0}  # place where no resample moves it
 UNMEASURED = 0.25  # place above or below the middle where similarity was not measured
@@ -18,15 +18,15 @@ UNMEASURED = 0.25  # place above or below the middle where similarity was not me
 
 @dataclass(frozen=True)
 class Choice:
-    """What the table says: the strategy, and the stage under its head."""
+    """What the table says: the strategy, and the stages under its head, shallow to deep."""
 
     strategy: Strategy
-    stage: int
+    stages: tuple[int, ...]
 
 
 def choose(counts_as: str, similarity: Similarity) -> Choice:
     """The strategy for a size ("small" or "large") and a similarity."""
-    last = similarity.stages[-1].stage
+    last = (similarity.stages[-1].stage,)
     if similarity.basis in {"saturated", "pathology"}:
         return Choice("linear_probe", last)
     if similarity.basis == "foreign":
@@ -37,16 +37,7 @@ def choose(counts_as: str, similarity: Similarity) -> Choice:
         return Choice(strategy, last)
     if similar:
         return Choice("linear_probe", last)
-    return Choice("early_probe", early_stage(similarity))
-
-
-def early_stage(similarity: Similarity) -> int:
-    """Where `early_probe` cuts: the best stage before the last one; the last one if it is alone."""
-    last = similarity.stages[-1].stage
-    if similarity.best_stage != last or len(similarity.stages) == 1:
-        return similarity.best_stage
-    scores = {s.stage: s.score.value for s in similarity.stages[:-1]}
-    return max(scores, key=lambda stage: (scores[stage], stage))
+    return Choice("early_probe", tuple(similarity.early_stages))
 
 
 def horizontal(small: Floats, large: Floats) -> Floats:
@@ -64,14 +55,13 @@ def horizontal(small: Floats, large: Floats) -> Floats:
     return found
 
 
-def depth_margin(shortfall: Floats, tolerance: float) -> Floats:
+def depth_margin(lead: Floats, tolerance: float) -> Floats:
     """(B,) place of small cohorts on the similarity axis, -1 to 1: 0 or more is similar.
 
-    1 where the last stage is the best, 0 at the tolerance, -1 where it is 0.05 below.
+    0 where the last stage leads the best earlier one by the tolerance, 1 where by 0.05 more, -1
+    where by 0.05 less.
     """
-    inside = (tolerance - shortfall) / max(tolerance, 1e-9)
-    outside = (tolerance - shortfall) / FAR
-    found: Floats = np.clip(np.where(shortfall <= tolerance, inside, outside), -1, 1)
+    found: Floats = np.clip((lead - tolerance) / FAR, -1, 1)
     return found
 
 

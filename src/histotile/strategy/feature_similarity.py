@@ -1,7 +1,7 @@
 """Whether features transfer as they are: the vertical axis of the table.
 
-Two questions to probes on left-out patients. S1, for small cohorts: is the last stage as good as
-the best one, or should the head sit earlier? S2, for large ones: is the last stage a good
+Two questions to probes on left-out patients. S1, for small cohorts: does the last stage do, or does
+an earlier one come near it or surpass it? S2, for large ones: is the last stage a good
 starting point, compared with the same network with random weights, or only an initialisation?
 Borderline cohorts are asked S2 if the gain of their last stage is high enough, else S1. Where
 random weights beat every stage, the features are foreign, and neither answer counts.
@@ -21,6 +21,7 @@ import numpy as np
 from histotile.stats import bootstrap
 from histotile.stats.crossvalidation import Floats, Plan, divide, patients_per_class
 from histotile.stats.logistic import Single
+from histotile.strategy.depth import ALONE
 from histotile.strategy.probing import transferability
 from histotile.strategy.probing.linear_probe import HeldOut, components, hold_out
 from histotile.strategy.record import Similarity, StageScore
@@ -38,7 +39,6 @@ class Judgement:
     Args:
         similarity: For the record.
         counts_as: The half of the table whose question was asked, "small" or "large".
-        allowed: By how much the last stage may lie below the best one (AUROC).
         plan: The folds; None where a class has fewer than two patients: nothing was measured.
         stages: Logits of left-out patients per stage, shallow to deep.
         random: The same with random weights; may be empty.
@@ -46,7 +46,6 @@ class Judgement:
 
     similarity: Similarity
     counts_as: str
-    allowed: float
     plan: Plan | None
     stages: tuple[HeldOut, ...]
     random: tuple[HeldOut, ...]
@@ -60,18 +59,20 @@ class Judgement:
             weights: (B, P) how often each patient counts.
 
         Returns:
-            (B,) score of the last stage; best stage minus last stage (>= 0); gain of the last stage
-            over random weights. NaN where it could not be measured.
+            (B,) score of the last stage; last stage minus best earlier stage; gain of the last
+            stage over random weights. NaN where it could not be measured.
         """
         nothing = np.full(len(weights), np.nan)
         if self.plan is None:
             return nothing, nothing, nothing
         found = np.stack([stage.scores(weights) for stage in self.stages], axis=1)
-        last, shortfall = found[:, -1], found.max(1) - found[:, -1]
+        last = found[:, -1]
+        alone = found.shape[1] == 1
+        lead = np.full(len(last), ALONE) if alone else last - found[:, :-1].max(1)
         if not self.random:
-            return last, shortfall, nothing
+            return last, lead, nothing
         twin = np.stack([stage.scores(weights) for stage in self.random], axis=1)
-        return last, shortfall, gain(last, twin.max(1))
+        return last, lead, gain(last, twin.max(1))
 
 
 def judge(evidence: Evidence, settings: Decide, quick: bool, size: str) -> Judgement:

@@ -26,7 +26,7 @@ def head_weights(width: int, classes: int) -> int:
 def weigh_strategies(
     size: Size,
     stages: Sequence[Stage],
-    early: int,
+    early: Sequence[int],
     variant: Literal["truncate", "retrain_tail"],
     chosen: Strategy,
 ) -> list[Budget]:
@@ -35,14 +35,14 @@ def weigh_strategies(
     Args:
         size: Classes and their effective tiles.
         stages: Depths of the backbone, shallow to deep.
-        early: Stage at which `early_probe` would cut.
+        early: Stages under the head of `early_probe`.
         variant: Whether `early_probe` drops what lies above, or trains it.
         chosen: The strategy that is trained.
     """
     found = []
     for strategy in STRATEGIES:
         trained, frozen = _weights(strategy, stages, early, variant, len(size.classes))
-        head = head_weights(_head_stage(strategy, stages, early, variant).width, len(size.classes))
+        head = head_weights(_width(strategy, stages, early, variant), len(size.classes))
         samples = effective_tiles(size)
         found.append(
             Budget(
@@ -59,19 +59,23 @@ def weigh_strategies(
 
 
 def _weights(
-    strategy: Strategy, stages: Sequence[Stage], early: int, variant: str, classes: int
+    strategy: Strategy, stages: Sequence[Stage], early: Sequence[int], variant: str, classes: int
 ) -> tuple[int, int]:
     """Trained and frozen weights."""
-    head = head_weights(_head_stage(strategy, stages, early, variant).width, classes)
+    head = head_weights(_width(strategy, stages, early, variant), classes)
     whole = stages[-1].weights
     if strategy == "linear_probe":
         return head, whole
     if strategy == "early_probe":
-        frozen = stages[early - 1].weights
-        return head + (whole - frozen if variant == "retrain_tail" else 0), frozen
+        if variant == "retrain_tail":
+            frozen = stages[early[0] - 1].weights
+            return head + whole - frozen, frozen
+        return head, stages[early[-1] - 1].weights
     return head + whole, 0
 
 
-def _head_stage(strategy: Strategy, stages: Sequence[Stage], early: int, variant: str) -> Stage:
-    truncated = strategy == "early_probe" and variant == "truncate"
-    return stages[early - 1] if truncated else stages[-1]
+def _width(strategy: Strategy, stages: Sequence[Stage], early: Sequence[int], variant: str) -> int:
+    """Of the features that the head sees."""
+    if strategy == "early_probe" and variant == "truncate":
+        return sum(stages[number - 1].width for number in early)
+    return stages[-1].width

@@ -74,11 +74,12 @@ class Similarity(Entry):
     basis: Literal["measured", "saturated", "prior", "pathology", "foreign"]
     stages: list[StageScore]
     best_stage: int
+    early_stages: list[int] = Field(description="Stages under the head of early_probe, ascending")
     shortfall: Estimate = Field(description="Best stage minus last stage")
     gain: Estimate | None = Field(description="(a - r) / (1 - r): last stage a, best random r")
     best_gain: Estimate | None = Field(default=None, description="The same of the best stage")
     depth_sufficient: bool | None = Field(
-        description="S1, decides if small: the last stage is as good as the best"
+        description="S1, decides if small: no earlier stage comes near the last one"
     )
     gain_sufficient: bool | None = Field(description="S2, decides if large: the gain suffices")
     reasons: list[str]
@@ -149,9 +150,9 @@ class FoldDecision(Entry):
 
     fold: str
     strategy: Strategy = Field(description="What is trained")
-    stage: int = Field(description="Stage under the head")
+    stages: list[int] = Field(description="Stages under the head, ascending")
     table_strategy: Strategy = Field(description="What the table says, if it was overruled")
-    early_stage: int = Field(description="Where early_probe would cut")
+    early_stages: list[int] = Field(description="Those of early_probe")
 
 
 class Decision(Entry):
@@ -168,8 +169,7 @@ class Decision(Entry):
     patients: int
     has_patients: bool
     strategy: Strategy = Field(description="What is trained")
-    stage: int = Field(description="Stage under the head; the last one unless early_probe")
-    early_stage: int = Field(description="Where early_probe would cut: the best but the last one")
+    stages: list[int] = Field(description="Stages under the head; the last one unless early_probe")
     last_stage: int
     table_strategy: Strategy = Field(description="What the table says, if it was overruled")
     forced: bool

@@ -9,6 +9,7 @@ import numpy as np
 
 from histotile.stats.bootstrap import interval
 from histotile.stats.crossvalidation import Floats
+from histotile.strategy.depth import Depth, depth_reason, early_stages, measure_depth
 from histotile.strategy.record import Estimate, Similarity, StageScore
 
 if TYPE_CHECKING:
@@ -36,22 +37,6 @@ class Profile:
     twin: Floats | None
 
 
-@dataclass(frozen=True)
-class _Depth:
-    """The last stage against the best one, and against its rival, the best earlier stage."""
-
-    best: int
-    top: float | None  # its score; None: could not be measured
-    shortfall: Estimate
-    allowed: float
-    apart: tuple[float, float]
-
-    @property
-    def sufficient(self) -> bool:
-        """S1: the last stage is as good as the best."""
-        return self.shortfall.value <= self.allowed
-
-
 def counted(size: str, gain: float | None, rule: SimilarityRule) -> str:
     """The half of the table a cohort is in: "small" or "large".
 
@@ -65,30 +50,30 @@ def counted(size: str, gain: float | None, rule: SimilarityRule) -> str:
 
 def similarity_of(
     profile: Profile, evidence: Evidence, rule: SimilarityRule, size: str
-) -> tuple[Similarity, str, float]:
-    """The verdict, what the size counts as, and the shortfall of the last stage that is allowed.
+) -> tuple[Similarity, str]:
+    """The verdict, and what the size counts as.
 
-    A small cohort can only choose where to put its head: the question is which stage is best. A
-    large one trains all layers, which can improve late ones: the question is whether the last stage
-    is a good starting point for fine-tuning.
+    A small cohort can only choose where to put its head: the question is whether an earlier stage
+    comes near the last one. A large one trains all layers, which can improve late ones: the
+    question is whether the last stage is a good starting point for fine-tuning.
 
     `best_stage` is the one with the best mean score, the deeper one of equals. Where nothing was
     measured it is the last stage: nothing speaks for an earlier one.
     """
     last = len(profile.stages) - 1
     if profile.own is None:
-        depth = _Depth(last, None, Estimate(value=0.0), rule.depth_tolerance, (0.0, 0.0))
+        depth = Depth(last, None, Estimate(value=0.0), 0.0, rule.depth_tolerance, (0.0, 0.0))
         reasons = [
             f"Similarity cannot be measured: some class has {_patients(profile.fewest)}, and "
             "probes need two or more to leave one out."
         ]
         lift, useful, kept = None, None, None
     else:
-        depth = _depth(profile.own, rule.depth_tolerance)
+        depth = measure_depth(profile.own, rule.depth_tolerance)
         lift = None if profile.twin is None else _gain(profile.own, profile.twin, last)
         kept = None if profile.twin is None else _gain(profile.own, profile.twin, depth.best)
         useful = None if lift is None else lift.value >= rule.min_gain
-        reasons = [_depth_reason(profile, depth), _gain_reason(profile, lift, rule.min_gain)]
+        reasons = [depth_reason(profile.stages, depth), _gain_reason(profile, lift, rule.min_gain)]
     counts_as = counted(size, None if lift is None else lift.value, rule)
     asked = depth.sufficient if counts_as == "small" else useful is not False
     doubts = _doubts(profile, depth, rule) if counts_as == "small" else []
@@ -99,6 +84,7 @@ def similarity_of(
         basis=basis,
         stages=profile.stages,
         best_stage=profile.stages[depth.best].stage,
+        early_stages=early_stages(profile.stages, rule.depth_tolerance),
         shortfall=depth.shortfall,
         gain=lift,
         best_gain=kept,
@@ -106,11 +92,11 @@ def similarity_of(
         gain_sufficient=useful,
         reasons=[*reasons, *why],
     )
-    return similarity, counts_as, depth.allowed
+    return similarity, counts_as
 
 
 def _decide(
-    depth: _Depth,
+    depth: Depth,
     kept: Estimate | None,
     asked: bool,
     doubts: list[str],
@@ -120,12 +106,12 @@ def _decide(
     if evidence.domain == "pathology":
         why = "The backbone was pre-trained on pathology: its features count as similar."
         return "similar", "pathology", [why]
-    if depth.top is None:
+    if depth.last is None:
         return _without_measure([])
-    if depth.top >= rule.saturated and depth.sufficient:
+    if depth.last >= rule.saturated:
         why = (
-            f"AUROC {depth.top:.3f} reaches {rule.saturated:g}: there is nothing to gain, so the "
-            "features count as similar."
+            f"AUROC {depth.last:.3f} of the last stage reaches {rule.saturated:g}: nothing is left "
+            "to gain, so the features count as similar."
         )
         return "similar", "saturated", [why]
     if kept is not None and kept.value < rule.min_best_gain and (kept.high or 0.0) < 0:
@@ -140,7 +126,7 @@ def _decide(
     return ("similar" if asked else "different"), "measured", []
 
 
-def _doubts(profile: Profile, depth: _Depth, rule: SimilarityRule) -> list[str]:
+def _doubts(profile: Profile, depth: Depth, rule: SimilarityRule) -> list[str]:
     found = []
     if profile.fewest < rule.min_patients:
         found.append(
@@ -164,25 +150,6 @@ def _without_measure(doubts: list[str]) -> tuple[Verdict, Basis, list[str]]:
     return "different", "prior", [*doubts, why]
 
 
-def _depth(own: Floats, tolerance: float) -> _Depth:
-    scores = np.nan_to_num(own[0], nan=-1.0)
-    last = len(scores) - 1
-    best = last - int(np.argmax(scores[::-1]))
-    top = float(own[0, best])
-    if last == 0:
-        return _Depth(0, top, Estimate(value=0.0, low=0.0, high=0.0), tolerance, (0.0, 0.0))
-    rival = last - 1 - int(np.argmax(scores[:-1][::-1]))
-    ahead = own[1:, rival] - own[1:, last]
-    ahead = ahead[np.isfinite(ahead)]
-    short = float(max(scores[best] - scores[last], 0.0))
-    if len(ahead) < 2:
-        return _Depth(best, top, Estimate(value=short), tolerance, (-np.inf, np.inf))
-    low, high = (float(end) for end in np.percentile(ahead, [2.5, 97.5]))
-    floor = 0.0 if best == last else low  # no stage lies below itself
-    interval = Estimate(value=short, low=floor, high=max(high, 0.0, floor))
-    return _Depth(best, top, interval, tolerance, (-high, -low))
-
-
 def gain(last: Floats, random: Floats) -> Floats:
     """(a - r) / (1 - r): what share of the errors of random weights the last stage takes away.
 
@@ -203,18 +170,6 @@ def estimate(value: float, resampled: Floats) -> Estimate:
     if len(resampled) - found.undefined < max(2, len(resampled) / 2):
         return Estimate(value=value)
     return Estimate(value=value, low=found.lower, high=found.upper)
-
-
-def _depth_reason(profile: Profile, depth: _Depth) -> str:
-    last, best = profile.stages[-1], profile.stages[depth.best]
-    if best.stage == last.stage:
-        return f"The last stage ({last.name}, AUROC {last.score.value:.3f}) is the best one."
-    compared = "no more than" if depth.sufficient else "more than"
-    return (
-        f"The last stage ({last.name}) reaches AUROC {last.score.value:.3f}, stage {best.stage} "
-        f"({best.name}) {best.score.value:.3f}: {depth.shortfall.value:.3f} less, {compared} the "
-        f"{depth.allowed:.3f} allowed."
-    )
 
 
 def _gain_reason(profile: Profile, lift: Estimate | None, least: float) -> str:

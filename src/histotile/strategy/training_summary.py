@@ -14,38 +14,44 @@ if TYPE_CHECKING:
 
 
 def describe_training(
-    budget: Budget, stage: int, stages: Sequence[Stage], size: Size, train: Train
+    budget: Budget, seen: Sequence[int], stages: Sequence[Stage], size: Size, train: Train
 ) -> list[str]:
     """Sentences about the chosen strategy.
 
     Args:
         budget: Its weights.
-        stage: Stage under the head or, with `retrain_tail`, the last frozen one.
+        seen: Stages under the head; with `retrain_tail` the first is the last frozen one.
         stages: Depths of the backbone, shallow to deep.
         size: Classes and their effective tiles.
         train: Recipes.
     """
     tail = budget.strategy == "early_probe" and train.early_probe == "retrain_tail"
-    head = stages[-1] if tail else stages[stage - 1]
-    weights = head_weights(head.width, len(size.classes))
+    width = stages[-1].width if tail else sum(stages[number - 1].width for number in seen)
+    weights = head_weights(width, len(size.classes))
+    deepest = stages[seen[0 if tail else -1] - 1]
     if budget.strategy in {"linear_probe", "early_probe"}:
-        found = _frozen(budget, stages[stage - 1], tail)
+        found = _frozen(budget, deepest, tail)
     else:
         found = ["Nothing is frozen."]
     if tail:
         found.append(
             f"A linear head ({weights:,} weights) is fitted first, then it and the stages above "
-            f"{stages[stage - 1].name} learn together: {budget.trained_weights:,} weights; "
+            f"{deepest.name} learn together: {budget.trained_weights:,} weights; "
             f"{_rates(train.finetune)}."
         )
     elif budget.strategy in {"linear_probe", "early_probe"}:
         found.append(
-            f"A linear head on {head.width:,} features ({weights:,} weights) learns; its L2 "
-            "penalty is chosen by cross-validation within the training patients."
+            f"A linear head on {width:,} features of {_named(seen)} ({weights:,} weights) learns; "
+            "its L2 penalty is chosen by cross-validation within the training patients."
         )
     else:
         found += _all_layers(budget, weights, train)
     return found + _penalty(size, weights)
+
+
+def _named(seen: Sequence[int]) -> str:
+    *most, last = map(str, seen)
+    return f"stages {', '.join(most)} and {last}" if most else f"stage {last}"
 
 
 def _frozen(budget: Budget, stage: Stage, tail: bool) -> list[str]:
@@ -53,7 +59,7 @@ def _frozen(budget: Budget, stage: Stage, tail: bool) -> list[str]:
         f"Frozen: everything up to stage {stage.number} ({stage.name}), "
         f"{budget.frozen_weights:,} weights; batch norm keeps its statistics."
     ]
-    if budget.strategy == "early_probe" and not tail:
+    if budget.dropped_weights > 0 and not tail:
         found.append(f"Dropped: the stages above it, {budget.dropped_weights:,} weights.")
     return found
 

@@ -1,7 +1,7 @@
 """Linear probes: a head on cached features, of any task, its L2 strength chosen by inner CV."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 CHOICE_TILES = 6000  # rows on which the strength is chosen: more changes nothing but time
-CHOICE_FOLDS = 4
+CHOICE_TIMES = (4, 3)  # folds of that choice, and repeats
 
 
 @dataclass(frozen=True)
@@ -24,34 +24,62 @@ class Features:
     """Pooled features (N, D) of tiles with their label and patient.
 
     `changed` marks rows of randomly changed copies: one learns from them as from any tile, but
-    measures on the others alone. None: there are no copies.
+    measures on the others alone. None: there are no copies. `widths`: columns of each stage, where
+    several stand side by side; none: all columns are one stage.
     """
 
     values: NDArray[np.floating]
     labels: Labels
     groups: NDArray[np.str_]
     changed: NDArray[np.bool_] | None = None
+    widths: tuple[int, ...] = ()
 
     def __getitem__(self, rows: NDArray[np.int64]) -> "Features":
         """The tiles of these rows."""
         changed = None if self.changed is None else self.changed[rows]
-        return Features(self.values[rows], self.labels[rows], self.groups[rows], changed)
+        return replace(
+            self,
+            values=self.values[rows],
+            labels=self.labels[rows],
+            groups=self.groups[rows],
+            changed=changed,
+        )
 
     def as_is(self) -> "Features":
         """The tiles without changed copies."""
         return self if self.changed is None else self[np.flatnonzero(~self.changed)]
 
+    def joined(self, other: "Features") -> "Features":
+        """These tiles and others, of the same stages and with copies likewise."""
+        changed = None
+        if self.changed is not None and other.changed is not None:
+            changed = np.concatenate([self.changed, other.changed])
+        return Features(
+            np.concatenate([self.values, other.values]),
+            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.groups, other.groups]),
+            changed,
+            self.widths,
+        )
+
+    def stages(self) -> "list[Features]":
+        """The same tiles by each stage alone."""
+        if len(self.widths) < 2:
+            return [self]
+        parts = np.split(self.values, np.cumsum(self.widths)[:-1], axis=1)
+        return [replace(self, values=part, widths=()) for part in parts]
+
 
 @dataclass(frozen=True)
 class Probe:
-    """A linear head, and how strong its penalty is.
+    """A linear head, and how strong the penalty of each of its stages is.
 
-    `losses` are what inner cross-validation saw of each strength (empty where there were too few
-    patients for it), `strength` what it chose.
+    `losses` are what inner cross-validation saw of each strength for the deepest stage (empty where
+    there were too few patients for it).
     """
 
     head: LinearHead
-    strength: float
+    strengths: tuple[float, ...]
     losses: dict[float, float]
 
     def fill(self, layer: "nn.Linear") -> None:
@@ -70,11 +98,29 @@ def fit_probe(task: Task, features: Features, balanced: bool, seed: int) -> Prob
         task: What is learnt.
         features: Training tiles; all strata must occur.
         balanced: Whether rare strata weigh more.
-        seed: Of the inner division of patients.
+        seed: Of the inner divisions of patients.
     """
-    strength, losses = choose_strength(task, features, balanced, seed)
+    chosen = [choose_strength(task, part, balanced, seed) for part in features.stages()]
+    strengths = tuple(strength for strength, _ in chosen)
+    parts = zip(features.stages(), strengths, strict=True)
+    heads = [fit_head(task, part, balanced, strength) for part, strength in parts]
+    return Probe(mean_head(heads), strengths, chosen[-1][1])
+
+
+def fit_head(task: Task, features: Features, balanced: bool, strength: float) -> LinearHead:
+    """The linear head of one stage; stronger penalties before it lead there fast."""
     stronger = tuple(s for s in STRENGTHS if s >= strength)
-    return Probe(task.fit(features, balanced, stronger)[strength], strength, losses)
+    return task.fit(features, balanced, stronger)[strength]
+
+
+def mean_head(heads: Sequence[LinearHead]) -> LinearHead:
+    """The head on all stages side by side that gives the mean of the logits of their own heads.
+
+    One penalty over all columns, or one strength for all stages, does worse: the wide last stage
+    outvotes the others.
+    """
+    weight = np.hstack([head.weight for head in heads]) / len(heads)
+    return LinearHead(weight, np.mean([head.bias for head in heads], axis=0))
 
 
 def shows_all(task: Task, labels: Labels) -> bool:
@@ -95,20 +141,21 @@ def choose_strength(
 ) -> tuple[float, dict[float, float]]:
     """The strength of least mean loss over patient-disjoint inner folds, and the loss of each.
 
-    Inner folds hold every stratum. With too few patients for them the strength is 0.1, which a few
+    Folds are divided several times: one division alone picks strengths by luck. An inner fold
+    whose lessons lack a stratum has no say. With too few patients the strength is 0.1, which a few
     hundred independent tiles can carry, and there are no losses.
     """
     thin = _thinned(features)
     _, patients = np.unique(thin.groups, return_inverse=True)
-    strata, times = task.stratum(thin.labels), (CHOICE_FOLDS, 1)
-    plan = divide(strata, patients, len(task.strata), times, seed)
+    strata = task.stratum(thin.labels)
+    plan = divide(strata, patients, len(task.strata), CHOICE_TIMES, seed)
     if plan is None:
         return 0.1, {}
     weights = task.weights(thin.labels, balanced)
     found: dict[float, list[float]] = {s: [] for s in STRENGTHS}
-    for fold, inside in enumerate(plan.train[0]):
-        taught = thin[np.flatnonzero(inside)]
-        judge = thin[np.flatnonzero(plan.test[0] == fold)].as_is()
+    for r, f in np.ndindex(plan.repeats, plan.folds):
+        taught = thin[np.flatnonzero(plan.train[r, f])]
+        judge = thin[np.flatnonzero(plan.test[r] == f)].as_is()
         if shows_all(task, taught.labels):
             for strength, head in task.fit(taught, balanced, STRENGTHS).items():
                 loss = task.error(head.logits(judge.values), judge.labels, weights)

@@ -57,7 +57,7 @@ def _some_slides(job: Job) -> list[FoldSlide]:
 
 def _read(slides: Sequence[FoldSlide], job: Job, outcome: Outcome, most: int) -> list[Part]:
     if outcome.cached:
-        read = partial(_from_cache, stage=outcome.stage)
+        read = partial(_from_cache, stages=outcome.stages)
     else:
         mean, std = outcome.architecture.mean, outcome.architecture.std
         engine = TorchEngine(WithFeatures(outcome.network), mean, std)
@@ -67,11 +67,13 @@ def _read(slides: Sequence[FoldSlide], job: Job, outcome: Outcome, most: int) ->
     return [read(slide, rng, most) for slide, rng in zip(slides, rngs, strict=True)]
 
 
-def _from_cache(slide: FoldSlide, rng: np.random.Generator, most: int, stage: int) -> Part:
+def _from_cache(
+    slide: FoldSlide, rng: np.random.Generator, most: int, stages: Sequence[int]
+) -> Part:
     assert slide.features is not None, "the head has learnt from them"
     file = read_features(slide.features)
     rows = _drawn(len(file.tile_ids), most, rng)
-    features = file.of_stage(stage)[rows].astype(np.float32)
+    features = file.of_stages(stages)[rows].astype(np.float32)
     return features, _looks(slide)[file.tile_ids[rows]]
 
 

@@ -29,12 +29,10 @@ class Approach:
     """How one strategy has a network learn.
 
     `freeze` takes `requires_grad` from what must not move and names the modules that stay in
-    evaluation; `prepare` readies the network before the linear probe. `stage` is the last frozen
-    one; None: there is none.
+    evaluation; `prepare` readies the network before the linear probe.
     """
 
     recipe: Recipe
-    stage: int | None
     freeze: Callable[[nn.Module], Sequence[nn.Module]]
     prepare: Callable[[TileModule, TileDataModule], None] | None = None
 
@@ -73,7 +71,7 @@ def learn(job: Job, approach: Approach) -> Outcome:
     best = min(module.curve, key=lambda point: point.val_loss)
     data.count_readers()
     network.load_state_dict(best_state(job.folder / STATE, best))
-    return _outcome(module, architecture, best, approach.stage, _facts(trainer, data.plan, job))
+    return _outcome(module, architecture, best, _facts(trainer, data.plan, job))
 
 
 # What Lightning warns of, and is meant so: state beside its checkpoints, layers in evaluation.
@@ -214,7 +212,6 @@ def _outcome(
     module: TileModule,
     architecture: Architecture,
     best: Point,
-    stage: int | None,
     facts: dict[str, Any],
 ) -> Outcome:
     network = module.network.cpu().eval()
@@ -230,7 +227,7 @@ def _outcome(
         curve=module.curve,
         best=best,
         over_epochs=True,
-        stage=stage or len(stages_of(network)),
+        stages=(len(stages_of(network)),),
         trained_weights=trained,
         dropped_weights=0,
         facts=facts,

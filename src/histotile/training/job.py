@@ -76,15 +76,15 @@ class Run:
 
     Attributes:
         machine: Devices, threads and the like.
-        decided: Strategy and stage that `decide` found for this fold; `auto` takes both,
-            `early_probe` the stage.
+        decided: Strategy and stages that `decide` found for this fold; `auto` takes both,
+            `early_probe` the stages.
         portable: Whether the model is to be used elsewhere: it is written as model.onnx, too, which
             needs no PyTorch to predict (the summary's `torch_only` says why, if that cannot be),
             and carries what recognises slides unlike those it was taught on.
     """
 
     machine: Machine = field(default_factory=Machine)
-    decided: tuple[Strategy, int] | None = None
+    decided: tuple[Strategy, tuple[int, ...]] | None = None
     portable: bool = False
 
 
@@ -115,7 +115,7 @@ class FoldTiles:
 
 @dataclass(frozen=True)
 class Job:
-    """All that a strategy is given. `stage` is the one under the head, where it is an early one."""
+    """All that a strategy is given. `stages` are those under the head, where some are early."""
 
     folder: Path
     fold: FoldTiles
@@ -123,7 +123,7 @@ class Job:
     settings: Train
     machine: Machine
     strategy: Strategy
-    stage: int | None
+    stages: tuple[int, ...]
 
     @property
     def task(self) -> Task:
@@ -140,10 +140,11 @@ class Job:
 class Outcome:
     """What a strategy gives back: the network, its learning curve, and facts for the summary.
 
-    The curve runs over epochs, or else over L2 strengths. `stage` counts from 1, shallow to deep;
-    `dropped_weights` are those of the backbone behind it, where they are left out. `primary` is
-    false in all but one of the processes of a training on several devices. `cached`: whether the
-    head learnt from cached features of its stage, and the layers below it not at all.
+    The curve runs over epochs, or else over L2 strengths. `stages` are those that the head sees, 1
+    the shallowest, ascending; `dropped_weights` are those of the backbone behind them, where they
+    are left out. `primary` is false in all but one of the processes of a training on several
+    devices. `cached`: whether the head learnt from cached features of its stages, and the layers
+    below it not at all.
     """
 
     network: nn.Module
@@ -151,7 +152,7 @@ class Outcome:
     curve: Sequence[Point]
     best: Point
     over_epochs: bool
-    stage: int
+    stages: tuple[int, ...]
     trained_weights: int
     dropped_weights: int
     facts: dict[str, Any]

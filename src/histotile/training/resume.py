@@ -56,7 +56,7 @@ def same_inputs(state: Path, job: Job, network: nn.Module) -> bool:
 def _inputs(job: Job, network: nn.Module) -> dict[str, Any]:
     parts = (job.fold.train, job.fold.val)
     return {
-        "strategy": [job.strategy, job.stage],
+        "strategy": [job.strategy, *job.stages],
         "backbone": job.backbone.model_dump(mode="json"),
         "settings": job.settings.model_dump(mode="json"),
         "devices": job.machine.devices,

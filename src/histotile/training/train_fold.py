@@ -51,9 +51,9 @@ def train_fold(
     run = run or Run()
     if run.machine.threads is not None:
         torch.set_num_threads(run.machine.threads)
-    strategy, stage = _chosen(settings, run.decided)
+    strategy, stages = _chosen(settings, run.decided)
     fold = gather_tiles(slides, task, settings.max_tiles_per_slide, settings.seed)
-    job = Job(folder, fold, backbone, settings, run.machine, strategy, stage)
+    job = Job(folder, fold, backbone, settings, run.machine, strategy, stages)
     outcome = _train(job)
     kept = outcome.primary and run.portable
     taught, forgotten = remember(job, outcome) if kept else (None, "it was not asked for")
@@ -69,8 +69,10 @@ def train_fold(
     return summary
 
 
-def _chosen(settings: Train, decided: tuple[Strategy, int] | None) -> tuple[Strategy, int | None]:
-    """What is trained, and the stage under its head if that is an early one."""
+def _chosen(
+    settings: Train, decided: tuple[Strategy, tuple[int, ...]] | None
+) -> tuple[Strategy, tuple[int, ...]]:
+    """What is trained, and the stages under its head if some are early ones."""
     if settings.strategy in ("auto", "early_probe") and decided is None:
         fact = f"`{settings.strategy}` needs a decision, and there is none for this fold"
         remedy = "run `histotile decide`, or set linear_probe, finetune or retrain"
@@ -79,7 +81,7 @@ def _chosen(settings: Train, decided: tuple[Strategy, int] | None) -> tuple[Stra
     if strategy == "auto":
         assert decided is not None
         strategy = decided[0]
-    return strategy, decided[1] if decided and strategy == "early_probe" else None
+    return strategy, decided[1] if decided and strategy == "early_probe" else ()
 
 
 def _model(job: Job, outcome: Outcome, taught: Taught | None) -> TrainedModel:
@@ -136,7 +138,7 @@ def _summary(
     return {
         **model.metadata(),
         "sizes": fold.sizes(),
-        "stage": outcome.stage,
+        "stages": list(outcome.stages),
         "weights": weights,
         "trained_weights": outcome.trained_weights,
         "frozen_weights": weights - outcome.trained_weights,

@@ -30,6 +30,7 @@ def similarity(last: float, error: float = 0.02) -> Similarity:
         basis="measured",
         stages=[stage],
         best_stage=1,
+        early_stages=[1],
         shortfall=Estimate(value=0),
         gain=None,
         best_gain=None,

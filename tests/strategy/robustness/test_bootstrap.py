@@ -118,8 +118,8 @@ def test_heights_of_large_resamples_are_gains_and_of_small_ones_depths(
     rules = rules.model_copy(update={"similarity": certain})
     judgement = judge(evidence, rules, True, "small")
     weights = resample_patients(evidence.counts, 60, 0)
-    _, shortfall, gain = judgement.resample(weights)
-    depth = depth_margin(shortfall, judgement.allowed)
+    _, lead, gain = judgement.resample(weights)
+    depth = depth_margin(lead, rules.similarity.depth_tolerance)
     useful = gain_margin(gain, rules.similarity.min_gain)
     bootstrap = place(group_tiles(evidence), judgement, weights, rules)
     expected = [useful[b] if point.x >= 0 else depth[b] for b, point in enumerate(bootstrap)]

@@ -35,7 +35,7 @@ def test_a_small_cohort_is_told_what_large_means(
     found = counterfactuals(make_evidence(12, 10, own=(1.0, 1.6)), settings)
     assert [one.split("-> ")[1] for one in found] == ["finetune.", "early_probe."]
     assert found[0].startswith("At least 40 patients and 250 effective tiles of each class")
-    assert found[1].startswith("A last stage more than 0.005 AUROC below the best stage")
+    assert found[1].startswith("An earlier stage within 0.03 AUROC of the last one")
 
 
 def test_the_number_of_patients_named_would_do(make_evidence: Make, quick_settings: Decide) -> None:
@@ -67,7 +67,7 @@ def test_a_borderline_cohort_is_told_the_gain_that_moves_it(
     found = counterfactuals(make_evidence(30, 10, own=(1.0, 1.6)), settings)
     words = {"small": "gains at least", "large": "gains less than"}[borderline]
     assert words in found[-1]
-    about_depth = [one for one in found if one.startswith("A last stage more than")]
+    about_depth = [one for one in found if one.startswith("An earlier stage within")]
     assert len(about_depth) == (borderline == "small"), "only small cohorts ask for depth"
     assert found[-1].endswith(f"-> {there}.")
 
@@ -78,7 +78,7 @@ def test_a_small_cohort_is_told_what_its_backbone_lacks_in_depth(
     found = counterfactuals(
         make_evidence(12, 15, own=(1.5, 0.2), random=(1.8, 1.8)), quick_settings
     )
-    assert found[-1].startswith("A backbone whose last stage is as good as its best")
+    assert found[-1].startswith("A backbone whose last stage is better than all others by 0.03")
     assert "random" not in found[-1]
     assert found[-1].endswith("-> linear_probe.")
 

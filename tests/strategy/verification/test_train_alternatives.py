@@ -32,11 +32,11 @@ def test_cached_features_and_pixels_give_the_same_probabilities(
 ) -> None:
     taught, judged = [*fold[:5], replace(fold[5], role="val")], judged_by(fold[6:])
     settings = make_settings()
-    cached = compare([*taught, *judged], TASK, tiny_backbone, settings, (strategy, 2))
+    cached = compare([*taught, *judged], TASK, tiny_backbone, settings, (strategy, (2,)))
     bare = [replace(slide, features=None) for slide in judged]
     slides, machine = [*taught, *bare], Machine(threads=1)
-    read = compare(slides, TASK, tiny_backbone, settings, (strategy, 2), machine)
-    assert set(cached) == {*KEYS, "prob_healthy", "prob_tumour", "seconds"}
+    read = compare(slides, TASK, tiny_backbone, settings, (strategy, (2,)), machine)
+    assert set(cached) == {*KEYS, "prob_healthy", "prob_tumour", "seconds", "kept"}
     for name in KEYS:
         assert np.array_equal(cached[name], read[name])
     assert np.abs(cached["prob_tumour"] - read["prob_tumour"]).max() < 5e-3  # 16-bit features
@@ -55,7 +55,7 @@ def test_a_trained_strategy_judges_the_same_tiles_as_colour(
         table = make_slide(f"s{number}", seed=number, **colour)
         slides.append(FoldSlide(f"s{number}", f"p{number}", role, table))  # type: ignore[arg-type]
     settings = make_settings(epochs=1, max_tiles_per_slide=8)
-    trained = compare(slides, TASK, tiny_backbone, settings, ("finetune", 1))
+    trained = compare(slides, TASK, tiny_backbone, settings, ("finetune", ()))
     colour = compare_colour(slides, TASK, settings)
     for name in KEYS:
         assert np.array_equal(trained[name], colour[name])
@@ -85,8 +85,8 @@ def test_a_head_is_judged_by_features_however_tails_are_trained(
 ) -> None:
     slides = [*own_fold[:5], replace(own_fold[5], role="val"), *judged_by(own_fold[6:])]
     truncated, retrained = (make_settings(early_probe=how) for how in ("truncate", "retrain_tail"))
-    whole = compare(slides, TASK, tiny_backbone, truncated, ("linear_probe", 2))
+    whole = compare(slides, TASK, tiny_backbone, truncated, ("linear_probe", ()))
     for number in range(7):
         (own_fold[number].tiles.parent / f"s{number}.tiff").unlink()
-    found = compare(slides, TASK, tiny_backbone, retrained, ("linear_probe", 2))
+    found = compare(slides, TASK, tiny_backbone, retrained, ("linear_probe", ()))
     assert np.array_equal(found["prob_tumour"], whole["prob_tumour"])

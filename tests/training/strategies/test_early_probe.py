@@ -96,7 +96,7 @@ def test_truncated_networks_compute_the_probe_and_hold_no_later_layer(
 ) -> None:
     slides = fold_of(network)
     settings = make_settings(strategy="early_probe")
-    decided: Any = ("linear_probe", stage)  # of a decision, a forced strategy takes the stage alone
+    decided: Any = ("linear_probe", (stage,))  # a forced strategy takes its stages alone
     folder = tmp_path / "f"
     summary = train_fold(
         folder, slides, TASK, network, settings, Run(decided=decided, portable=True)
@@ -126,7 +126,7 @@ def test_truncated_networks_compute_the_probe_and_hold_no_later_layer(
         assert not ensemble.notes
     # And the summary counts what is there and what is not.
     sizes = {n: p.numel() for n, p in source.named_parameters()}
-    assert (summary["strategy"], summary["stage"]) == ("early_probe", stage)
+    assert (summary["strategy"], summary["stages"]) == ("early_probe", [stage])
     assert summary["frozen_weights"] == sum(sizes[n] for n in body)
     assert summary["trained_weights"] == 2 * features.shape[1] + 2
     headless = sum(sizes.values()) - sum(p.numel() for p in head(source).parameters())
@@ -134,12 +134,54 @@ def test_truncated_networks_compute_the_probe_and_hold_no_later_layer(
     assert summary["planned_epochs"] is None
 
 
+@pytest.mark.parametrize(
+    ("network", "stages"),
+    [
+        (backbone("test_resnet"), (2, 3)),
+        (backbone("test_efficientnet"), (1, 5)),
+        (backbone("test_vit"), (2, 4)),
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_a_head_on_two_stages_is_the_mean_of_their_own_heads(
+    tmp_path: Path,
+    fold_of: Callable[..., list[FoldSlide]],
+    make_settings: Callable[..., Train],
+    make_engine: Callable[..., Engine],
+    network: Backbone,
+    stages: tuple[int, ...],
+) -> None:
+    slides = fold_of(network)
+    features = [read_features(slide.features) for slide in slides if slide.features]
+    last = len(features[0].stages)
+    stages = tuple(min(stage, last) for stage in stages)
+    settings = make_settings(strategy="early_probe")
+    logits = []
+    for seen in (stages, *((stage,) for stage in stages)):
+        folder = tmp_path / str(len(logits))
+        run = Run(decided=("early_probe", seen), portable=True)
+        summary = train_fold(folder, slides, TASK, network, settings, run)
+        assert summary["stages"] == list(seen)
+        layer = head(load(folder / "model.ckpt").network)
+        values = torch.from_numpy(features[3].of_stages(seen).astype(np.float32))
+        with torch.inference_mode():
+            logits.append(layer(values))
+    both, *each = logits
+    torch.testing.assert_close(both, torch.stack(each).mean(0), atol=1e-3, rtol=1e-3)
+    expected = both.softmax(1)[:, 1].numpy()
+    for engine in ("openvino", "torch"):
+        ensemble = load_members([tmp_path / "0"], make_engine(engine), threads=1)
+        predicted = predict_slide(slides[3].tiles, ensemble).columns["prob_tumour"]
+        np.testing.assert_allclose(predicted, expected, atol=5e-3)  # features are 16 bit
+        assert not ensemble.notes
+
+
 def test_the_last_stage_is_the_whole_network_under_a_head(
     tmp_path: Path, fold_of: Callable[..., list[FoldSlide]], make_settings: Callable[..., Train]
 ) -> None:
     network = backbone("test_resnet")
     slides = fold_of(network)
-    last: Any = ("early_probe", 5)
+    last: Any = ("early_probe", (5,))
     cut = train_fold(
         tmp_path / "cut",
         slides,

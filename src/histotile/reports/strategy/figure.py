@@ -10,7 +10,7 @@ from histotile.strategy.record import STRATEGIES, Decision, Strategy
 # The four strategies: what they are called, and what they do, for readers who train no networks.
 TITLES: dict[Strategy, tuple[str, str, str]] = {
     "linear_probe": ("Linear probe", "the network as it comes;", "only a linear head learns"),
-    "early_probe": ("Early probe", "later layers dropped;", "a linear head learns"),
+    "early_probe": ("Early probe", "a linear head learns", "on early stages, too"),
     "finetune": ("Fine-tuning", "all layers learn,", "in small steps"),
     "retrain": ("Retraining", "all layers learn,", "in large steps"),
 }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from histotile.strategy.evidence import Evidence
     from histotile.strategy.feature_similarity import Judgement
 
+CLIMBS = 0.005  # AUROC from half of the patients to all, for more to be worth having
 SHARES = (0.25, 0.5, 0.75)  # of the patients, on the way to all of them
 
 
@@ -176,7 +177,7 @@ def _learning_curve(
     ]
     climb = whole - steps[1]
     error = float(np.nanstd(climb[1:], ddof=1))
-    climbs = bool(climb[0] > max(error, settings.similarity.depth_tolerance))
+    climbs = bool(climb[0] > max(error, CLIMBS))
     names = [f"{share:.0%}" for share in (*SHARES, 1.0)]
     curve = ", ".join(
         f"{name} {found[0]:.3f}" for name, found in zip(names, [*steps, whole], strict=True)

@@ -82,12 +82,12 @@ def _heights(
     assumed = unmeasured_vertical(similarity)
     if assumed is not None and (judgement.plan is None or similarity.basis in KNOWN_OF_ALL):
         return np.full(len(is_large), assumed)
-    last, shortfall, gain = probed
-    depth = depth_margin(shortfall, judgement.allowed)
-    useful = np.where(np.isnan(shortfall), np.nan, 1.0)  # without random weights: similar
+    last, lead, gain = probed
+    depth = depth_margin(lead, rule.depth_tolerance)
+    useful = np.where(np.isnan(lead), np.nan, 1.0)  # without random weights: similar
     if similarity.gain is not None:
         useful = gain_margin(gain, rule.min_gain)
-    saturated = (last + shortfall >= rule.saturated) & (shortfall <= judgement.allowed)
+    saturated = last >= rule.saturated
     y = np.where(saturated, np.inf, np.where(is_large, useful, depth))
     # Doubts are for small cohorts.
     return y if assumed is None else np.where(is_large, y, assumed)

@@ -112,15 +112,13 @@ def _similarity_changes(
             f"A backbone that gains at least {rule.min_gain:g} over random weights{gain} -> "
             f"{there}."
         ]
-    below = similarity.shortfall.value
     if similarity.verdict == "similar":
         return [
-            f"A last stage more than {rule.depth_tolerance:g} AUROC below the best stage (now "
-            f"{below:.3f}) -> {there}."
+            f"An earlier stage within {rule.depth_tolerance:g} AUROC of the last one -> {there}."
         ]
     return [
-        f"A backbone whose last stage is as good as its best (now {below:.3f} below), e.g. one "
-        f"pre-trained on pathology -> {there}."
+        f"A backbone whose last stage is better than all others by {rule.depth_tolerance:g} AUROC, "
+        f"or one pre-trained on pathology -> {there}."
     ]
 
 

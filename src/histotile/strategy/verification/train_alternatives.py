@@ -38,7 +38,7 @@ def compare(
     task: Task,
     backbone: Backbone,
     settings: Train,
-    decided: tuple[Any, int],
+    decided: tuple[Any, tuple[int, ...]],
     machine: Machine | None = None,
 ) -> dict[str, Any]:
     """Columns slide_id, patient_id, tile_id, label and the task's own of the labelled test tiles.
@@ -53,7 +53,7 @@ def compare(
         task: What is learnt.
         backbone: The network below the head.
         settings: Section `train`; its strategy is ignored.
-        decided: The strategy to compare, and the stage of `early_probe`.
+        decided: The strategy to compare, and the stages of `early_probe`.
         machine: How it runs.
     """
     start = time.monotonic()
@@ -141,8 +141,8 @@ def _from_features(
         check_same(path, chosen.identities[number], file.facts["identity"])
         row_of = {int(tile): row for row, tile in enumerate(file.tile_ids)}
         rows = [row_of[int(tile)] for tile in chosen.tile_id[chosen.slide == number]]
-        stage = model.architecture.stage or len(file.stages)
-        logits.append(file.of_stage(stage)[rows].astype(np.float64) @ weight.T + bias)
+        stages = model.architecture.stages or (len(file.stages),)
+        logits.append(file.of_stages(stages)[rows].astype(np.float64) @ weight.T + bias)
     return model.task.activate(np.concatenate(logits))
 
 

@@ -1,4 +1,4 @@
-"""The strategy `early_probe`: early layers stay as they came; later ones go, or learn anew."""
+"""The strategy `early_probe`: a head on early stages; what no stage needs goes, or learns anew."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,32 +13,34 @@ from histotile.training.strategies.linear_probe import choose_head, train_fixed
 
 
 def train_truncated(job: Job) -> Outcome:
-    """The backbone cut off after the job's stage, under a linear head on cached features.
+    """The backbone under a linear head on cached features of the job's stages.
+
+    Layers behind the deepest of them are cut off.
 
     Raises:
         HistotileError: Features are missing, made by another backbone, or lack the stage.
     """
     network, architecture = build_network(job.backbone, job.task.outputs, job.fold.train.tile_px)
-    stage = _stage(job)
-    if stage == len(stages_of(network)):  # nothing lies behind it
+    stages = _stages(job)
+    if stages == (len(stages_of(network)),):  # that is no early stage
         return train_fixed(job)
-    fitted = choose_head(job, stage, body_digest(network))
+    fitted = choose_head(job, stages, body_digest(network))
     whole = _body_weights(network)
-    cut = truncate(network, stage, job.task.outputs)
+    cut = truncate(network, stages, job.task.outputs)
     fitted.probe.fill(head(cut))
-    short = replace(architecture, stage=stage)
-    return fitted.outcome(cut.eval(), short, stage, dropped=whole - _body_weights(cut))
+    short = replace(architecture, stages=stages)
+    return fitted.outcome(cut.eval(), short, stages, dropped=whole - _body_weights(cut))
 
 
 def train_tail(job: Job) -> Outcome:
-    """The whole network; layers behind the job's stage learn by the recipe of `finetune`.
+    """The whole network; layers behind the job's first stage learn by the recipe of `finetune`.
 
-    Layers up to the stage keep weights and statistics bit by bit. No gradient is computed in them:
+    Layers up to that stage keep weights and statistics bit by bit. No gradient is computed in them:
     autograd records nothing before the first parameter that learns.
     """
     from histotile.training.fit import Approach, learn
 
-    stage = _stage(job)
+    stage = _stages(job)[0]
 
     def freeze(network: nn.Module) -> list[nn.Module]:
         from histotile.backbones.batch_norm import batch_norms
@@ -49,7 +51,7 @@ def train_tail(job: Job) -> Outcome:
         statistics = [] if job.untaught else batch_norms(network)
         return [*fully_frozen(network), *statistics]
 
-    return learn(job, Approach(job.settings.finetune, stage, freeze))
+    return learn(job, Approach(job.settings.finetune, freeze))
 
 
 def fully_frozen(network: nn.Module) -> Iterator[nn.Module]:
@@ -62,9 +64,9 @@ def fully_frozen(network: nn.Module) -> Iterator[nn.Module]:
         yield from fully_frozen(child)
 
 
-def _stage(job: Job) -> int:
-    assert job.stage is not None, "train_fold makes sure of it"
-    return job.stage
+def _stages(job: Job) -> tuple[int, ...]:
+    assert job.stages, "train_fold makes sure of it"
+    return job.stages
 
 
 def _body_weights(network: Any) -> int:

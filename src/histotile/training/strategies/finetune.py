@@ -18,5 +18,5 @@ def train_finetune(job: Job) -> Outcome:
     untaught = job.untaught  # then there is nothing to protect
     return learn(
         job,
-        Approach(job.settings.finetune, None, lambda net: [] if untaught else batch_norms(net)),
+        Approach(job.settings.finetune, lambda net: [] if untaught else batch_norms(net)),
     )

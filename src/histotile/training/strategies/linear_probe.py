@@ -15,14 +15,14 @@ from histotile.io.features import FeatureFile, read_features
 from histotile.io.identity import Identity, check_same
 from histotile.stats.linear_head import LinearHead
 from histotile.stats.logistic import STRENGTHS
-from histotile.tasks.probe import Features, Probe, choose_strength
+from histotile.tasks.probe import Features, Probe, fit_head, fit_probe, mean_head
 from histotile.tasks.task import Task, score
 from histotile.training.job import FoldTiles, Job, Outcome
 from histotile.training.learning_curve import Point
 
 
 def train_fixed(job: Job) -> Outcome:
-    """The backbone as it comes under the head that predicts left-out training patients best.
+    """The backbone as it comes under the head that predicts left-out patients best.
 
     Standardisation is folded into the head: the result is one ordinary network. The curve runs
     over L2 strengths, from strong to weak.
@@ -31,10 +31,10 @@ def train_fixed(job: Job) -> Outcome:
         HistotileError: Features are missing, or made by another backbone.
     """
     network, architecture = build_network(job.backbone, job.task.outputs, job.fold.train.tile_px)
-    stage = len(stages_of(network))
-    fitted = choose_head(job, stage, body_digest(network))
+    stages = (len(stages_of(network)),)
+    fitted = choose_head(job, stages, body_digest(network))
     fitted.probe.fill(head(network))
-    return fitted.outcome(network.eval(), architecture, stage)
+    return fitted.outcome(network.eval(), architecture, stages)
 
 
 class FittedHead:
@@ -45,9 +45,11 @@ class FittedHead:
         self.curve = curve
         self.copies = copies
 
-    def outcome(self, network: Any, architecture: Any, stage: int, dropped: int = 0) -> Outcome:
+    def outcome(
+        self, network: Any, architecture: Any, stages: tuple[int, ...], dropped: int = 0
+    ) -> Outcome:
         """What a strategy gives back that puts this head into a network."""
-        (best,) = (point for point in self.curve if point.step == self.probe.strength)
+        (best,) = (point for point in self.curve if point.step == self.probe.strengths[-1])
         losses = {f"{strength:g}": loss for strength, loss in self.probe.losses.items()}
         return Outcome(
             network=network,
@@ -55,11 +57,11 @@ class FittedHead:
             curve=self.curve,
             best=best,
             over_epochs=False,
-            stage=stage,
+            stages=stages,
             trained_weights=sum(p.numel() for p in head(network).parameters()),
             dropped_weights=dropped,
             facts={
-                "l2_strength": self.probe.strength,
+                "l2_strength": list(self.probe.strengths),
                 "inner_losses": losses,
                 "views": self.copies,
                 "lr": [],
@@ -69,54 +71,63 @@ class FittedHead:
         )
 
 
-def choose_head(job: Job, stage: int, made_by: str) -> FittedHead:
-    """The linear head on cached features of a stage that predicts left-out patients best.
+def choose_head(job: Job, stages: Sequence[int], made_by: str) -> FittedHead:
+    """The linear head on cached features of some stages that predicts left-out patients best.
 
-    It learns from views of the training tiles too, where the files have them; loss and strength
-    are measured on unchanged tiles.
+    It learns from the tiles of train and val alike: a probe needs no val to be stopped by. Views of
+    the tiles teach it too, where the files have them; loss and strength are measured on unchanged
+    tiles. The curve shows heads that train alone has taught, judged on
+    val, over the strength of the deepest stage.
 
     Raises:
         HistotileError: Features are missing, or made by another backbone.
     """
-    train = cached_features(job.fold, job.fold.train, made_by, stage, views=True)
-    val = cached_features(job.fold, job.fold.val, made_by, stage, views=False)
+    train, val = (
+        cached_features(job.fold, some, made_by, stages) for some in (job.fold.train, job.fold.val)
+    )
     balanced = job.settings.class_weights
-    strength, losses = choose_strength(job.task, train, balanced, job.settings.seed)
-    heads = job.task.fit(train, balanced, STRENGTHS)
+    probe = fit_probe(job.task, train.joined(val), balanced, job.settings.seed)
+    heads = _heads_of_train(job.task, train, balanced, probe.strengths)
     weights = job.task.weights(train.labels, balanced)
-    as_is = train.as_is()
+    as_is, judging = train.as_is(), val.as_is()
     curve = [
-        _point(job.task, (strength, head), as_is, val, weights) for strength, head in heads.items()
+        _point(job.task, (strength, head), as_is, judging, weights)
+        for strength, head in heads.items()
     ]
-    probe = Probe(heads[strength], strength, losses)
     return FittedHead(probe, curve, len(train.labels) // len(as_is.labels) - 1)
 
 
+def _heads_of_train(
+    task: Task, train: Features, balanced: bool, strengths: Sequence[float]
+) -> dict[float, LinearHead]:
+    """Heads for each strength of the deepest stage; the others keep theirs."""
+    *parts, deepest = train.stages()
+    others = [fit_head(task, p, balanced, s) for p, s in zip(parts, strengths, strict=False)]
+    found = task.fit(deepest, balanced, STRENGTHS)
+    return {strength: mean_head([*others, head]) for strength, head in found.items()}
+
+
 def cached_features(
-    fold: FoldTiles, selection: Selection, made_by: str, stage: int, views: bool
+    fold: FoldTiles, selection: Selection, made_by: str, stages: Sequence[int]
 ) -> Features:
-    """Features of the chosen tiles, from their slides' HDF5 files.
+    """Features of the chosen tiles and of their views, from their slides' HDF5 files.
 
     Args:
         fold: Says where the files are.
         selection: Chosen tiles, of train or val.
         made_by: `body_digest` of the backbone that must have made them.
-        stage: Which; 1 is the shallowest.
-        views: Whether to add those of randomly changed copies.
+        stages: Which, side by side; 1 is the shallowest.
 
     Raises:
         HistotileError: A file is missing, of another backbone, or lacks chosen tiles.
     """
     files = {slide.slide_id: slide.features for slide in fold.slides}
-    variants = [
-        _rows(
-            _opened(slide_id, files[slide_id], made_by, views, selection.identities[number]),
-            files[slide_id],
-            selection.tile_id[selection.slide == number],
-            stage,
-        )
-        for number, slide_id in enumerate(selection.slide_ids)
-    ]
+    variants, widths = [], (0,)
+    for number, slide_id in enumerate(selection.slide_ids):
+        file = _opened(slide_id, files[slide_id], made_by, selection.identities[number])
+        tile_ids = selection.tile_id[selection.slide == number]
+        variants.append(_rows(file, files[slide_id], tile_ids, stages))
+        widths = tuple(file.stages[stage - 1].width for stage in stages)
     copies = {len(found) for found in variants}
     if len(copies) > 1:
         fact = f"have {min(copies) - 1} to {max(copies) - 1} views"
@@ -129,15 +140,16 @@ def cached_features(
         np.concatenate([selection.label] * times),
         np.tile(fold.patients(selection), times),
         np.repeat(np.arange(times) > 0, len(selection)) if times > 1 else None,
+        widths,
     )
 
 
 def _opened(
-    slide_id: str, path: Path | None, made_by: str, views: bool, identity: Identity | None
+    slide_id: str, path: Path | None, made_by: str, identity: Identity | None
 ) -> FeatureFile:
     if path is None:
         raise HistotileError(slide_id, "has no features", "run `histotile embed` first")
-    cached = read_features(path, views)
+    cached = read_features(path, views=True)
     check_same(path, identity, cached.facts["identity"])
     if cached.facts["backbone_id"] != made_by:
         fact = f"was made by backbone {cached.facts['backbone_id']}, training uses {made_by}"
@@ -146,11 +158,11 @@ def _opened(
 
 
 def _rows(
-    cached: FeatureFile, path: Path | None, tile_ids: NDArray[np.int32], stage: int
+    cached: FeatureFile, path: Path | None, tile_ids: NDArray[np.int32], stages: Sequence[int]
 ) -> list[NDArray[np.float16]]:
     """Features of these tiles as they are, then of each view of them."""
-    if not 1 <= stage <= len(cached.stages):
-        fact = f"holds {len(cached.stages)} stages, stage {stage} is asked for"
+    if not 1 <= min(stages) <= max(stages) <= len(cached.stages):
+        fact = f"holds {len(cached.stages)} stages, stage {max(stages)} is asked for"
         raise HistotileError(str(path), fact, "embed this slide again, or decide again")
     row_of = {int(tile_id): row for row, tile_id in enumerate(cached.tile_ids)}
     try:
@@ -158,7 +170,7 @@ def _rows(
     except KeyError as error:
         fact = f"lacks tile {error}, which the tile table has"
         raise HistotileError(str(path), fact, "embed this slide again") from error
-    return [cached.of_stage(stage, view)[rows] for view in (None, *range(len(cached.views)))]
+    return [cached.of_stages(stages, view)[rows] for view in (None, *range(len(cached.views)))]
 
 
 def _point(

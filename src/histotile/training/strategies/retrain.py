@@ -26,4 +26,4 @@ def train_retrain(job: Job) -> Outcome:
         else:
             adapt(module.network, run)
 
-    return learn(job, Approach(job.settings.retrain, None, lambda network: [], prepare))
+    return learn(job, Approach(job.settings.retrain, lambda network: [], prepare))
