@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.strategy.decision_table import choose, depth_margin, gain_margin, horizontal
-from histotile.strategy.depth import early_stages
+from histotile.strategy.probing.depth import early_stages
 from histotile.strategy.record import Estimate, Similarity, StageScore
 
 RATIO = st.floats(0.001, 1000)

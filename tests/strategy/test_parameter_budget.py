@@ -23,7 +23,9 @@ def test_weights_add_up(
 ) -> None:
     evidence = make_evidence(12, 10)
     size = measure_size(group_tiles(evidence), evidence.classes, config.decide.size)
-    strategies = {b.strategy: b for b in weigh_strategies(size, STAGES, [2], variant, "linear_probe")}
+    strategies = {
+        b.strategy: b for b in weigh_strategies(size, STAGES, [2], variant, "linear_probe")
+    }
     fixed, early = strategies["linear_probe"], strategies["early_probe"]
     assert head_weights(32, 2) == 66
     assert (fixed.trained_weights, fixed.frozen_weights, fixed.dropped_weights) == (66, 5000, 0)
@@ -47,9 +49,9 @@ def test_training_names_rates_weights_and_the_penalty(
     size = measure_size(group_tiles(evidence), evidence.classes, config.decide.size)
     wide = (*STAGES[:2], Stage(3, "pool", 2048, 5000))
     texts = {}
-    for budget in weigh_strategies(size, wide, 2, "truncate", "retrain"):
-        stage = 2 if budget.strategy == "early_probe" else 3
-        lines = describe_training(budget, stage, wide, size, config.train)
+    for budget in weigh_strategies(size, wide, [2], "truncate", "retrain"):
+        stages = [2] if budget.strategy == "early_probe" else [3]
+        lines = describe_training(budget, stages, wide, size, config.train)
         texts[budget.strategy] = " ".join(lines)
     assert "0.003" in texts["finetune"]
     assert "0.75 times" in texts["finetune"]

@@ -21,8 +21,8 @@ import numpy as np
 from histotile.stats import bootstrap
 from histotile.stats.crossvalidation import Floats, Plan, divide, patients_per_class
 from histotile.stats.logistic import Single
-from histotile.strategy.depth import ALONE
 from histotile.strategy.probing import transferability
+from histotile.strategy.probing.depth import ALONE
 from histotile.strategy.probing.linear_probe import HeldOut, components, hold_out
 from histotile.strategy.record import Similarity, StageScore
 from histotile.strategy.similarity_rule import Profile, estimate, gain, similarity_of

@@ -9,7 +9,7 @@ import numpy as np
 
 from histotile.stats.bootstrap import interval
 from histotile.stats.crossvalidation import Floats
-from histotile.strategy.depth import Depth, depth_reason, early_stages, measure_depth
+from histotile.strategy.probing.depth import Depth, depth_reason, early_stages, measure_depth
 from histotile.strategy.record import Estimate, Similarity, StageScore
 
 if TYPE_CHECKING:
