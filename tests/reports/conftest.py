@@ -403,6 +403,7 @@ DECISION: dict[str, Any] = {
             "stage": 2,
             "table_strategy": "early_probe",
             "early_stage": 2,
+            "basis": "measured",
         }
     ],
     "thresholds": {"size.small_neff": 100.0, "size.borderline": "small"},

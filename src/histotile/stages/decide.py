@@ -63,11 +63,14 @@ def run(
 
 def _tell(decision: Decision) -> None:
     where = f" after stage {decision.stage}" if decision.strategy == "early_probe" else ""
-    by = "set by hand" if decision.forced else "by the table"
-    click.echo(
-        f"{decision.size.verdict} x {decision.similarity.verdict} -> {decision.strategy}{where} "
-        f"({by}; {100 * decision.frequencies.get(decision.table_strategy, 0.0):.0f} % of resampled "
-        "cohorts agree with the table)"
-    )
+    chosen = f"{decision.strategy}{where} ({decision.chosen_by}"
+    if decision.similarity.basis == "nothing":
+        click.echo(f"{decision.similarity.reasons[-1]} Trained all the same: {chosen})")
+    else:
+        share = decision.frequencies.get(decision.table_strategy, 0.0)
+        click.echo(
+            f"{decision.size.verdict} x {decision.similarity.verdict} -> {chosen}; "
+            f"{100 * share:.0f} % of resampled cohorts agree with the table)"
+        )
     for alarm in decision.alarms:
         click.echo(f"{alarm.level.capitalize()}: {alarm.fact}. {alarm.remedy}", err=True)

@@ -84,4 +84,6 @@ def _decided(path: Path, fold: str, accepted: Mapping[str, str]) -> tuple[Strate
         remedy = f"{standing[0].remedy}; to go on all the same: decide.alarms.stop: false"
         raise HistotileError(path, facts, remedy)
     found = decision.of_fold(fold)
+    if found.basis == "nothing":
+        click.echo(f"{fold}: nothing learnable was measured; {found.strategy}, all the same")
     return found.strategy, found.stage

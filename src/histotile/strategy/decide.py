@@ -65,8 +65,7 @@ def decide(
     judgement = judge(evidence, settings, quick=False, size=size.verdict)
     size = size.model_copy(update={"counts_as": judgement.counts_as})
     choice = choose(judgement.counts_as, judgement.similarity)
-    weights = resample_patients(evidence.counts, settings.bootstraps, settings.seed)
-    bootstrap = place(groups, judgement, weights, settings)
+    bootstrap = _resampled(evidence, groups, judgement, settings)
     baselines = measure(evidence, settings, judgement)
     similarity = judgement.similarity
     return Decision(
@@ -74,7 +73,9 @@ def decide(
         **_training(evidence, size, similarity, choice, train),
         size=size,
         similarity=similarity,
-        counterfactuals=find_counterfactuals(size, similarity, settings),
+        counterfactuals=find_counterfactuals(
+            size, similarity, settings, evidence.facts.get("tile", "unknown")
+        ),
         baselines=baselines,
         alarms=_alarms(evidence, files, baselines, similarity, settings),
         stop=settings.alarms.stop,
@@ -108,6 +109,7 @@ def decide_fold(name: str, evidence: Evidence, settings: Decide, train: Train) -
         stage=stage,
         table_strategy=choice.strategy,
         early_stage=early_stage(similarity),
+        basis=similarity.basis,
     )
 
 
@@ -171,6 +173,16 @@ def _alarms(
 def _position(groups: Groups, judgement: Judgement, settings: Decide, choice: Choice) -> Point:
     found = place(groups, judgement, np.ones((1, len(groups.counts))), settings)
     return found[0].model_copy(update={"strategy": choice.strategy})
+
+
+def _resampled(
+    evidence: Evidence, groups: Groups, judgement: Judgement, settings: Decide
+) -> list[Point]:
+    """The bootstrap; empty where nothing learnable was measured, and no resample could disagree."""
+    if judgement.similarity.basis == "nothing":
+        return []
+    weights = resample_patients(evidence.counts, settings.bootstraps, settings.seed)
+    return place(groups, judgement, weights, settings)
 
 
 def _thresholds(settings: Decide) -> dict[str, float | str]:

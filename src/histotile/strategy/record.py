@@ -13,6 +13,7 @@ from histotile.errors import HistotileError
 from histotile.io.findings import Finding
 
 Strategy = Literal["linear_probe", "early_probe", "finetune", "retrain"]
+Basis = Literal["measured", "saturated", "prior", "pathology", "foreign", "nothing"]
 STRATEGIES: tuple[Strategy, ...] = ("linear_probe", "early_probe", "finetune", "retrain")
 
 
@@ -71,7 +72,7 @@ class Similarity(Entry):
     """The vertical axis of the table."""
 
     verdict: Literal["similar", "different"]
-    basis: Literal["measured", "saturated", "prior", "pathology", "foreign"]
+    basis: Basis
     stages: list[StageScore]
     best_stage: int
     shortfall: Estimate = Field(description="Best stage minus last stage")
@@ -82,6 +83,15 @@ class Similarity(Entry):
     )
     gain_sufficient: bool | None = Field(description="S2, decides if large: the gain suffices")
     reasons: list[str]
+    guessed: float | None = Field(
+        default=None, description="What guessing may reach, where nothing learnable was measured"
+    )
+
+    @property
+    def words(self) -> str:
+        """The verdict, after "small cohort, "."""
+        known = self.basis != "nothing"
+        return f"features {self.verdict}" if known else "nothing learnable was measured"
 
 
 class Budget(Entry):
@@ -152,6 +162,7 @@ class FoldDecision(Entry):
     stage: int = Field(description="Stage under the head")
     table_strategy: Strategy = Field(description="What the table says, if it was overruled")
     early_stage: int = Field(description="Where early_probe would cut")
+    basis: Basis = Field(description="What the verdict on its features rests on")
 
 
 class Decision(Entry):
@@ -188,6 +199,14 @@ class Decision(Entry):
     thresholds: dict[str, float | str]
     notes: list[str]
     seconds: float
+
+    @property
+    def chosen_by(self) -> str:
+        """Who or what chose the strategy that is trained."""
+        if self.forced:
+            return "set by hand"
+        known = self.similarity.basis != "nothing"
+        return "by the table" if known else "as the cheapest, so that a score is seen"
 
     def of_fold(self, fold: str) -> FoldDecision:
         """The decision for a fold.

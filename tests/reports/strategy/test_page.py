@@ -95,6 +95,26 @@ def test_alarms_unknown_patients_and_a_forced_strategy_catch_the_eye(make_decisi
     assert "no alarm" not in page
 
 
+def test_that_nothing_was_learnable_is_the_headline_and_no_cell_is_chosen(
+    make_decision: Make, read: Read
+) -> None:
+    reasons = ["Nothing learnable was measured: the best stage reaches AUROC 0.52."]
+    similarity = make_decision().similarity.model_dump() | {"basis": "nothing", "reasons": reasons}
+    blind = make_decision(
+        similarity=similarity,
+        frequencies=dict.fromkeys(STRATEGIES, 0.0),
+        position={"x": -1, "y": 0, "strategy": "early_probe"},
+        folds=[make_decision().folds[0].model_dump() | {"basis": "nothing"}],
+    )
+    html = render_decision_page(blind)
+    assert "<h1>Nothing learnable was measured</h1>" in html
+    assert html.index("What would change it</h2>") < html.index("Where the cohort lies")
+    assert "fold0: nothing learnable was measured" in read(html).text
+    svg = draw_decision(blind)
+    assert "resampled" not in svg and "nothing learnable was measured" in svg
+    assert not ElementTree.fromstring(svg).findall(".//s:rect[@stroke-width='3']", SVG)
+
+
 def verification(**changes: object) -> Verification:
     score = {"value": 0.83, "low": 0.77, "high": 0.88}
     row = {"folds": {"fold0": 0.8, "fold1": None}, "seconds": 1.0, "score": score}

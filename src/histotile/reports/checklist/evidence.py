@@ -144,7 +144,7 @@ def _of_training(facts: CohortFacts) -> dict[str, tuple[str, str]]:
         ),
         "size": (size, "../decide/index.html#size"),
         "training": (
-            f"strategy {decision.strategy}" if decision else "",
+            f"strategy {decision.strategy}, {decision.chosen_by}" if decision else "",
             "../decide/index.html#training",
         ),
         "selection": (

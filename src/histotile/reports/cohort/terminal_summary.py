@@ -87,9 +87,8 @@ def _decision_lines(facts: CohortFacts) -> list[str]:
     decision, verification = facts.decision, facts.verification
     if decision is None:
         return []
-    by = "set by hand" if decision.forced else "chosen by the table"
-    line = f"Strategy: {decision.strategy}, {by} ({decision.size.verdict}, features "
-    line += f"{decision.similarity.verdict})"
+    line = f"Strategy: {decision.strategy}, {decision.chosen_by} ({decision.size.verdict} cohort, "
+    line += f"{decision.similarity.words})"
     if verification is not None:
         among = " among the strategies that learn from cached features"
         line += f"; {verification.verdict}{among if verification.budget == 'probe' else ''}"

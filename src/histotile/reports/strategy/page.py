@@ -1,7 +1,7 @@
 """The page that explains the choice of a strategy."""
 
 from histotile.reports.rendering import render
-from histotile.reports.strategy.figure import TITLES, describe, draw_decision
+from histotile.reports.strategy.figure import TITLES, describe, draw_decision, is_blind
 from histotile.strategy.record import Decision
 
 BASIS = {
@@ -9,6 +9,7 @@ BASIS = {
     "saturated": "the frozen features solve the task already",
     "prior": "from prior knowledge: probes could not decide",
     "pathology": "the backbone was taught on pathology",
+    "nothing": "no stage of the backbone and no colour does better than guessing",
     "foreign": "random weights do better than any stage of the backbone",
 }
 
@@ -29,6 +30,7 @@ def render_decision_page(decision: Decision) -> str:
         picture=draw_decision(decision),
         sentence=describe(decision),
         titles=TITLES,
+        blind=is_blind(decision),
         basis=BASIS[decision.similarity.basis],
         banners=banners,
         alarms=decision.alarms,
