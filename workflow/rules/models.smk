@@ -192,10 +192,11 @@ rule report_decision:
         "<logs>/report_decision.log",
     localrule: True
     params:
+        accept=accepted("alarm"),
         code=digest("histotile.stages.report_decision"),
     shell:
         "histotile report-decision {input:q} --picture {output.picture:q} --page {output.page:q}"
-        " > {log:q} 2>&1"
+        " --accept {params.accept:q} > {log:q} 2>&1"
 
 
 rule train:

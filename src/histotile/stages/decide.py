@@ -11,6 +11,7 @@ from histotile.io.atomic import write_text
 from histotile.io.cohort import read_cohort
 from histotile.splitting.fold_table import fold_rows
 from histotile.strategy.decide import decide
+from histotile.strategy.headline import tell_first
 from histotile.strategy.leakage.load_files import gather_alarm_files
 from histotile.strategy.load_evidence import gather_evidence, patients_of_folds
 from histotile.strategy.record import Decision
@@ -62,6 +63,12 @@ def run(
 
 
 def _tell(decision: Decision) -> None:
+    errors = [alarm for alarm in decision.alarms if alarm.level == "error"]
+    if errors:
+        click.echo(f"{tell_first(decision, ())}.")
+    for alarm in errors:
+        known_as = f"[{alarm.finding.id}] " if alarm.is_leak else ""
+        click.echo(f"  {known_as}{alarm.fact}. Remedy: {alarm.remedy}")
     where = f" after stage {decision.stage}" if decision.strategy == "early_probe" else ""
     chosen = f"{decision.strategy}{where} ({decision.chosen_by}"
     if decision.similarity.basis == "nothing":
@@ -72,5 +79,5 @@ def _tell(decision: Decision) -> None:
             f"{decision.size.verdict} x {decision.similarity.verdict} -> {chosen}; "
             f"{100 * share:.0f} % of resampled cohorts agree with the table)"
         )
-    for alarm in decision.alarms:
+    for alarm in decision.alarms[len(errors) :]:
         click.echo(f"{alarm.level.capitalize()}: {alarm.fact}. {alarm.remedy}", err=True)

@@ -10,8 +10,8 @@ import click
 from histotile.config import Train
 from histotile.data.profiling.profiler import process_age_s
 from histotile.errors import HistotileError
-from histotile.io.findings import accept as sift
 from histotile.stages.folds import Inputs, Network, fold_slides
+from histotile.strategy.headline import standing_leaks
 from histotile.strategy.record import Strategy, read_decision
 from histotile.tasks.registry import make_task
 from histotile.training.job import Machine, Run
@@ -77,9 +77,7 @@ def _say_what_is_kept(fold: str, folder: Path) -> None:
 def _decided(path: Path, fold: str, accepted: Mapping[str, str]) -> tuple[Strategy, int]:
     """Strategy and stage of a fold; no training on a cohort that leaks, unless that is accepted."""
     decision = read_decision(path)
-    leaks = [alarm.finding for alarm in decision.alarms if alarm.is_leak]
-    standing, _ = sift(leaks, accepted)
-    if standing and decision.stop:
+    if standing := standing_leaks(decision, accepted):
         facts = "; ".join(map(str, standing))
         remedy = f"{standing[0].remedy}; to go on all the same: decide.alarms.stop: false"
         raise HistotileError(path, facts, remedy)

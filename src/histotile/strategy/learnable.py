@@ -63,7 +63,7 @@ def guessed(scores: Floats, fewest: int) -> float | None:
         return None
     spread = float(np.percentile((resamples - scores[0]).max(1), 97.5))
     few = max(2, fewest)
-    limit = CHANCE + max(spread, 0.0) * REFIT * (few / (few - 1)) ** 0.5
+    limit: float = CHANCE + max(spread, 0.0) * REFIT * (few / (few - 1)) ** 0.5
     top = float(scores[0].max())
     holds = bool((np.percentile(resamples, 2.5, axis=0) <= CHANCE).all())
     return max(limit, top) if holds else limit

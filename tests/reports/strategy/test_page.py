@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
+
 from histotile.reports.strategy.figure import draw_decision
 from histotile.reports.strategy.page import render_decision_page
 from histotile.reports.strategy.verification_page import render_verification_page
@@ -93,6 +95,31 @@ def test_alarms_unknown_patients_and_a_forced_strategy_catch_the_eye(make_decisi
     assert "Patients are unknown" in page
     assert "It was set by hand; the table says <code>early_probe</code>" in page
     assert "no alarm" not in page
+
+
+NEAR = {"level": "error", "name": "near_duplicates", "fact": "3 % of tiles", "remedy": "drop them"}
+SITE = {"level": "error", "name": "site_label", "fact": "V 1.0", "remedy": "other slides"}
+
+
+@pytest.mark.parametrize(
+    ("alarms", "stop", "accepts", "title"),
+    [
+        ([NEAR], True, False, "Training is stopped: patients share tiles"),
+        ([NEAR], True, True, "Error: patients share tiles (accepted by the user)"),
+        ([NEAR], False, False, "Error: patients share tiles"),
+        ([SITE], True, False, "Error: the site tells the label"),
+        ([NEAR, SITE], True, False, "Training is stopped: patients share tiles; the site tells"),
+        ([NEAR | {"level": "warning"}], True, False, "Early probe"),
+    ],
+)
+def test_an_error_is_the_headline(
+    make_decision: Make, alarms: list[Any], stop: bool, accepts: bool, title: str
+) -> None:
+    decision = make_decision(alarms=alarms, stop=stop)
+    accepted = [alarm.finding.id for alarm in decision.alarms] if accepts else []
+    page = render_decision_page(decision, accepted)
+    assert f"<h1>{title}" in page
+    assert page.count("3 % of tiles") == (NEAR["name"] in str(alarms)) * 2  # on top, and below
 
 
 def test_that_nothing_was_learnable_is_the_headline_and_no_cell_is_chosen(

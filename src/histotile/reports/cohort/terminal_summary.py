@@ -93,7 +93,8 @@ def _decision_lines(facts: CohortFacts) -> list[str]:
         among = " among the strategies that learn from cached features"
         line += f"; {verification.verdict}{among if verification.budget == 'probe' else ''}"
     alarms = [f"{alarm.level.capitalize()}: {alarm.fact}" for alarm in decision.alarms]
-    return [line, *alarms]
+    errors = sum(alarm.level == "error" for alarm in decision.alarms)
+    return [*alarms[:errors], line, *alarms[errors:]]
 
 
 def _tile_lines(facts: CohortFacts) -> list[str]:

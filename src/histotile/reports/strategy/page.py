@@ -1,7 +1,10 @@
 """The page that explains the choice of a strategy."""
 
+from collections.abc import Collection
+
 from histotile.reports.rendering import render
 from histotile.reports.strategy.figure import TITLES, describe, draw_decision, is_blind
+from histotile.strategy.headline import tell_first
 from histotile.strategy.record import Decision
 
 BASIS = {
@@ -14,8 +17,13 @@ BASIS = {
 }
 
 
-def render_decision_page(decision: Decision) -> str:
-    """One self-contained HTML page: verdict, picture, both axes, budget, baselines, alarms."""
+def render_decision_page(decision: Decision, accepted: Collection[str] = ()) -> str:
+    """One self-contained HTML page: verdict, picture, both axes, budget, baselines, alarms.
+
+    Args:
+        decision: What is shown.
+        accepted: Ids of findings that the user accepts.
+    """
     warnings = [alarm for alarm in decision.alarms if alarm.level != "error"]
     banners = [f"{alarm.fact}. {alarm.remedy}." for alarm in warnings]
     if not decision.has_patients:
@@ -30,8 +38,10 @@ def render_decision_page(decision: Decision) -> str:
         picture=draw_decision(decision),
         sentence=describe(decision),
         titles=TITLES,
+        headline=tell_first(decision, accepted),
+        errors=[alarm for alarm in decision.alarms if alarm.level == "error"],
         blind=is_blind(decision),
         basis=BASIS[decision.similarity.basis],
         banners=banners,
-        alarms=decision.alarms,
+        alarms=[],  # errors stand in the header
     )
