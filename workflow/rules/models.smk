@@ -258,6 +258,7 @@ rule compare:
         slides=slide_files,
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
         packs=lambda wildcards: packs_of(wildcards.strategy),
+        baseline="<results>/baseline/baseline.h5",
     output:
         "<results>/compare/{fold}/{strategy}.parquet",
     log:
@@ -280,8 +281,8 @@ rule compare:
     shell:
         "histotile compare {wildcards.fold} {wildcards.strategy} --folds {input.folds:q}"
         " --decision {input.decision:q} --tiles {params.tiles:q} --features {params.features:q}"
-        " {params.packs:q} --cohort {input.cohort:q} --prefix={params.prefix:q}"
-        " --classes {params.classes:q} --backbone {params.backbone:q}"
+        " {params.packs:q} --baseline {input.baseline:q} --cohort {input.cohort:q}"
+        " --prefix={params.prefix:q} --classes {params.classes:q} --backbone {params.backbone:q}"
         " --threads {threads} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 

@@ -88,6 +88,12 @@ class Similarity(Entry):
     )
 
     @property
+    def best_random_stage(self) -> int:
+        """The stage at which random weights do best; the last one where they were not measured."""
+        scored = [(s.random_score.value, s.stage) for s in self.stages if s.random_score]
+        return max(scored, default=(0.0, self.stages[-1].stage))[1]
+
+    @property
     def words(self) -> str:
         """The verdict, after "small cohort, "."""
         known = self.basis != "nothing"

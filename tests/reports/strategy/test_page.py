@@ -158,6 +158,7 @@ def verification(**changes: object) -> Verification:
         "regret": {"value": 0.01, "low": -0.02, "high": 0.03},
         "selector_regret": 0.004,
         "margin": 0.01,
+        "gaps": [],
         "reasons": ["retrain minus the table's choice: +0.010"],
     }
     return Verification.model_validate(facts | changes)
@@ -167,6 +168,20 @@ def test_the_verification_shows_verdict_regret_and_every_strategy() -> None:
     page = render_verification_page(verification())
     for words in ("Not contradicted", "+0.010", "-0.020 to +0.030", "Colour alone", "+0.004"):
         assert words in page
+
+
+def test_a_baseline_that_may_do_as_well_is_in_the_headline() -> None:
+    gap = {"strategy": "retrain", "tiles": 420}
+    close = gap | {"baseline": "colour", "difference": {"value": 0.01, "low": -0.02, "high": 0.03}}
+    far = gap | {
+        "baseline": "random_weights",
+        "difference": {"value": 0.2, "low": 0.1, "high": 0.3},
+    }
+    page = render_verification_page(verification(gaps=[close, far]))
+    assert "<h1>Not contradicted; colour alone may do as well</h1>" in page
+    assert "certainly better; 420 tiles" in page
+    clear = render_verification_page(verification(gaps=[far]))
+    assert "<h1>Not contradicted</h1>" in clear
 
 
 def test_a_verification_that_could_not_be_made_says_so() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from histotile.config import Verify
 from histotile.errors import HistotileError
-from histotile.strategy.verification.regret import Comparison, Verification, verify
+from histotile.strategy.verification.comparison import Comparison
+from histotile.strategy.verification.regret import Verification, verify
 from histotile.tasks.registry import make_task
 
 SETTINGS = Verify(budget="full", margin=0.01, bootstraps=400, seed=0)

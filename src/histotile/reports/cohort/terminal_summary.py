@@ -91,7 +91,7 @@ def _decision_lines(facts: CohortFacts) -> list[str]:
     line += f"{decision.similarity.words})"
     if verification is not None:
         among = " among the strategies that learn from cached features"
-        line += f"; {verification.verdict}{among if verification.budget == 'probe' else ''}"
+        line += f"; {verification.headline}{among if verification.budget == 'probe' else ''}"
     alarms = [f"{alarm.level.capitalize()}: {alarm.fact}" for alarm in decision.alarms]
     errors = sum(alarm.level == "error" for alarm in decision.alarms)
     return [*alarms[:errors], line, *alarms[errors:]]

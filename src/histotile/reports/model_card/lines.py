@@ -150,7 +150,7 @@ def describe_decision(facts: CohortFacts) -> list[Line]:
     ]
     if facts.verification:
         reasons = join_reasons(facts.verification.reasons)
-        lines.append(("Held against other strategies", facts.verification.verdict, reasons))
+        lines.append(("Held against other strategies", facts.verification.headline, reasons))
     return lines
 
 
