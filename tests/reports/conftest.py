@@ -324,6 +324,7 @@ DECISION: dict[str, Any] = {
     "backbone_id": "0123456789ab",
     "tiles": 312,
     "labelled_tiles": 640,
+    "left_out": {},
     "patients": 21,
     "has_patients": True,
     "strategy": "early_probe",

@@ -15,7 +15,8 @@ from histotile.strategy.decision_table import (
     gain_margin,
     horizontal,
 )
-from histotile.strategy.record import Estimate, Similarity, StageScore
+from histotile.strategy.entry import Estimate
+from histotile.strategy.record import Similarity, StageScore
 
 RATIO = st.floats(0.001, 1000)
 

@@ -13,6 +13,7 @@ from histotile.splitting.fold_table import fold_rows
 from histotile.strategy.decide import decide
 from histotile.strategy.headline import tell_first
 from histotile.strategy.leakage.load_files import gather_alarm_files
+from histotile.strategy.left_out import find_left_out
 from histotile.strategy.load_evidence import gather_evidence, patients_of_folds
 from histotile.strategy.record import Decision
 from histotile.tasks.registry import make_task
@@ -51,13 +52,17 @@ def run(
 ) -> None:
     """Writes strategy and reasons."""
     rows = [row | {"fold": f"fold{row['fold']}"} for row in fold_rows(inputs.folds)]
-    known = read_cohort(inputs.cohort).has_patients
+    cohort, task = read_cohort(inputs.cohort), make_task(classes)
     evidence = gather_evidence(
-        inputs.features, inputs.baseline, inputs.tiles, rows, make_task(classes), known
+        inputs.features, inputs.baseline, inputs.tiles, rows, task, cohort.has_patients
+    )
+    left_out = find_left_out(
+        {slide.slide_id: slide.patient_id for slide in cohort.slides}, inputs.tiles, rows, task
     )
     files = gather_alarm_files(inputs.features, inputs.inspections, rows)
     with threadpool_limits(1):  # matrices are small: more threads would wait for each other
-        decision = decide(evidence, settings, train, patients_of_folds(rows, evidence), files)
+        by_fold = patients_of_folds(rows, evidence)
+        decision = decide(evidence, settings, train, by_fold, files, left_out)
     write_text(outputs.decision, decision.model_dump_json(indent=2) + "\n")
     _tell(decision)
 
@@ -79,5 +84,7 @@ def _tell(decision: Decision) -> None:
             f"{decision.size.verdict} x {decision.similarity.verdict} -> {chosen}; "
             f"{100 * share:.0f} % of resampled cohorts agree with the table)"
         )
+    for line in decision.left_out.patients:
+        click.echo(f"Attention: {line}", err=True)
     for alarm in decision.alarms[len(errors) :]:
         click.echo(f"{alarm.level.capitalize()}: {alarm.fact}. {alarm.remedy}", err=True)

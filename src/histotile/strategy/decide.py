@@ -22,6 +22,7 @@ from histotile.strategy.record import (
     Baseline,
     Decision,
     FoldDecision,
+    LeftOut,
     Point,
     Similarity,
     Size,
@@ -45,6 +46,7 @@ def decide(
     train: Train,
     folds: Mapping[str, Collection[int]],
     files: AlarmFiles | None,
+    left_out: LeftOut | None = None,
 ) -> Decision:
     """The strategy for a cohort and for each of its folds, with all that speaks for it.
 
@@ -54,6 +56,7 @@ def decide(
         train: Recipes, and the strategy if it is not `auto`.
         folds: Name -> numbers of the patients who train or validate in that fold.
         files: What alarms need to know of the slides beyond the evidence; None: none are sought.
+        left_out: What the evidence lacks.
 
     Raises:
         HistotileError: There is no labelled tile, or none in some fold.
@@ -70,6 +73,7 @@ def decide(
     similarity = judgement.similarity
     return Decision(
         **_identity(evidence),
+        left_out=left_out or LeftOut(),
         **_training(evidence, size, similarity, choice, train),
         size=size,
         similarity=similarity,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histotile.stats.auroc import CHANCE
-from histotile.strategy.record import Estimate, Similarity, Size
+from histotile.strategy.entry import Estimate
+from histotile.strategy.record import Similarity, Size
 
 if TYPE_CHECKING:
     from histotile.stats.crossvalidation import Floats

@@ -5,33 +5,17 @@ over folds. Intervals are 95 % percentile intervals over resampled patients.
 """
 
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from histotile.errors import HistotileError
 from histotile.io.findings import Finding
+from histotile.strategy.entry import Entry, Estimate, read_record
 
 Strategy = Literal["linear_probe", "early_probe", "finetune", "retrain"]
 Basis = Literal["measured", "saturated", "prior", "pathology", "foreign", "nothing"]
 STRATEGIES: tuple[Strategy, ...] = ("linear_probe", "early_probe", "finetune", "retrain")
-
-
-class Entry(BaseModel):
-    """A part of the record; knows no other keys than its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-E = TypeVar("E", bound=Entry)
-
-
-class Estimate(Entry):
-    """A number with its 95 % interval; the ends are null where it could not be had."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 class ClassSize(Entry):
@@ -171,6 +155,25 @@ class FoldDecision(Entry):
     basis: Basis = Field(description="What the verdict on its features rests on")
 
 
+class LeftOut(Entry):
+    """What the decision does without; slides of the fixed test set are no part of it."""
+
+    tiles: dict[str, dict[str, int]] = Field(
+        default={}, description="Class -> why a labelled tile is excluded -> tiles"
+    )
+    unlabelled: dict[str, int] = Field(default={}, description="Why a tile has no label -> tiles")
+    slides: list[str] = Field(default=[], description="Quarantined")
+    patients: list[str] = Field(
+        default=[], description="Patients who vanish, or vanish from a class, and why: sentences"
+    )
+
+    def of_class(self, name: str) -> str:
+        """Excluded tiles of a class by reason, e.g. "12 (10 blurred, 2 pen ink)"; or "0"."""
+        why = self.tiles.get(name, {})
+        told = ", ".join(f"{count} {reason}" for reason, count in why.items())
+        return f"{sum(why.values())} ({told})" if why else "0"
+
+
 class Decision(Entry):
     """Everything behind the choice of a strategy."""
 
@@ -182,6 +185,7 @@ class Decision(Entry):
     backbone_id: str
     tiles: int = Field(description="Tiles the probes used")
     labelled_tiles: int
+    left_out: LeftOut
     patients: int
     has_patients: bool
     strategy: Strategy = Field(description="What is trained")
@@ -234,17 +238,3 @@ def read_decision(path: Path) -> Decision:
         HistotileError: It is none of this version.
     """
     return read_record(path, Decision, "decide")
-
-
-def read_record(path: Path, kind: type[E], verb: str) -> E:
-    """The record that a verb wrote.
-
-    Raises:
-        HistotileError: It is none of this version.
-    """
-    try:
-        return kind.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        key = ".".join(map(str, error.errors()[0]["loc"]))
-        fact = f"not written by this version of histotile (see `{key}`)"
-        raise HistotileError(path, fact, f"run `histotile {verb}` again") from error

@@ -72,7 +72,7 @@ def test_the_picture_says_in_words_what_it_shows(make_decision: Make) -> None:
 def test_the_page_gives_every_number_behind_the_decision(make_decision: Make, read: Read) -> None:
     page = read(render_decision_page(make_decision()))
     assert page.row("2 layer2, best, used")[1:3] == ["0.880 0.830 to 0.920", "0.740"]
-    assert page.row("tumour") == ["320", "9", "21"]
+    assert page.row("tumour") == ["320", "0", "9", "21"]
     assert page.row("Early probe chosen")[0] == "258"
     assert page.row("Linear probe")[0] == "1,026"
     assert page.terms["Gain of the last stage over random weights"].startswith("+0.120")
@@ -120,6 +120,22 @@ def test_an_error_is_the_headline(
     page = render_decision_page(decision, accepted)
     assert f"<h1>{title}" in page
     assert page.count("3 % of tiles") == (NEAR["name"] in str(alarms)) * 2  # on top, and below
+
+
+def test_what_is_excluded_is_counted_and_who_vanishes_is_named(
+    make_decision: Make, read: Read
+) -> None:
+    left_out = {
+        "tiles": {"tumour": {"blurred": 30, "pen ink": 2}},
+        "unlabelled": {"between the overlap limits": 1200},
+        "slides": ["s9"],
+        "patients": ["P7 vanishes: quarantined: s9"],
+    }
+    page = read(render_decision_page(make_decision(left_out=left_out)))
+    assert page.row("tumour")[:2] == ["320", "32 (30 blurred, 2 pen ink)"]
+    assert page.row("healthy")[1] == "0"
+    assert "1,200 tiles between the overlap limits" in page.text
+    assert page.text.index("P7 vanishes") < page.text.index("Where the cohort lies")
 
 
 def test_that_nothing_was_learnable_is_the_headline_and_no_cell_is_chosen(

@@ -94,7 +94,8 @@ def _decision_lines(facts: CohortFacts) -> list[str]:
         line += f"; {verification.headline}{among if verification.budget == 'probe' else ''}"
     alarms = [f"{alarm.level.capitalize()}: {alarm.fact}" for alarm in decision.alarms]
     errors = sum(alarm.level == "error" for alarm in decision.alarms)
-    return [*alarms[:errors], line, *alarms[errors:]]
+    lost = [f"Attention: {patient}" for patient in decision.left_out.patients]
+    return [*alarms[:errors], line, *lost, *alarms[errors:]]
 
 
 def _tile_lines(facts: CohortFacts) -> list[str]:

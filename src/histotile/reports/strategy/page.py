@@ -26,6 +26,9 @@ def render_decision_page(decision: Decision, accepted: Collection[str] = ()) -> 
     """
     warnings = [alarm for alarm in decision.alarms if alarm.level != "error"]
     banners = [f"{alarm.fact}. {alarm.remedy}." for alarm in warnings]
+    if decision.left_out.patients:
+        told = "; ".join(decision.left_out.patients)
+        banners.insert(0, f"Left out of this decision by exclusion: {told}.")
     if not decision.has_patients:
         banners.insert(
             0,

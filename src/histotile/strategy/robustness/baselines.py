@@ -13,10 +13,11 @@ import numpy as np
 from histotile.stats import bootstrap
 from histotile.stats.crossvalidation import Floats, Integers, Plan, divide, leave_site_out
 from histotile.stats.logistic import Single
+from histotile.strategy.entry import Estimate
 from histotile.strategy.leakage.shortcuts import site_shortcut
 from histotile.strategy.probing.linear_probe import components, hold_out
 from histotile.strategy.probing.transferability import NEIGHBOURS, neighbours
-from histotile.strategy.record import Baseline, Estimate
+from histotile.strategy.record import Baseline
 from histotile.strategy.similarity_rule import estimate
 
 if TYPE_CHECKING:

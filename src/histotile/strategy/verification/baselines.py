@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from histotile.config import Verify
-from histotile.strategy.record import Entry, Estimate
+from histotile.strategy.entry import Entry, Estimate
 from histotile.strategy.similarity_rule import estimate
 from histotile.strategy.verification.comparison import Comparison, Scores, resample
 

@@ -15,7 +15,7 @@ from histotile import __version__
 from histotile.config import Verify
 from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
-from histotile.strategy.record import Entry, Estimate
+from histotile.strategy.entry import Entry, Estimate
 from histotile.strategy.similarity_rule import estimate
 from histotile.strategy.verification.baselines import NAMES, RANDOM_WEIGHTS, Gap, gaps, tell_gaps
 from histotile.strategy.verification.comparison import Comparison, Scores, resample
