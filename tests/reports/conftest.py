@@ -384,6 +384,9 @@ DECISION: dict[str, Any] = {
         )
     ],
     "training": ["Stages 1 and 2 are frozen (0.68 million weights); later stages are dropped."],
+    "costs": {},
+    "cost_basis": None,
+    "max_hours": None,
     "counterfactuals": ["40 patients and 250 effective tiles per class: retraining"],
     "baselines": [
         {

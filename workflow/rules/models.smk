@@ -149,6 +149,7 @@ rule decide:
             else expand("<results>/inspect/{slide_id}.json", slide_id=SLIDE_IDS)
         ),
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
+        timings=expand("<results>/embed/{slide_id}.timing.json", slide_id=SLIDE_IDS),
     output:
         "<results>/decide/decision.json",
     log:
@@ -164,7 +165,10 @@ rule decide:
         ),
         classes=CLASSES,
         train=CONFIG.train.model_dump_json(
-            include={"strategy", "early_probe", "finetune", "retrain"}
+            include={
+                *("strategy", "early_probe", "finetune", "retrain", "epochs", "min_steps"),
+                *("batch_size", "patience", "max_tiles_per_slide"),
+            }
         ),
         settings=settings("decide"),
         code=digest("histotile.stages.decide"),

@@ -10,6 +10,7 @@ from histotile.config import Decide, Train
 from histotile.io.atomic import write_text
 from histotile.io.cohort import read_cohort
 from histotile.splitting.fold_table import fold_rows
+from histotile.strategy.cost import Beside, read_effort
 from histotile.strategy.decide import decide
 from histotile.strategy.headline import tell_first
 from histotile.strategy.leakage.load_files import gather_alarm_files
@@ -59,10 +60,12 @@ def run(
     left_out = find_left_out(
         {slide.slide_id: slide.patient_id for slide in cohort.slides}, inputs.tiles, rows, task
     )
+    timings = sorted(inputs.features.glob("*.timing.json"))
+    effort = read_effort(timings, inputs.tiles, rows, task, train.max_tiles_per_slide)
     files = gather_alarm_files(inputs.features, inputs.inspections, rows)
     with threadpool_limits(1):  # matrices are small: more threads would wait for each other
         by_fold = patients_of_folds(rows, evidence)
-        decision = decide(evidence, settings, train, by_fold, files, left_out)
+        decision = decide(evidence, settings, train, by_fold, files, Beside(left_out, effort))
     write_text(outputs.decision, decision.model_dump_json(indent=2) + "\n")
     _tell(decision)
 
@@ -84,6 +87,8 @@ def _tell(decision: Decision) -> None:
             f"{decision.size.verdict} x {decision.similarity.verdict} -> {chosen}; "
             f"{100 * share:.0f} % of resampled cohorts agree with the table)"
         )
+    if cost := decision.costs.get(decision.strategy):
+        click.echo(f"Training all folds: {cost.hours:.2g} processor hours by forecast")
     for line in decision.left_out.patients:
         click.echo(f"Attention: {line}", err=True)
     for alarm in decision.alarms[len(errors) :]:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from histotile.errors import HistotileError
 from histotile.io.findings import Finding
+from histotile.strategy.beside import Cost, LeftOut
 from histotile.strategy.entry import Entry, Estimate, read_record
 
 Strategy = Literal["linear_probe", "early_probe", "finetune", "retrain"]
@@ -155,25 +156,6 @@ class FoldDecision(Entry):
     basis: Basis = Field(description="What the verdict on its features rests on")
 
 
-class LeftOut(Entry):
-    """What the decision does without; slides of the fixed test set are no part of it."""
-
-    tiles: dict[str, dict[str, int]] = Field(
-        default={}, description="Class -> why a labelled tile is excluded -> tiles"
-    )
-    unlabelled: dict[str, int] = Field(default={}, description="Why a tile has no label -> tiles")
-    slides: list[str] = Field(default=[], description="Quarantined")
-    patients: list[str] = Field(
-        default=[], description="Patients who vanish, or vanish from a class, and why: sentences"
-    )
-
-    def of_class(self, name: str) -> str:
-        """Excluded tiles of a class by reason, e.g. "12 (10 blurred, 2 pen ink)"; or "0"."""
-        why = self.tiles.get(name, {})
-        told = ", ".join(f"{count} {reason}" for reason, count in why.items())
-        return f"{sum(why.values())} ({told})" if why else "0"
-
-
 class Decision(Entry):
     """Everything behind the choice of a strategy."""
 
@@ -198,6 +180,9 @@ class Decision(Entry):
     similarity: Similarity
     budget: list[Budget]
     training: list[str] = Field(description="What is frozen, how the rest learns, as sentences")
+    costs: dict[Strategy, Cost] = Field(description="Of training all folds, by forecast")
+    cost_basis: str | None = Field(description="What the forecast measured and assumed")
+    max_hours: float | None = Field(description="Processor hours allowed (decide.max_hours)")
     counterfactuals: list[str] = Field(description="What would change the decision")
     baselines: list[Baseline]
     alarms: list[Alarm]
@@ -215,6 +200,8 @@ class Decision(Entry):
         """Who or what chose the strategy that is trained."""
         if self.forced:
             return "set by hand"
+        if self.strategy != self.table_strategy:
+            return f"within decide.max_hours; the table says {self.table_strategy}"
         known = self.similarity.basis != "nothing"
         return "by the table" if known else "as the cheapest, so that a score is seen"
 

@@ -10,7 +10,7 @@ import numpy as np
 from histotile.stats.bootstrap import interval
 from histotile.stats.crossvalidation import Floats
 from histotile.strategy.entry import Estimate
-from histotile.strategy.learnable import why_nothing
+from histotile.strategy.probing.learnable import why_nothing
 from histotile.strategy.record import Basis, Similarity, StageScore
 
 if TYPE_CHECKING:

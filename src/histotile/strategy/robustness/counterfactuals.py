@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from histotile.strategy.decision_table import choose
 from histotile.strategy.effective_sample_size import count_patients
-from histotile.strategy.learnable import ways_out
+from histotile.strategy.probing.learnable import ways_out
 from histotile.strategy.record import Similarity, Size, Strategy
 from histotile.strategy.similarity_rule import counted
 

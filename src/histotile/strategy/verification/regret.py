@@ -21,6 +21,7 @@ from histotile.strategy.verification.baselines import NAMES, RANDOM_WEIGHTS, Gap
 from histotile.strategy.verification.comparison import Comparison, Scores, resample
 
 AGAIN = "run `histotile compare` for every strategy again"
+CLOSE = 0.005  # AUROC: less is not worth the time
 TABLE = "table"  # the strategy that the table chose in each fold
 
 
@@ -108,7 +109,8 @@ def verify(
     own = {fold: table[strategy][fold] for fold, strategy in chosen.items()}
     resamples[TABLE] = resample(own, settings)
     found = _judge(facts, own, present, resamples, settings)
-    return found.model_copy(update={"reasons": [*found.reasons, *beside]})
+    cheap = tell_cheaper(found.strategies)
+    return found.model_copy(update={"reasons": [*found.reasons, *beside, *cheap]})
 
 
 def _judge(
@@ -136,6 +138,24 @@ def _judge(
             "reasons": [reason],
         }
     )
+
+
+def tell_cheaper(strategies: Sequence[StrategyScore]) -> list[str]:
+    """Whether a head on cached features does as well as training layers, in a part of the time."""
+    heads = [s for s in strategies if s.strategy in {"linear_probe", "early_probe"}]
+    layers = [s for s in strategies if s.strategy in {"finetune", "retrain"}]
+    if not heads or not layers:
+        return []
+    head, layer = (max(some, key=lambda s: s.score.value) for some in (heads, layers))
+    lead = layer.score.value - head.score.value
+    if lead > CLOSE or head.seconds >= layer.seconds:
+        return []
+    near = f"within {CLOSE:g} of" if lead > 0 else "no worse than"
+    times = layer.seconds / max(head.seconds, 1e-3)
+    return [
+        f"{head.strategy} is {near} {layer.strategy} ({-lead:+.3f}) for 1/{times:.0f} of the time "
+        "(on features that embed had cached)"
+    ]
 
 
 def _verdict(regret: Estimate, rival: str, margin: float) -> tuple[str, str]:

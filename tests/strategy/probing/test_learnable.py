@@ -10,7 +10,7 @@ import pytest
 from histotile.config import Config, Decide
 from histotile.strategy.decide import decide
 from histotile.strategy.evidence import Evidence
-from histotile.strategy.learnable import guessed
+from histotile.strategy.probing.learnable import guessed
 from histotile.strategy.record import Decision
 
 Make = Callable[..., Evidence]
