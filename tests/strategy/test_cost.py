@@ -12,6 +12,7 @@ from histotile.config import Config, Decide
 from histotile.io import tables
 from histotile.strategy.cost import (
     GPU_TIMES,
+    LEARNT,
     Beside,
     Effort,
     affordable,
@@ -22,7 +23,7 @@ from histotile.strategy.cost import (
 )
 from histotile.strategy.decide import decide
 from histotile.strategy.evidence import Evidence
-from histotile.strategy.record import STRATEGIES, Decision
+from histotile.strategy.record import STRATEGIES, Decision, Similarity
 from histotile.tasks.registry import make_task
 
 Make = Callable[..., Evidence]
@@ -42,7 +43,7 @@ def test_heads_cost_minutes_and_layers_what_their_passes_take(
     train = config.train.model_copy(update={"epochs": 20, "min_steps": 0, "batch_size": 50})
     costs = forecast(EFFORT, stages, 1, train)
     assert costs["linear_probe"].hours < 0.02
-    forward = 3 * (20 * 1000 * 3 + 20 * 200) * 0.02 / 3600  # folds x (learnt thrice, validated)
+    forward = 3 * (20 * 1000 * LEARNT + 20 * 200) * 0.02 / 3600  # folds x (learnt, validated)
     assert costs["finetune"].hours == pytest.approx(forward, rel=0.25)
     assert costs["finetune"].hours > forward
     assert costs["finetune"].gpu_hours == pytest.approx(forward / GPU_TIMES)
@@ -61,10 +62,19 @@ def test_features_made_on_a_gpu_give_its_hours(make_evidence: Make, config: Conf
     assert found.gpu_hours == pytest.approx(here.gpu_hours)
 
 
+@pytest.mark.parametrize(
+    ("own", "head", "price"),
+    [((1.5, 1.0), "early_probe", "0.002 AUROC"), ((1.0, 1.5), "linear_probe", "0.035 AUROC")],
+)
 def test_the_budget_takes_the_next_best_that_fits(
-    make_evidence: Make, quick_settings: Decide, config: Config
+    make_evidence: Make,
+    quick_settings: Decide,
+    config: Config,
+    own: tuple[float, float],
+    head: str,
+    price: str,
 ) -> None:
-    evidence = make_evidence(80, 20)
+    evidence = make_evidence(80, 20, own=own)
     free = decided(evidence, quick_settings, config, None)
     assert (free.strategy, free.table_strategy) == ("finetune", "finetune")
     assert not any("max_hours" in note for note in free.notes)
@@ -72,13 +82,14 @@ def test_the_budget_takes_the_next_best_that_fits(
     roomy = decided(evidence, quick_settings, config, 1.1 * hours)
     assert roomy.strategy == "finetune"
     tight = decided(evidence, quick_settings, config, 0.5 * hours)
-    assert (tight.strategy, tight.table_strategy) == ("early_probe", "finetune")
-    assert tight.stage == tight.early_stage and not tight.forced
-    assert {(f.strategy, f.table_strategy) for f in tight.folds} == {("early_probe", "finetune")}
-    assert [b.strategy for b in tight.budget if b.chosen] == ["early_probe"]
+    assert (tight.strategy, tight.table_strategy) == (head, "finetune")
+    assert tight.stage == (tight.early_stage if head == "early_probe" else tight.last_stage)
+    assert not tight.forced
+    assert {(f.strategy, f.table_strategy) for f in tight.folds} == {(head, "finetune")}
+    assert [b.strategy for b in tight.budget if b.chosen] == [head]
     assert tight.chosen_by == "within decide.max_hours; the table says finetune"
     (note,) = [note for note in tight.notes if "max_hours" in note]
-    assert "0.002 AUROC" in note  # the price in regret
+    assert price in note
 
 
 def test_a_budget_below_everything_takes_the_cheapest_and_says_so(
@@ -111,8 +122,10 @@ def test_a_budget_without_timings_is_said_not_to_hold(
 
 
 def test_the_one_of_least_regret_replaces_what_is_not_allowed() -> None:
-    assert within("retrain", {"linear_probe", "early_probe"}) == "early_probe"
-    assert within("retrain", STRATEGIES) == "retrain"
+    similarity = Similarity.model_construct(depth_sufficient=True)
+    assert within("retrain", {"linear_probe", "early_probe"}, similarity) == "linear_probe"
+    assert within("retrain", STRATEGIES, similarity) == "retrain"
+    assert within("linear_probe", {"finetune", "retrain"}, similarity) == "finetune"
     assert affordable({}, 1.0) == set(STRATEGIES)
     assert tell_budget("retrain", "retrain", {}, None) == []
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # Of benchmarks/training_cost.csv, one thread: a tile's way forward through PyTorch, in those of the
 # engine that made the features; and a tile learnt from (forward, backward, step), in those.
-TORCH = {"openvino": 1.7, "onnxruntime": 1.5, "torch": 1.0}
-LEARNT = 3.0
+TORCH = {"openvino": 1.4, "onnxruntime": 1.4, "torch": 1.0}
+LEARNT = 3.2
 READING_S = 0.01  # processor seconds to read, decode and augment a tile
 HEAD_S = (
     1e-6  # processor seconds of a linear head, per tile and feature: all strengths, inner folds
@@ -155,9 +155,17 @@ def affordable(costs: Mapping[Strategy, Cost], most: float | None) -> set[Strate
     return fits or {min(costs, key=lambda strategy: costs[strategy].hours)}
 
 
-def within(wanted: Strategy, allowed: Collection[Strategy]) -> Strategy:
-    """The strategy, or of those allowed the one of least regret wherever it was measured."""
-    return wanted if wanted in allowed else min(allowed, key=lambda other: REGRET[other][0])
+def within(wanted: Strategy, allowed: Collection[Strategy], similarity: Similarity) -> Strategy:
+    """The strategy, or the next best of those allowed.
+
+    That is the head which the depth of this cohort's features asks for, if it is allowed; else the
+    one of least regret wherever it was measured.
+    """
+    head: Strategy = "linear_probe" if similarity.depth_sufficient else "early_probe"
+    for strategy in (wanted, head):
+        if strategy in allowed:
+            return strategy
+    return min(allowed, key=lambda other: REGRET[other][0])
 
 
 def settle(
@@ -167,7 +175,7 @@ def settle(
     if train.strategy == "auto" and choice.strategy in allowed:
         return choice.strategy, choice.stage
     named = train.strategy
-    strategy = within(choice.strategy, allowed) if named == "auto" else named
+    strategy = within(choice.strategy, allowed, similarity) if named == "auto" else named
     if strategy == "early_probe":
         return "early_probe", early_stage(similarity)
     return strategy, similarity.stages[-1].stage
