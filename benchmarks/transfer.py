@@ -38,9 +38,10 @@ from histotile.io.atomic import replacing
 from histotile.io.features import read_baseline
 from histotile.strategy.baselines.random_features import BaselineSlide, measure_baseline
 from histotile.strategy.decide import decide
+from histotile.strategy.entry import Estimate
 from histotile.strategy.leakage.checks import AlarmFiles
 from histotile.strategy.load_evidence import gather_evidence, patients_of_folds
-from histotile.strategy.record import STRATEGIES, Decision, Estimate
+from histotile.strategy.record import STRATEGIES, Decision
 from histotile.strategy.verification.train_alternatives import compare, compare_colour
 from histotile.tasks.probe import Features, fit_probe
 from histotile.tasks.registry import make_task

@@ -324,6 +324,7 @@ DECISION: dict[str, Any] = {
     "backbone_id": "0123456789ab",
     "tiles": 312,
     "labelled_tiles": 640,
+    "left_out": {},
     "patients": 21,
     "has_patients": True,
     "strategy": "early_probe",
@@ -383,6 +384,9 @@ DECISION: dict[str, Any] = {
         )
     ],
     "training": ["Stages 1 and 2 are frozen (0.68 million weights); later stages are dropped."],
+    "costs": {},
+    "cost_basis": None,
+    "max_hours": None,
     "counterfactuals": ["40 patients and 250 effective tiles per class: retraining"],
     "baselines": [
         {
@@ -403,6 +407,7 @@ DECISION: dict[str, Any] = {
             "stages": [2],
             "table_strategy": "early_probe",
             "early_stages": [2],
+            "basis": "measured",
         }
     ],
     "thresholds": {"size.small_neff": 100.0, "size.borderline": "small"},

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.strategy.decision_table import choose, depth_margin, gain_margin, horizontal
+from histotile.strategy.entry import Estimate
 from histotile.strategy.probing.depth import early_stages
-from histotile.strategy.record import Estimate, Similarity, StageScore
+from histotile.strategy.record import Similarity, StageScore
 
 RATIO = st.floats(0.001, 1000)
 

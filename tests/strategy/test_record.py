@@ -9,7 +9,8 @@ import pytest
 from histotile.errors import HistotileError
 from histotile.io.tables import comparison_schema, write_table
 from histotile.stages.verify import _comparison
-from histotile.strategy.record import read_decision, read_record
+from histotile.strategy.entry import read_record
+from histotile.strategy.record import read_decision
 from histotile.strategy.verification.regret import Verification
 from histotile.tasks.registry import make_task
 

@@ -22,7 +22,8 @@ from histotile.inference.ensemble import Ensemble
 from histotile.inference.predict import predict_slide
 from histotile.io.tables import prediction_schema, read_table, write_table
 from histotile.stats.linear_head import LinearHead
-from histotile.strategy.verification.regret import Comparison, verify
+from histotile.strategy.verification.comparison import Comparison
+from histotile.strategy.verification.regret import verify
 from histotile.strategy.verification.train_alternatives import compare
 from histotile.tasks import registry
 from histotile.tasks.probe import Features

@@ -149,6 +149,7 @@ rule decide:
             else expand("<results>/inspect/{slide_id}.json", slide_id=SLIDE_IDS)
         ),
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
+        timings=expand("<results>/embed/{slide_id}.timing.json", slide_id=SLIDE_IDS),
     output:
         "<results>/decide/decision.json",
     log:
@@ -164,7 +165,10 @@ rule decide:
         ),
         classes=CLASSES,
         train=CONFIG.train.model_dump_json(
-            include={"strategy", "early_probe", "finetune", "retrain"}
+            include={
+                *("strategy", "early_probe", "finetune", "retrain", "epochs", "min_steps"),
+                *("batch_size", "patience", "max_tiles_per_slide"),
+            }
         ),
         settings=settings("decide"),
         code=digest("histotile.stages.decide"),
@@ -192,10 +196,11 @@ rule report_decision:
         "<logs>/report_decision.log",
     localrule: True
     params:
+        accept=accepted("alarm"),
         code=digest("histotile.stages.report_decision"),
     shell:
         "histotile report-decision {input:q} --picture {output.picture:q} --page {output.page:q}"
-        " > {log:q} 2>&1"
+        " --accept {params.accept:q} > {log:q} 2>&1"
 
 
 rule train:
@@ -257,6 +262,7 @@ rule compare:
         slides=slide_files,
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
         packs=lambda wildcards: packs_of(wildcards.strategy),
+        baseline="<results>/baseline/baseline.h5",
     output:
         "<results>/compare/{fold}/{strategy}.parquet",
     log:
@@ -279,8 +285,8 @@ rule compare:
     shell:
         "histotile compare {wildcards.fold} {wildcards.strategy} --folds {input.folds:q}"
         " --decision {input.decision:q} --tiles {params.tiles:q} --features {params.features:q}"
-        " {params.packs:q} --cohort {input.cohort:q} --prefix={params.prefix:q}"
-        " --classes {params.classes:q} --backbone {params.backbone:q}"
+        " {params.packs:q} --baseline {input.baseline:q} --cohort {input.cohort:q}"
+        " --prefix={params.prefix:q} --classes {params.classes:q} --backbone {params.backbone:q}"
         " --threads {threads} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 

@@ -84,13 +84,17 @@ def decide(
 @verb("train")
 @click.argument("fold")
 @click.argument(
-    "strategy", type=click.Choice(["linear_probe", "early_probe", "finetune", "retrain", "colour"])
+    "strategy",
+    type=click.Choice(
+        ["linear_probe", "early_probe", "finetune", "retrain", "colour", "random_weights"]
+    ),
 )
 @FOLDS_FILE
 @DECISION
 @TILES
 @click.option("--features", type=PATH, help="Folder of features.")
 @click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
+@click.option("--baseline", type=FILE, help="What `baseline` wrote, for `random_weights`.")
 @slides_options
 @output_option("Parquet: labelled test tiles of the fold with prob_<class>.")
 @classes_option
@@ -104,6 +108,7 @@ def compare(
     tiles: Path,
     features: Path | None,
     packs: Path | None,
+    baseline: Path | None,
     cohort: Path | None,
     prefix: str,
     output: Path,
@@ -112,12 +117,12 @@ def compare(
     threads: int,
     settings: Train,
 ) -> None:
-    """Train STRATEGY (or colour alone) on FOLD's patients; judge it on its test tiles."""
+    """Train STRATEGY (or a baseline) on FOLD's patients; judge it on its test tiles."""
     from histotile.stages import compare as stage
     from histotile.stages.folds import Inputs, Network
     from histotile.training.job import Machine
 
-    inputs = Inputs(folds, fold, tiles, decision, features, cohort, prefix)
+    inputs = Inputs(folds, fold, tiles, decision, features, cohort, prefix, baseline)
     progress = Progress(f"{fold} {strategy}", "steps")
     machine = Machine(1, threads, packs=packs, progress=progress)
     network, outputs = Network(backbone, classes), stage.Outputs(output)

@@ -8,6 +8,7 @@ from histotile.cli.options import (
     FILE,
     FOLDER,
     PATH,
+    accept_option,
     configuration_option,
     output_option,
     prefix_option,
@@ -46,11 +47,12 @@ def report_slide(
 @click.argument("decision", type=FILE)
 @click.option("--picture", type=PATH, required=True, help="The table with this cohort on it, SVG.")
 @click.option("--page", type=PATH, required=True, help="The page that explains it, HTML.")
-def report_decision(decision: Path, picture: Path, page: Path) -> None:
+@accept_option
+def report_decision(decision: Path, picture: Path, page: Path, accept: dict[str, str]) -> None:
     """Explain what `decide` wrote: DECISION, a JSON file."""
     from histotile.stages import report_decision as stage
 
-    stage.run(stage.Inputs(decision), stage.Outputs(picture, page))
+    stage.run(stage.Inputs(decision), stage.Outputs(picture, page), accept)
 
 
 @verb()

@@ -99,6 +99,10 @@ class Decide(Section):
     size: SizeRule
     similarity: SimilarityRule
     alarms: Alarms
+    max_hours: Positive | None = Field(
+        description="Processor hours that training all folds may take, by forecast; strategies "
+        "beyond it are not chosen, and the page says what that costs. null: no budget."
+    )
     folds: Annotated[int, Field(ge=2, le=20)] = Field(
         description="Folds of the probes' cross-validation by patient."
     )

@@ -8,7 +8,12 @@ from histotile.config import Train
 from histotile.io.tables import comparison_schema, write_table
 from histotile.stages.folds import Inputs, Network, fold_slides
 from histotile.strategy.record import Strategy, read_decision
-from histotile.strategy.verification.train_alternatives import compare, compare_colour
+from histotile.strategy.verification.baselines import RANDOM_WEIGHTS
+from histotile.strategy.verification.train_alternatives import (
+    compare,
+    compare_colour,
+    compare_random,
+)
 from histotile.tasks.registry import make_task
 from histotile.training.job import Machine
 
@@ -25,7 +30,7 @@ def run(
     outputs: Outputs,
     settings: Train,
     network: Network,
-    strategy: Strategy | Literal["colour"],
+    strategy: Strategy | Literal["colour", "random_weights"],
     machine: Machine,
 ) -> None:
     """Writes what a model trained by this strategy says of the tiles its fold tests.
@@ -35,13 +40,18 @@ def run(
         outputs: What is written.
         settings: Section `train`.
         network: What is trained.
-        strategy: How, or `colour`: no network, colour alone.
+        strategy: How; `colour`: no network, colour alone; `random_weights`: a linear probe on the
+            features of the baseline.
         machine: What trains.
     """
     slides = [*fold_slides(inputs, ("train", "val")), *fold_slides(inputs, ("test",))]
     task = make_task(network.classes)
     if strategy == "colour":
         found = compare_colour(slides, task, settings)
+    elif strategy == RANDOM_WEIGHTS:
+        assert inputs.decision is not None
+        stage = read_decision(inputs.decision).similarity.best_random_stage
+        found = compare_random(slides, task, settings, inputs.baseline_file, stage)
     else:
         assert inputs.decision is not None
         stages = read_decision(inputs.decision).of_fold(inputs.fold).early_stages

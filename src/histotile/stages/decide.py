@@ -10,8 +10,11 @@ from histotile.config import Decide, Train
 from histotile.io.atomic import write_text
 from histotile.io.cohort import read_cohort
 from histotile.splitting.fold_table import fold_rows
+from histotile.strategy.cost import Beside, read_effort
 from histotile.strategy.decide import decide
+from histotile.strategy.headline import tell_first
 from histotile.strategy.leakage.load_files import gather_alarm_files
+from histotile.strategy.left_out import find_left_out
 from histotile.strategy.load_evidence import gather_evidence, patients_of_folds
 from histotile.strategy.record import Decision
 from histotile.tasks.registry import make_task
@@ -50,24 +53,47 @@ def run(
 ) -> None:
     """Writes strategy and reasons."""
     rows = [row | {"fold": f"fold{row['fold']}"} for row in fold_rows(inputs.folds)]
-    known = read_cohort(inputs.cohort).has_patients
+    cohort, task = read_cohort(inputs.cohort), make_task(classes)
     evidence = gather_evidence(
-        inputs.features, inputs.baseline, inputs.tiles, rows, make_task(classes), known
+        inputs.features, inputs.baseline, inputs.tiles, rows, task, cohort.has_patients
     )
+    left_out = find_left_out(
+        {slide.slide_id: slide.patient_id for slide in cohort.slides}, inputs.tiles, rows, task
+    )
+    timings = sorted(inputs.features.glob("*.timing.json"))
+    effort = read_effort(timings, inputs.tiles, rows, task, train.max_tiles_per_slide)
     files = gather_alarm_files(inputs.features, inputs.inspections, rows)
     with threadpool_limits(1):  # matrices are small: more threads would wait for each other
-        decision = decide(evidence, settings, train, patients_of_folds(rows, evidence), files)
+        by_fold = patients_of_folds(rows, evidence)
+        decision = decide(evidence, settings, train, by_fold, files, Beside(left_out, effort))
     write_text(outputs.decision, decision.model_dump_json(indent=2) + "\n")
     _tell(decision)
 
 
 def _tell(decision: Decision) -> None:
-    where = f" on stages {decision.stages}" if decision.strategy == "early_probe" else ""
-    by = "set by hand" if decision.forced else "by the table"
-    click.echo(
-        f"{decision.size.verdict} x {decision.similarity.verdict} -> {decision.strategy}{where} "
-        f"({by}; {100 * decision.frequencies.get(decision.table_strategy, 0.0):.0f} % of resampled "
-        "cohorts agree with the table)"
+    errors = [alarm for alarm in decision.alarms if alarm.level == "error"]
+    if errors:
+        click.echo(f"{tell_first(decision, ())}.")
+    for alarm in errors:
+        known_as = f"[{alarm.finding.id}] " if alarm.is_leak else ""
+        click.echo(f"  {known_as}{alarm.fact}. Remedy: {alarm.remedy}")
+    where = (
+        f" on stages {', '.join(map(str, decision.stages))}"
+        if decision.strategy == "early_probe"
+        else ""
     )
-    for alarm in decision.alarms:
+    chosen = f"{decision.strategy}{where} ({decision.chosen_by}"
+    if decision.similarity.basis == "nothing":
+        click.echo(f"{decision.similarity.reasons[-1]} Trained all the same: {chosen})")
+    else:
+        share = decision.frequencies.get(decision.table_strategy, 0.0)
+        click.echo(
+            f"{decision.size.verdict} x {decision.similarity.verdict} -> {chosen}; "
+            f"{100 * share:.0f} % of resampled cohorts agree with the table)"
+        )
+    if cost := decision.costs.get(decision.strategy):
+        click.echo(f"Training all folds: {cost.hours:.2g} processor hours by forecast")
+    for line in decision.left_out.patients:
+        click.echo(f"Attention: {line}", err=True)
+    for alarm in decision.alarms[len(errors) :]:
         click.echo(f"{alarm.level.capitalize()}: {alarm.fact}. {alarm.remedy}", err=True)

@@ -23,6 +23,7 @@ class Inputs:
         features: Folder of features, for strategies with fixed layers.
         cohort: The cohort file, by which slides are found; None: where they were tiled.
         prefix: What comes before the paths in it, see `placed`.
+        baseline: What `baseline` wrote, for `random_weights`.
     """
 
     folds: Path
@@ -32,6 +33,19 @@ class Inputs:
     features: Path | None = None
     cohort: Path | None = None
     prefix: str = ""
+    baseline: Path | None = None
+
+    @property
+    def baseline_file(self) -> Path:
+        """Where features by random weights are.
+
+        Raises:
+            HistotileError: None is given.
+        """
+        if self.baseline is None:
+            remedy = "name the file that `histotile baseline` wrote: --baseline"
+            raise HistotileError("random_weights", "needs the baseline of the cohort", remedy)
+        return self.baseline
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Explain a decision: its table as a picture, and its page."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,8 @@ class Outputs:
     page: Path
 
 
-def run(inputs: Inputs, outputs: Outputs) -> None:
-    """Writes picture and page."""
+def run(inputs: Inputs, outputs: Outputs, accept: Collection[str]) -> None:
+    """Writes picture and page; `accept`: ids of findings that the user accepts."""
     decision = read_decision(inputs.decision)
     write_text(outputs.picture, draw_decision(decision))
-    write_text(outputs.page, render_decision_page(decision))
+    write_text(outputs.page, render_decision_page(decision, accept))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from histotile.io.atomic import write_text
 from histotile.reports.strategy.verification_page import render_verification_page
-from histotile.strategy.record import read_record
+from histotile.strategy.entry import read_record
 from histotile.strategy.verification.regret import Verification
 
 

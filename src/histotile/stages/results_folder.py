@@ -21,7 +21,8 @@ from histotile.stages.accepted import find_accepted
 from histotile.stages.files import read_bytes, read_familiarity, read_json, read_rows, read_text
 from histotile.stages.provenance import gather_run, list_versions
 from histotile.stages.scores import read_score
-from histotile.strategy.record import Alarm, Decision, read_decision, read_record
+from histotile.strategy.entry import read_record
+from histotile.strategy.record import Alarm, Decision, read_decision
 from histotile.strategy.verification.regret import Verification
 from histotile.trust.judging import Familiarity
 

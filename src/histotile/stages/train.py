@@ -10,8 +10,8 @@ import click
 from histotile.config import Train
 from histotile.data.profiling.profiler import process_age_s
 from histotile.errors import HistotileError
-from histotile.io.findings import accept as sift
 from histotile.stages.folds import Inputs, Network, fold_slides
+from histotile.strategy.headline import standing_leaks
 from histotile.strategy.record import Strategy, read_decision
 from histotile.tasks.registry import make_task
 from histotile.training.job import Machine, Run
@@ -79,11 +79,11 @@ def _decided(
 ) -> tuple[Strategy, tuple[int, ...]]:
     """Strategy and stages of a fold; no training on a leaking cohort, unless it is accepted."""
     decision = read_decision(path)
-    leaks = [alarm.finding for alarm in decision.alarms if alarm.is_leak]
-    standing, _ = sift(leaks, accepted)
-    if standing and decision.stop:
+    if standing := standing_leaks(decision, accepted):
         facts = "; ".join(map(str, standing))
         remedy = f"{standing[0].remedy}; to go on all the same: decide.alarms.stop: false"
         raise HistotileError(path, facts, remedy)
     found = decision.of_fold(fold)
+    if found.basis == "nothing":
+        click.echo(f"{fold}: nothing learnable was measured; {found.strategy}, all the same")
     return found.strategy, tuple(found.stages)

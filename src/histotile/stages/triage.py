@@ -1,13 +1,13 @@
 """Judge a cohort on what was found in its slides, or its groups of images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from histotile.config import Inspect
-from histotile.io.cohort import read_cohort
+from histotile.io.cohort import Cohort, read_cohort
 from histotile.io.text.csv_file import write_columns
 from histotile.slides.triage import triage
 from histotile.stages.inspections import read_inspection
@@ -42,6 +42,7 @@ def run(inputs: Inputs, outputs: Outputs, settings: Inspect, accept: Mapping[str
     else:
         found = [read_inspection(inputs.found / f"{name}.json") for name in ids]
         rows = triage(found, settings, accept)
+    _name_vanished(rows, members)
     write_columns(outputs.ledger, {name: [row[name] for row in rows] for name in rows[0]})
     bad = [row for row in rows if row["verdict"] != "ok"]
     what = "groups" if members.of_images else "slides"
@@ -51,3 +52,16 @@ def run(inputs: Inputs, outputs: Outputs, settings: Inspect, accept: Mapping[str
     for row in rows:
         if row["warnings"]:
             click.echo(f"  warning: {row['slide_id']}: {row['warnings']}")
+
+
+def _name_vanished(rows: Sequence[dict[str, object]], members: Cohort) -> None:
+    """Adds to the warnings of the slides of a patient of whom no slide is left, that it is so."""
+    if not members.has_patients:
+        return
+    patient_of = {slide.slide_id: slide.patient_id for slide in members.slides}
+    left = {patient_of[str(row["slide_id"])] for row in rows if row["verdict"] == "ok"}
+    for row in rows:
+        patient = patient_of[str(row["slide_id"])]
+        if patient not in left:
+            told = f"patient {patient} vanishes from the cohort: every slide is quarantined"
+            row["warnings"] = "; ".join(filter(None, [str(row["warnings"] or ""), told]))

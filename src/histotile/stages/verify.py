@@ -11,7 +11,9 @@ from histotile.errors import HistotileError
 from histotile.io.atomic import write_text
 from histotile.io.tables import read_footer, read_table
 from histotile.strategy.record import STRATEGIES, read_decision
-from histotile.strategy.verification.regret import Comparison, verify
+from histotile.strategy.verification.baselines import NAMES
+from histotile.strategy.verification.comparison import Comparison
+from histotile.strategy.verification.regret import verify
 from histotile.tasks.registry import read_task
 from histotile.tasks.task import read_values
 
@@ -41,7 +43,7 @@ def run(inputs: Inputs, outputs: Outputs, settings: Verify) -> None:
         raise HistotileError("verify.budget", "is off", "set it to probe or full")
     decided = read_decision(inputs.decision)
     chosen = {fold.fold: fold.table_strategy for fold in decided.folds}
-    wanted = {"linear_probe", "early_probe", "colour"} | (
+    wanted = {"linear_probe", "early_probe", *NAMES} | (
         {"finetune", "retrain"} if settings.budget == "full" else set()
     )
     found = [
@@ -54,7 +56,7 @@ def run(inputs: Inputs, outputs: Outputs, settings: Verify) -> None:
         raise HistotileError(inputs.comparisons, "holds no comparison", remedy)
     result = verify(found, chosen, STRATEGIES, settings.budget, settings)
     write_text(outputs.verification, result.model_dump_json(indent=2) + "\n")
-    click.echo(f"{result.verdict}: {'; '.join(result.reasons)}")
+    click.echo(f"{result.headline}: {'; '.join(result.reasons)}")
 
 
 def _comparison(path: Path) -> Comparison:
@@ -63,6 +65,7 @@ def _comparison(path: Path) -> Comparison:
         fact = "written by an earlier version of histotile"
         raise HistotileError(path, fact, "run `histotile compare` again")
     task = read_task(footer)
+    slides = np.array(table["slide_id"].to_pylist(), dtype=np.str_)
     return Comparison(
         footer["fold"],
         footer["strategy"],
@@ -71,4 +74,5 @@ def _comparison(path: Path) -> Comparison:
         read_values(task, table),
         float(footer["seconds"]),
         task,
+        np.char.add(np.char.add(slides, " "), table["tile_id"].to_numpy().astype(np.str_)),
     )

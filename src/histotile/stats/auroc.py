@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from histotile.stats.crossvalidation import Floats, Integers, Plan
 
 CELLS = 4_000_000  # of a resamples x tiles table held at once (32 MB)
+CHANCE = 0.5  # AUROC of guessing
 
 
 def aurocs(

@@ -12,12 +12,14 @@ import numpy as np
 from histotile import __version__
 from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
+from histotile.strategy.cost import Beside, affordable, forecast, settle, tell_budget
 from histotile.strategy.decision_table import Choice, choose
 from histotile.strategy.effective_sample_size import Groups, group_tiles, measure_size
 from histotile.strategy.feature_similarity import judge
 from histotile.strategy.leakage.checks import AlarmFiles, find_alarms
 from histotile.strategy.parameter_budget import weigh_strategies
 from histotile.strategy.record import (
+    STRATEGIES,
     Alarm,
     Baseline,
     Decision,
@@ -45,6 +47,7 @@ def decide(
     train: Train,
     folds: Mapping[str, Collection[int]],
     files: AlarmFiles | None,
+    beside: Beside | None = None,
 ) -> Decision:
     """The strategy for a cohort and for each of its folds, with all that speaks for it.
 
@@ -54,6 +57,7 @@ def decide(
         train: Recipes, and the strategy if it is not `auto`.
         folds: Name -> numbers of the patients who train or validate in that fold.
         files: What alarms need to know of the slides beyond the evidence; None: none are sought.
+        beside: What the evidence lacks, and what training costs.
 
     Raises:
         HistotileError: There is no labelled tile, or none in some fold.
@@ -65,16 +69,20 @@ def decide(
     judgement = judge(evidence, settings, quick=False, size=size.verdict)
     size = size.model_copy(update={"counts_as": judgement.counts_as})
     choice = choose(judgement.counts_as, judgement.similarity)
-    weights = resample_patients(evidence.counts, settings.bootstraps, settings.seed)
-    bootstrap = place(groups, judgement, weights, settings)
+    beside = beside or Beside()
+    costs = forecast(beside.effort, evidence.stages, judgement.similarity.early_stages, train)
+    allowed = affordable(costs, settings.max_hours)
+    training = _training(evidence, size, judgement.similarity, (choice, allowed), train)
+    bootstrap = _resampled(evidence, groups, judgement, settings)
     baselines = measure(evidence, settings, judgement)
     similarity = judgement.similarity
     return Decision(
         **_identity(evidence),
-        **_training(evidence, size, similarity, choice, train),
+        **beside.facts(costs, settings.max_hours),
+        **training,
         size=size,
         similarity=similarity,
-        counterfactuals=find_counterfactuals(size, similarity, settings),
+        counterfactuals=find_counterfactuals(size, similarity, settings, _tile(evidence)),
         baselines=baselines,
         alarms=_alarms(evidence, files, baselines, similarity, settings),
         stop=settings.alarms.stop,
@@ -82,11 +90,12 @@ def decide(
         bootstrap=bootstrap,
         frequencies=frequencies(bootstrap),
         folds=[
-            decide_fold(name, evidence.where(patients), settings, train)
+            decide_fold(name, evidence.where(patients), settings, train, allowed)
             for name, patients in folds.items()
         ],
         thresholds=_thresholds(settings),
         notes=[
+            *tell_budget(choice.strategy, training["strategy"], costs, settings.max_hours),
             *take_notes(evidence, size, similarity, choice, train, settings),
             *shortcut_notes(evidence, files.traits() if files else {}, settings),
         ],
@@ -94,20 +103,27 @@ def decide(
     )
 
 
-def decide_fold(name: str, evidence: Evidence, settings: Decide, train: Train) -> FoldDecision:
+def decide_fold(
+    name: str,
+    evidence: Evidence,
+    settings: Decide,
+    train: Train,
+    allowed: Collection[Strategy] = STRATEGIES,
+) -> FoldDecision:
     """The strategy from the patients of one fold; one repeat of the probes, no resamples."""
     _check(evidence, f"fold {name}")
     size = measure_size(group_tiles(evidence), evidence.classes, settings.size)
     judgement = judge(evidence, settings, quick=True, size=size.verdict)
     similarity = judgement.similarity
     choice = choose(judgement.counts_as, similarity)
-    strategy, stages = _settle(choice, similarity, train)
+    strategy, stages = settle(choice, similarity, train, allowed)
     return FoldDecision(
         fold=name,
         strategy=strategy,
         stages=list(stages),
         table_strategy=choice.strategy,
         early_stages=similarity.early_stages,
+        basis=similarity.basis,
     )
 
 
@@ -129,10 +145,15 @@ def _identity(evidence: Evidence) -> dict[str, Any]:
 
 
 def _training(
-    evidence: Evidence, size: Size, similarity: Similarity, choice: Choice, train: Train
+    evidence: Evidence,
+    size: Size,
+    similarity: Similarity,
+    chosen_from: tuple[Choice, Collection[Strategy]],
+    train: Train,
 ) -> dict[str, Any]:
-    """The strategy, and what it means for the weights."""
-    strategy, stages = _settle(choice, similarity, train)
+    """The strategy, of the table's choice and those allowed; what it means for the weights."""
+    choice, allowed = chosen_from
+    strategy, stages = settle(choice, similarity, train, allowed)
     early = similarity.early_stages
     budget = weigh_strategies(size, evidence.stages, early, train.early_probe, strategy)
     (chosen,) = (b for b in budget if b.chosen)
@@ -144,15 +165,6 @@ def _training(
         "budget": budget,
         "training": describe_training(chosen, stages, evidence.stages, size, train),
     }
-
-
-def _settle(choice: Choice, similarity: Similarity, train: Train) -> tuple[Strategy, Sequence[int]]:
-    """What is trained, and the stages under the head."""
-    if train.strategy == "auto":
-        return choice.strategy, choice.stages
-    if train.strategy == "early_probe":
-        return "early_probe", similarity.early_stages
-    return train.strategy, [similarity.stages[-1].stage]
 
 
 def _alarms(
@@ -170,6 +182,20 @@ def _alarms(
 def _position(groups: Groups, judgement: Judgement, settings: Decide, choice: Choice) -> Point:
     found = place(groups, judgement, np.ones((1, len(groups.counts))), settings)
     return found[0].model_copy(update={"strategy": choice.strategy})
+
+
+def _tile(evidence: Evidence) -> str:
+    return str(evidence.facts.get("tile", "unknown"))
+
+
+def _resampled(
+    evidence: Evidence, groups: Groups, judgement: Judgement, settings: Decide
+) -> list[Point]:
+    """The bootstrap; empty where nothing learnable was measured, and no resample could disagree."""
+    if judgement.similarity.basis == "nothing":
+        return []
+    weights = resample_patients(evidence.counts, settings.bootstraps, settings.seed)
+    return place(groups, judgement, weights, settings)
 
 
 def _thresholds(settings: Decide) -> dict[str, float | str]:

@@ -12,7 +12,11 @@ from histotile.strategy.record import Similarity, Strategy
 Floats = NDArray[np.float64]
 FAR = 0.05  # AUROC from the middle of the picture to its top or bottom
 FARTHEST = 100.0  # a size axis ends where a threshold is missed or exceeded a hundredfold
-KNOWN_OF_ALL = {"pathology": 1.0, "foreign": -1.0}  # place where no resample moves it
+KNOWN_OF_ALL = {
+    "pathology": 1.0,
+    "foreign": -1.0,
+    "nothing": 0.0,
+}  # place where no resample moves it
 UNMEASURED = 0.25  # place above or below the middle where similarity was not measured
 
 
@@ -32,7 +36,7 @@ def choose(counts_as: str, similarity: Similarity) -> Choice:
     if similarity.basis == "foreign":
         return Choice("retrain", last)
     similar = similarity.verdict == "similar"
-    if counts_as == "large":
+    if counts_as == "large" and similarity.basis != "nothing":  # it trains no more than a head
         strategy: Strategy = "finetune" if similar else "retrain"
         return Choice(strategy, last)
     if similar:

@@ -42,6 +42,7 @@ class Judgement:
         plan: The folds; None where a class has fewer than two patients: nothing was measured.
         stages: Logits of left-out patients per stage, shallow to deep.
         random: The same with random weights; may be empty.
+        colour: The same of colour alone; None where nothing was measured.
     """
 
     similarity: Similarity
@@ -49,6 +50,7 @@ class Judgement:
     plan: Plan | None
     stages: tuple[HeldOut, ...]
     random: tuple[HeldOut, ...]
+    colour: HeldOut | None
 
     def resample(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
         """What the rule would compare in other cohorts made of the same patients.
@@ -106,9 +108,18 @@ def judge(evidence: Evidence, settings: Decide, quick: bool, size: str) -> Judge
         return _unmeasured(evidence, settings, fewest, size)
     random = tuple(hold_out(components(f, settings.seed), plan) for f in evidence.random)
     twin = np.stack([stage.scores(weights) for stage in random], axis=1) if random else None
-    profile = Profile(_table(evidence, own, twin, known), fewest, own, twin)
+    colour = hold_out(_colour(evidence), plan)
+    table = _table(evidence, own, twin, known)
+    profile = Profile(table, fewest, own, twin, colour.scores(weights))
     verdict = similarity_of(profile, evidence, settings.similarity, size)
-    return Judgement(*verdict, plan, tuple(stages), random)
+    return Judgement(*verdict, plan, tuple(stages), random, colour)
+
+
+def _colour(evidence: Evidence) -> Single:
+    """A tile whose colour is unknown counts as one of mean colour."""
+    known = np.isfinite(evidence.colour)
+    means = np.where(known, evidence.colour, 0).sum(0) / np.maximum(known.sum(0), 1)
+    return components(np.where(known, evidence.colour, means), seed=0)  # too narrow to sketch
 
 
 def _informing(points: Single, plan: Plan) -> tuple[float, float]:
@@ -143,4 +154,4 @@ def _unmeasured(evidence: Evidence, settings: Decide, fewest: int, size: str) ->
     stages = _table(evidence, chance, None, [(None, None)] * len(evidence.stages))
     profile = Profile(stages, fewest, None, None)
     verdict = similarity_of(profile, evidence, settings.similarity, size)
-    return Judgement(*verdict, None, (), ())
+    return Judgement(*verdict, None, (), (), None)

@@ -87,6 +87,7 @@ def gather_evidence(
             "patient_ids": patient_ids,
             "slide_ids": names,
             "site_names": site_names,
+            "tile": _scale(against.facts),
         },
     )
 
@@ -153,6 +154,10 @@ def _number(names: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
     """The different names in order, and each one's number among them."""
     different, numbers = np.unique(np.array(names, np.str_), return_inverse=True)
     return different.tolist(), numbers
+
+
+def _scale(facts: Mapping[str, Any]) -> str:
+    return f"{facts['tile_px']} px at {facts['mpp']:g} um/px" if "tile_px" in facts else "unknown"
 
 
 def _name(backbone: Mapping[str, Any]) -> str:

@@ -5,32 +5,18 @@ over folds. Intervals are 95 % percentile intervals over resampled patients.
 """
 
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from histotile.errors import HistotileError
 from histotile.io.findings import Finding
+from histotile.strategy.beside import Cost, LeftOut
+from histotile.strategy.entry import Entry, Estimate, read_record
 
 Strategy = Literal["linear_probe", "early_probe", "finetune", "retrain"]
+Basis = Literal["measured", "saturated", "prior", "pathology", "foreign", "nothing"]
 STRATEGIES: tuple[Strategy, ...] = ("linear_probe", "early_probe", "finetune", "retrain")
-
-
-class Entry(BaseModel):
-    """A part of the record; knows no other keys than its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-E = TypeVar("E", bound=Entry)
-
-
-class Estimate(Entry):
-    """A number with its 95 % interval; the ends are null where it could not be had."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 class ClassSize(Entry):
@@ -71,7 +57,7 @@ class Similarity(Entry):
     """The vertical axis of the table."""
 
     verdict: Literal["similar", "different"]
-    basis: Literal["measured", "saturated", "prior", "pathology", "foreign"]
+    basis: Basis
     stages: list[StageScore]
     best_stage: int
     early_stages: list[int] = Field(description="Stages under the head of early_probe, ascending")
@@ -83,6 +69,21 @@ class Similarity(Entry):
     )
     gain_sufficient: bool | None = Field(description="S2, decides if large: the gain suffices")
     reasons: list[str]
+    guessed: float | None = Field(
+        default=None, description="What guessing may reach, where nothing learnable was measured"
+    )
+
+    @property
+    def best_random_stage(self) -> int:
+        """The stage at which random weights do best; the last one where they were not measured."""
+        scored = [(s.random_score.value, s.stage) for s in self.stages if s.random_score]
+        return max(scored, default=(0.0, self.stages[-1].stage))[1]
+
+    @property
+    def words(self) -> str:
+        """The verdict, after "small cohort, "."""
+        known = self.basis != "nothing"
+        return f"features {self.verdict}" if known else "nothing learnable was measured"
 
 
 class Budget(Entry):
@@ -153,6 +154,7 @@ class FoldDecision(Entry):
     stages: list[int] = Field(description="Stages under the head, ascending")
     table_strategy: Strategy = Field(description="What the table says, if it was overruled")
     early_stages: list[int] = Field(description="Those of early_probe")
+    basis: Basis = Field(description="What the verdict on its features rests on")
 
 
 class Decision(Entry):
@@ -166,6 +168,7 @@ class Decision(Entry):
     backbone_id: str
     tiles: int = Field(description="Tiles the probes used")
     labelled_tiles: int
+    left_out: LeftOut
     patients: int
     has_patients: bool
     strategy: Strategy = Field(description="What is trained")
@@ -177,6 +180,9 @@ class Decision(Entry):
     similarity: Similarity
     budget: list[Budget]
     training: list[str] = Field(description="What is frozen, how the rest learns, as sentences")
+    costs: dict[Strategy, Cost] = Field(description="Of training all folds, by forecast")
+    cost_basis: str | None = Field(description="What the forecast measured and assumed")
+    max_hours: float | None = Field(description="Processor hours allowed (decide.max_hours)")
     counterfactuals: list[str] = Field(description="What would change the decision")
     baselines: list[Baseline]
     alarms: list[Alarm]
@@ -188,6 +194,16 @@ class Decision(Entry):
     thresholds: dict[str, float | str]
     notes: list[str]
     seconds: float
+
+    @property
+    def chosen_by(self) -> str:
+        """Who or what chose the strategy that is trained."""
+        if self.forced:
+            return "set by hand"
+        if self.strategy != self.table_strategy:
+            return f"within decide.max_hours; the table says {self.table_strategy}"
+        known = self.similarity.basis != "nothing"
+        return "by the table" if known else "as the cheapest, so that a score is seen"
 
     def of_fold(self, fold: str) -> FoldDecision:
         """The decision for a fold.
@@ -209,17 +225,3 @@ def read_decision(path: Path) -> Decision:
         HistotileError: It is none of this version.
     """
     return read_record(path, Decision, "decide")
-
-
-def read_record(path: Path, kind: type[E], verb: str) -> E:
-    """The record that a verb wrote.
-
-    Raises:
-        HistotileError: It is none of this version.
-    """
-    try:
-        return kind.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        key = ".".join(map(str, error.errors()[0]["loc"]))
-        fact = f"not written by this version of histotile (see `{key}`)"
-        raise HistotileError(path, fact, f"run `histotile {verb}` again") from error

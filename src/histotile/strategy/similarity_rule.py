@@ -9,15 +9,16 @@ import numpy as np
 
 from histotile.stats.bootstrap import interval
 from histotile.stats.crossvalidation import Floats
+from histotile.strategy.entry import Estimate
 from histotile.strategy.probing.depth import Depth, depth_reason, early_stages, measure_depth
-from histotile.strategy.record import Estimate, Similarity, StageScore
+from histotile.strategy.probing.learnable import why_nothing
+from histotile.strategy.record import Basis, Similarity, StageScore
 
 if TYPE_CHECKING:
     from histotile.config import SimilarityRule
     from histotile.strategy.evidence import Evidence
 
 Verdict = Literal["similar", "different"]
-Basis = Literal["measured", "saturated", "prior", "pathology", "foreign"]
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,14 @@ class Profile:
         fewest: Patients of the class that has fewest.
         own: (B + 1, K) AUROC; None: could not be measured.
         twin: (B + 1, K) AUROC of random weights; None: there are none.
+        colour: (B + 1,) AUROC of colour alone; None: could not be measured.
     """
 
     stages: list[StageScore]
     fewest: int
     own: Floats | None
     twin: Floats | None
+    colour: Floats | None = None
 
 
 def counted(size: str, gain: float | None, rule: SimilarityRule) -> str:
@@ -78,6 +81,8 @@ def similarity_of(
     asked = depth.sufficient if counts_as == "small" else useful is not False
     doubts = _doubts(profile, depth, rule) if counts_as == "small" else []
     verdict, basis, why = _decide(depth, kept, asked, doubts, evidence, rule)
+    if nothing := why_nothing(profile):
+        verdict, basis, why = _of_domain(evidence), "nothing", [nothing[0]]
     measured = profile.own is not None
     similarity = Similarity(
         verdict=verdict,
@@ -91,6 +96,7 @@ def similarity_of(
         depth_sufficient=depth.sufficient if measured else None,
         gain_sufficient=useful,
         reasons=[*reasons, *why],
+        guessed=nothing[1] if nothing else None,
     )
     return similarity, counts_as
 
@@ -124,6 +130,11 @@ def _decide(
     if doubts:
         return _without_measure(doubts)
     return ("similar" if asked else "different"), "measured", []
+
+
+def _of_domain(evidence: Evidence) -> Verdict:
+    """What experience says of the features."""
+    return "similar" if evidence.domain == "pathology" else "different"
 
 
 def _doubts(profile: Profile, depth: Depth, rule: SimilarityRule) -> list[str]:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
+
 from histotile.reports.strategy.figure import draw_decision
 from histotile.reports.strategy.page import render_decision_page
 from histotile.reports.strategy.verification_page import render_verification_page
@@ -70,7 +72,7 @@ def test_the_picture_says_in_words_what_it_shows(make_decision: Make) -> None:
 def test_the_page_gives_every_number_behind_the_decision(make_decision: Make, read: Read) -> None:
     page = read(render_decision_page(make_decision()))
     assert page.row("2 layer2, best, used")[1:3] == ["0.880 0.830 to 0.920", "0.740"]
-    assert page.row("tumour") == ["320", "9", "21"]
+    assert page.row("tumour") == ["320", "0", "9", "21"]
     assert page.row("Early probe chosen")[0] == "258"
     assert page.row("Linear probe")[0] == "1,026"
     assert page.terms["Gain of the last stage over random weights"].startswith("+0.120")
@@ -95,6 +97,67 @@ def test_alarms_unknown_patients_and_a_forced_strategy_catch_the_eye(make_decisi
     assert "no alarm" not in page
 
 
+NEAR = {"level": "error", "name": "near_duplicates", "fact": "3 % of tiles", "remedy": "drop them"}
+SITE = {"level": "error", "name": "site_label", "fact": "V 1.0", "remedy": "other slides"}
+
+
+@pytest.mark.parametrize(
+    ("alarms", "stop", "accepts", "title"),
+    [
+        ([NEAR], True, False, "Training is stopped: patients share tiles"),
+        ([NEAR], True, True, "Error: patients share tiles (accepted by the user)"),
+        ([NEAR], False, False, "Error: patients share tiles"),
+        ([SITE], True, False, "Error: the site tells the label"),
+        ([NEAR, SITE], True, False, "Training is stopped: patients share tiles; the site tells"),
+        ([NEAR | {"level": "warning"}], True, False, "Early probe"),
+    ],
+)
+def test_an_error_is_the_headline(
+    make_decision: Make, alarms: list[Any], stop: bool, accepts: bool, title: str
+) -> None:
+    decision = make_decision(alarms=alarms, stop=stop)
+    accepted = [alarm.finding.id for alarm in decision.alarms] if accepts else []
+    page = render_decision_page(decision, accepted)
+    assert f"<h1>{title}" in page
+    assert page.count("3 % of tiles") == (NEAR["name"] in str(alarms)) * 2  # on top, and below
+
+
+def test_what_is_excluded_is_counted_and_who_vanishes_is_named(
+    make_decision: Make, read: Read
+) -> None:
+    left_out = {
+        "tiles": {"tumour": {"blurred": 30, "pen ink": 2}},
+        "unlabelled": {"between the overlap limits": 1200},
+        "slides": ["s9"],
+        "patients": ["P7 vanishes: quarantined: s9"],
+    }
+    page = read(render_decision_page(make_decision(left_out=left_out)))
+    assert page.row("tumour")[:2] == ["320", "32 (30 blurred, 2 pen ink)"]
+    assert page.row("healthy")[1] == "0"
+    assert "1,200 tiles between the overlap limits" in page.text
+    assert page.text.index("P7 vanishes") < page.text.index("Where the cohort lies")
+
+
+def test_that_nothing_was_learnable_is_the_headline_and_no_cell_is_chosen(
+    make_decision: Make, read: Read
+) -> None:
+    reasons = ["Nothing learnable was measured: the best stage reaches AUROC 0.52."]
+    similarity = make_decision().similarity.model_dump() | {"basis": "nothing", "reasons": reasons}
+    blind = make_decision(
+        similarity=similarity,
+        frequencies=dict.fromkeys(STRATEGIES, 0.0),
+        position={"x": -1, "y": 0, "strategy": "early_probe"},
+        folds=[make_decision().folds[0].model_dump() | {"basis": "nothing"}],
+    )
+    html = render_decision_page(blind)
+    assert "<h1>Nothing learnable was measured</h1>" in html
+    assert html.index("What would change it</h2>") < html.index("Where the cohort lies")
+    assert "fold0: nothing learnable was measured" in read(html).text
+    svg = draw_decision(blind)
+    assert "resampled" not in svg and "nothing learnable was measured" in svg
+    assert not ElementTree.fromstring(svg).findall(".//s:rect[@stroke-width='3']", SVG)
+
+
 def verification(**changes: object) -> Verification:
     score = {"value": 0.83, "low": 0.77, "high": 0.88}
     row = {"folds": {"fold0": 0.8, "fold1": None}, "seconds": 1.0, "score": score}
@@ -111,6 +174,7 @@ def verification(**changes: object) -> Verification:
         "regret": {"value": 0.01, "low": -0.02, "high": 0.03},
         "selector_regret": 0.004,
         "margin": 0.01,
+        "gaps": [],
         "reasons": ["retrain minus the table's choice: +0.010"],
     }
     return Verification.model_validate(facts | changes)
@@ -120,6 +184,20 @@ def test_the_verification_shows_verdict_regret_and_every_strategy() -> None:
     page = render_verification_page(verification())
     for words in ("Not contradicted", "+0.010", "-0.020 to +0.030", "Colour alone", "+0.004"):
         assert words in page
+
+
+def test_a_baseline_that_may_do_as_well_is_in_the_headline() -> None:
+    gap = {"strategy": "retrain", "tiles": 420}
+    close = gap | {"baseline": "colour", "difference": {"value": 0.01, "low": -0.02, "high": 0.03}}
+    far = gap | {
+        "baseline": "random_weights",
+        "difference": {"value": 0.2, "low": 0.1, "high": 0.3},
+    }
+    page = render_verification_page(verification(gaps=[close, far]))
+    assert "<h1>Not contradicted; colour alone may do as well</h1>" in page
+    assert "certainly better; 420 tiles" in page
+    clear = render_verification_page(verification(gaps=[far]))
+    assert "<h1>Not contradicted</h1>" in clear
 
 
 def test_a_verification_that_could_not_be_made_says_so() -> None:

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from histotile.config import Decide
+from histotile.strategy.entry import Estimate
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.leakage.checks import AlarmFiles, describe_format, find_alarms
 from histotile.strategy.leakage.near_duplicates import HashedSlide
-from histotile.strategy.record import Alarm, Baseline, Estimate, Similarity, StageScore
+from histotile.strategy.record import Alarm, Baseline, Similarity, StageScore
 
 PATIENTS = 24
 Ring = Callable[..., list[Alarm]]

@@ -8,7 +8,8 @@ import pytest
 
 from histotile.config import Verify
 from histotile.errors import HistotileError
-from histotile.strategy.verification.regret import Comparison, Verification, verify
+from histotile.strategy.verification.comparison import Comparison
+from histotile.strategy.verification.regret import StrategyScore, Verification, tell_cheaper, verify
 from histotile.tasks.registry import make_task
 
 SETTINGS = Verify(budget="full", margin=0.01, bootstraps=400, seed=0)
@@ -147,3 +148,25 @@ def test_several_classes_and_a_record_that_survives_json() -> None:
     found = verify(comparisons, dict.fromkeys(FOLDS, "linear_probe"), STRATEGIES, "probe", SETTINGS)
     assert found.verdict == "confirmed"
     assert Verification.model_validate_json(found.model_dump_json()) == found
+
+
+@pytest.mark.parametrize(
+    ("head", "seconds", "told"),
+    [(0.9, 10.0, "no worse than"), (0.847, 10.0, "within"), (0.84, 10.0, ""), (0.9, 900.0, "")],
+)
+def test_a_head_as_good_as_trained_layers_is_told_with_its_share_of_the_time(
+    head: float, seconds: float, told: str
+) -> None:
+    def row(strategy: str, value: float, seconds: float) -> StrategyScore:
+        score = {"value": value}
+        return StrategyScore.model_validate(
+            {"strategy": strategy, "score": score, "folds": {}, "seconds": seconds}
+        )
+
+    rows = [row("linear_probe", 0.7, 5.0), row("early_probe", head, seconds)]
+    rows += [row("finetune", 0.85, 400.0), row("retrain", 0.8, 400.0)]
+    found = tell_cheaper(rows)
+    assert len(found) == bool(told)
+    if told:
+        assert told in found[0] and "early_probe" in found[0] and "1/40 of the time" in found[0]
+    assert not tell_cheaper(rows[:2])

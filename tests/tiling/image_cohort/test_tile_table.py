@@ -136,6 +136,17 @@ def test_a_group_without_a_readable_image_is_quarantined(
     assert ledger["p1"]["verdict"] == "ok"
 
 
+def test_a_group_that_vanishes_by_exclusion_is_named(tabulated: Tabulated) -> None:
+    found = tabulated()
+    rows, footer = tables.read_table(found["p2"]).to_pydict(), tables.read_footer(found["p2"])
+    rows["excluded"] = ["pen"] * len(rows["label"])
+    reason = "not one of 6 tiles with tissue can be used (6 pen ink)"
+    tables.write_table(found["p2"], rows, tables.TILES, footer | {"reason": reason})
+    ledger = {row["slide_id"]: row for row in triage_images(found)}
+    assert (ledger["p2"]["verdict"], ledger["p2"]["reason"]) == ("ok", reason)
+    assert ledger["p1"]["reason"] is None
+
+
 def test_a_class_without_a_usable_image_stops(folder: Path, tabulated: Tabulated) -> None:
     for path in folder.rglob("tumour/*.png"):
         path.write_bytes(b"")

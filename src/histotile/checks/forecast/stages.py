@@ -93,7 +93,7 @@ def _train(points: Points, work: Work, config: Config) -> Stage:
 
 def _compare(points: Points, work: Work, config: Config) -> Stage:
     """Cells start as they were measured, and grow as training does."""
-    folds, heads = config.split.folds, min(3, _cells(config))
+    folds, heads = config.split.folds, min(4, _cells(config))
     layers = _cells(config) - heads
     (tiles, first), (tested, each) = points["compare"]
     taught = work.taught * (folds - 1) / folds
@@ -171,4 +171,4 @@ def _one(
 
 def _cells(config: Config) -> int:
     """Trainings that `verify` compares, in each fold."""
-    return {"off": 0, "probe": 3, "full": 5}[config.verify.budget]
+    return {"off": 0, "probe": 4, "full": 6}[config.verify.budget]

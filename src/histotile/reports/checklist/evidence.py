@@ -144,7 +144,7 @@ def _of_training(facts: CohortFacts) -> dict[str, tuple[str, str]]:
         ),
         "size": (size, "../decide/index.html#size"),
         "training": (
-            f"strategy {decision.strategy}" if decision else "",
+            f"strategy {decision.strategy}, {decision.chosen_by}" if decision else "",
             "../decide/index.html#training",
         ),
         "selection": (
@@ -157,7 +157,7 @@ def _of_training(facts: CohortFacts) -> dict[str, tuple[str, str]]:
             "../decide/index.html#baselines",
         ),
         "verification": (
-            f"choice compared with other strategies: {verification.verdict}"
+            f"choice compared with other strategies: {verification.headline}"
             if verification
             else "",
             "../verify/index.html",

@@ -22,9 +22,10 @@ from histotile.reports.provenance import list_provenance
 from histotile.reports.rendering import list_banners, render
 from histotile.reports.scripts import read_script
 from histotile.reports.set_aside import list_lines, names_to_add
-from histotile.reports.strategy.figure import TITLES, describe, draw_decision
+from histotile.reports.strategy.figure import TITLES, describe, draw_decision, is_blind
 from histotile.reports.tile_counts import add_counts, list_tile_counts
 from histotile.reports.wording import used_tiles
+from histotile.strategy.headline import tell_first
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,18 @@ def render_cohort_page(facts: CohortFacts) -> str:
         script=read_script("cohort.js"),
         warnings=other_warnings(facts),
         titles=TITLES,
+        blind=is_blind,
+        first=_tell_first(facts),
         decision_picture=draw_decision(facts.decision) if facts.decision else None,
         decision_words=describe(facts.decision) if facts.decision else None,
         banners=list_banners(facts.has_patients, facts.labels_source),
         alarms=facts.decision.alarms if facts.decision else [],
     )
+
+
+def _tell_first(facts: CohortFacts) -> str | None:
+    accepted = {finding.id for finding in facts.accepted}
+    return tell_first(facts.decision, accepted) if facts.decision else None
 
 
 def count_cohort(facts: CohortFacts) -> CohortCounts:

@@ -87,14 +87,15 @@ def _decision_lines(facts: CohortFacts) -> list[str]:
     decision, verification = facts.decision, facts.verification
     if decision is None:
         return []
-    by = "set by hand" if decision.forced else "chosen by the table"
-    line = f"Strategy: {decision.strategy}, {by} ({decision.size.verdict}, features "
-    line += f"{decision.similarity.verdict})"
+    line = f"Strategy: {decision.strategy}, {decision.chosen_by} ({decision.size.verdict} cohort, "
+    line += f"{decision.similarity.words})"
     if verification is not None:
         among = " among the strategies that learn from cached features"
-        line += f"; {verification.verdict}{among if verification.budget == 'probe' else ''}"
+        line += f"; {verification.headline}{among if verification.budget == 'probe' else ''}"
     alarms = [f"{alarm.level.capitalize()}: {alarm.fact}" for alarm in decision.alarms]
-    return [line, *alarms]
+    errors = sum(alarm.level == "error" for alarm in decision.alarms)
+    lost = [f"Attention: {patient}" for patient in decision.left_out.patients]
+    return [*alarms[:errors], line, *lost, *alarms[errors:]]
 
 
 def _tile_lines(facts: CohortFacts) -> list[str]:

@@ -137,7 +137,7 @@ def describe_decision(facts: CohortFacts) -> list[Line]:
         (
             "Strategy",
             d.strategy,
-            f"set by hand; the table says {d.table_strategy}" if d.forced else "by the table",
+            f"{d.chosen_by}; the table says {d.table_strategy}" if d.forced else d.chosen_by,
         ),
         ("Size", d.size.verdict, join_reasons(d.size.reasons)),
         (
@@ -146,11 +146,11 @@ def describe_decision(facts: CohortFacts) -> list[Line]:
             "measured" if d.size.icc_source == "measured" else "assumed",
         ),
         ("Effective tiles", effective, "what so many correlated tiles are worth"),
-        ("Features", d.similarity.verdict, join_reasons(d.similarity.reasons)),
+        ("Features", d.similarity.words, join_reasons(d.similarity.reasons)),
     ]
     if facts.verification:
         reasons = join_reasons(facts.verification.reasons)
-        lines.append(("Held against other strategies", facts.verification.verdict, reasons))
+        lines.append(("Held against other strategies", facts.verification.headline, reasons))
     return lines
 
 

@@ -84,6 +84,8 @@ def list_limits(facts: CohortFacts, comparisons: list[Comparison]) -> list[str]:
         )
     if facts.decision:
         found += [f"{alarm.fact}. {alarm.remedy}." for alarm in facts.decision.alarms]
+        if facts.decision.similarity.basis == "nothing":
+            found.append(facts.decision.similarity.reasons[-1])
         if facts.decision.size.verdict != "large":
             found.append(
                 f"The cohort is {facts.decision.size.verdict} by the evidence it holds, however "

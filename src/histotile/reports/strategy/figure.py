@@ -60,6 +60,7 @@ def draw_decision(decision: Decision) -> str:
         band=(LEFT + SMALL * WIDTH, (LARGE - SMALL) * WIDTH),
         frame=(LEFT, TOP, WIDTH, HEIGHT),
         sentence=describe(decision),
+        blind=is_blind(decision),
     ).strip()
 
 
@@ -69,10 +70,16 @@ def describe(decision: Decision) -> str:
         f"{TITLES[s][0].lower()} {100 * decision.frequencies.get(s, 0):.0f} %" for s in STRATEGIES
     )
     return (
-        f"Table of transfer learning. Size: {decision.size.verdict}. Features: "
-        f"{decision.similarity.verdict}. Chosen: {TITLES[decision.strategy][0].lower()}. "
-        f"Share of resampled cohorts per strategy: {shares}."
+        f"Table of transfer learning. {decision.size.verdict.capitalize()} cohort, "
+        f"{decision.similarity.words}. {'Trained' if is_blind(decision) else 'Chosen'}: "
+        f"{TITLES[decision.strategy][0].lower()}."
+        + ("" if is_blind(decision) else f" Share of resampled cohorts per strategy: {shares}.")
     )
+
+
+def is_blind(decision: Decision) -> bool:
+    """Whether nothing learnable was measured, so that no cell of the table is chosen."""
+    return decision.similarity.basis == "nothing"
 
 
 def _cell(decision: Decision, strategy: Strategy) -> Cell:
@@ -89,7 +96,7 @@ def _cell(decision: Decision, strategy: Strategy) -> Cell:
         width=WIDTH * (middle if left else 1 - middle),
         height=HEIGHT / 2,
         share=decision.frequencies.get(strategy, 0.0),
-        chosen=strategy == decision.table_strategy,
+        chosen=strategy == decision.table_strategy and not is_blind(decision),
     )
 
 

@@ -2,9 +2,10 @@
 
 from histotile.reports.rendering import render
 from histotile.reports.strategy.figure import TITLES
+from histotile.strategy.verification.baselines import NAMES
 from histotile.strategy.verification.regret import Verification
 
-BASELINES = {"colour": "Colour alone"}
+BASELINES = {name: words.removeprefix("a ").capitalize() for name, words in NAMES.items()}
 VERDICTS = {
     "confirmed": ("good", "Confirmed: no other strategy is better by more than the margin"),
     "not contradicted": ("warn", "Not contradicted: the data cannot tell the strategies apart"),
@@ -18,6 +19,8 @@ def render_verification_page(verification: Verification) -> str:
     rows = sorted(verification.strategies, key=lambda c: -c.score.value)
     names = {name: words[0] for name, words in TITLES.items()} | BASELINES
     tag, verdict = VERDICTS[verification.verdict]
+    if tag == "good" and any(gap.is_open for gap in verification.gaps):
+        tag = "warn"
     if verification.budget == "probe":
         verdict += ", among the strategies that learn from cached features"
     return render(

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from histotile.config import Alarms
+from histotile.strategy.entry import Estimate
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.leakage.confounding import StainShift, bin_scales, compare_stain
 from histotile.strategy.leakage.near_duplicates import Duplicates, HashedSlide, find_duplicates
 from histotile.strategy.leakage.shortcuts import find_shortcuts, shown_p
-from histotile.strategy.record import Alarm, Baseline, Estimate, Similarity
+from histotile.strategy.record import Alarm, Baseline, Similarity
 
 MORE_CERTAIN = 0.001  # p below which a shift of stain is told: patients differ anyway
 COLOUR_SOLVES = 0.9  # AUROC of colour alone that is an alarm whatever the network does

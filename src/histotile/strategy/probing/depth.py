@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 
 from histotile.stats.crossvalidation import Floats
-from histotile.strategy.record import Estimate, StageScore
+from histotile.strategy.entry import Estimate
+from histotile.strategy.record import StageScore
 
 MOST_STAGES = 2  # under one head
 ALONE = 1.0  # lead of a last stage that has no rival

@@ -13,10 +13,11 @@ import numpy as np
 from histotile.stats import bootstrap
 from histotile.stats.crossvalidation import Floats, Integers, Plan, divide, leave_site_out
 from histotile.stats.logistic import Single
+from histotile.strategy.entry import Estimate
 from histotile.strategy.leakage.shortcuts import site_shortcut
 from histotile.strategy.probing.linear_probe import components, hold_out
 from histotile.strategy.probing.transferability import NEIGHBOURS, neighbours
-from histotile.strategy.record import Baseline, Estimate
+from histotile.strategy.record import Baseline
 from histotile.strategy.similarity_rule import estimate
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def measure(evidence: Evidence, settings: Decide, judgement: Judgement) -> list[
     found = _random(judgement)
     if judgement.plan is not None:
         last = judgement.stages[-1].scores(weights)
-        found.insert(0, _colour(evidence, judgement.plan, last, weights))
+        assert judgement.colour is not None
+        found.insert(0, _colour(judgement.colour.scores(weights), last))
         found.append(_learning_curve(points, judgement.plan, (last, weights), settings))
     if evidence.sites is not None and len(np.unique(evidence.sites)) > 1:
         of_sites = (
@@ -59,12 +61,7 @@ def _weights(patients: Integers, settings: Decide) -> Floats:
     return np.concatenate([bootstrap.every_patient(patients), drawn])
 
 
-def _colour(evidence: Evidence, plan: Plan, last: Floats, weights: Floats) -> Baseline:
-    """A tile whose colour is unknown counts as one of mean colour."""
-    known = np.isfinite(evidence.colour)
-    means = np.where(known, evidence.colour, 0).sum(0) / np.maximum(known.sum(0), 1)
-    points = components(np.where(known, evidence.colour, means), seed=0)  # too narrow to sketch
-    found = hold_out(points, plan).scores(weights)
+def _colour(found: Floats, last: Floats) -> Baseline:
     ahead = last - found
     meaning = "Mean and spread of red, green and blue alone, on the same folds. "
     if ahead[0] <= np.nanstd(ahead[1:], ddof=1):

@@ -35,7 +35,7 @@ def take_notes(
 
 
 def _about_border(size: Size, similarity: Similarity, settings: Decide) -> str:
-    if similarity.basis in {"pathology", "foreign", "saturated"}:
+    if similarity.basis in {"pathology", "foreign", "saturated", "nothing"}:
         return "The size is borderline, which changes nothing here: the features alone decide."
     gain = similarity.gain
     if gain is None:

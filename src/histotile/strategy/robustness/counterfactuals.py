@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from histotile.strategy.decision_table import choose
 from histotile.strategy.effective_sample_size import count_patients
+from histotile.strategy.probing.learnable import ways_out
 from histotile.strategy.record import Similarity, Size, Strategy
 from histotile.strategy.similarity_rule import counted
 
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
     from histotile.config import Decide
 
 
-def find_counterfactuals(size: Size, similarity: Similarity, settings: Decide) -> list[str]:
+def find_counterfactuals(
+    size: Size, similarity: Similarity, settings: Decide, tile: str = "unknown"
+) -> list[str]:
     """Sentences, each a change of the cohort or the backbone and the strategy it leads to.
 
-    Changes that lead to the same strategy are left out.
+    Changes that lead to the same strategy are left out. `tile`: side and scale of the tiles.
     """
+    if similarity.basis == "nothing":
+        return ways_out(size, similarity, tile)
     now = choose(size.counts_as, similarity).strategy
     found = []
     if similarity.basis == "pathology":

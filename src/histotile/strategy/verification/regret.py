@@ -6,49 +6,23 @@ judged on its test patients.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from histotile import __version__
 from histotile.config import Verify
 from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
-from histotile.stats.auroc import mean_of_known
-from histotile.stats.bootstrap import draw_weights
-from histotile.strategy.record import Entry, Estimate
+from histotile.strategy.entry import Entry, Estimate
 from histotile.strategy.similarity_rule import estimate
-from histotile.tasks.task import Labels, Task
+from histotile.strategy.verification.baselines import NAMES, RANDOM_WEIGHTS, Gap, gaps, tell_gaps
+from histotile.strategy.verification.comparison import Comparison, Scores, resample
 
-Floats = NDArray[np.float64]
 AGAIN = "run `histotile compare` for every strategy again"
+CLOSE = 0.005  # AUROC: less is not worth the time
 TABLE = "table"  # the strategy that the table chose in each fold
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What one strategy (or baseline) says of the labelled tiles a fold tests.
-
-    Args:
-        fold: Its name.
-        strategy: A strategy, or a baseline such as `colour`.
-        labels: (N, ...) as the task numbers or measures them.
-        patients: (N,) patient_id.
-        values: (N, C) of the task.
-        seconds: Time of training and predicting.
-        task: What was learnt.
-    """
-
-    fold: str
-    strategy: str
-    labels: Labels
-    patients: NDArray[np.str_]
-    values: NDArray[np.floating]
-    seconds: float
-    task: Task
 
 
 class StrategyScore(Entry):
@@ -80,7 +54,14 @@ class Verification(Entry):
         "correction): free of the optimism of the best of several"
     )
     margin: float
+    gaps: list[Gap] = Field(description="The best strategy against each baseline")
     reasons: list[str]
+
+    @property
+    def headline(self) -> str:
+        """The verdict, and the baselines that may do as well as the best strategy."""
+        names = [NAMES.get(gap.baseline, gap.baseline) for gap in self.gaps if gap.is_open]
+        return f"{self.verdict}; {' and '.join(names)} may do as well" if names else self.verdict
 
 
 def verify(
@@ -106,6 +87,8 @@ def verify(
     present = [strategy for strategy in strategies if strategy in table]
     resamples = _scores(table, settings)
     baselines = [name for name in table if name not in strategies]
+    best = max(present, key=lambda name: resamples[name].value, default=None)
+    against = gaps(table, best, baselines, settings) if best else []
     facts = {
         "histotile": __version__,
         "research_use": RESEARCH_USE,
@@ -114,33 +97,27 @@ def verify(
         "strategies": [_strategy_score(c, table[c], resamples[c]) for c in present],
         "baselines": [_strategy_score(c, table[c], resamples[c]) for c in baselines],
         "margin": settings.margin,
+        "gaps": against,
     }
+    beside = tell_gaps(against, resamples[best] if best else None, comparisons[0].task.chance)
     missing = sorted(set(chosen.values()) - set(present))
     if missing or len(present) < 2:
         reason = f"the table chose {', '.join(missing)}, which budget `{budget}` does not train"
         reason = reason if missing else "there is no other strategy to compare with"
         nothing = {"table": None, "rival": None, "regret": None, "selector_regret": None}
-        return Verification(verdict="not checked", reasons=[reason], **facts, **nothing)
+        return Verification(verdict="not checked", reasons=[reason, *beside], **facts, **nothing)
     own = {fold: table[strategy][fold] for fold, strategy in chosen.items()}
-    resamples[TABLE] = _resample(own, settings)
-    return _judge(facts, own, present, resamples, settings)
-
-
-@dataclass(frozen=True)
-class _Scores:
-    """Scores of a strategy: per fold, over resampled patients, and over those left out of them."""
-
-    folds: dict[str, float | None]
-    value: float
-    inside: Floats  # (B,)
-    outside: Floats  # (B,)
+    resamples[TABLE] = resample(own, settings)
+    found = _judge(facts, own, present, resamples, settings)
+    cheap = tell_cheaper(found.strategies)
+    return found.model_copy(update={"reasons": [*found.reasons, *beside, *cheap]})
 
 
 def _judge(
     facts: dict[str, object],
     own: Mapping[str, Comparison],
     present: Sequence[str],
-    resamples: Mapping[str, _Scores],
+    resamples: Mapping[str, Scores],
     settings: Verify,
 ) -> Verification:
     choice = resamples[TABLE]
@@ -163,6 +140,24 @@ def _judge(
     )
 
 
+def tell_cheaper(strategies: Sequence[StrategyScore]) -> list[str]:
+    """Whether a head on cached features does as well as training layers, in a part of the time."""
+    heads = [s for s in strategies if s.strategy in {"linear_probe", "early_probe"}]
+    layers = [s for s in strategies if s.strategy in {"finetune", "retrain"}]
+    if not heads or not layers:
+        return []
+    head, layer = (max(some, key=lambda s: s.score.value) for some in (heads, layers))
+    lead = layer.score.value - head.score.value
+    if lead > CLOSE or head.seconds >= layer.seconds:
+        return []
+    near = f"within {CLOSE:g} of" if lead > 0 else "no worse than"
+    times = layer.seconds / max(head.seconds, 1e-3)
+    return [
+        f"{head.strategy} is {near} {layer.strategy} ({-lead:+.3f}) for 1/{times:.0f} of the time "
+        "(on features that embed had cached)"
+    ]
+
+
 def _verdict(regret: Estimate, rival: str, margin: float) -> tuple[str, str]:
     if regret.low is None or regret.high is None:
         return "not contradicted", "too few patients for an interval of the regret"
@@ -175,7 +170,7 @@ def _verdict(regret: Estimate, rival: str, margin: float) -> tuple[str, str]:
     return "not contradicted", f"{span}: the data cannot tell them apart by {margin:g}"
 
 
-def _selector_regret(strategies: Sequence[_Scores], choice: _Scores) -> float | None:
+def _selector_regret(strategies: Sequence[Scores], choice: Scores) -> float | None:
     """Mean, over resamples, of left-out score of the best strategy inside minus the table's."""
     inside = np.stack([c.inside for c in strategies])
     outside = np.stack([c.outside for c in strategies])
@@ -190,12 +185,13 @@ def _by_strategy(comparisons: Sequence[Comparison]) -> dict[str, dict[str, Compa
     for comparison in comparisons:
         table.setdefault(comparison.strategy, {})[comparison.fold] = comparison
     folds = {fold for of_strategy in table.values() for fold in of_strategy}
-    first = {r.fold: r for r in reversed(comparisons)}
+    whole = [r for r in comparisons if r.strategy != RANDOM_WEIGHTS]  # that judges a sample
+    first = {r.fold: r for r in reversed(whole)}
     for strategy, of_strategy in table.items():
         lacking = sorted(folds - set(of_strategy))
         if lacking:
             raise HistotileError(strategy, f"lacks {', '.join(lacking)}", AGAIN)
-        for fold, r in of_strategy.items():
+        for fold, r in of_strategy.items() if strategy != RANDOM_WEIGHTS else ():
             same = np.array_equal(r.patients, first[fold].patients)
             if not (same and np.array_equal(r.labels, first[fold].labels)):
                 fact = f"{fold} judged other tiles than {first[fold].strategy}"
@@ -203,36 +199,11 @@ def _by_strategy(comparisons: Sequence[Comparison]) -> dict[str, dict[str, Compa
     return table
 
 
-def _scores(table: Mapping[str, Mapping[str, Comparison]], settings: Verify) -> dict[str, _Scores]:
-    return {strategy: _resample(of_strategy, settings) for strategy, of_strategy in table.items()}
+def _scores(table: Mapping[str, Mapping[str, Comparison]], settings: Verify) -> dict[str, Scores]:
+    return {strategy: resample(of_strategy, settings) for strategy, of_strategy in table.items()}
 
 
-def _resample(own: Mapping[str, Comparison], settings: Verify) -> _Scores:
-    """Patients are resampled within each fold, alike for every strategy (same seed)."""
-    plain, inside, outside = {}, [], []
-    for number, (fold, r) in enumerate(sorted(own.items())):
-        found = _fold(r, [settings.seed, number], settings.bootstraps)
-        plain[fold] = float(found[0]) if np.isfinite(found[0]) else None
-        inside.append(found[1 : settings.bootstraps + 1])
-        outside.append(found[settings.bootstraps + 1 :])
-    known = [v for v in plain.values() if v is not None]
-    both = (mean_of_known(np.stack(part, axis=1)) for part in (inside, outside))
-    return _Scores(plain, float(np.mean(known)) if known else _chance(own), *both)
-
-
-def _chance(own: Mapping[str, Comparison]) -> float:
-    return next(iter(own.values())).task.chance
-
-
-def _fold(r: Comparison, seed: Sequence[int], bootstraps: int) -> Floats:
-    """(1 + 2B,) scores of a fold: as it is, over resamples, and over those left out of each."""
-    names, patients = np.unique(r.patients, return_inverse=True)
-    counts = draw_weights([0] * len(names), bootstraps, seed)
-    weights = np.concatenate([np.ones((1, len(names))), counts, counts == 0])
-    return r.task.scores(r.values, r.labels, patients, weights)
-
-
-def _strategy_score(name: str, own: Mapping[str, Comparison], scores: _Scores) -> StrategyScore:
+def _strategy_score(name: str, own: Mapping[str, Comparison], scores: Scores) -> StrategyScore:
     return StrategyScore(
         strategy=name,
         score=estimate(scores.value, scores.inside),

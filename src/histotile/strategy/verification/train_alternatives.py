@@ -13,12 +13,12 @@ from histotile.backbones.build import head
 from histotile.config import Backbone, Train
 from histotile.data.augmentation.augmentation import make_transform
 from histotile.data.dataset import TileDataset
-from histotile.data.selection import Selection, select_tiles
+from histotile.data.selection import Selection, make_selection, read_labels, select_tiles, take_part
 from histotile.inference.checkpoint import TrainedModel, load
 from histotile.inference.engines.torch import TorchEngine
 from histotile.inference.model_metadata import CHECKPOINT
 from histotile.io import tables
-from histotile.io.features import read_features
+from histotile.io.features import BaselineFile, read_baseline, read_features
 from histotile.io.identity import check_same
 from histotile.tasks.probe import Features, fit_probe
 from histotile.tasks.task import Task, value_columns
@@ -99,6 +99,49 @@ def compare_colour(slides: Sequence[FoldSlide], task: Task, settings: Train) -> 
     values = task.activate(head.logits(_colour(test, tested)))
     patients = np.array([s.patient_id for s in tested])[test.slide]
     return _columns(test, patients, values, time.monotonic() - start)
+
+
+def compare_random(
+    slides: Sequence[FoldSlide], task: Task, settings: Train, baseline: Path, stage: int
+) -> dict[str, Any]:
+    """The same columns of the tiles that the baseline holds, from their features by random weights.
+
+    Args:
+        slides: Of the fold, test slides too; those of the fixed test set have no such features.
+        task: What is learnt.
+        settings: Section `train`.
+        baseline: What `baseline` wrote.
+        stage: Under the probe.
+    """
+    start = time.monotonic()
+    sample = read_baseline(baseline)
+    values = sample.of_stage(stage)
+    (train, taught), (test, tested) = (
+        _sampled([s for s in slides if (s.role == "test") == is_tested], task, sample)
+        for is_tested in (False, True)
+    )
+    groups = np.array([s.patient_id for s in slides if s.role != "test"])[train.slide]
+    seen = Features(values[taught], train.label, groups)
+    head = fit_probe(task, seen, settings.class_weights, settings.seed).head
+    patients = np.array([s.patient_id for s in slides if s.role == "test"])[test.slide]
+    found = task.activate(head.logits(values[tested]))
+    return _columns(test, patients, found, time.monotonic() - start)
+
+
+def _sampled(
+    slides: Sequence[FoldSlide], task: Task, sample: BaselineFile
+) -> tuple[Selection, NDArray[np.int64]]:
+    """The labelled tiles of these slides that the baseline holds, and their rows in it."""
+    parts, rows = [], []
+    for slide in slides:
+        table = tables.read_table(slide.tiles)
+        labels, strata = read_labels(table, task)
+        own = np.flatnonzero(sample.slide_ids == slide.slide_id)
+        own = own[np.isin(sample.tile_ids[own], np.concatenate(strata))]
+        parts.append(take_part(table, labels, [sample.tile_ids[own].astype(np.int64)]))
+        rows.append(own)
+    paths = {s.slide_id: s.tiles for s in slides}
+    return make_selection(paths, list(paths), task, parts), np.concatenate(rows)
 
 
 def _columns(

@@ -148,10 +148,13 @@ def triage_images(tile_tables: Mapping[str, Path]) -> list[dict[str, object]]:
     kept = Counter[str]()
     for group, path in tile_tables.items():
         table = tables.read_table(path, ["file", "label", "checksum", "excluded"]).to_pylist()
-        unread = say_others(tables.read_footer(path).get("other_files", {}))
+        footer = tables.read_footer(path)
+        unread = say_others(footer.get("other_files", {}))
         others[group] = [unread] if unread else []
         damaged[group] = [row["file"] for row in table if row["excluded"] == UNREADABLE]
         kept[group] = len(table) - len(damaged[group])
+        if kept[group] and (unused := footer.get("reason")):
+            others[group].append(unused)
         for row in table:
             counts[row["label"]][row["excluded"]] += 1
             if row["excluded"] != UNREADABLE:

@@ -1,0 +1,94 @@
+"""The best strategy against what needs no strategy."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from histotile.config import Verify
+from histotile.strategy.verification.comparison import Comparison
+from histotile.strategy.verification.regret import Verification, verify
+from histotile.tasks.registry import make_task
+
+SETTINGS = Verify(budget="full", margin=0.01, bootstraps=400, seed=0)
+STRATEGIES = ("linear_probe", "early_probe")
+FOLDS = ("fold0", "fold1", "fold2")
+TASK = make_task(("healthy", "tumour"))
+
+
+def compared(quality: dict[str, float]) -> list[Comparison]:
+    """Each says `quality` x truth + noise that all share + a little of its own."""
+    found = []
+    for number, fold in enumerate(FOLDS):
+        rng = np.random.default_rng(number)
+        who = np.repeat(np.arange(20), 15)
+        labels = rng.integers(0, 2, len(who))
+        shared = rng.standard_normal(len(who)) + 0.5 * rng.standard_normal(20)[who]
+        tiles = np.char.add(f"{fold} ", np.arange(len(who)).astype(np.str_))
+        for name, strength in quality.items():
+            own = 0.2 * rng.standard_normal(len(who))
+            p = 1 / (1 + np.exp(-strength * (2 * labels - 1) - shared - own))
+            patients = np.char.add(f"{fold} ", who.astype(np.str_))
+            values = np.stack([1 - p, p], 1)
+            found.append(Comparison(fold, name, labels, patients, values, 1.0, TASK, tiles))
+    return found
+
+
+def judge(comparisons: list[Comparison]) -> Verification:
+    chosen = dict.fromkeys(FOLDS, "early_probe")
+    return verify(comparisons, chosen, STRATEGIES, "full", SETTINGS)
+
+
+def test_colour_as_good_as_the_best_strategy_is_in_reasons_and_headline() -> None:
+    found = judge(compared({"linear_probe": 0.5, "early_probe": 0.9, "colour": 0.9}))
+    (gap,) = found.gaps
+    assert (gap.baseline, gap.strategy, gap.is_open) == ("colour", "early_probe", True)
+    assert found.headline == "confirmed; colour alone may do as well"
+    assert any("colour alone may do as well as early_probe" in reason for reason in found.reasons)
+
+
+def test_a_certain_lead_is_told_as_a_number_alone() -> None:
+    found = judge(compared({"linear_probe": 0.5, "early_probe": 0.9, "colour": 0.2}))
+    (gap,) = found.gaps
+    assert not gap.is_open and gap.difference.value > 0.1
+    assert found.headline == "confirmed" and len(found.reasons) == 1
+
+
+def test_random_weights_are_paired_with_the_best_strategy_on_the_tiles_they_judged() -> None:
+    """They judge a third of the tiles, in another order; there the strategy guesses."""
+    quality = {"linear_probe": 0.5, "early_probe": 0.9, "random_weights": 0.9}
+    comparisons = []
+    for one in compared(quality):
+        rows = np.random.default_rng(0).permutation(len(one.labels))[::3]
+        if one.strategy == "random_weights":
+            parts = {n: getattr(one, n)[rows] for n in ("labels", "patients", "values", "tiles")}
+            one = replace(one, **parts)
+        elif one.strategy == "early_probe":
+            values = one.values.copy()
+            values[rows] = 0.5
+            one = replace(one, values=values)
+        comparisons.append(one)
+    (gap,) = judge(comparisons).gaps
+    assert gap.tiles == 300
+    assert gap.difference.value < -0.2 and gap.is_open
+
+
+def test_a_fold_whose_tiles_random_weights_did_not_see_is_left_out() -> None:
+    comparisons = compared({"linear_probe": 0.5, "early_probe": 0.9, "random_weights": 0.2})
+    nothing = np.array([], np.int64)
+    emptied = [
+        replace(
+            one, **{n: getattr(one, n)[nothing] for n in ("labels", "patients", "values", "tiles")}
+        )
+        if (one.strategy, one.fold) == ("random_weights", "fold0")
+        else one
+        for one in comparisons
+    ]
+    (gap,) = judge(emptied).gaps
+    assert gap.tiles == 600
+
+
+@pytest.mark.parametrize(("strength", "guesses"), [(-0.2, True), (0.9, False)])
+def test_strategies_no_better_than_guessing_are_said_to_be(strength: float, guesses: bool) -> None:
+    found = judge(compared({"linear_probe": -0.2, "early_probe": strength}))
+    assert any("guessing" in reason for reason in found.reasons) == guesses
