@@ -55,6 +55,13 @@ COHORT = START.cohort
 COHORT_FILE = "<results>/collect/slides.csv" if LISTING else CONFIG.cohort
 SLIDE_IDS = nameable(COHORT)
 PICTURED = [] if LISTING else SLIDE_IDS  # slides with mask and heatmap
+# What follows a verb in the name of a rule, its logs, and slides of a job: by the slide; of groups,
+# which may be many and small, a rule with one job for each portion of them.
+PORTIONS = (
+    [(f"_{n}", str(n), ids) for n, ids in enumerate(LISTING.portions, 1)]
+    if LISTING
+    else [("", "{slide_id}", ["{slide_id}"])]
+)
 FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
 CLASSES = plain(json.dumps(CONFIG.classes, ensure_ascii=False))
 SHOWN_ON_SLIDES = {
@@ -183,6 +190,28 @@ def folder_of(name, ancestor=1):
     return lambda wildcards, input: str(
         Path(as_list(input[name])[0]).parents[ancestor - 1]
     )
+
+
+def place_of(name):
+    """A param: where these outputs go, which is a folder if they are several."""
+
+    def place(wildcards, output):
+        first, *others = as_list(output[name])
+        return str(Path(first).parent) if others else str(first)
+
+    return place
+
+
+def threads_of(verb):
+    """What `set-threads` gives the verb, for rules that bear its name and a number."""
+    name = workflow.modifier.modify_rulename(verb)
+    return workflow.resource_settings.overwrite_threads.get(name, 1)
+
+
+def resources_of(verb):
+    """The same of `set-resources`."""
+    name = workflow.modifier.modify_rulename(verb)
+    return workflow.resource_settings.overwrite_resources.get(name, {})
 
 
 def as_list(files):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from histotile.errors import HistotileError
 from histotile.io.cohort import cohort_csv, read_cohort
 from histotile.io.cohort_checks import check_cohort
-from histotile.tiling.image_cohort.listing import holds_images, list_group, list_images
+from histotile.tiling.image_cohort.listing import holds_images, list_groups, list_images
 from histotile.tiling.image_cohort.pseudo_groups import deal
 
 CLASSES = ("healthy", "tumour")
@@ -43,11 +43,11 @@ def test_groups_lie_below_or_above_classes(tmp_path: Path, layout: str) -> None:
 
 
 def assert_groups_are_listed_alone(path: Path) -> None:
-    """list_group gives what list_images gives, group by group."""
+    """list_groups gives what list_images gives, group by group."""
     found = list_images(path, CLASSES)
     for group in found.digests:
         expected = [(i.file, i.label) for i in found.images if i.group == group]
-        assert [(i.file, i.label) for i in list_group(path, CLASSES, group)] == expected
+        assert [(i.file, i.label) for i in list_groups(path, CLASSES, [group])[group]] == expected
 
 
 @pytest.mark.parametrize(
