@@ -1,10 +1,10 @@
 """What a cohort of many small groups of ready-made tiles costs, by the group and in portions.
 
-320 patients with six synthetic tiles each through the workflow, in turns: as it was when `tile-images`,
-`embed` and `predict` started a process for each group (the commit `BEFORE`, checked out beside), and
-as it is, with one for each portion of groups. Seconds of the processor with all that Snakemake itself
-takes, to plan and to keep account of its jobs. Both must give the same tables. Writes
-benchmarks/portions.csv.
+320 patients with six synthetic tiles each through the workflow, in turns: as it was when
+`tile-images`, `embed` and `predict` started a process for each group (the commit `BEFORE`, checked
+out beside), and as it is, with one for each portion of groups. Seconds of the processor with all
+that Snakemake itself takes, to plan and to keep account of its jobs. Both must give the same
+tables. Writes benchmarks/portions.csv.
 
     python benchmarks/portions.py [--quick]
 """
