@@ -11,11 +11,12 @@ tables. Writes benchmarks/portions.csv.
 
 import argparse
 import os
-import statistics
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ SETTINGS: dict[str, Any] = {
     "decide": {"repeats": 1, "bootstraps": 20, "folds": 2},
 }
 STEPS = {"tile_images": "tile/{}.parquet", "embed": "embed/{}.h5", "predict": "predict/{}.parquet"}
+FIRST: dict[str, list[str]] = {
+    "tile_images": [],
+    "embed": ["results/backbone/backbone.onnx"],
+    "predict": [f"results/train/fold{fold}/model.ckpt" for fold in range(FOLDS)],
+}
 
 
 def names(groups: int) -> list[str]:
@@ -89,20 +95,18 @@ def _path() -> str:
     return f"{Path(ours.PROGRAM).parent}{os.pathsep}{os.environ['PATH']}"
 
 
-def through(source: Path, folder: Path, tiles: Path, groups: int) -> dict[str, rounds.Spent]:
-    """Step -> what it cost; what lies between the steps is not counted."""
+def lay_out(folder: Path, tiles: Path) -> None:
+    """A folder of settings for the cohort."""
     folder.mkdir()
     (folder / "overlay.yaml").write_text(yaml.safe_dump(SETTINGS | {"cohort": str(tiles)}))
-    between = {"predict": [f"results/train/fold{fold}/model.ckpt" for fold in range(FOLDS)]}
-    between["embed"] = ["results/backbone/backbone.onnx"]
-    spent = {}
-    for step, place in STEPS.items():
-        if step in between:
-            snakemake(source, folder, between[step])
-        targets = [f"results/{place.format(name)}" for name in names(groups)]
-        spent[step] = snakemake(source, folder, targets)
-        print(f"  {step}: {spent[step].cpu_s:.1f} CPU s, {spent[step].wall_s:.1f} s", flush=True)
-    return spent
+
+
+def take(step: str, source: Path, folder: Path, groups: int) -> rounds.Spent:
+    """What a step costs for all groups; what comes before it is made first and not counted."""
+    if FIRST[step]:
+        snakemake(source, folder, FIRST[step])
+    targets = [f"results/{STEPS[step].format(name)}" for name in names(groups)]
+    return snakemake(source, folder, targets)
 
 
 def jobs(folder: Path, step: str) -> int:
@@ -111,18 +115,19 @@ def jobs(folder: Path, step: str) -> int:
     return len(list((folder / "results/benchmarks" / place).iterdir()))
 
 
-def check_same(one: Path, other: Path, groups: int) -> None:
-    """Both folders hold equal tiles, features and predictions.
+def check_same(step: str, folders: Iterable[Path], groups: int) -> None:
+    """The folders hold equal tiles, features or predictions.
 
     Raises:
         AssertionError: They differ.
     """
     for name in names(groups):
-        for step in ("tile_images", "predict"):
-            files = [root / "results" / STEPS[step].format(name) for root in (one, other)]
-            assert read_table(files[0]).equals(read_table(files[1])), files[0]
-        found = [read_features(root / f"results/embed/{name}.h5") for root in (one, other)]
-        assert np.array_equal(found[0].features, found[1].features), name
+        one, other = [root / "results" / STEPS[step].format(name) for root in folders]
+        if step == "embed":
+            first, second = (read_features(file).features for file in (one, other))
+            assert np.array_equal(first, second), name
+        else:
+            assert read_table(one).equals(read_table(other)), name
 
 
 def main() -> None:
@@ -130,32 +135,25 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="an eighth of the groups")
     quick = parser.parse_args().quick
     turns, groups = rounds.Rounds(1), GROUPS // 8 if quick else GROUPS
-    spent: dict[tuple[str, str], list[rounds.Spent]] = {}
-    counts: dict[tuple[str, str], int] = {}
+    rows: list[tables.Row] = []
     with tempfile.TemporaryDirectory() as name:
         here = Path(name)
         write_tiles(here / "tiles", groups)
+        folders = {what: here / what for what in ("a process each", "portions")}
+        for folder in folders.values():
+            lay_out(folder, here / "tiles")
         with checked_out(BEFORE, here / "before") as before:
-            sources = {"a process each": before, "portions": REPOSITORY}
-            for number in turns:
-                for what, source in sources.items():
-                    print(f"round {number}: {what}", flush=True)
-                    folder = here / f"{what} {number}"
-                    for step, cost in through(source, folder, here / "tiles", groups).items():
-                        spent.setdefault((step, what), []).append(cost)
-                        counts[step, what] = jobs(folder, step)
-                check_same(*(here / f"{what} {number}" for what in sources), groups)
-    rows = []
-    for step in STEPS:
-        case = f"{step}, {groups} groups of {2 * EACH} tiles"
-        costs = {what: [s.cpu_s for s in spent[step, what]] for what in sources}
-        for what, values in costs.items():
-            pairs = zip(*costs.values(), strict=True)
-            ratio = statistics.median(old / new for old, new in pairs) if len(rows) % 2 else None
-            note = f"{counts[step, what]} jobs"
-            against = "times less" if ratio else ""
-            rows.append(tables.Row(case, what, values, "CPU s", ratio, against, note=note))
-    tables.finish("portions", rows, turns.loads, quick)
+            sources = dict(zip(folders, (before, REPOSITORY), strict=True))
+            for _, step in product(turns, STEPS):
+                spent = {w: take(step, sources[w], folders[w], groups) for w in folders}
+                check_same(step, folders.values(), groups)
+                for what, cost in spent.items():
+                    ratio = spent["a process each"].cpu_s / cost.cpu_s
+                    case = f"{step}, {groups} groups of {2 * EACH} tiles"
+                    note = f"{jobs(folders[what], step)} jobs"
+                    row = tables.Row(case, what, [cost.cpu_s], "CPU s", ratio, "times less")
+                    rows.append(replace(row, note=note))
+                tables.finish("portions", rows, turns.loads, quick)
 
 
 if __name__ == "__main__":
