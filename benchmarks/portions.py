@@ -86,7 +86,12 @@ def snakemake(source: Path, folder: Path, targets: list[str]) -> rounds.Spent:
     """These results in the folder, by the workflow of these sources."""
     words = ("--cores", "2", "--quiet", "all", "--snakefile", str(source / "Snakefile"))
     files = (str(source / "config/config.yaml"), str(folder / "overlay.yaml"))
-    command = [Path(ours.PROGRAM).with_name("snakemake"), *words, "--configfile", *files]
+    command: list[str | Path] = [
+        Path(ours.PROGRAM).with_name("snakemake"),
+        *words,
+        "--configfile",
+        *files,
+    ]
     places = {"PYTHONPATH": str(source / "src"), "PATH": _path()}
     return rounds.run([*command, "--", *targets], folder, places, sampled=False)
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from histotile.checks.cohort import nameable
@@ -118,6 +119,21 @@ wildcard_constraints:
     strategy="linear_probe|early_probe|finetune|retrain|colour",
 
 
+def profile_portions(*verbs):
+    """Gives the rules of portions what a profile or command line sets for their verb."""
+    named, given = workflow.modifier.modify_rulename, workflow.resource_settings
+    threads, resources = (
+        given._parsed_overwrite_threads,
+        given._parsed_overwrite_resources,
+    )
+    for verb, (suffix, *_), settings in product(verbs, PORTIONS, (threads, resources)):
+        if named(verb) in settings:
+            settings.setdefault(named(verb + suffix), settings[named(verb)])
+
+
+profile_portions("tile_images", "embed", "predict")
+
+
 def unless_doomed(stage):
     """An input: no file, but an end before the first job where the stage cannot succeed."""
 
@@ -200,18 +216,6 @@ def place_of(name):
         return str(Path(first).parent) if others else str(first)
 
     return place
-
-
-def threads_of(verb):
-    """What `set-threads` gives the verb, for rules that bear its name and a number."""
-    name = workflow.modifier.modify_rulename(verb)
-    return workflow.resource_settings.overwrite_threads.get(name, 1)
-
-
-def resources_of(verb):
-    """The same of `set-resources`."""
-    name = workflow.modifier.modify_rulename(verb)
-    return workflow.resource_settings.overwrite_resources.get(name, {})
 
 
 def as_list(files):

@@ -73,9 +73,7 @@ for suffix, job, ids in PORTIONS:
             f"<logs>/embed/{job}.log",
         benchmark:
             f"<benchmarks>/embed/{job}.tsv"
-        threads: threads_of("embed")
-        resources:
-            **resources_of("embed"),
+        threads: 1
         params:
             slide=slide_option,
             backbone=BACKBONE,

@@ -34,9 +34,7 @@ for suffix, job, ids in PORTIONS:
             f"<logs>/predict/{job}.log",
         benchmark:
             f"<benchmarks>/predict/{job}.tsv"
-        threads: threads_of("predict")
-        resources:
-            **resources_of("predict"),
+        threads: 1
         params:
             models=folder_of("models", 2),
             slide=slide_option,

@@ -152,9 +152,7 @@ for suffix, job, ids in PORTIONS if LISTING else []:
             f"<logs>/tile/{job}.log",
         benchmark:
             f"<benchmarks>/tile/{job}.tsv"
-        threads: threads_of("tile_images")
-        resources:
-            **resources_of("tile_images"),
+        threads: 1
         params:
             cohort=CONFIG.cohort,
             groups=ids,
