@@ -9,6 +9,7 @@ from histotile.cli.options import (
     accept_option,
     classes_option,
     output_option,
+    places,
     threads_option,
     verb,
 )
@@ -44,8 +45,7 @@ def tile_images(
     """Table the labelled images of each GROUP of COHORT (see `collect`): how good, what label."""
     from histotile.stages import tile_images as stage
 
-    several = [output / f"{group}.parquet" for group in groups]
-    outputs = stage.Outputs(several if len(groups) > 1 else [output])
+    outputs = stage.Outputs(places(output, groups, ".parquet"))
     stage.run(stage.Inputs(cohort), outputs, settings, groups, classes, threads)
 
 

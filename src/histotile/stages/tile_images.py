@@ -43,10 +43,11 @@ def run(
     Raises:
         HistotileError: There is no such group.
     """
-    for group, images in list_groups(inputs.cohort, classes, groups).items():
-        if not images:
-            fact, remedy = f"no image of group {group!r}", "see what `collect` lists"
-            raise HistotileError(inputs.cohort, fact, remedy)
+    found = list_groups(inputs.cohort, classes, groups)
+    if missing := [group for group, images in found.items() if not images]:
+        fact, remedy = f"no image of group {missing[0]!r}", "see what `collect` lists"
+        raise HistotileError(inputs.cohort, fact, remedy)
+    for group, images in found.items():
         readers = Readers(threads, Progress(f"tile {group}", "images"))
         columns, footer = tabulate_images(images, group, classes, settings, readers)
         tables.write_table(outputs.tiles[groups.index(group)], columns, tables.TILES, footer)
