@@ -9,11 +9,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
 from histotile.io import tables
+from histotile.io.features import read_features
 from histotile.synthetic.slides.sampler import TileSampler
 
 CLASSES = ("healthy", "tumour")
@@ -55,11 +57,12 @@ def snakemake(folder: Path, repository: Path, *words: str) -> subprocess.Complet
     )
 
 
-def planned(folder: Path, repository: Path) -> dict[str, int]:
-    """Rule -> number of jobs that a dry run would start."""
-    run = snakemake(folder, repository, "--dry-run")
+def planned(folder: Path, repository: Path, *targets: str) -> dict[str, int]:
+    """Rule, of portions without their number -> number of jobs that a dry run would start."""
+    run = snakemake(folder, repository, "--dry-run", *targets)
     assert run.returncode == 0, run.stdout + run.stderr
-    return dict(Counter(re.findall(r"^(?:local)?rule (\w+):", run.stdout + run.stderr, re.M)))
+    rules = re.findall(r"^(?:local)?rule (\w+?)(?:_\d+)?:", run.stdout + run.stderr, re.M)
+    return dict(Counter(rules))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +118,7 @@ def test_patients_stay_on_one_side(done: Path) -> None:
 
 
 @pytest.mark.slow
-def test_one_more_image_tables_its_group_alone(done: Path, repository: Path) -> None:
+def test_one_more_image_runs_the_portion_of_its_group_alone(done: Path, repository: Path) -> None:
     assert planned(done, repository) == {}
     image = done / "tiles/ü 1/tumour/more.png"
     write_tile(image, 1001)
@@ -144,4 +147,39 @@ def test_many_groups_are_planned_without_a_look_into_them(
     changes = ("--config", f"cohort={tmp_path}/tiles.csv", f"results={tmp_path}/out")
     run = snakemake(fresh, repository, "--dry-run", "--quiet", "rules", *changes)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert re.search(r"tile_images +200", run.stdout + run.stderr)
+    told = run.stdout + run.stderr
+    assert 1 <= len(re.findall(r"^(tile_images_\d+) +1$", told, re.M)) < 8
+    assert len(re.findall(r"^(embed_\d+) +1$", told, re.M)) < 8
+
+
+@pytest.fixture
+def crowded(tmp_path: Path) -> Path:
+    """Three portions of groups of tiny tiles: a group of 256 images ends one."""
+    for group, images in {"a": 4, "b": 256, "c": 4, "d": 256, "e": 4}.items():
+        for number in range(images):
+            path = tmp_path / f"tiles/{group}/{CLASSES[number % 2]}/{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shade = np.random.default_rng([ord(group), number]).integers(0, 255, (8, 8, 3))
+            Image.fromarray(shade.astype(np.uint8)).save(path)
+    tiles = {"tile": {"mpp": 0.5, "tile_px": 64}}
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(SETTINGS | tiles))
+    return tmp_path
+
+
+def test_groups_share_a_job_and_one_more_runs_its_portion_alone(
+    crowded: Path, repository: Path
+) -> None:
+    files = [f"results/embed/{group}.h5" for group in "abcde"]
+    given = ("--set-threads", "embed=2", "--set-resources", "embed:mem_mb=777*attempt")
+    run = snakemake(crowded, repository, *files, *given)
+    told = run.stdout + run.stderr
+    assert run.returncode == 0, told[-6000:]
+    assert len(re.findall(r"rule tile_images_\d:", told)) == 3
+    of_embed = re.findall(r"rule embed_\d:(?:\n    .*)*", told)
+    assert len(of_embed) == 3
+    assert all("threads: 2" in job and "mem_mb=777" in job for job in of_embed)
+    assert {len(read_features(crowded / file).tile_ids) for file in files} == {4, 256}
+    for label in CLASSES:
+        write_tile(crowded / f"tiles/bb/{label}/0.png", 0)
+    again = planned(crowded, repository, *files, "results/embed/bb.h5")
+    assert again == {"tile_images": 1, "embed": 1}

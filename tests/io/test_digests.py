@@ -44,7 +44,9 @@ def test_digest_follows_the_modules_a_rule_reaches(
     digests.digest.cache_clear()
 
 
-RULES = re.compile(r"^rule (\w+):(?:(?!^rule ).)*?code=digest\(([^)]*)\)", re.M | re.S)
+WITHIN = r"(?:(?!^ *rule\b).)*?"
+NAMED = rf'^ *rule(?: |:{WITHIN}name:\s+f")(\w+)'
+RULES = re.compile(rf"{NAMED}{WITHIN}code=digest\(([^)]*)\)", re.M | re.S)
 
 
 @pytest.fixture(scope="module")

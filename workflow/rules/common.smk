@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from histotile.checks.cohort import nameable
@@ -55,6 +56,13 @@ COHORT = START.cohort
 COHORT_FILE = "<results>/collect/slides.csv" if LISTING else CONFIG.cohort
 SLIDE_IDS = nameable(COHORT)
 PICTURED = [] if LISTING else SLIDE_IDS  # slides with mask and heatmap
+# What follows a verb in the name of a rule, its logs, and slides of a job: by the slide; of groups,
+# which may be many and small, a rule with one job for each portion of them.
+PORTIONS = (
+    [(f"_{n}", str(n), ids) for n, ids in enumerate(LISTING.portions, 1)]
+    if LISTING
+    else [("", "{slide_id}", ["{slide_id}"])]
+)
 FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
 CLASSES = plain(json.dumps(CONFIG.classes, ensure_ascii=False))
 SHOWN_ON_SLIDES = {
@@ -109,6 +117,21 @@ pathvars:
 wildcard_constraints:
     fold="fold[0-9]+",
     strategy="linear_probe|early_probe|finetune|retrain|colour",
+
+
+def profile_portions(*verbs):
+    """Gives the rules of portions what a profile or command line sets for their verb."""
+    named, given = workflow.modifier.modify_rulename, workflow.resource_settings
+    threads, resources = (
+        given._parsed_overwrite_threads,
+        given._parsed_overwrite_resources,
+    )
+    for verb, (suffix, *_), settings in product(verbs, PORTIONS, (threads, resources)):
+        if named(verb) in settings:
+            settings.setdefault(named(verb + suffix), settings[named(verb)])
+
+
+profile_portions("tile_images", "embed", "predict")
 
 
 def unless_doomed(stage):
@@ -183,6 +206,16 @@ def folder_of(name, ancestor=1):
     return lambda wildcards, input: str(
         Path(as_list(input[name])[0]).parents[ancestor - 1]
     )
+
+
+def place_of(name):
+    """A param: where these outputs go, which is a folder if they are several."""
+
+    def place(wildcards, output):
+        first, *others = as_list(output[name])
+        return str(Path(first).parent) if others else str(first)
+
+    return place
 
 
 def as_list(files):

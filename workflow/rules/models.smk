@@ -54,35 +54,41 @@ rule backbone:
         " --output {output:q} > {log:q} 2>&1"
 
 
-rule embed:
-    """Run the tiles of {wildcards.slide_id} through the frozen backbone and keep the features."""
-    input:
-        weights=WEIGHTS,
-        slide=slide_path,
-        parts=slide_parts,
-        tiles="<results>/tile/{slide_id}.parquet",
-        network="<results>/backbone/backbone.onnx",
-    output:
-        features="<results>/embed/{slide_id}.h5",
-        timing="<results>/embed/{slide_id}.timing.json",
-    log:
-        "<logs>/embed/{slide_id}.log",
-    benchmark:
-        "<benchmarks>/embed/{slide_id}.tsv"
-    threads: 1
-    params:
-        slide=slide_option,
-        backbone=BACKBONE,
-        weights=weights_digest,
-        augment=augment_option(),
-        engine=FEATURE_ENGINE,
-        settings=settings("embed"),
-        code=digest("histotile.stages.embed"),
-    shell:
-        "histotile embed {input.tiles:q} {params.slide:q} --backbone {params.backbone:q}"
-        " --network {input.network:q} --engine {params.engine:q} {params.augment:q}"
-        " --threads {threads} --output {output.features:q} --timing {output.timing:q}"
-        " --settings {params.settings:q} > {log:q} 2>&1"
+for suffix, job, ids in PORTIONS:
+
+    rule:
+        """Run the tiles of slides through the frozen backbone and keep the features."""
+        name:
+            f"embed{suffix}"
+        input:
+            weights=WEIGHTS,
+            slide=slide_path,
+            parts=slide_parts,
+            tiles=[f"<results>/tile/{i}.parquet" for i in ids],
+            network="<results>/backbone/backbone.onnx",
+        output:
+            features=[f"<results>/embed/{i}.h5" for i in ids],
+            timings=[f"<results>/embed/{i}.timing.json" for i in ids],
+        log:
+            f"<logs>/embed/{job}.log",
+        benchmark:
+            f"<benchmarks>/embed/{job}.tsv"
+        threads: 1
+        params:
+            slide=slide_option,
+            backbone=BACKBONE,
+            weights=weights_digest,
+            augment=augment_option(),
+            engine=FEATURE_ENGINE,
+            features=place_of("features"),
+            timings=place_of("timings"),
+            settings=settings("embed"),
+            code=digest("histotile.stages.embed"),
+        shell:
+            "histotile embed {input.tiles:q} {params.slide:q} --backbone {params.backbone:q}"
+            " --network {input.network:q} --engine {params.engine:q} {params.augment:q}"
+            " --threads {threads} --output {params.features:q} --timing {params.timings:q}"
+            " --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule pack:

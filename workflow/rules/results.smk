@@ -11,36 +11,41 @@ STEPS
     apply: new slides straight to their pages
 """
 
+for suffix, job, ids in PORTIONS:
 
-rule predict:
-    """Predict {wildcards.slide_id} with the folds that never saw its patient."""
-    input:
-        slide=slide_path,
-        parts=slide_parts,
-        tiles="<results>/tile/{slide_id}.parquet",
-        folds="<results>/split/folds.csv",
-        models=expand(
-            "<results>/train/{fold}/{file}",
-            fold=FOLDS,
-            file=["model.ckpt", "model.onnx"],
-        ),
-    output:
-        predictions="<results>/predict/{slide_id}.parquet",
-        timing="<results>/predict/{slide_id}.timing.json",
-    log:
-        "<logs>/predict/{slide_id}.log",
-    benchmark:
-        "<benchmarks>/predict/{slide_id}.tsv"
-    threads: 1
-    params:
-        models=folder_of("models", 2),
-        slide=slide_option,
-        engine=ENGINE,
-        code=digest("histotile.stages.predict"),
-    shell:
-        "histotile predict {params.models:q} {input.tiles:q} {params.slide:q} --folds {input.folds:q}"
-        " --engine {params.engine:q} --threads {threads} --output {output.predictions:q}"
-        " --timing {output.timing:q} > {log:q} 2>&1"
+    rule:
+        """Predict slides with the folds that never saw their patients."""
+        name:
+            f"predict{suffix}"
+        input:
+            slide=slide_path,
+            parts=slide_parts,
+            tiles=[f"<results>/tile/{i}.parquet" for i in ids],
+            folds="<results>/split/folds.csv",
+            models=expand(
+                "<results>/train/{fold}/{file}",
+                fold=FOLDS,
+                file=["model.ckpt", "model.onnx"],
+            ),
+        output:
+            predictions=[f"<results>/predict/{i}.parquet" for i in ids],
+            timings=[f"<results>/predict/{i}.timing.json" for i in ids],
+        log:
+            f"<logs>/predict/{job}.log",
+        benchmark:
+            f"<benchmarks>/predict/{job}.tsv"
+        threads: 1
+        params:
+            models=folder_of("models", 2),
+            slide=slide_option,
+            engine=ENGINE,
+            predictions=place_of("predictions"),
+            timings=place_of("timings"),
+            code=digest("histotile.stages.predict"),
+        shell:
+            "histotile predict {params.models:q} {input.tiles:q} {params.slide:q}"
+            " --folds {input.folds:q} --engine {params.engine:q} --threads {threads}"
+            " --output {params.predictions:q} --timing {params.timings:q} > {log:q} 2>&1"
 
 
 rule aggregate:

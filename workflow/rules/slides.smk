@@ -11,14 +11,6 @@ STEPS
     ready-made tiles: tile_images -> triage (whole cohort); collect lists the groups
 """
 
-if LISTING:
-
-    ruleorder: tile_images > tile
-
-else:
-
-    ruleorder: tile > tile_images
-
 
 rule inspect:
     """Open {wildcards.slide_id} at every level; find its scale, and whether it can be used."""
@@ -95,32 +87,36 @@ rule mask:
         " --overlay {output.overlay:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
-rule tile:
-    """Lay a grid of tiles over the tissue of {wildcards.slide_id}."""
-    input:
-        slide=slide_path,
-        parts=slide_parts,
-        inspection="<results>/inspect/{slide_id}.json",
-        mask="<results>/mask/{slide_id}.png",
-        annotations=annotation_paths,
-        coordinates=coordinates_path,
-    output:
-        "<results>/tile/{slide_id}.parquet",
-    log:
-        "<logs>/tile/{slide_id}.log",
-    benchmark:
-        "<benchmarks>/tile/{slide_id}.tsv"
-    params:
-        annotations=lambda wildcards, input: each("--annotation", input.annotations),
-        coordinates=lambda wildcards, input: each("--coordinates", input.coordinates),
-        label=label_option,
-        classes=CLASSES,
-        settings=settings("tile"),
-        code=digest("histotile.stages.tile"),
-    shell:
-        "histotile tile {input.slide:q} --inspection {input.inspection:q} --mask {input.mask:q}"
-        " {params.annotations:q} {params.coordinates:q} {params.label:q} --classes {params.classes:q} --output {output:q}"
-        " --settings {params.settings:q} > {log:q} 2>&1"
+if not LISTING:
+
+    rule tile:
+        """Lay a grid of tiles over the tissue of {wildcards.slide_id}."""
+        input:
+            slide=slide_path,
+            parts=slide_parts,
+            inspection="<results>/inspect/{slide_id}.json",
+            mask="<results>/mask/{slide_id}.png",
+            annotations=annotation_paths,
+            coordinates=coordinates_path,
+        output:
+            "<results>/tile/{slide_id}.parquet",
+        log:
+            "<logs>/tile/{slide_id}.log",
+        benchmark:
+            "<benchmarks>/tile/{slide_id}.tsv"
+        params:
+            annotations=lambda wildcards, input: each("--annotation", input.annotations),
+            coordinates=lambda wildcards, input: each(
+                "--coordinates", input.coordinates
+            ),
+            label=label_option,
+            classes=CLASSES,
+            settings=settings("tile"),
+            code=digest("histotile.stages.tile"),
+        shell:
+            "histotile tile {input.slide:q} --inspection {input.inspection:q} --mask {input.mask:q}"
+            " {params.annotations:q} {params.coordinates:q} {params.label:q} --classes {params.classes:q} --output {output:q}"
+            " --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule collect:
@@ -143,23 +139,29 @@ rule collect:
         " --accept {params.accept:q} --output {output:q} > {log:q} 2>&1"
 
 
-rule tile_images:
-    """Table the ready-made tiles of group {wildcards.slide_id}."""
+for suffix, job, ids in PORTIONS if LISTING else []:
 
-    # The images are no inputs: thousands of them would slow each start. Their digest is a param.
-    output:
-        "<results>/tile/{slide_id}.parquet",
-    log:
-        "<logs>/tile/{slide_id}.log",
-    benchmark:
-        "<benchmarks>/tile/{slide_id}.tsv"
-    threads: 1
-    params:
-        cohort=CONFIG.cohort,
-        images=lambda wildcards: LISTING.digests[wildcards.slide_id],
-        classes=CLASSES,
-        settings=settings("tile"),
-        code=digest("histotile.stages.tile_images"),
-    shell:
-        "histotile tile-images --classes {params.classes:q} --threads {threads} --output {output:q}"
-        " --settings {params.settings:q} -- {params.cohort:q} {wildcards.slide_id:q} > {log:q} 2>&1"
+    rule:
+        """Table the ready-made tiles of groups."""
+        name:
+            f"tile_images{suffix}"
+        # The images are no inputs: thousands of them would slow each start. Their digest is a param.
+        output:
+            tiles=[f"<results>/tile/{i}.parquet" for i in ids],
+        log:
+            f"<logs>/tile/{job}.log",
+        benchmark:
+            f"<benchmarks>/tile/{job}.tsv"
+        threads: 1
+        params:
+            cohort=CONFIG.cohort,
+            groups=ids,
+            images=[LISTING.digests[i] for i in ids],
+            tiles=place_of("tiles"),
+            classes=CLASSES,
+            settings=settings("tile"),
+            code=digest("histotile.stages.tile_images"),
+        shell:
+            "histotile tile-images --classes {params.classes:q} --threads {threads}"
+            " --output {params.tiles:q} --settings {params.settings:q}"
+            " -- {params.cohort:q} {params.groups:q} > {log:q} 2>&1"

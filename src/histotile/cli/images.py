@@ -9,6 +9,7 @@ from histotile.cli.options import (
     accept_option,
     classes_option,
     output_option,
+    places,
     threads_option,
     verb,
 )
@@ -29,22 +30,23 @@ def collect(cohort: Path, output: Path, accept: dict[str, str], classes: tuple[s
 
 @verb("tile")
 @click.argument("cohort", type=PATH)
-@click.argument("group")
-@output_option("Parquet table of tiles: the files, never pixels.")
+@click.argument("groups", metavar="GROUP...", nargs=-1, required=True)
+@output_option("Parquet table of tiles: the files, never pixels; of several groups: a folder.")
 @threads_option
 @classes_option
 def tile_images(
     cohort: Path,
-    group: str,
+    groups: tuple[str, ...],
     output: Path,
     threads: int,
     classes: tuple[str, ...],
     settings: Tile,
 ) -> None:
-    """Table the labelled images of a GROUP of COHORT (see `collect`): how good, what label."""
+    """Table the labelled images of each GROUP of COHORT (see `collect`): how good, what label."""
     from histotile.stages import tile_images as stage
 
-    stage.run(stage.Inputs(cohort), stage.Outputs(output), settings, group, classes, threads)
+    outputs = stage.Outputs(places(output, groups, ".parquet"))
+    stage.run(stage.Inputs(cohort), outputs, settings, groups, classes, threads)
 
 
 VERBS = (collect, tile_images)

@@ -10,6 +10,7 @@ from histotile.cli.options import (
     PATH,
     backbone_option,
     output_option,
+    places,
     section_option,
     threads_option,
     verb,
@@ -139,6 +140,4 @@ def _places(tables: Sequence[Path], *kinds: tuple[Path | None, str]) -> list[lis
         if (other := seen.setdefault(table.stem, table)) is not table:
             fact = f"has the name of {other}, and would overwrite what comes of it"
             raise HistotileError(table, fact, "run them one by one, or rename one")
-    if len(tables) == 1:
-        return [[output] if output else [] for output, _ in kinds]
-    return [[out / f"{t.stem}{end}" for t in tables] if out else [] for out, end in kinds]
+    return [places(output, list(seen), end) if output else [] for output, end in kinds]

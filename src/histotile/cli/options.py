@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ import click
 
 from histotile.cli.settings import config_in_force, section_in_force, section_settings
 from histotile.config.values import Section
+from histotile.errors import HistotileError
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -154,6 +155,18 @@ def accept_option(function: F) -> F:
 def output_option(what: str) -> Callable[[F], F]:
     """The required `-o/--output PATH`."""
     return click.option("-o", "--output", type=PATH, required=True, help=what)
+
+
+def places(output: Path, names: Sequence[str], ending: str) -> list[Path]:
+    """Where the results of these names go: the output itself of a single one, else a file in it.
+
+    Raises:
+        HistotileError: The output of several is a file.
+    """
+    if len(names) > 1 and output.is_file():
+        fact = f"is a file, and {len(names)} results go into a folder"
+        raise HistotileError(output, fact, "name a folder, or take them one by one")
+    return [output / f"{name}{ending}" for name in names] if len(names) > 1 else [output]
 
 
 def mpp_option(function: F) -> F:

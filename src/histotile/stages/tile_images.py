@@ -1,5 +1,6 @@
-"""Table the labelled images of a group: how good, and with what label."""
+"""Table the labelled images of groups: how good, and with what label."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from histotile.config import Tile
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.progress import Progress
-from histotile.tiling.image_cohort.listing import list_group
+from histotile.tiling.image_cohort.listing import list_groups
 from histotile.tiling.image_cohort.tile_table import tabulate_images
 from histotile.tiling.ledger import tell_ledger
 from histotile.tiling.measures import Readers
@@ -24,29 +25,30 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Parquet table of tiles: the files, never pixels."""
+    """Parquet table of tiles of each group: the files, never pixels."""
 
-    tiles: Path
+    tiles: Sequence[Path]
 
 
 def run(
     inputs: Inputs,
     outputs: Outputs,
     settings: Tile,
-    group: str,
+    groups: Sequence[str],
     classes: tuple[str, ...],
     threads: int,
 ) -> None:
-    """Writes the table of a group's images.
+    """Writes the tables of the images of these groups.
 
     Raises:
         HistotileError: There is no such group.
     """
-    readers = Readers(threads, Progress(f"tile {group}", "images"))
-    images = list_group(inputs.cohort, classes, group)
-    if not images:
-        fact, remedy = f"no image of group {group!r}", "see what `collect` lists"
+    found = list_groups(inputs.cohort, classes, groups)
+    if missing := [group for group, images in found.items() if not images]:
+        fact, remedy = f"no image of group {missing[0]!r}", "see what `collect` lists"
         raise HistotileError(inputs.cohort, fact, remedy)
-    columns, footer = tabulate_images(images, group, classes, settings, readers)
-    tables.write_table(outputs.tiles, columns, tables.TILES, footer)
-    click.echo("\n".join([f"{group}: {footer['counts']}", *tell_ledger(footer)]))
+    for group, images in found.items():
+        readers = Readers(threads, Progress(f"tile {group}", "images"))
+        columns, footer = tabulate_images(images, group, classes, settings, readers)
+        tables.write_table(outputs.tiles[groups.index(group)], columns, tables.TILES, footer)
+        click.echo("\n".join([f"{group}: {footer['counts']}", *tell_ledger(footer)]))

@@ -9,6 +9,7 @@ from PIL import Image
 
 from histotile.cli import cli
 from histotile.data.images import read_image
+from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.slides.slide import UnreadableTile
 from histotile.tiling.image_cohort.folders import walk
@@ -64,15 +65,26 @@ def test_collect_counts_kinds_and_names_what_it_leaves_out(cohort: Path, tmp_pat
 
 
 def test_the_ledger_names_what_was_left_out(cohort: Path, tmp_path: Path) -> None:
-    table = tmp_path / "t.parquet"
     given = ("--classes", "healthy,tumour", "--set", "tile_px=64", "--set", "quality.exclude=[]")
-    for group in ("patient 1", "patient 2"):
-        run("tile-images", cohort, group, "-o", tmp_path / f"{group}.parquet", *given)
-    files = {group: tmp_path / f"{group}.parquet" for group in ("patient 1", "patient 2")}
+    groups = ("patient 1", "patient 2")
+    run("tile-images", cohort, *groups, "-o", tmp_path / "tables", *given)
+    files = {group: tmp_path / f"tables/{group}.parquet" for group in groups}
     first = triage_images(files)[0]
     assert "8 files are no pictures that can be read" in str(first["reason"])
     assert tables.read_footer(files["patient 1"])["other_files"][".svs"] == 2
-    assert not table.exists()
+
+
+def test_tables_of_several_groups_go_into_a_folder_and_all_or_none_are_made(
+    cohort: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "t.parquet").touch()
+    given = ("--classes", "healthy,tumour", "--set", "tile_px=64")
+    several = ("tile-images", cohort, "patient 1", "patient 2")
+    with pytest.raises(HistotileError, match="2 results go into a folder"):
+        run(*several, "-o", tmp_path / "t.parquet", *given)
+    with pytest.raises(HistotileError, match="no image of group 'patient 3'"):
+        run(*several, "patient 3", "-o", tmp_path / "tables", *given)
+    assert not (tmp_path / "tables").exists()
 
 
 def test_nothing_is_said_where_nothing_is_left_out(tmp_path: Path) -> None:

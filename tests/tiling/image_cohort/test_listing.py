@@ -8,9 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histotile.errors import HistotileError
-from histotile.io.cohort import cohort_csv, read_cohort
+from histotile.io.cohort import Cohort, cohort_csv, read_cohort
 from histotile.io.cohort_checks import check_cohort
-from histotile.tiling.image_cohort.listing import holds_images, list_group, list_images
+from histotile.tiling.image_cohort.folders import TileImage
+from histotile.tiling.image_cohort.listing import (
+    PORTION,
+    Listing,
+    holds_images,
+    list_groups,
+    list_images,
+)
 from histotile.tiling.image_cohort.pseudo_groups import deal
 
 CLASSES = ("healthy", "tumour")
@@ -43,11 +50,11 @@ def test_groups_lie_below_or_above_classes(tmp_path: Path, layout: str) -> None:
 
 
 def assert_groups_are_listed_alone(path: Path) -> None:
-    """list_group gives what list_images gives, group by group."""
+    """list_groups gives what list_images gives, group by group."""
     found = list_images(path, CLASSES)
     for group in found.digests:
         expected = [(i.file, i.label) for i in found.images if i.group == group]
-        assert [(i.file, i.label) for i in list_group(path, CLASSES, group)] == expected
+        assert [(i.file, i.label) for i in list_groups(path, CLASSES, [group])[group]] == expected
 
 
 @pytest.mark.parametrize(
@@ -232,3 +239,33 @@ def test_real_sets(shared_data: Path) -> None:
     tissue = shared_data / "tiles/kather2016_24tif"
     classes = tuple(sorted(p.name for p in tissue.iterdir() if p.is_dir()))
     assert len(list_images(tissue, classes).images) == 24
+
+
+def portions(sizes: dict[str, int]) -> list[tuple[str, ...]]:
+    """The portions of groups with so many images."""
+    images = (
+        TileImage(f"{n}.png", "healthy", group, None, None, (0, 0))
+        for group, size in sorted(sizes.items())
+        for n in range(size)
+    )
+    return [
+        tuple(groups) for groups in Listing(tuple(images), Cohort((), has_patients=True)).portions
+    ]
+
+
+@given(
+    st.dictionaries(st.text("abcdef", min_size=1, max_size=4), st.integers(1, 300), min_size=1),
+    st.tuples(st.text("abcdef", min_size=5, max_size=5), st.integers(1, 300)),
+)
+def test_one_more_group_changes_one_portion(sizes: dict[str, int], more: tuple[str, int]) -> None:
+    before, after = portions(sizes), portions(sizes | dict([more]))
+    assert [group for groups in before for group in groups] == sorted(sizes)
+    gone, new = set(before) - set(after), set(after) - set(before)
+    assert len(gone) <= 1 and 1 <= len(new) <= 2
+    assert {g for groups in new for g in groups} == {more[0]} | {g for one in gone for g in one}
+
+
+def test_portions_hold_about_as_many_images_each_and_large_groups_end_theirs() -> None:
+    many = portions({f"p{n:04}": 6 for n in range(3200)})
+    assert 0.8 < 3200 * 6 / len(many) / PORTION < 1.25
+    assert portions({"a": 1, "b": PORTION, "c": PORTION, "d": 2}) == [("a", "b"), ("c",), ("d",)]

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -55,12 +55,12 @@ def split_folders(entries: Sequence[Entry], classes: Sequence[str]) -> dict[str,
 
 
 def walk(
-    folder: str, parts: tuple[str, ...], group: str = "", classes: Sequence[str] = ()
+    folder: str, parts: tuple[str, ...], groups: Collection[str] = (), classes: Sequence[str] = ()
 ) -> Iterator[Entry]:
     """The images below a folder with the names of the folders they are in; hidden ones left out.
 
-    With a group, folders of other groups are passed by: those neither in its folder nor named as
-    it, a class or a split.
+    With groups, folders of others are passed by: those neither in a folder of theirs nor named as
+    one of them, a class or a split.
     """
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -69,8 +69,8 @@ def walk(
             if entry.is_dir() and not _leads_back(entry, folder):
                 below = (*parts, entry.name)
                 is_above = entry.name in classes or role_of(entry.name) is not None
-                if not group or group in below or is_above:
-                    yield from walk(entry.path, below, group, classes)
+                if not groups or is_above or any(name in groups for name in below):
+                    yield from walk(entry.path, below, groups, classes)
             elif entry.name.lower().endswith(SUFFIXES) and not entry.is_dir():
                 yield parts, entry
 

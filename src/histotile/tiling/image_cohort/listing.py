@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -26,6 +26,7 @@ from histotile.tiling.image_cohort.pseudo_groups import deal
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("group", "site", "split")
+PORTION = 256  # images of a job: a second or more of work, beside a second of start
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,20 @@ class Listing:
             group: _digest([tuple(image) for image in images])
             for group, images in groupby(self.images, key=lambda image: image.group)
         }
+
+    @cached_property
+    def portions(self) -> list[list[str]]:
+        """The groups in portions of about `PORTION` images, each the work of one job.
+
+        A group ends a portion by its own name and number of images alone: one more group changes
+        one portion, or divides it in two, and no other.
+        """
+        found: list[list[str]] = [[]]
+        for group, images in groupby(self.images, key=lambda image: image.group):
+            found[-1].append(group)
+            if int(_digest(group), 16) / 16**12 < len(list(images)) / PORTION:
+                found.append([])
+        return [groups for groups in found if groups]
 
     @property
     def digest(self) -> str:
@@ -94,18 +109,21 @@ def list_images(path: Path, classes: Sequence[str]) -> Listing:
     return Listing(images, Cohort(tuple(slides), has_patients), remarks)
 
 
-def list_group(path: Path, classes: Sequence[str], group: str) -> list[TileImage]:
-    """The images of one group, as `list_images` lists them, without a look at the other groups.
+def list_groups(
+    path: Path, classes: Sequence[str], groups: Collection[str]
+) -> dict[str, list[TileImage]]:
+    """The images of each of these groups, as `list_images` lists them, without a look at others.
 
     Where groups are dealt, all images must be listed.
     """
+    wanted = set(groups)
     if path.is_dir():
-        entries = list(walk(str(path), (), group, classes))
-        found, _ = place(entries, classes)
+        found, _ = place(list(walk(str(path), (), wanted, classes)), classes)
     else:
-        found = [_of_row(row, (0, 0)) for row in _rows(path).rows if row.get("group") == group]
-    own = sorted(image for image in found if image.group == group)
-    return own or [i for i in list_images(path, classes).images if i.group == group]
+        found = [_of_row(row, (0, 0)) for row in _rows(path).rows if row.get("group") in wanted]
+    if wanted - {image.group for image in found}:
+        found = list(list_images(path, classes).images)
+    return {group: sorted(i for i in found if i.group == group) for group in groups}
 
 
 def _of_folder(path: Path, classes: Sequence[str]) -> tuple[list[TileImage], tuple[str, ...]]:

@@ -44,7 +44,7 @@ def tabulate_images(
     Images that cannot be read stay in the table, excluded, and are logged with their names.
 
     Args:
-        images: The images of the group, from `list_group`.
+        images: The images of the group, from `list_groups`.
         group: Its name.
         classes: Names in order.
         settings: The tile section of the config.
