@@ -41,23 +41,23 @@ def test_heads_cost_minutes_and_layers_what_their_passes_take(
 ) -> None:
     stages = make_evidence(6, 5).stages
     train = config.train.model_copy(update={"epochs": 20, "min_steps": 0, "batch_size": 50})
-    costs = forecast(EFFORT, stages, 1, train)
+    costs = forecast(EFFORT, stages, [1], train)
     assert costs["linear_probe"].hours < 0.02
     forward = 3 * (20 * 1000 * LEARNT + 20 * 200) * 0.02 / 3600  # folds x (learnt, validated)
     assert costs["finetune"].hours == pytest.approx(forward, rel=0.25)
     assert costs["finetune"].hours > forward
     assert costs["finetune"].gpu_hours == pytest.approx(forward / GPU_TIMES)
-    twice = forecast(EFFORT, stages, 1, train.model_copy(update={"epochs": 40}))
+    twice = forecast(EFFORT, stages, [1], train.model_copy(update={"epochs": 40}))
     assert twice["retrain"].hours > 1.9 * costs["retrain"].hours
-    tail = forecast(EFFORT, stages, 1, train.model_copy(update={"early_probe": "retrain_tail"}))
+    tail = forecast(EFFORT, stages, [1], train.model_copy(update={"early_probe": "retrain_tail"}))
     assert tail["early_probe"].hours == pytest.approx(costs["finetune"].hours, rel=0.01)
 
 
 def test_features_made_on_a_gpu_give_its_hours(make_evidence: Make, config: Config) -> None:
     stages = make_evidence(6, 5).stages
-    here = forecast(EFFORT, stages, 1, config.train)["finetune"]
+    here = forecast(EFFORT, stages, [1], config.train)["finetune"]
     there = Effort(0.02 / GPU_TIMES, "torch", "cuda", EFFORT.drawn)
-    found = forecast(there, stages, 1, config.train)["finetune"]
+    found = forecast(there, stages, [1], config.train)["finetune"]
     assert found.hours == pytest.approx(here.hours)
     assert found.gpu_hours == pytest.approx(here.gpu_hours)
 
@@ -83,7 +83,8 @@ def test_the_budget_takes_the_next_best_that_fits(
     assert roomy.strategy == "finetune"
     tight = decided(evidence, quick_settings, config, 0.5 * hours)
     assert (tight.strategy, tight.table_strategy) == (head, "finetune")
-    assert tight.stage == (tight.early_stage if head == "early_probe" else tight.last_stage)
+    last = [tight.last_stage]
+    assert tight.stages == (tight.similarity.early_stages if head == "early_probe" else last)
     assert not tight.forced
     assert {(f.strategy, f.table_strategy) for f in tight.folds} == {(head, "finetune")}
     assert [b.strategy for b in tight.budget if b.chosen] == [head]

@@ -77,11 +77,8 @@ def _tell(decision: Decision) -> None:
     for alarm in errors:
         known_as = f"[{alarm.finding.id}] " if alarm.is_leak else ""
         click.echo(f"  {known_as}{alarm.fact}. Remedy: {alarm.remedy}")
-    where = (
-        f" on stages {', '.join(map(str, decision.stages))}"
-        if decision.strategy == "early_probe"
-        else ""
-    )
+    seen = ", ".join(map(str, decision.stages))
+    where = f" on stages {seen}" if decision.strategy == "early_probe" else ""
     chosen = f"{decision.strategy}{where} ({decision.chosen_by}"
     if decision.similarity.basis == "nothing":
         click.echo(f"{decision.similarity.reasons[-1]} Trained all the same: {chosen})")
