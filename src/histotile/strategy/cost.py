@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # engine that made the features; and a tile learnt from (forward, backward, step), in those.
 TORCH = {"openvino": 1.4, "onnxruntime": 1.4, "torch": 1.0}
 LEARNT = 3.2
-READING_S = 0.01  # processor seconds to read, decode and augment a tile
+READING_S = 0.003  # processor seconds to read, decode and augment a tile
 HEAD_S = (
     1e-6  # processor seconds of a linear head, per tile and feature: all strengths, inner folds
 )
