@@ -61,6 +61,8 @@ def run(
 
 def _tell(fold: str, summary: Mapping[str, Any], machine: Machine) -> None:
     click.echo(f"{fold}: {summary['best']}, {summary['seconds']:.0f} s")
+    if summary["instead_of"]:
+        click.echo(f"{fold}: {summary['diagnosis']['reason']}")
     if reason := summary.get("torch_only"):
         click.echo(f"{fold}: PyTorch alone can run it: {reason}")
     if "profiler" in summary:
@@ -77,7 +79,7 @@ def _say_what_is_kept(fold: str, folder: Path) -> None:
 def _decided(
     path: Path, fold: str, accepted: Mapping[str, str]
 ) -> tuple[Strategy, tuple[int, ...]]:
-    """Strategy and stages of a fold; no training on a leaking cohort, unless it is accepted."""
+    """Strategy and early stages of a fold; no training on a leaking cohort, unless accepted."""
     decision = read_decision(path)
     if standing := standing_leaks(decision, accepted):
         facts = "; ".join(map(str, standing))
@@ -86,4 +88,4 @@ def _decided(
     found = decision.of_fold(fold)
     if found.basis == "nothing":
         click.echo(f"{fold}: nothing learnable was measured; {found.strategy}, all the same")
-    return found.strategy, tuple(found.stages)
+    return found.strategy, tuple(found.early_stages)

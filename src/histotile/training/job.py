@@ -76,8 +76,7 @@ class Run:
 
     Attributes:
         machine: Devices, threads and the like.
-        decided: Strategy and stages that `decide` found for this fold; `auto` takes both,
-            `early_probe` the stages.
+        decided: The strategy that `decide` found for this fold, and the stages of `early_probe`.
         portable: Whether the model is to be used elsewhere: it is written as model.onnx, too, which
             needs no PyTorch to predict (the summary's `torch_only` says why, if that cannot be),
             and carries what recognises slides unlike those it was taught on.

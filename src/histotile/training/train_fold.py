@@ -18,6 +18,7 @@ from histotile.tasks.task import Task
 from histotile.training.familiarity import remember
 from histotile.training.job import FoldSlide, FoldTiles, Job, Outcome, Run, Strategy, gather_tiles
 from histotile.training.learning_curve import Diagnosis, diagnose, draw_curve, write_curve
+from histotile.training.probe_instead import probe_instead, told
 from histotile.trust.taught import Taught
 
 
@@ -54,18 +55,25 @@ def train_fold(
     strategy, stages = _chosen(settings, run.decided)
     fold = gather_tiles(slides, task, settings.max_tiles_per_slide, settings.seed)
     job = Job(folder, fold, backbone, settings, run.machine, strategy, stages)
-    outcome = _train(job)
+    tried = _train(job)
+    seconds = time.monotonic() - start
+    early = run.decided[1] if run.decided else ()
+    job, outcome = probe_instead(job, tried, early) or (job, tried)
     kept = outcome.primary and run.portable
     taught, forgotten = remember(job, outcome) if kept else (None, "it was not asked for")
     model = _model(job, outcome, taught)
     blind = task.blind_error(fold.train.label)
-    diagnosis = diagnose(outcome.curve, outcome.best, blind, strategy, outcome.over_epochs)
+    diagnosis = diagnose(tried.curve, tried.best, blind, strategy, tried.over_epochs)
+    instead = None
+    if outcome is not tried:
+        diagnosis, instead = told(diagnosis, strategy, seconds)
     summary = _summary(model, fold, outcome, diagnosis) | {"seconds": time.monotonic() - start}
+    summary |= {"points": len(tried.curve), "best": asdict(tried.best), "instead_of": instead}
     summary["taught"] = taught.summary() if taught else forgotten
     if kept:
         summary["torch_only"] = keep_onnx(folder / ONNX, model.graph(), model.metadata())
     if outcome.primary:
-        _write(folder, model, outcome, summary)
+        _write(folder, model, tried, summary)
     return summary
 
 
@@ -119,13 +127,13 @@ def _train(job: Job) -> Outcome:
     return train_retrain(job)
 
 
-def _write(folder: Path, model: TrainedModel, outcome: Outcome, summary: dict[str, Any]) -> None:
+def _write(folder: Path, model: TrainedModel, tried: Outcome, summary: dict[str, Any]) -> None:
     model.save(folder / CHECKPOINT)
-    write_curve(folder / "curves.csv", outcome.curve)
-    xlabel = "epoch" if outcome.over_epochs else "L2 strength"
-    draw_curve(folder / "curves.svg", outcome.curve, outcome.best, xlabel, model.task)
+    write_curve(folder / "curves.csv", tried.curve)
+    xlabel = "epoch" if tried.over_epochs else "L2 strength"
+    draw_curve(folder / "curves.svg", tried.curve, tried.best, xlabel, model.task)
     write_json(folder / "summary.json", summary)
-    if outcome.over_epochs:
+    if tried.over_epochs:
         from histotile.training.resume import clear_state
 
         clear_state(folder)
@@ -143,8 +151,6 @@ def _summary(
         "trained_weights": outcome.trained_weights,
         "frozen_weights": weights - outcome.trained_weights,
         "dropped_weights": outcome.dropped_weights,
-        "points": len(outcome.curve),
-        "best": asdict(outcome.best),
         "diagnosis": asdict(diagnosis),
         "torch": torch.__version__,
         **outcome.facts,

@@ -1,0 +1,45 @@
+"""What becomes of a training of all layers that did not improve on the probe it began with."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from histotile.training.job import Job, Outcome
+from histotile.training.learning_curve import Diagnosis
+
+
+def probe_instead(job: Job, tried: Outcome, early: Sequence[int]) -> tuple[Job, Outcome] | None:
+    """The probe that takes the place of a training whose best epoch is the one before the first.
+
+    Its network is then no more than a head on the last stage that has seen some training tiles. The
+    probe that `decide` found for the fold sees the better stages, and all tiles of train and val.
+
+    Args:
+        job: The training.
+        tried: What came of it.
+        early: Stages of `early_probe`, by the decision.
+
+    Returns:
+        None where an epoch improved, or the cached features, or a decision, are missing.
+    """
+    from histotile.training.strategies.early_probe import train_truncated
+
+    trained_all = job.strategy in {"finetune", "retrain"} and not job.untaught
+    if not trained_all or tried.best.step > 0 or not tried.primary or not early:
+        return None
+    if not all(slide.features and slide.features.is_file() for slide in job.fold.slides):
+        return None
+    probe = replace(job, strategy="early_probe", stages=tuple(early))
+    return probe, train_truncated(probe)
+
+
+def told(tried: Diagnosis, strategy: str, seconds: float) -> tuple[Diagnosis, dict[str, Any]]:
+    """What the summary says of it: a diagnosis with reason and remedy, and what was tried."""
+    hours = seconds / 3600
+    reason = (
+        f"{strategy} did not improve on the probe that it began with: the probe of the early "
+        f"stages is used. {tried.reason}"
+    )
+    remedy = f"train.strategy: early_probe, which saves {hours:.2g} hours in this fold"
+    found = replace(tried, reason=reason, remedies=(remedy, *tried.remedies))
+    return found, {"strategy": strategy, "hours": hours}
