@@ -132,11 +132,42 @@ def test_a_forced_strategy_does_not_need_a_decision_and_auto_follows_it(
 ) -> None:
     forced = make_settings(strategy="finetune", epochs=1)
     auto = make_settings(strategy="auto", epochs=1)
-    decided: Any = ("finetune", 5)
+    decided: Any = ("finetune", (5,))
     once = train_fold(tmp_path / "a", fold, TASK, tiny_backbone, forced)
     again = train_fold(tmp_path / "b", fold, TASK, tiny_backbone, auto, Run(decided=decided))
     assert once["model_id"] == again["model_id"]
     assert again["strategy"] == load(tmp_path / "b" / "model.ckpt").strategy == "finetune"
+
+
+def test_a_training_that_never_improves_gives_way_to_the_probe(
+    tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
+) -> None:
+    hopeless = make_settings(strategy="finetune", rate=100.0, epochs=1)
+    run = Run(decided=("finetune", (2,)))
+    found = train_fold(tmp_path / "a", fold, TASK, tiny_backbone, hopeless, run)
+    assert found["best"]["step"] == 0
+    assert found["instead_of"]["strategy"] == "finetune"
+    assert "did not improve" in found["diagnosis"]["reason"]
+    probe = make_settings(strategy="early_probe")
+    expected = train_fold(tmp_path / "b", fold, TASK, tiny_backbone, probe, run)
+    assert expected["instead_of"] is None
+    assert found["model_id"] == expected["model_id"]
+    model = load(tmp_path / "a" / "model.ckpt")
+    assert (model.strategy, model.architecture.stages) == ("early_probe", (2,))
+    assert not (tmp_path / "a" / "checkpoints").exists()
+    assert len(points(tmp_path / "a")) == 2, "the curve is that of what was tried"
+
+
+def test_without_features_or_decision_the_training_stands(
+    tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
+) -> None:
+    hopeless = make_settings(strategy="finetune", rate=100.0, epochs=1)
+    bare = [replace(slide, features=None) for slide in fold]
+    for number, (slides, run) in enumerate(((fold, Run()), (bare, Run(decided=("retrain", (2,)))))):
+        folder = tmp_path / str(number)
+        found = train_fold(folder, slides, TASK, tiny_backbone, hopeless, run)
+        assert (found["best"]["step"], found["instead_of"]) == (0, None)
+        assert found["strategy"] == "finetune"
 
 
 @pytest.mark.slow

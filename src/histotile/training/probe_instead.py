@@ -24,8 +24,9 @@ def probe_instead(job: Job, tried: Outcome, early: Sequence[int]) -> tuple[Job, 
     """
     from histotile.training.strategies.early_probe import train_truncated
 
-    trained_all = job.strategy in {"finetune", "retrain"} and not job.untaught
-    if not trained_all or tried.best.step > 0 or not tried.primary or not early:
+    if job.strategy not in {"finetune", "retrain"} or tried.best.step > 0:
+        return None
+    if not tried.primary or not early:
         return None
     if not all(slide.features and slide.features.is_file() for slide in job.fold.slides):
         return None
