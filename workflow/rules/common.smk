@@ -108,7 +108,7 @@ pathvars:
 
 wildcard_constraints:
     fold="fold[0-9]+",
-    strategy="linear_probe|early_probe|finetune|retrain|colour",
+    strategy="linear_probe|early_probe|finetune|retrain|colour|random_weights",
 
 
 def unless_doomed(stage):
