@@ -1,35 +1,41 @@
-"""Is the table right on real tiles? Every strategy, scratch and colour, against the table's choice.
+"""Does the table choose well on real tiles? Every strategy against the table's choice.
 
-    python benchmarks/transfer.py                   settings that transfer.csv lacks, the picture
-    python benchmarks/transfer.py --only idc_ps50/imagenet_035     (or idc_ps50 alone)
-    python benchmarks/transfer.py --decide-again    the table's choices by today's rule
-    python benchmarks/transfer.py --draw            the picture and the summary alone
+    python benchmarks/transfer.py              what transfer.csv lacks of the plan, then the picture
+    python benchmarks/transfer.py --heads      the same without trainings (about a minute a row)
+    python benchmarks/transfer.py --only ebhi_seg/224/imagenet_035
+    python benchmarks/transfer.py --again heads          the heads and choices of all rows anew
+    python benchmarks/transfer.py --draw       the picture and the summary alone
 
 Needs the labelled tiles and weights of `../shared/data` (or HISTOTILE_SHARED). One row of
-transfer.csv per data set, backbone, number of training groups and seed: what each strategy reaches
-on held-out tiles (AUROC, one class against the rest, and balanced accuracy), what the table chose
-from the training patients alone, and its regret: the best strategy minus the table's choice.
+transfer.csv per set of tiles, tile size, backbone, number of groups that teach, and seed: what each
+strategy reaches on groups that it has not seen (AUROC, one class against the rest, and balanced
+accuracy), what the table chose from the groups that teach alone, and its regret, which is the best
+strategy minus the choice.
 
-Tiles are shrunk to 64 px and trainings are short (300 steps of 32 tiles), so that two cores can do
-them all; the same for every trained strategy. Run it on a quiet machine; rows already there stay.
+The plan. Heads on cached features, colour alone and random weights: every row. Trainings of all
+layers (`finetune`, `retrain`, and a practitioner's recipe, see practitioner.py): the rows of
+`TRAINED`, 300 steps of 32 tiles each, some 12 processor minutes at 224 px and 2 at 96 px, in all
+under ten processor hours. Each training is kept in the CSV as soon as it is done, so any
+interruption costs one; two runs side by side share the work. Rows at 64 px were measured by the
+first version of this script, with its heads.
 """
 
 import argparse
 import csv
+import fcntl
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
+from practitioner import chosen_tiles, practise
+from transfer_sets import DATA, ROOT, SETS, TRAINING, Case, Material, auroc, backbone_of, balanced
+from transfer_sets import prepare as prepared
 
-from histotile.config import Backbone, Config
-from histotile.config.yaml_file import read_config
-from histotile.inference.embed import embed_slide
-from histotile.io import tables
 from histotile.io.atomic import replacing
+from histotile.io.features import read_baseline
 from histotile.strategy.baselines.random_features import BaselineSlide, measure_baseline
 from histotile.strategy.decide import decide
 from histotile.strategy.entry import Estimate
@@ -37,176 +43,83 @@ from histotile.strategy.leakage.checks import AlarmFiles
 from histotile.strategy.load_evidence import gather_evidence, patients_of_folds
 from histotile.strategy.record import STRATEGIES, Decision
 from histotile.strategy.verification.train_alternatives import compare, compare_colour
+from histotile.tasks.probe import Features, fit_probe
 from histotile.tasks.registry import make_task
-from histotile.tiling.image_cohort.listing import list_images
-from histotile.tiling.image_cohort.tile_table import tabulate_images
-from histotile.tiling.measures import Readers
-from histotile.training.job import FoldSlide, Machine
+from histotile.tasks.task import value_columns
+from histotile.training.job import Machine
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
-DATA = Path(os.environ.get("HISTOTILE_SHARED", ROOT.parent / "shared")) / "data"
-OUTPUT = HERE / "transfer.csv"
-SEEDS = {"imagenet_035": (0, 1, 2), "imagenet_100": (0, 1, 2), "natural": (0, 1, 2)}
-TRAINING = {"batch_size": 32, "epochs": 2, "min_steps": 300, "patience": 2}
-TAUGHT = ("linear_probe", "early_probe", "finetune", "retrain", "scratch")
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A set of labelled tiles: how they are fed, how many groups train, how many are tested.
-
-    `tested` groups are drawn anew for each seed; 0: the source's own test set is used.
-    """
-
-    classes: tuple[str, ...]
-    tile_px: int
-    sizes: tuple[int, ...]
-    tested: int
-
-
-SETS = {
-    "idc_ps50": DataSet(("0", "1"), 64, (8, 24, 84), 42),
-    "colorectal5_flagy": DataSet(("AC", "H", "S", "T", "V"), 64, (4, 12, 50), 0),
-}
-MOBILE = {
-    "pad_type": "same",
-    "pretrained_cfg_overlay": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
-}
-BACKBONES = {
-    "imagenet_035": ("mobilenetv2_035", "mobilenetv2_035_in1k_headless_from_tm_float32.pth"),
-    "imagenet_100": ("mobilenetv2_100", "mobilenetv2_100_in1k_from_coral_qat_uint8.pth"),
-    "natural": ("auto", "shipped:natural"),
-}
-
-
-def backbone_of(name: str) -> Backbone:
-    """The backbone of that name in this benchmark."""
-    network, weights = BACKBONES[name]
-    if not weights.startswith("shipped:"):
-        weights = str(DATA / "weights" / weights)
-    options = MOBILE if network != "auto" else {}
-    return Backbone(name=network, weights=weights, domain="auto", options=options)
+OUTPUT = ROOT / "benchmarks" / "transfer.csv"
+HEADS = ("linear_probe", "early_probe", "random", "colour")
+TRAININGS = ("finetune", "retrain", "practitioner")
+FACTS = (
+    *("dataset", "px", "backbone", "groups", "seed", "tiles", "neff", "patients", "size"),
+    *("similarity", "basis", "gain", "best_gain", "best_gain_high", "shortfall"),
+    *("depth_sufficient", "best_stage", "last_stage", "early_stage", "choice"),
+)
+COLUMNS = (
+    *FACTS,
+    *(f"{name}{part}" for name in (*HEADS, *TRAININGS, "scratch") for part in ("", "_bacc", "_s")),
+    *("finetune_kept", "retrain_kept", "regret"),
+)
+TRAINED = (
+    Case("ebhi_seg", 224, "imagenet_035", 106, 0),
+    Case("ebhi_seg", 224, "imagenet_035", 24, 0),
+    Case("ebhi_seg", 96, "natural", 106, 0),
+    Case("colorectal5_flagy", 224, "imagenet_035", 50, 0),
+    Case("idc_ps50", 96, "imagenet_035", 84, 0),
+    Case("ebhi_seg", 96, "natural", 24, 0),
+    Case("colorectal5_flagy", 224, "imagenet_035", 12, 0),
+    Case("ebhi_seg", 224, "imagenet_035", 60, 0),
+    Case("ucsb_breast_tma", 224, "imagenet_035", 6, 0),
+    Case("idc_ps50", 96, "imagenet_035", 24, 0),
+    Case("osteosarcoma_60", 224, "imagenet_035", 17, 0),
+    Case("colorectal5_flagy", 96, "natural", 50, 0),
+    Case("idc_ps50", 96, "natural", 84, 0),
+)
+PROBED = tuple(
+    Case(dataset, px, backbone, size, seed)
+    for dataset, px, backbones, sizes in (
+        ("ebhi_seg", 224, ("imagenet_035", "imagenet_v1"), (24, 60, 106)),
+        ("ebhi_seg", 224, ("imagenet_100",), (106,)),
+        ("colorectal5_flagy", 224, ("imagenet_035", "imagenet_v1"), (12, 50)),
+        ("idc_ps50", 96, ("imagenet_035",), (24, 84)),
+        ("ucsb_breast_tma", 224, ("imagenet_035",), (6,)),
+        ("osteosarcoma_60", 224, ("imagenet_035",), (17,)),
+    )
+    for backbone in backbones
+    for size in sizes
+    for seed in (0, 1, 2)
+)
+Row = dict[str, Any]
 
 
-def untaught(backbone: Backbone) -> Backbone:
-    """The same network with random weights."""
-    if backbone.name != "auto":
-        return backbone.model_copy(update={"weights": "none"})
-    from histotile.backbones.build import build_network
-
-    architecture = build_network(backbone, 2, 96)[1]
-    options = architecture.arguments | {
-        "pretrained_cfg_overlay": {
-            "mean": list(architecture.mean),
-            "std": list(architecture.std),
-        }
-    }
-    return Backbone(name=architecture.name, weights="none", domain="auto", options=options)
-
-
-def settings_of(data: DataSet) -> Config:
-    """config.yaml with this data set's tiles and short trainings."""
-    config = read_config(ROOT / "config" / "config.yaml", None)
-    tile = config.tile.model_copy(update={"tile_px": data.tile_px, "stride_px": data.tile_px})
-    train = config.train.model_copy(update=TRAINING)
-    return config.model_copy(update={"tile": tile, "train": train, "classes": data.classes})
-
-
-def tabulate(name: str, folder: Path) -> list[tuple[str, str | None]]:
-    """Tile tables of all groups of a set below `folder`; names of groups with their split."""
-    data = SETS[name]
-    rows = list(csv.DictReader((DATA / "tiles" / name / "files.csv").open(encoding="utf-8")))
-    known = data.tested > 0  # then `group` names patients, else the source's train and test
-    cohort = folder / "cohort.csv"
-    with cohort.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(("path", "label", "group" if known else "split"))
-        for row in rows:
-            path = DATA / "tiles" / name / row["file"]
-            writer.writerow((path, row["label"], row["group"]))
-    found = list_images(cohort, data.classes)
-    tile = settings_of(data).tile
-    for slide in found.cohort.slides:
-        images = [image for image in found.images if image.group == slide.slide_id]
-        columns, footer = tabulate_images(images, slide.slide_id, data.classes, tile, Readers(1))
-        path = folder / "tile" / f"{slide.slide_id}.parquet"
-        tables.write_table(path, columns, tables.TILES, footer)
-    return [(slide.slide_id, slide.split) for slide in found.cohort.slides]
-
-
-def divide(
-    data: DataSet, groups: Sequence[tuple[str, str | None]], size: int, seed: int
-) -> dict[str, list[str]]:
-    """Role -> groups: `size` of them train or validate (a fifth), the tested ones never change."""
-    rng = np.random.default_rng(seed)
-    if data.tested:
-        order = [str(g) for g in rng.permutation([g for g, _ in groups])]
-        tested, pool = order[: data.tested], order[data.tested :]
-    else:
-        tested = [g for g, split in groups if split == "test"]
-        pool = [str(g) for g in rng.permutation([g for g, split in groups if split != "test"])]
-    held = max(1, round(0.2 * size))
-    return {"test": tested, "val": pool[:held], "train": pool[held:size]}
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Some groups of a set that teach, and others that judge."""
-
-    name: str
-    network: str
-    folder: Path
-    roles: dict[str, list[str]]
-    seed: int
-
-    @property
-    def config(self) -> Config:
-        """Settings of its data set, with its seed."""
-        config = settings_of(SETS[self.name])
-        train = config.train.model_copy(update={"seed": self.seed})
-        return config.model_copy(update={"train": train})
-
-    def slides(self, *roles: str) -> list[FoldSlide]:
-        """The groups of some roles, with their files."""
-        return [
-            FoldSlide(
-                group,
-                group,
-                role,  # type: ignore[arg-type]
-                self.folder / "tile" / f"{group}.parquet",
-                self.folder / self.network / f"{group}.h5",
-            )
-            for role in roles
-            for group in self.roles[role]
-        ]
-
-
-def decided(setting: Setting) -> tuple[Decision, dict[str, Any]]:
+def decided(material: Material) -> tuple[Decision, Row]:
     """What the table says from the groups that teach alone, and the columns about it."""
-    config = setting.config
-    taught = setting.slides("train", "val")
+    case, config = material.case, material.case.config
+    task = make_task(config.classes)
+    taught = material.slides("train", "val")
     unknown = {"fold": "fold0", "site": None, "label": None}
     rows = [
         unknown | {"slide_id": s.slide_id, "patient_id": s.patient_id, "role": s.role}
         for s in taught
     ]
-    baseline = setting.folder / f"{setting.network}.baseline.{os.getpid()}.h5"
+    baseline = material.random.with_name(f"{os.getpid()}.baseline")
     measure_baseline(
         [BaselineSlide(s.slide_id, s.patient_id, s.tiles) for s in taught],
-        make_task(config.classes),
-        backbone_of(setting.network),
-        config.baseline.model_copy(update={"seed": setting.seed}),
+        task,
+        backbone_of(case.backbone),
+        config.baseline.model_copy(update={"seed": case.seed}),
         threads=1,
     ).write(baseline)
     evidence = gather_evidence(
-        setting.folder / setting.network,
+        material.random.parent,
         baseline,
-        setting.folder / "tile",
+        material.folder / "tile",
         rows,
-        make_task(config.classes),
-        bool(SETS[setting.name].tested),
+        task,
+        bool(SETS[case.dataset].tested),
     )
+    baseline.unlink()
     folds = patients_of_folds(rows, evidence)
     decision = decide(evidence, config.decide, config.train, folds, AlarmFiles())
     similarity = decision.similarity
@@ -234,63 +147,62 @@ def high_end(found: Estimate | None) -> float | str:
     return "" if found is None or found.high is None else round(found.high, 4)
 
 
-def scored(setting: Setting, early: int) -> dict[str, Any]:
-    """What each strategy reaches on the groups that judge."""
-    config, backbone = setting.config, backbone_of(setting.network)
+def random_head(material: Material, decision: Decision) -> Row:
+    """What a head on the best stage of random weights says of the tested tiles."""
+    scores = {s.stage: s.random_score.value for s in decision.similarity.stages if s.random_score}
+    stage = max(scores, key=scores.__getitem__)
+    file = read_baseline(material.random)
+    row_of = {
+        key: n for n, key in enumerate(zip(file.slide_ids.tolist(), file.tile_ids, strict=True))
+    }
+
+    def seen(*roles: str) -> Features:
+        found = [chosen_tiles(material, role) for role in roles]
+        groups = np.concatenate([np.array(s.slide_ids)[s.slide] for s in found])
+        tiles = np.concatenate([s.tile_id for s in found])
+        rows = [row_of[key] for key in zip(groups.tolist(), tiles, strict=True)]
+        labels = np.concatenate([s.label for s in found])
+        return Features(file.of_stage(stage)[rows].astype(np.float64), labels, groups)
+
+    task = make_task(material.case.config.classes)
+    head = fit_probe(task, seen("train", "val"), True, material.case.seed).head
+    tested = seen("test")
+    values = task.activate(head.logits(tested.values))
+    return {"label": tested.labels, **value_columns(task, values), "seconds": 0.0}
+
+
+def score(material: Material, name: str, decision: Decision | None, early: int) -> Row:
+    """The columns of one strategy or baseline."""
+    config, case = material.case.config, material.case
     task = make_task(config.classes)
-    slides = setting.slides("train", "val", "test")
-    row: dict[str, Any] = {}
-    for strategy in (*TAUGHT, "colour"):
-        if strategy == "scratch" and setting.network == "imagenet_100" and setting.seed:
-            row |= {
-                strategy: "",
-                f"{strategy}_bacc": "",
-                f"{strategy}_s": "",
-            }  # the larger net, to save time
-            continue
-        if strategy == "colour":
-            found = compare_colour(slides, task, config.train)
-        else:
-            body = untaught(backbone) if strategy == "scratch" else backbone
-            chosen = ("retrain" if strategy == "scratch" else strategy, early)
-            machine = Machine(threads=1)
-            found = compare(slides, task, body, config.train, chosen, machine)
-        row |= {
-            strategy: auroc(found, config.classes),
-            f"{strategy}_bacc": balanced(found, config.classes),
-        }
-        row[f"{strategy}_s"] = round(found["seconds"], 1)
+    slides = material.slides("train", "val", "test")
+    if name == "practitioner":
+        found = practise(material, TRAINING["min_steps"], TRAINING["batch_size"])
+    elif name == "colour":
+        found = compare_colour(slides, task, config.train)
+    elif name == "random":
+        assert decision is not None
+        found = random_head(material, decision)
+    else:
+        chosen, body = (name, early), backbone_of(case.backbone)
+        found = compare(slides, task, body, config.train, chosen, Machine(threads=1))
+    row = {name: auroc(found, config.classes), f"{name}_bacc": balanced(found, config.classes)}
+    row[f"{name}_s"] = round(found["seconds"], 1)
+    if f"{name}_kept" in COLUMNS:
+        row[f"{name}_kept"] = found["kept"]
     return row
 
 
-def with_regret(row: dict[str, Any]) -> dict[str, Any]:
-    """The row with the regret of the table's choice."""
-    best = max(float(row[strategy]) for strategy in STRATEGIES)
+def with_regret(row: Row) -> Row:
+    """The row with the regret of the table's choice, where every strategy was trained."""
+    scores = [row.get(strategy, "") for strategy in STRATEGIES]
+    if "" in scores or not row["choice"]:
+        return row | {"regret": ""}
+    best = max(map(float, scores))
     return row | {"regret": round(best - float(row[row["choice"]]), 4)}
 
 
-def auroc(found: dict[str, Any], classes: Sequence[str]) -> float:
-    """AUROC of each class against the rest, mean over classes."""
-    from sklearn.metrics import roc_auc_score
-
-    judged = classes[1:] if len(classes) == 2 else classes
-    each = [
-        roc_auc_score(found["label"] == classes.index(c), found[f"prob_{c}"])
-        for c in judged
-        if np.any(found["label"] == classes.index(c))
-    ]
-    return round(float(np.mean(each)), 4)
-
-
-def balanced(found: dict[str, Any], classes: Sequence[str]) -> float:
-    """Share of right calls per class, mean over classes."""
-    from sklearn.metrics import balanced_accuracy_score
-
-    calls = np.stack([found[f"prob_{c}"] for c in classes], axis=1).argmax(1)
-    return round(float(balanced_accuracy_score(found["label"], calls)), 4)
-
-
-def read() -> list[dict[str, Any]]:
+def read() -> list[Row]:
     """The rows there are."""
     if not OUTPUT.is_file():
         return []
@@ -298,93 +210,104 @@ def read() -> list[dict[str, Any]]:
         return list(csv.DictReader(handle))
 
 
-def key(row: dict[str, Any]) -> tuple[str, str, int, int]:
-    """What tells a row from others."""
-    return row["dataset"], row["backbone"], int(row["groups"]), int(row["seed"])
+def case_of(row: Row) -> Case:
+    """What a row is about."""
+    numbers = (int(row[name]) for name in ("px", "groups", "seed"))
+    px, groups, seed = numbers
+    return Case(row["dataset"], px, row["backbone"], groups, seed)
 
 
-def missing(only: str | None) -> Iterator[tuple[str, str, int, int]]:
-    """Settings that the CSV lacks."""
-    done = {key(row) for row in read()}
-    for network in BACKBONES:
-        for seed in SEEDS[network]:
-            for name, data in SETS.items():
-                for size in data.sizes:
-                    setting = (name, network, size, seed)
-                    if setting not in done and f"{name}/{network}".startswith(only or ""):
-                        yield setting
+def keep(case: Case, found: Row) -> None:
+    """Put columns into the row of a case, which is made where it is missing."""
+    with locked():
+        rows = {case_of(row): row for row in read()}
+        keys = {name: getattr(case, name) for name in FACTS[:5]}
+        old = rows.get(case, dict.fromkeys(COLUMNS, ""))
+        rows[case] = with_regret(old | keys | found)
+        write(list(rows.values()))
+    print(case, {k: v for k, v in found.items() if k in (*HEADS, *TRAININGS, "choice")}, flush=True)
 
 
-class Workplace:
-    """Tile tables and features, made once."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.groups: dict[str, list[tuple[str, str | None]]] = {}
-
-    def prepare(self, name: str, network: str, size: int, seed: int) -> Setting:
-        """All files of a setting."""
-        folder = self.folder / name
-        if name not in self.groups:
-            folder.mkdir()
-            self.groups[name] = tabulate(name, folder)
-        config = settings_of(SETS[name])
-        for group, _ in self.groups[name]:
-            path = folder / network / f"{group}.h5"
-            if not path.is_file():
-                tile = folder / "tile" / f"{group}.parquet"
-                body, augment = backbone_of(network), config.train.augment
-                embed_slide(tile, body, config.embed, augment, 64, 1).write(path)
-        roles = divide(SETS[name], self.groups[name], size, seed)
-        return Setting(name, network, folder, roles, seed)
+@contextmanager
+def locked() -> Iterator[None]:
+    """Alone with the CSV."""
+    with OUTPUT.with_suffix(".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
-def run(only: str | None) -> None:
-    """Fill the CSV, row by row."""
-    with tempfile.TemporaryDirectory() as scratch:
-        place = Workplace(Path(scratch))
-        for name, network, size, seed in missing(only):
-            setting = place.prepare(name, network, size, seed)
-            decision, columns = decided(setting)
-            keys = {"dataset": name, "backbone": network, "groups": size, "seed": seed}
-            row = with_regret(keys | columns | scored(setting, decision.early_stage))
-            write([*read(), row])
-            print(row, flush=True)
-
-
-def decide_again() -> None:
-    """The choice and its regret anew by today's thresholds, from the probes in the rows."""
-    import pandas as pd
-    from transfer_picture import rule_in_force
-
-    rule = rule_in_force()
-    probed = [row for _, row in pd.read_csv(OUTPUT).iterrows()]
-    again = zip(read(), probed, strict=True)
-    write([with_regret(row | {"choice": rule.choose(probes)}) for row, probes in again])
-
-
-def write(rows: list[dict[str, Any]]) -> None:
-    """The whole CSV, whole or not at all."""
+def write(rows: list[Row]) -> None:
+    """The CSV, whole or not at all."""
     with replacing(OUTPUT) as path, path.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(rows[-1]), lineterminator="\n")
+        writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n", restval="")
         writer.writeheader()
         writer.writerows(rows)
 
 
+def heads(case: Case) -> None:
+    """The table's choice, and all that is no training."""
+    material = prepared(case)
+    decision, found = decided(material)
+    for name in HEADS:
+        found |= score(material, name, decision, decision.early_stage)
+    keep(case, found)
+
+
+def training(case: Case, name: str) -> None:
+    """One training of all layers."""
+    keep(case, score(prepared(case), name, None, 1))
+
+
+def missing(only: str, trainings: bool) -> Iterator[tuple[str, Callable[[], None]]]:
+    """What the CSV lacks of the plan, in its order."""
+    rows = {case_of(row): row for row in read()}
+    for case in dict.fromkeys((*TRAINED, *PROBED)):
+        if not str(case).startswith(only):
+            continue
+        row = rows.get(case, {})
+        if not row.get("choice"):
+            yield f"{case}/heads", partial(heads, case)
+        for name in TRAININGS if trainings and case in TRAINED else ():
+            if not row.get(name):
+                yield f"{case}/{name}", partial(training, case, name)
+
+
+def run(only: str, trainings: bool) -> None:
+    """Fill the CSV; what another process is at is left to it."""
+    claims = OUTPUT.parent.parent / "results" / "transfer" / "claims"
+    claims.mkdir(parents=True, exist_ok=True)
+    done: set[str] = set()
+    while True:
+        todo = next((t for t in missing(only, trainings) if t[0] not in done), None)
+        if todo is None:
+            return
+        name, work = todo
+        done.add(name)
+        with (claims / name.replace("/", "_")).open("w") as claim:
+            try:
+                fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            work()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only")
-    parser.add_argument("--decide-again", action="store_true")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--heads", action="store_true")
+    parser.add_argument("--again", choices=["heads"])
     parser.add_argument("--draw", action="store_true")
     given = parser.parse_args()
     if not DATA.is_dir():
         print(f"skipped: no labelled tiles at {DATA}; set HISTOTILE_SHARED")
         return
-    if given.decide_again:
-        decide_again()
+    if given.again:
+        for row in read():
+            if int(row["px"]) != 64 and str(case_of(row)).startswith(given.only):
+                heads(case_of(row))
     elif not given.draw:
-        run(given.only)
-    if given.only is None:
+        run(given.only, not given.heads)
+    if not given.only:
         import transfer_picture
 
         transfer_picture.main()

@@ -43,6 +43,9 @@ def compare(
 ) -> dict[str, Any]:
     """Columns slide_id, patient_id, tile_id, label and the task's own of the labelled test tiles.
 
+    Beside them `seconds`, and `kept`: the epoch that was kept (0: the probe that the training began
+    with was never bettered), or the L2 strength of a head.
+
     At most `settings.max_tiles_per_slide` per slide and stratum, the same for every strategy.
 
     Args:
@@ -63,14 +66,15 @@ def compare(
     with tempfile.TemporaryDirectory() as folder:
         taught = [s for s in slides if s.role != "test"]
         run = Run(machine or Machine(), decided)
-        train_fold(Path(folder), taught, task, backbone, settings, run)
+        summary = train_fold(Path(folder), taught, task, backbone, settings, run)
         model = load(Path(folder) / CHECKPOINT)
     headed = decided[0] == "linear_probe" or (decided[0], settings.early_probe) == _TRUNCATED
     if headed and all(s.features for s in tested):
         values = _from_features(model, chosen, tested)
     else:
         values = _from_pixels(model, chosen, settings, machine)
-    return _columns(chosen, patients, values, time.monotonic() - start)
+    found = _columns(chosen, patients, values, time.monotonic() - start)
+    return found | {"kept": summary["best"]["step"]}
 
 
 def compare_colour(slides: Sequence[FoldSlide], task: Task, settings: Train) -> dict[str, Any]:
