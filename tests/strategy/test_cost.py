@@ -23,7 +23,7 @@ from histotile.strategy.cost import (
 )
 from histotile.strategy.decide import decide
 from histotile.strategy.evidence import Evidence
-from histotile.strategy.record import STRATEGIES, Decision, Similarity
+from histotile.strategy.record import STRATEGIES, Decision
 from histotile.tasks.registry import make_task
 
 Make = Callable[..., Evidence]
@@ -122,8 +122,11 @@ def test_a_budget_without_timings_is_said_not_to_hold(
     assert any("not obeyed" in note for note in found.notes)
 
 
-def test_the_one_of_least_regret_replaces_what_is_not_allowed() -> None:
-    similarity = Similarity.model_construct(depth_sufficient=True)
+def test_the_one_of_least_regret_replaces_what_is_not_allowed(
+    make_evidence: Make, quick_settings: Decide, config: Config
+) -> None:
+    similarity = decided(make_evidence(80, 20), quick_settings, config, None).similarity
+    assert similarity.depth_sufficient
     assert within("retrain", {"linear_probe", "early_probe"}, similarity) == "linear_probe"
     assert within("retrain", STRATEGIES, similarity) == "retrain"
     assert within("linear_probe", {"finetune", "retrain"}, similarity) == "finetune"

@@ -116,7 +116,7 @@ pathvars:
 
 wildcard_constraints:
     fold="fold[0-9]+",
-    strategy="linear_probe|early_probe|finetune|retrain|colour",
+    strategy="linear_probe|early_probe|finetune|retrain|colour|random_weights",
 
 
 def profile_portions(*verbs):

@@ -59,8 +59,8 @@ class Effort:
         """The assumptions in a sentence."""
         return (
             f"Forecast from what embed measured ({1 / self.forward_s:.1f} tiles/s by {self.engine} "
-            f"on {self.device}) for all {len(self.drawn)} folds to their last planned epoch; "
-            "training may stop earlier. Assumed: a tile learnt from costs "
+            f"on {self.device}, as busy as it then was) for all {len(self.drawn)} folds to their "
+            "last planned epoch; training may stop earlier. Assumed: a tile learnt from costs "
             f"{LEARNT:g} ways forward, PyTorch {TORCH.get(self.engine, 1.0):g} times this engine, "
             f"a GPU {GPU_TIMES} processor cores; features are cached already."
         )

@@ -41,4 +41,6 @@ def tell_first(decision: Decision, accepted: Collection[str]) -> str | None:
 
 def _name(alarm: Alarm, accepted: Collection[str]) -> str:
     is_accepted = alarm.is_leak and alarm.finding.id in accepted
-    return ALARMS[alarm.name] + (" (accepted by the user)" if is_accepted else "")
+    return ALARMS.get(alarm.name, alarm.name.replace("_", " ")) + (
+        " (accepted by the user)" if is_accepted else ""
+    )
