@@ -48,18 +48,19 @@ def practise(material: Material, steps: int, batch: int) -> dict[str, Any]:
         tiles, labels, _ = zip(*(data[int(n)] for n in numbers), strict=True)
         logits = network((torch.stack(tiles).float() - shift) / scale)
         optimizer.zero_grad()
-        cross_entropy(logits, torch.tensor(np.array(labels))).backward()
+        loss: torch.Tensor = cross_entropy(logits, torch.tensor(np.array(labels)))
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     network.eval()
     unchanged = TileDataset(tested, make_transform("test", config.train.augment, 1, seed))
-    logits = []
+    said = []
     with torch.inference_mode():
         for first in range(0, len(unchanged), 64):
             some = range(first, min(first + 64, len(unchanged)))
-            tiles = torch.stack([unchanged[n][0] for n in some])
-            logits.append(network((tiles.float() - shift) / scale).double().numpy())
-    values = task.activate(np.concatenate(logits))
+            pixels = torch.stack([unchanged[n][0] for n in some]).float()
+            said.append(network((pixels - shift) / scale).double().numpy())
+    values = task.activate(np.concatenate(said))
     names = np.array(tested.slide_ids)[tested.slide]
     columns = {"label": tested.label, "patient_id": names, **value_columns(task, values)}
     return columns | {"seconds": time.monotonic() - start}

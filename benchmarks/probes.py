@@ -44,8 +44,10 @@ from histotile.tasks.probe import Features, fit_probe
 from histotile.tasks.registry import make_task
 
 CSV = Path(__file__).with_suffix(".csv")
-CHOSEN_ON = ("ebhi_seg/224/imagenet_035", "colorectal5_flagy/224/imagenet_035")
-CHOSEN_ON += ("osteosarcoma_60/224/imagenet_035", "ucsb_breast_tma/224/imagenet_035")
+CHOSEN_ON = (
+    *("ebhi_seg/224/imagenet_035", "colorectal5_flagy/224/imagenet_035"),
+    *("osteosarcoma_60/224/imagenet_035", "ucsb_breast_tma/224/imagenet_035"),
+)
 PLAN = (
     *("ebhi_seg/224/imagenet_100", "ebhi_seg/224/imagenet_v1", "colorectal5_flagy/224/imagenet_v1"),
     *("idc_ps50/96/imagenet_035", "ebhi_seg/96/natural", "osteosarcoma_60/224/imagenet_v1"),
@@ -131,6 +133,7 @@ def by_sklearn(tiles: Tiles, stage: int, train: Any, test: Any) -> Logits:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "y_pred contains classes")  # inner folds may miss one
         search.fit(tiles.stages[stage - 1][train], tiles.labels[train], groups=tiles.groups[train])
     chances = search.predict_proba(tiles.stages[stage - 1][test])
     found: Logits = np.log(np.maximum(chances, 1e-12))

@@ -27,7 +27,7 @@ def features(patients: int = 8, tiles: int = 40, classes: int = 2, seed: int = 0
 @pytest.mark.parametrize("classes", [2, 3])
 def test_head_gives_the_probabilities_of_logistic_regression(classes: int) -> None:
     data, task = features(classes=classes), make_task("abc"[:classes])
-    probe = Probe(task.fit(data, True, (0.01,))[0.01], 0.01, {})
+    probe = Probe(task.fit(data, True, (0.01,))[0.01], (0.01,), {})
     values = np.asarray(data.values)
     scaled = (values - values.mean(0)) / np.where(values.std(0) > 1e-6, values.std(0), 1)
     options = {"class_weight": "balanced", "tol": 1e-9, "max_iter": 5000}

@@ -78,7 +78,7 @@ def test_the_strategy_of_the_settings_does_not_matter(
             TASK,
             tiny_backbone,
             make_settings(strategy=s),
-            ("linear_probe", 1),
+            ("linear_probe", ()),
         )
         for s in ("auto", "retrain")
     )

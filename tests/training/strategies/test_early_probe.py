@@ -156,7 +156,7 @@ def test_a_head_on_two_stages_is_the_mean_of_their_own_heads(
     last = len(features[0].stages)
     stages = tuple(min(stage, last) for stage in stages)
     settings = make_settings(strategy="early_probe")
-    logits = []
+    logits: list[torch.Tensor] = []
     for seen in (stages, *((stage,) for stage in stages)):
         folder = tmp_path / str(len(logits))
         run = Run(decided=("early_probe", seen), portable=True)

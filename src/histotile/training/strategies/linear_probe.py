@@ -122,7 +122,8 @@ def cached_features(
         HistotileError: A file is missing, of another backbone, or lacks chosen tiles.
     """
     files = {slide.slide_id: slide.features for slide in fold.slides}
-    variants, widths = [], (0,)
+    variants: list[list[NDArray[np.float16]]] = []
+    widths: tuple[int, ...] = ()
     for number, slide_id in enumerate(selection.slide_ids):
         file = _opened(slide_id, files[slide_id], made_by, selection.identities[number])
         tile_ids = selection.tile_id[selection.slide == number]
