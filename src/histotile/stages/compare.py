@@ -56,6 +56,6 @@ def run(
         assert inputs.decision is not None
         chosen = strategy, read_decision(inputs.decision).of_fold(inputs.fold).early_stage
         found = compare(slides, task, network.backbone, settings, chosen, machine)
-    facts = {name: found.pop(name) for name in ("seconds", "kept") if name in found}
+    facts: dict[str, Any] = {name: found.pop(name) for name in ("seconds", "kept") if name in found}
     footer: dict[str, Any] = {"fold": inputs.fold, "strategy": strategy, **task.metadata(), **facts}
     write_table(outputs.comparison, found, comparison_schema(task.columns, task.label_type), footer)
