@@ -7,7 +7,8 @@ from typing import Any, Literal
 from histotile.config import Train
 from histotile.io.tables import comparison_schema, write_table
 from histotile.stages.folds import Inputs, Network, fold_slides
-from histotile.strategy.record import Strategy, read_decision
+from histotile.strategy.follow import follow
+from histotile.strategy.record import Strategy
 from histotile.strategy.verification.train_alternatives import compare, compare_colour
 from histotile.tasks.registry import make_task
 from histotile.training.job import Machine
@@ -38,14 +39,14 @@ def run(
         strategy: How, or `colour`: no network, colour alone.
         machine: What trains.
     """
+    assert inputs.decision is not None, "comparisons are of a decision"
+    early = follow(inputs.decision, inputs.accept).of_fold(inputs.fold).early_stage
     slides = [*fold_slides(inputs, ("train", "val")), *fold_slides(inputs, ("test",))]
     task = make_task(network.classes)
     if strategy == "colour":
         found = compare_colour(slides, task, settings)
     else:
-        assert inputs.decision is not None
-        chosen = strategy, read_decision(inputs.decision).of_fold(inputs.fold).early_stage
-        found = compare(slides, task, network.backbone, settings, chosen, machine)
+        found = compare(slides, task, network.backbone, settings, (strategy, early), machine)
     seconds = found.pop("seconds")
     footer: dict[str, Any] = {"fold": inputs.fold, "strategy": strategy, **task.metadata()}
     footer |= {"seconds": seconds}

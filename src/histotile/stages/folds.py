@@ -1,7 +1,7 @@
 """What a fold learns from: the slides of each role, with their files."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from histotile.config import Backbone
@@ -23,6 +23,7 @@ class Inputs:
         features: Folder of features, for strategies with fixed layers.
         cohort: The cohort file, by which slides are found; None: where they were tiled.
         prefix: What comes before the paths in it, see `placed`.
+        accept: Ids of findings -> the user's reasons.
     """
 
     folds: Path
@@ -32,6 +33,7 @@ class Inputs:
     features: Path | None = None
     cohort: Path | None = None
     prefix: str = ""
+    accept: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,8 @@ import click
 
 from histotile.config import Train
 from histotile.data.profiling.profiler import process_age_s
-from histotile.errors import HistotileError
-from histotile.io.findings import accept as sift
 from histotile.stages.folds import Inputs, Network, fold_slides
-from histotile.strategy.record import Strategy, read_decision
+from histotile.strategy.follow import follow
 from histotile.tasks.registry import make_task
 from histotile.training.job import Machine, Run
 from histotile.training.resume import LAST, STATE
@@ -31,7 +29,6 @@ def run(
     outputs: Outputs,
     settings: Train,
     network: Network,
-    accept: Mapping[str, str],
     machine: Machine,
 ) -> None:
     """Writes the model of a fold, and how it was trained.
@@ -41,12 +38,12 @@ def run(
         outputs: Where the model goes; an interrupted training goes on from there.
         settings: Section `train`.
         network: What is trained.
-        accept: Ids of findings -> the user's reasons.
         machine: What trains.
     """
     fold = inputs.fold
     slides = fold_slides(inputs, ("train", "val"))
-    decided = _decided(inputs.decision, fold, accept) if inputs.decision else None
+    found = follow(inputs.decision, inputs.accept).of_fold(fold) if inputs.decision else None
+    decided = (found.strategy, found.stage) if found else None
     machine.profiler.start_s += process_age_s()
     try:
         run = Run(machine, decided, portable=True)
@@ -72,16 +69,3 @@ def _say_what_is_kept(fold: str, folder: Path) -> None:
     state = folder / STATE / LAST
     kept = f"{state} is kept: the same command goes on from there" if state.is_file() else ""
     click.echo(f"{fold}: interrupted; {kept or 'no epoch was done yet, nothing is kept'}", err=True)
-
-
-def _decided(path: Path, fold: str, accepted: Mapping[str, str]) -> tuple[Strategy, int]:
-    """Strategy and stage of a fold; no training on a cohort that leaks, unless that is accepted."""
-    decision = read_decision(path)
-    leaks = [alarm.finding for alarm in decision.alarms if alarm.is_leak]
-    standing, _ = sift(leaks, accepted)
-    if standing and decision.stop:
-        facts = "; ".join(map(str, standing))
-        remedy = f"{standing[0].remedy}; to go on all the same: decide.alarms.stop: false"
-        raise HistotileError(path, facts, remedy)
-    found = decision.of_fold(fold)
-    return found.strategy, found.stage
