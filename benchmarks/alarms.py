@@ -23,7 +23,8 @@ from histotile.inference.engines.torch import TorchEngine
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.feature_similarity import judge
 from histotile.strategy.leakage.checks import AlarmFiles, find_alarms
-from histotile.strategy.leakage.near_duplicates import PicturedSlide, find_duplicates
+from histotile.strategy.leakage.copied_tiles import PicturedSlide
+from histotile.strategy.leakage.near_duplicates import find_duplicates
 from histotile.strategy.robustness import baselines
 from histotile.synthetic.slides.tile_cohort import TileCohort, draw_tile_cohort
 

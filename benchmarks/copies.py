@@ -36,7 +36,8 @@ from histotile.data.perceptual_hash import thumbnails
 from histotile.inference.engines.torch import TorchEngine
 from histotile.io.atomic import replacing
 from histotile.strategy.leakage import near_duplicates
-from histotile.strategy.leakage.near_duplicates import Duplicates, PicturedSlide, find_duplicates
+from histotile.strategy.leakage.copied_tiles import PicturedSlide
+from histotile.strategy.leakage.near_duplicates import Duplicates, find_duplicates
 from histotile.strategy.leakage.suggested_groups import TileRow, are_scattered, suggest_groups
 
 HERE = Path(__file__).parent
@@ -98,8 +99,7 @@ def copy(tile: Rgb, kind: str, rng: np.random.Generator) -> Rgb:
     hsv = np.clip(hsv, 0, 255).astype(np.uint8)
     bgr = cv2.cvtColor(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), cv2.COLOR_RGB2BGR)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(75, 96))]
-    decoded = cv2.imdecode(cv2.imencode(".jpg", bgr, quality)[1], cv2.IMREAD_COLOR)
-    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+    return decode(Path("copy"), cv2.imencode(".jpg", bgr, quality)[1].tobytes())
 
 
 def shrink(tiles: list[Rgb]) -> Rgb:

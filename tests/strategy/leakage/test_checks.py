@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from histotile.config import Decide
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.leakage.checks import AlarmFiles, describe_format, find_alarms
-from histotile.strategy.leakage.near_duplicates import PicturedSlide, find_duplicates
+from histotile.strategy.leakage.copied_tiles import PicturedSlide
+from histotile.strategy.leakage.near_duplicates import find_duplicates
 from histotile.strategy.record import Alarm, Baseline, Estimate, Similarity, StageScore
 
 PATIENTS = 24
@@ -130,10 +132,8 @@ def test_copies_scattered_over_groups_are_told_from_one_slide_under_two_names(
     small = pictured(0, "all").thumbnails()
     order = np.random.default_rng(1).permutation(120)
     copies = np.concatenate([small, small[:, ::-1], small.swapaxes(1, 2)])[order]
-    slides = [
-        PicturedSlide(f"group_{k}", f"group_{k}", 12, lambda k=k: copies[12 * k : 12 * k + 12])
-        for k in range(10)
-    ]
+    parts = [partial(np.array, part) for part in np.split(copies, 10)]
+    slides = [PicturedSlide(f"g{k}", f"g{k}", 12, part) for k, part in enumerate(parts)]
     (alarm,) = ring(clean, found_in(slides))
     assert alarm.level == "error" and "40 sources hold these tiles" in alarm.fact
     assert "groups.csv" in alarm.remedy and "one person" not in alarm.remedy

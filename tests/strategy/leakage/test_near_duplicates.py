@@ -8,12 +8,8 @@ from numpy.typing import NDArray
 
 from histotile.data.perceptual_hash import thumbnails
 from histotile.strategy.leakage import near_duplicates
-from histotile.strategy.leakage.near_duplicates import (
-    Duplicates,
-    PicturedSlide,
-    SlidePair,
-    find_duplicates,
-)
+from histotile.strategy.leakage.copied_tiles import PicturedSlide, SlidePair
+from histotile.strategy.leakage.near_duplicates import Duplicates, find_duplicates
 
 Rgb = NDArray[np.uint8]
 LEAST = 0.85

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from histotile.data.perceptual_hash import thumbnails, turn
 from histotile.strategy.leakage.lookalikes import (
     MIDDLE,
-    Candidate,
+    REACHED,
+    ZOOMED,
     Disk,
+    Lookalikes,
     equalise,
-    find_lookalikes,
     rings,
     textured,
 )
@@ -52,12 +53,13 @@ def test_the_turn_of_a_copy_is_found_from_any_angle(
     inner = slice(20, 140)  # without the corners that came in
     one = equalise(thumbnails(tiles[:, inner, inner]))
     other = equalise(thumbnails(np.ascontiguousarray(copies[:, inner, inner])))
-    by_middle = Candidate(0, 0, Disk(scale=0.85), Disk())
-    found = [likeness(a, b, by_middle) for a, b in zip(one, other, strict=True)]
+    by_middle = ([Disk(scale=0.85)], [Disk()])
+    found = [likeness(a, b, *by_middle) for a, b in zip(one, other, strict=True)]
     assert min(found) > 0.85
-    strangers = [likeness(a, b, by_middle) for a, b in zip(one, other[1:], strict=False)]
+    assert min(likeness(a, b, ZOOMED, REACHED) for a, b in zip(one, other, strict=True)) > 0.85
+    strangers = [likeness(a, b, *by_middle) for a, b in zip(one, other[1:], strict=False)]
     assert max(strangers) < 0.7
-    assert likeness(one[0], np.zeros_like(one[0]), by_middle) == 0
+    assert likeness(one[0], np.zeros_like(one[0]), *by_middle) == 0
 
 
 def test_rings_change_by_a_phase_alone_when_a_tile_is_turned(tiles: NDArray[np.uint8]) -> None:
@@ -73,9 +75,12 @@ def test_lookalikes_of_one_owner_are_left_out_and_flat_tiles_are_not_textured(
     small = thumbnails(tiles)
     both = equalise(np.concatenate([small, turn(small, 5)]))
     apart = np.repeat([0, 1], len(small))
-    best = {c.first: c.second for c in reversed(list(find_lookalikes(both, apart, 0)))}
-    assert all(apart[a] != apart[b] for a, b in best.items()) and len(best) == 24
-    assert not list(find_lookalikes(both, np.zeros(24, np.int64), 0))
+    every, rows = Lookalikes(both, 0), np.arange(24)
+    found = {(c.first, c.second) for c in every.of(rows, np.stack([apart, rows], axis=1))}
+    assert all(apart[a] != apart[b] for a, b in found)
+    assert {(k, k + 12) for k in range(12)} | {(k + 12, k) for k in range(12)} <= found
+    assert not list(every.of(rows, np.zeros((24, 1), np.int64)))
+    assert {c.first for c in every.of(rows[5:7], rows[:, None])} == {5, 6}
     assert textured(both).all()
     ramp = np.tile(np.linspace(0, 255, 32).astype(np.uint8), (1, 32, 1))
     assert not textured(equalise(np.concatenate([ramp, np.full_like(ramp, 230)]))).any()

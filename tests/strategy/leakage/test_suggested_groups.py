@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from histotile.strategy.leakage.near_duplicates import Duplicates, SlidePair
+from histotile.strategy.leakage.copied_tiles import SlidePair
+from histotile.strategy.leakage.near_duplicates import Duplicates
 from histotile.strategy.leakage.suggested_groups import TileRow, are_scattered, suggest_groups
 
 PATIENTS = {name: name for name in "abcd"}
@@ -10,7 +11,8 @@ PATIENTS = {name: name for name in "abcd"}
 
 def found(pairs: dict[tuple[str, str], float], sources: dict[str, list[int]]) -> Duplicates:
     listed = tuple(SlidePair(a, b, (a, b), 10, share) for (a, b), share in pairs.items())
-    return Duplicates(12, 12, 0.5, listed, {k: np.array(v) for k, v in sources.items()})
+    numbers = {name: np.array(own) for name, own in sources.items()}
+    return Duplicates(12, 12, 0.5, listed, numbers)
 
 
 SCATTERED = found(
@@ -32,7 +34,8 @@ def rows(sites: dict[str, str] | None = None, test: str = "") -> list[TileRow]:
 def test_scattered_copies_are_told_from_one_person_under_two_names() -> None:
     assert are_scattered(SCATTERED) and are_scattered(FEW_GROUPS)
     assert not are_scattered(TWICE)
-    assert not are_scattered(found({("a", "b"): 0.9, ("c", "d"): 0.1}, TWICE.sources))
+    apart = {("a", "b"): 0.9, ("c", "d"): 0.1}
+    assert not are_scattered(found(apart, {"a": [0], "b": [0], "c": [1], "d": [1]}))
 
 
 def test_scattered_copies_are_grouped_by_their_source_and_others_stay() -> None:

@@ -11,7 +11,8 @@ from histotile.errors import HistotileError
 from histotile.io.cohort import Cohort
 from histotile.io.tables import read_table
 from histotile.strategy.leakage.checks import AlarmFiles, describe_format
-from histotile.strategy.leakage.near_duplicates import PicturedSlide, find_duplicates
+from histotile.strategy.leakage.copied_tiles import PicturedSlide
+from histotile.strategy.leakage.near_duplicates import find_duplicates
 from histotile.strategy.leakage.suggested_groups import TileRow
 
 

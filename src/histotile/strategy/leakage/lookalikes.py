@@ -20,6 +20,7 @@ RADIUS = 12.0  # px of a disk
 RINGS, ANGLES, ORDERS = 9, 32, 11
 SCALES = (0.72, 0.85, 1.0, 1.18, 1.39)  # of the disk in the middle: crops down to 0.7 of the side
 SHIFTS = (-4.0, -2.0, 0.0, 2.0, 4.0)  # px in x and y of the disks about the middle
+REACHES = (-7.0, -5.0, -2.5, 0.0, 2.5, 5.0, 7.0)  # the same for two tiles held together
 DIMENSIONS = 96  # of a whitened description
 LEARNT = 400  # tiles from which the whitening is learnt
 NEAREST = 5  # candidates of each tile
@@ -44,6 +45,7 @@ class Disk:
 
 ZOOMED = tuple(Disk(scale=scale) for scale in SCALES)
 SHIFTED = tuple(Disk(MIDDLE + x, MIDDLE + y) for y in SHIFTS for x in SHIFTS)
+REACHED = tuple(Disk(MIDDLE + x, MIDDLE + y) for y in REACHES for x in REACHES)
 
 
 @dataclass(frozen=True)
@@ -90,35 +92,44 @@ def rings(equal: Floats, disks: Sequence[Disk]) -> Waves:
     return (waves[..., :ORDERS] / ANGLES).astype(np.complex64)
 
 
-def find_lookalikes(equal: Floats, owners: Rows, seed: int) -> Iterator[Candidate]:
-    """The tiles of other owners that look most like each tile, `NEAREST` at most.
-
-    Time grows with the square of the tiles: 2,000 take seconds, 10,000 minutes.
+class Lookalikes:
+    """The likest among some tiles; built in a millisecond a tile.
 
     Args:
         equal: (N, 32, 32) from `equalise`.
-        owners: (N,) whose tiles are not compared with each other.
         seed: Of the sample of tiles from which the whitening is learnt.
     """
-    if len(equal) < 2:
-        return
-    describe = _whitened(equal[np.random.default_rng(seed).permutation(len(equal))[:LEARNT]])
-    zoomed, shifted = (
-        np.concatenate([describe(equal[k : k + BATCH], d) for k in range(0, len(equal), BATCH)])
-        for d in (ZOOMED, SHIFTED)
-    )
-    known = np.ascontiguousarray(shifted.reshape(-1, shifted.shape[-1]).T)
-    for start in range(0, len(equal), BATCH // 4):
-        asked = zoomed[start : start + BATCH // 4]
-        alike = (asked.reshape(-1, asked.shape[-1]) @ known).reshape(len(asked), len(ZOOMED), -1)
-        parted = alike.reshape(*alike.shape[:2], len(equal), len(SHIFTED))
-        best = parted.max(axis=(1, 3))
-        best[owners[start : start + len(asked), None] == owners] = -np.inf
-        near = np.argpartition(-best, min(NEAREST, len(equal)) - 1, axis=1)[:, :NEAREST]
-        for row, other in np.argwhere(np.isfinite(np.take_along_axis(best, near, axis=1))):
-            second = int(near[row, other])
-            disks = np.unravel_index(parted[row, :, second].argmax(), (len(ZOOMED), len(SHIFTED)))
-            yield Candidate(start + int(row), second, ZOOMED[disks[0]], SHIFTED[disks[1]])
+
+    def __init__(self, equal: Floats, seed: int) -> None:
+        chosen = np.random.default_rng(seed).permutation(len(equal))[:LEARNT]
+        describe = _whitened(equal[chosen])
+        self._zoomed, shifted = (
+            np.concatenate([describe(equal[k : k + BATCH], d) for k in range(0, len(equal), BATCH)])
+            for d in (ZOOMED, SHIFTED)
+        )
+        self._shifted = np.ascontiguousarray(shifted.reshape(-1, shifted.shape[-1]).T)
+
+    def of(self, asked: Rows, labels: Rows) -> Iterator[Candidate]:
+        """The tiles that look most like each tile asked for, `NEAREST` at most.
+
+        Time grows with the product of both: 2,000 tiles take seconds, 10,000 a minute.
+
+        Args:
+            asked: Their rows.
+            labels: (N, K) names of each tile; tiles that share one are not compared.
+        """
+        shape = (len(ZOOMED), len(labels), len(SHIFTED))
+        for start in range(0, len(asked), BATCH // 4):
+            rows = asked[start : start + BATCH // 4]
+            points = self._zoomed[rows].reshape(-1, self._zoomed.shape[-1])
+            alike = (points @ self._shifted).reshape(len(rows), *shape)
+            best = alike.max(axis=(1, 3))
+            best[(labels[rows, None] == labels).any(axis=-1)] = -np.inf
+            near = np.argpartition(-best, min(NEAREST, len(labels)) - 1, axis=1)[:, :NEAREST]
+            for row, k in np.argwhere(np.isfinite(np.take_along_axis(best, near, axis=1))):
+                other = int(near[row, k])
+                disks = np.unravel_index(alike[row, :, other].argmax(), shape[::2])
+                yield Candidate(int(rows[row]), other, ZOOMED[disks[0]], SHIFTED[disks[1]])
 
 
 def _whitened(sample: Floats) -> Describe:

@@ -1,19 +1,13 @@
 """Proof that two tiles show the same place: one is brought into register with the other."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from histotile.data.perceptual_hash import SIDE
-from histotile.strategy.leakage.lookalikes import (
-    ANGLES,
-    MIDDLE,
-    Candidate,
-    Floats,
-    Waves,
-    radii,
-    rings,
-)
+from histotile.strategy.leakage.lookalikes import ANGLES, MIDDLE, Disk, Floats, Waves, radii, rings
 
 LEAST_START = 0.5  # likeness of the disks from which registering is worth its time
 LEAST_OVERLAP = 0.3  # of the tile
@@ -23,14 +17,16 @@ STEPS = 30
 Matrix = NDArray[np.float32]
 
 
-def likeness(first: Floats, second: Floats, candidate: Candidate) -> float:
+def likeness(
+    first: Floats, second: Floats, zoomed: Sequence[Disk], shifted: Sequence[Disk]
+) -> float:
     """Correlation of two equalised tiles where they overlap, in register; 0 if they have none.
 
-    The disks' own turn is found from their rings, position by position on the circle, for the tile
-    as it is and mirrored; from there the enhanced correlation coefficient (Evangelidis and Psarakis
-    2008) finds an affine map.
+    The disks of the first tile are laid on those of the second one; their turn is found from their
+    rings, for the tile as it is and mirrored. From the best place the enhanced correlation
+    coefficient (Evangelidis and Psarakis 2008) finds an affine map.
     """
-    start, transform = _start(first, second, candidate)
+    start, transform = _start((first, zoomed), (second, shifted))
     return register(first, second, transform) if start >= LEAST_START else 0.0
 
 
@@ -67,33 +63,30 @@ def turned_map(orientation: int) -> Matrix:
     return _about(matrix[::-1] if orientation & 4 else matrix, (MIDDLE, MIDDLE), (MIDDLE, MIDDLE))
 
 
-def _start(first: Floats, second: Floats, candidate: Candidate) -> tuple[float, Matrix]:
-    """How alike the disks are at their best turn, and the map it stands for."""
-    zoomed, shifted = candidate.zoomed, candidate.shifted
-    a, b = (
-        _centred(rings(first[None], [zoomed])[0, 0]),
-        _centred(rings(second[None], [shifted])[0, 0]),
-    )
-    weights = radii()[:, None]
-    both = [ANGLES * np.fft.irfft((weights * a * c).sum(axis=0), ANGLES) for c in (b.conj(), b)]
-    mirrored = int(both[1].max() > both[0].max())
-    turn = 2 * np.pi * int(both[mirrored].argmax()) / ANGLES
-    cos, sin, flip = np.cos(turn), np.sin(turn), 1 - 2 * mirrored
+def _start(
+    first: tuple[Floats, Sequence[Disk]], second: tuple[Floats, Sequence[Disk]]
+) -> tuple[float, Matrix]:
+    """How alike the disks are at the best place and turn, and the map it stands for."""
+    own, other = _disks(*first), _disks(*second)
+    pairs = [np.einsum("srm,prm->spm", own, waves) for waves in (other.conj(), other)]
+    alike = ANGLES * np.fft.irfft(np.stack(pairs), ANGLES)
+    mirrored, scale, place, turn = np.unravel_index(alike.argmax(), alike.shape)
+    zoomed, shifted = first[1][scale], second[1][place]
+    angle, flip = 2 * np.pi * turn / ANGLES, 1 - 2 * int(mirrored)
+    cos, sin = np.cos(angle), np.sin(angle)
     matrix = zoomed.scale * np.array([[cos, -sin * flip], [sin, cos * flip]])
-    alike = float(both[mirrored].max()) / max(1e-12, (_power(a) * _power(b)) ** 0.5)
-    return alike, _about(matrix, (shifted.x, shifted.y), (zoomed.x, zoomed.y))
+    return float(alike.max()), _about(matrix, (shifted.x, shifted.y), (zoomed.x, zoomed.y))
 
 
-def _centred(waves: Waves) -> Waves:
-    """Rings of a disk whose mean is 0."""
-    centred = waves.copy()
-    centred[:, 0] -= np.average(waves[:, 0], weights=radii())
-    return centred
-
-
-def _power(waves: Waves) -> float:
-    squares = np.abs(waves) ** 2
-    return float(radii() @ (squares[:, 0] + 2 * squares[:, 1:].sum(axis=1)))
+def _disks(equal: Floats, disks: Sequence[Disk]) -> Waves:
+    """(disks, RINGS, ORDERS) rings of a tile, weighed by length; each disk of mean 0, norm 1."""
+    waves = rings(equal[None], disks)[0]
+    waves[..., 0] -= np.average(waves[..., 0], axis=1, weights=radii())[:, None]
+    weighed = waves * np.sqrt(radii())[:, None]
+    squares = np.abs(weighed) ** 2
+    power = squares[..., 0].sum(axis=1) + 2 * squares[..., 1:].sum(axis=(1, 2))
+    found: Waves = weighed / np.sqrt(np.maximum(power, 1e-12))[:, None, None]
+    return found
 
 
 def _about(

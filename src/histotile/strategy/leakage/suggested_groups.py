@@ -8,7 +8,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from histotile.strategy.leakage.near_duplicates import Duplicates, SlidePair
+from histotile.strategy.leakage.copied_tiles import SlidePair
+from histotile.strategy.leakage.near_duplicates import Duplicates
 
 MANY = 3  # patients that share tiles, none of them the other's slide under a second name
 LEAST_SOURCES = 3
