@@ -75,8 +75,8 @@ class Alarms(Section):
     """When a leak or a shortcut is reported."""
 
     stop: bool = Field(
-        description="Whether an error (not a warning) stops training. Switch off only to see what "
-        "a leak does."
+        description="Whether a leak that is an error (not a warning) stops `train`, `compare` and "
+        "`verify`. Switch off only to see what it does."
     )
     max_near_duplicates: Fraction = Field(
         description="Share of tiles with a near duplicate under another patient above which it is "

@@ -89,6 +89,7 @@ def decide(
         notes=[
             *take_notes(evidence, size, similarity, choice, train, settings),
             *shortcut_notes(evidence, files.traits() if files else {}, settings),
+            *(files.notes() if files else ()),
         ],
         seconds=round(time.perf_counter() - start, 2),
     )

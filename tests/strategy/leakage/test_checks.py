@@ -139,6 +139,14 @@ def test_copies_scattered_over_groups_are_told_from_one_slide_under_two_names(
     assert "groups.csv" in alarm.remedy and "one person" not in alarm.remedy
 
 
+def test_what_was_sought_in_a_sample_is_said() -> None:
+    files = found_in([pictured(k, f"slide_{k}") for k in range(2)])
+    assert files.notes() == AlarmFiles().notes() == []
+    assert files.duplicates is not None
+    (note,) = replace(files, duplicates=replace(files.duplicates, searched=60)).notes()
+    assert "60 of 80 tiles" in note
+
+
 def test_confounded_sites_warn_and_features_only_with_them(ring: Ring, clean: Evidence) -> None:
     confounded = replace(clean, sites=clean.patients % 2)
     label, features = ring(confounded)

@@ -52,6 +52,16 @@ class AlarmFiles:
         scales = bin_scales(self.mpp)
         return {"scanner": self.scanners, "file format": self.formats, "mpp": scales}
 
+    def notes(self) -> list[str]:
+        """How far copies were sought, where that is not everywhere."""
+        found = self.duplicates
+        if found is None or found.searched == found.tiles:
+            return []
+        return [
+            f"Copies that are turned, cropped or shifted were sought among {found.searched} of "
+            f"{found.tiles} tiles, those on the same grid among all."
+        ]
+
 
 def describe_format(inspection: Mapping[str, Any]) -> str:
     """A slide's file format from what `inspect` wrote: its kind and the suffix of its name."""

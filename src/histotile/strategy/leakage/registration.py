@@ -71,7 +71,7 @@ def _start(
     pairs = [np.einsum("srm,prm->spm", own, waves) for waves in (other.conj(), other)]
     alike = ANGLES * np.fft.irfft(np.stack(pairs), ANGLES)
     mirrored, scale, place, turn = np.unravel_index(alike.argmax(), alike.shape)
-    zoomed, shifted = first[1][scale], second[1][place]
+    zoomed, shifted = first[1][int(scale)], second[1][int(place)]
     angle, flip = 2 * np.pi * turn / ANGLES, 1 - 2 * int(mirrored)
     cos, sin = np.cos(angle), np.sin(angle)
     matrix = zoomed.scale * np.array([[cos, -sin * flip], [sin, cos * flip]])
