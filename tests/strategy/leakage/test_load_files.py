@@ -5,12 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from histotile.config import Decide
 from histotile.errors import HistotileError
+from histotile.io.cohort import Cohort, CohortSlide
 from histotile.io.features import FeatureFile, Stage
-from histotile.strategy.leakage.load_files import gather_alarm_files
+from histotile.io.text.csv_file import write_columns
+from histotile.strategy.leakage.load_files import gather_alarm_files, gather_tiles
+from histotile.strategy.leakage.suggested_groups import suggest_groups
+from histotile.tiling.image_cohort.listing import list_images
 
 ROWS = [
     {"fold": "fold0", "slide_id": "a", "patient_id": "p1", "role": "train"},
@@ -71,3 +77,27 @@ def test_files_of_an_earlier_version_are_refused_not_taken_for_clean(
 def test_a_missing_feature_file_is_named(tmp_path: Path, quick_settings: Decide) -> None:
     with pytest.raises(HistotileError, match=r"a\.h5"):
         gather_alarm_files(tmp_path, None, ROWS, quick_settings)
+
+
+def test_suggested_groups_of_ready_made_tiles_are_a_cohort_file(
+    features: Callable[..., Path], tmp_path: Path, quick_settings: Decide
+) -> None:
+    tiles, slides = tmp_path / "tile", []
+    tiles.mkdir()
+    for name, patient in (("a", "p1"), ("b", "p2")):
+        files = [str(tmp_path / f"{name}{k}.png") for k in range(4)]  # the last one is damaged
+        for file in files:
+            Path(file).touch()
+        labels = ["healthy", "tumour"] * 2
+        pq.write_table(pa.table({"file": files, "label": labels}), tiles / f"{name}.parquet")
+        slides.append(CohortSlide(name, patient, Path(files[0]), labels=("healthy", "tumour")))
+    embedded = features()
+    images = gather_tiles(Cohort(tuple(slides), True), tiles, embedded)
+    assert [image.row for image in images] == [0, 1, 2, None] * 2
+    found = gather_alarm_files(embedded, None, ROWS, quick_settings).duplicates
+    assert found is not None
+    write_columns(tmp_path / "groups.csv", suggest_groups(found, {"a": "p1", "b": "p2"}, images))
+    listed = list_images(tmp_path / "groups.csv", ("healthy", "tumour"))
+    assert len(listed.images) == 8 and {image.group for image in listed.images} == {"p1"}
+    apart = [CohortSlide(name, name, Path(name)) for name in "ab"]
+    assert not gather_tiles(Cohort(tuple(apart), True), tiles, embedded)
