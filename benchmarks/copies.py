@@ -241,7 +241,7 @@ def hidden(tiles: list[Rgb], small: Rgb, groups: Names, seed: int) -> dict[str, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only")
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--output", type=Path, default=HERE / "copies.csv")
     given = parser.parse_args()
     if not DATA.is_dir():
