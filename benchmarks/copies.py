@@ -1,6 +1,6 @@
 """Are augmented copies found, and true groups left in peace? Writes benchmarks/copies.csv.
 
-    python benchmarks/copies.py             six processor minutes
+    python benchmarks/copies.py             five processor minutes
     python benchmarks/copies.py --only ebhi_seg
 
 Needs the labelled tiles of `../shared/data` (or HISTOTILE_SHARED). Three kinds of row:
