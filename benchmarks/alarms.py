@@ -12,20 +12,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.stats import beta
 
 from histotile.backbones.build import build_network
 from histotile.backbones.stages import StageFeatures
 from histotile.config import Backbone, Config
 from histotile.config.yaml_file import read_config, read_synthetic
-from histotile.data.perceptual_hash import dhash
+from histotile.data.perceptual_hash import Pictures, thumbnails
 from histotile.inference.engines.torch import TorchEngine
-from histotile.io.features import Half
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.feature_similarity import judge
 from histotile.strategy.leakage.checks import AlarmFiles, find_alarms
-from histotile.strategy.leakage.near_duplicates import HashedSlide
+from histotile.strategy.leakage.copied_tiles import PicturedSlide
+from histotile.strategy.leakage.near_duplicates import find_duplicates
 from histotile.strategy.robustness import baselines
 from histotile.synthetic.slides.tile_cohort import TileCohort, draw_tile_cohort
 
@@ -41,7 +40,9 @@ PLANTS: dict[str, tuple[dict[str, Any], set[str]]] = {  # changes of the cohort,
 }
 
 
-def evidence_of(tiles: TileCohort, backbone: Backbone) -> tuple[Evidence, AlarmFiles]:
+def evidence_of(
+    tiles: TileCohort, backbone: Backbone, likeness: float
+) -> tuple[Evidence, AlarmFiles]:
     """What `decide` would read of a cohort with these tiles."""
     network, architecture = build_network(backbone, 2, tiles.rgb.shape[1])
     embed = StageFeatures(network)
@@ -65,18 +66,17 @@ def evidence_of(tiles: TileCohort, backbone: Backbone) -> tuple[Evidence, AlarmF
         counts=counts,
         facts={"slide_ids": tiles.slide_ids, "patient_ids": tiles.patient_ids},
     )
-    hashes = dhash(tiles.rgb)
-    hashed = [_hashed(tiles, hashes, features[-1], k) for k in range(len(tiles.slide_ids))]
+    small = thumbnails(tiles.rgb)
+    slides = [_pictured(tiles, small, k) for k in range(len(tiles.slide_ids))]
     formats = dict(zip(tiles.slide_ids, tiles.flavours, strict=True))
-    return evidence, AlarmFiles(hashed, formats, dict.fromkeys(tiles.slide_ids, 0.5))
+    found = find_duplicates(slides, likeness, 0)
+    return evidence, AlarmFiles(found, formats, dict.fromkeys(tiles.slide_ids, 0.5))
 
 
-def _hashed(
-    tiles: TileCohort, hashes: NDArray[np.uint64], features: Half, slide: int
-) -> HashedSlide:
+def _pictured(tiles: TileCohort, small: Pictures, slide: int) -> PicturedSlide:
     own = np.flatnonzero(tiles.slides == slide)
     patient = tiles.patient_ids[tiles.patients[own[0]]]
-    return HashedSlide(tiles.slide_ids[slide], patient, hashes[own], lambda: features[own])
+    return PicturedSlide(tiles.slide_ids[slide], patient, len(own), lambda: small[own])
 
 
 def ring(config: Config, changes: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -85,7 +85,8 @@ def ring(config: Config, changes: dict[str, Any], seed: int) -> dict[str, Any]:
     settings = standard.model_copy(update={**SHAPE, **changes, "seed": seed})
     backbone = Backbone(name="auto", weights="shipped:natural", domain="auto", options={})
     tiles = draw_tile_cohort(settings, TILES, TILE_PX, 0.5)
-    evidence, files = evidence_of(tiles, backbone)
+    likeness = config.decide.alarms.duplicate_likeness
+    evidence, files = evidence_of(tiles, backbone, likeness)
     rules = config.decide.model_copy(update={"repeats": 1, "bootstraps": 50})
     judgement = judge(evidence, rules, quick=True, size="small")
     beside = baselines.measure(evidence, rules, judgement)

@@ -2,9 +2,11 @@
 
 import cv2
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from histotile.data.perceptual_hash import dhash
+from histotile.data.perceptual_hash import dhash, thumbnails, turn, turned_hashes
 
 
 def textures(tiles: int, px: int = 96) -> NDArray[np.uint8]:
@@ -42,3 +44,32 @@ def test_no_tiles_and_odd_sizes() -> None:
     assert dhash(np.zeros((0, 64, 64, 3), np.uint8)).shape == (0,)
     assert dhash(np.zeros((2, 5, 7, 3), np.uint8)).tolist() == [0, 0]
     assert dhash(np.zeros((1, 64, 64, 3), np.uint8)).dtype == np.uint64
+
+
+def test_a_thumbnail_is_the_grey_tile_shrunk() -> None:
+    tile = np.zeros((1, 64, 64, 3), np.uint8)
+    tile[0, :2, :2] = 100  # two px in both directions become one
+    small = thumbnails(tile)
+    assert small.shape == (1, 32, 32) and small.dtype == np.uint8
+    assert small[0, 0, 0] == 100 and small.sum() == 100
+    assert thumbnails(np.zeros((0, 64, 64, 3), np.uint8)).shape == (0, 32, 32)
+
+
+@settings(max_examples=24, deadline=None)
+@given(st.integers(0, 7), st.sampled_from([64, 96, 224, 75]), st.integers(0, 3))
+def test_a_turned_or_mirrored_copy_has_the_same_set_of_hashes(
+    orientation: int, px: int, which: int
+) -> None:
+    def every(tile: NDArray[np.uint8]) -> NDArray[np.uint64]:
+        small = thumbnails(np.ascontiguousarray(tile)[None])
+        return turned_hashes(dhash(small), dhash(turn(small, 4)))[:, 0]
+
+    tile = textures(4, px)[which]
+    copy = tile.swapaxes(0, 1) if orientation & 4 else tile
+    copy = copy[::-1] if orientation & 1 else copy
+    copy = copy[:, ::-1] if orientation & 2 else copy
+    first, second = every(tile), every(copy)
+    apart = distances(first[:, None], second)
+    assert apart.min(axis=0).max() <= 1 and apart.min(axis=1).max() <= 1  # rounding of a tie
+    assert distances(first[orientation], second[0]) <= 1
+    assert len(set(first.tolist())) == 8

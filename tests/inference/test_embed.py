@@ -11,7 +11,7 @@ import torch
 from histotile.backbones.build import body_digest, build_network, head, normalisation
 from histotile.backbones.stages import stages_of
 from histotile.config import Backbone
-from histotile.data.perceptual_hash import dhash
+from histotile.data.perceptual_hash import thumbnails
 from histotile.data.prefetch import ReadAhead
 from histotile.errors import HistotileError
 from histotile.io.features import FeatureFile, read_features
@@ -55,7 +55,7 @@ def test_file_has_the_usual_layout(
         assert file.attrs["tile_px"] == 64
         assert file.attrs["domain"] == "natural"
         _, pixels = next(iter(ReadAhead(table, 32)))
-        assert np.array_equal(file["dhash"][:], dhash(pixels))
+        assert np.array_equal(file["thumbnails"][:], thumbnails(pixels))
     back = read_features(tmp_path / "s.h5")
     for number in range(1, len(found.stages) + 1):
         assert np.array_equal(back.of_stage(number), found.of_stage(number))
@@ -103,7 +103,7 @@ def test_a_slide_without_tissue_has_features_of_no_tile(
     embed(make_slide("s", excluded=["pen"] * 32), tiny_backbone, views=1).write(tmp_path / "s.h5")
     back = read_features(tmp_path / "s.h5", views=True)
     assert back.features.shape == (0, 256)
-    assert back.dhash is not None and back.dhash.shape == (0,)
+    assert back.thumbnails is not None and back.thumbnails.shape == (0, 32, 32)
     assert [len(v) for v in back.early] == [0] * 4
     assert back.of_stage(1, view=0).shape == (0, 32)
     quarantined = make_slide("q", excluded=["pen"] * 32, mpp=None, size_level0_px=None)

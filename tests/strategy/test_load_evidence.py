@@ -54,7 +54,7 @@ def write_slide(folder: Path, slide_id: str, tile_ids: Sequence[int], backbone_i
         early=(np.repeat(-marks, 3, 1),),
         coords=np.zeros((len(ids), 2), np.int32),
         tile_ids=ids,
-        dhash=None,
+        thumbnails=None,
         stages=STAGES,
         facts={"backbone": BACKBONE, "backbone_id": backbone_id},
     ).write(folder / f"{slide_id}.h5")

@@ -157,7 +157,8 @@ rule decide:
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
         timings=expand("<results>/embed/{slide_id}.timing.json", slide_id=SLIDE_IDS),
     output:
-        "<results>/decide/decision.json",
+        decision="<results>/decide/decision.json",
+        groups="<results>/decide/groups.csv",
     log:
         "<logs>/decide.log",
     benchmark:
@@ -182,7 +183,7 @@ rule decide:
         "histotile decide {input.cohort:q} --folds {input.folds:q} --features {params.features:q}"
         " --baseline {input.baseline:q} --tiles {params.tiles:q}"
         " {params.inspections:q} --classes {params.classes:q}"
-        " --train {params.train:q} --output {output:q} --settings {params.settings:q}"
+        " --train {params.train:q} --output {output.decision:q} --settings {params.settings:q}"
         " > {log:q} 2>&1"
 
 
@@ -284,6 +285,7 @@ rule compare:
         backbone=BACKBONE,
         weights=weights_digest,
         classes=CLASSES,
+        accept=accepted("alarm"),
         settings=CONFIG.train.model_copy(
             update={"strategy": "auto", "tensorboard": False}
         ).model_dump_json(),
@@ -293,6 +295,7 @@ rule compare:
         " --decision {input.decision:q} --tiles {params.tiles:q} --features {params.features:q}"
         " {params.packs:q} --baseline {input.baseline:q} --cohort {input.cohort:q}"
         " --prefix={params.prefix:q} --classes {params.classes:q} --backbone {params.backbone:q}"
+        " --accept {params.accept:q}"
         " --threads {threads} --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
@@ -312,10 +315,11 @@ rule verify:
     localrule: True
     params:
         folder=folder_of("comparisons", 2),
+        accept=accepted("alarm"),
         settings=settings("verify"),
         code=digest("histotile.stages.verify"),
     shell:
-        "histotile verify {params.folder:q} --decision {input.decision:q}"
+        "histotile verify {params.folder:q} --decision {input.decision:q} --accept {params.accept:q}"
         " --output {output:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 

@@ -9,6 +9,7 @@ from histotile.cli.options import (
     FILE,
     FOLDER,
     PATH,
+    accept_option,
     backbone_option,
     classes_option,
     output_option,
@@ -59,7 +60,9 @@ def baseline(
 @TILES
 @click.option("--inspections", type=PATH, help="Folder of inspections: file formats and mpp.")
 @click.option("--train", metavar="JSON", help="Of section `train`: strategy and recipes.")
-@output_option("decision.json; its fields: strategy/decision.schema.json of the package.")
+@output_option(
+    "decision.json (fields: strategy/decision.schema.json of the package), groups.csv beside it."
+)
 @classes_option
 def decide(
     cohort: Path,
@@ -78,7 +81,8 @@ def decide(
 
     inputs = stage.Inputs(cohort, folds, features, baseline, tiles, inspections)
     given: Train = partial_section("train", train)
-    stage.run(inputs, stage.Outputs(output), settings, given, classes)
+    outputs = stage.Outputs(output, output.with_name("groups.csv"))
+    stage.run(inputs, outputs, settings, given, classes)
 
 
 @verb("train")
@@ -96,6 +100,7 @@ def decide(
 @click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
 @click.option("--baseline", type=FILE, help="What `baseline` wrote, for `random_weights`.")
 @slides_options
+@accept_option
 @output_option("Parquet: labelled test tiles of the fold with prob_<class>.")
 @classes_option
 @backbone_option
@@ -111,6 +116,7 @@ def compare(
     baseline: Path | None,
     cohort: Path | None,
     prefix: str,
+    accept: dict[str, str],
     output: Path,
     classes: tuple[str, ...],
     backbone: Backbone,
@@ -122,7 +128,7 @@ def compare(
     from histotile.stages.folds import Inputs, Network
     from histotile.training.job import Machine
 
-    inputs = Inputs(folds, fold, tiles, decision, features, cohort, prefix, baseline)
+    inputs = Inputs(folds, fold, tiles, decision, features, cohort, prefix, baseline, accept)
     progress = Progress(f"{fold} {strategy}", "steps")
     machine = Machine(1, threads, packs=packs, progress=progress)
     network, outputs = Network(backbone, classes), stage.Outputs(output)
@@ -132,12 +138,15 @@ def compare(
 @verb("verify")
 @click.argument("comparisons", type=FOLDER)
 @DECISION
+@accept_option
 @output_option("verification.json: scores, regret, verdict.")
-def verify(comparisons: Path, decision: Path, output: Path, settings: Verify) -> None:
+def verify(
+    comparisons: Path, decision: Path, accept: dict[str, str], output: Path, settings: Verify
+) -> None:
     """Compare the chosen strategy with every strategy in COMPARISONS: regret, interval, verdict."""
     from histotile.stages import verify as stage
 
-    stage.run(stage.Inputs(decision, comparisons), stage.Outputs(output), settings)
+    stage.run(stage.Inputs(decision, comparisons), stage.Outputs(output), settings, accept)
 
 
 VERBS = (baseline, decide, compare, verify)

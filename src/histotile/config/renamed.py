@@ -16,6 +16,7 @@ KEYS = {
 
 GONE = {
     "ruler": "is gone: no measurement showed that it decides better than experience does",
+    "duplicate_cosine": "is now `duplicate_likeness`, of pictures in register, by default 0.85",
     "synthesize": "now stands in config/synthetic.yaml",
     "pretrain": "now stands in config/synthetic.yaml",
 }

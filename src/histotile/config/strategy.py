@@ -75,17 +75,17 @@ class Alarms(Section):
     """When a leak or a shortcut is reported."""
 
     stop: bool = Field(
-        description="Whether an error (not a warning) stops training. Switch off only to see what "
-        "a leak does."
+        description="Whether a leak that is an error (not a warning) stops `train`, `compare` and "
+        "`verify`. Switch off only to see what it does."
     )
     max_near_duplicates: Fraction = Field(
         description="Share of tiles with a near duplicate under another patient above which it is "
         "an error."
     )
-    duplicate_cosine: Fraction = Field(
-        description="Likeness of features (cosine, after whitening on the cohort) from which two "
-        "tiles of like picture hash count as near duplicates. Copies saved anew reach 0.6 to 1, "
-        "other tiles hardly 0.7."
+    duplicate_likeness: Fraction = Field(
+        description="Correlation of the structure of two tiles, brought into register, from which "
+        "they count as near duplicates. Turned, cropped and recoloured copies reach 0.85 to 1, "
+        "other tiles hardly 0.8."
     )
     max_association: Fraction = Field(
         description="Association (Cramer's V) of label with site, file format or mpp from which to "

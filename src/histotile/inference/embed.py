@@ -14,7 +14,7 @@ from histotile.backbones.pretraining_domain import domain_of
 from histotile.config import Augment, Backbone, Embed
 from histotile.config import Engine as EngineSettings
 from histotile.data.augmentation.augmentation import Augmentation
-from histotile.data.perceptual_hash import dhash
+from histotile.data.perceptual_hash import SIDE, thumbnails
 from histotile.data.prefetch import ReadAhead
 from histotile.data.profiling.profiler import Profiler
 from histotile.data.source import Tables
@@ -156,7 +156,7 @@ def _embed(
 ) -> FeatureFile:
     width = sum(stage.width for stage in embedder.stages)
     copies: list[list[Half]] = [[np.zeros((0, width), np.float16)] for _ in range(change.views + 1)]
-    ids, hashes = [np.zeros(0, np.int32)], [np.zeros(0, np.uint64)]
+    ids, small = [np.zeros(0, np.int32)], [np.zeros((0, SIDE, SIDE), np.uint8)]
     for tile_ids, pixels in reader:
         with reader.profiler.computing():
             copies[0].append(embedder.engine(pixels).astype(np.float16))
@@ -164,7 +164,7 @@ def _embed(
                 changed = change(pixels, tile_ids, view)
                 copies[view + 1].append(embedder.engine(changed).astype(np.float16))
         ids.append(tile_ids)
-        hashes.append(dhash(pixels))
+        small.append(thumbnails(pixels))
         if progress is not None:
             progress(sum(map(len, ids)), len(reader))
     tile_ids = np.concatenate(ids)
@@ -172,9 +172,9 @@ def _embed(
     (features, early), *views = (embedder.parted(found, order) for found in copies)
     kept = np.isin(reader.tile_ids, tile_ids)  # damaged tiles have no features
     coords = np.stack([reader.x[kept], reader.y[kept]], axis=1)[order]
-    hashed = np.concatenate(hashes)[order]
+    shrunk = np.concatenate(small)[order]
     return FeatureFile(
-        features, early, coords, tile_ids[order], hashed, embedder.stages, facts, views
+        features, early, coords, tile_ids[order], shrunk, embedder.stages, facts, views
     )
 
 

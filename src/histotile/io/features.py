@@ -1,7 +1,8 @@
 """The layout of feature files: HDF5 that other feature-based tools read too.
 
 `coords` (N, 2) and `features` (N, D) are what CLAM, TRIDENT and STAMP expect; beside them lie
-`tile_id`, `dhash`, `features_stage<k>` of the earlier stages, and `views/<v>/` with the same names.
+`tile_id`, `thumbnails`, `features_stage<k>` of the earlier stages, and `views/<v>/` with the same
+names.
 """
 
 import json
@@ -44,7 +45,7 @@ class FeatureFile:
         early: (N, width) of each earlier stage, shallow to deep; may be empty.
         coords: (N, 2) top-left corners, level-0 px.
         tile_ids: (N,) rows in the tile table.
-        dhash: (N,) difference hash of the pixels, 64 bit; None in files of older make.
+        thumbnails: (N, 32, 32) the grey tiles, shrunk; None in files of older make.
         stages: What the stages are; one more than `early`.
         facts: Which backbone at which scale: slide_id, backbone (its section), backbone_id, mpp,
             tile_px, identity (of the slide), ...
@@ -55,7 +56,7 @@ class FeatureFile:
     early: tuple[Half, ...]
     coords: NDArray[np.int32]
     tile_ids: NDArray[np.int32]
-    dhash: NDArray[np.uint64] | None
+    thumbnails: NDArray[np.uint8] | None
     stages: tuple[Stage, ...]
     facts: Mapping[str, Any]
     views: Sequence[tuple[Half, tuple[Half, ...]]] = field(default_factory=tuple)
@@ -76,8 +77,8 @@ class FeatureFile:
         with replacing(path) as temporary, h5py.File(temporary, "w") as file:
             file.create_dataset("coords", data=self.coords)
             file.create_dataset("tile_id", data=self.tile_ids)
-            if self.dhash is not None:
-                file.create_dataset("dhash", data=self.dhash)
+            if self.thumbnails is not None:
+                file.create_dataset("thumbnails", data=self.thumbnails)
             _write_stages(file, self.features, self.early)
             for number, (last, early) in enumerate(self.views):
                 _write_stages(file.create_group(f"views/{number}"), last, early)
@@ -108,7 +109,7 @@ def read_features(path: Path, views: bool = False) -> FeatureFile:
                 early=early,
                 coords=file["coords"][:],
                 tile_ids=file["tile_id"][:],
-                dhash=file["dhash"][:] if "dhash" in file else None,
+                thumbnails=file["thumbnails"][:] if "thumbnails" in file else None,
                 stages=stages,
                 facts=facts,
                 views=[_read_stages(group, len(stages)) for group in groups] if views else (),

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from histotile.config import Train
 from histotile.io.tables import comparison_schema, write_table
 from histotile.stages.folds import Inputs, Network, fold_slides
-from histotile.strategy.record import Strategy, read_decision
+from histotile.strategy.leakage.follow import follow
+from histotile.strategy.record import Strategy
 from histotile.strategy.verification.baselines import RANDOM_WEIGHTS
 from histotile.strategy.verification.train_alternatives import (
     compare,
@@ -44,19 +45,19 @@ def run(
             features of the baseline.
         machine: What trains.
     """
+    assert inputs.decision is not None, "comparisons are of a decision"
+    decision = follow(inputs.decision, inputs.accept)
     slides = [*fold_slides(inputs, ("train", "val")), *fold_slides(inputs, ("test",))]
     task = make_task(network.classes)
     if strategy == "colour":
         found = compare_colour(slides, task, settings)
     elif strategy == RANDOM_WEIGHTS:
-        assert inputs.decision is not None
-        stage = read_decision(inputs.decision).similarity.best_random_stage
+        stage = decision.similarity.best_random_stage
         found = compare_random(slides, task, settings, inputs.baseline_file, stage)
     else:
-        assert inputs.decision is not None
-        stages = read_decision(inputs.decision).of_fold(inputs.fold).early_stages
-        chosen = strategy, tuple(stages)
-        found = compare(slides, task, network.backbone, settings, chosen, machine)
+        stages = tuple(decision.of_fold(inputs.fold).early_stages)
+        body = network.backbone
+        found = compare(slides, task, body, settings, (strategy, stages), machine)
     facts: dict[str, Any] = {n: found.pop(n) for n in ("seconds", "kept") if n in found}
     footer = {"fold": inputs.fold, "strategy": strategy, **task.metadata(), **facts}
     write_table(outputs.comparison, found, comparison_schema(task.columns, task.label_type), footer)

@@ -9,11 +9,13 @@ from threadpoolctl import threadpool_limits
 from histotile.config import Decide, Train
 from histotile.io.atomic import write_text
 from histotile.io.cohort import read_cohort
+from histotile.io.text.csv_file import write_columns
 from histotile.splitting.fold_table import fold_rows
 from histotile.strategy.cost import Beside, read_effort
 from histotile.strategy.decide import decide
 from histotile.strategy.headline import tell_first
-from histotile.strategy.leakage.load_files import gather_alarm_files
+from histotile.strategy.leakage.load_files import gather_alarm_files, gather_tiles
+from histotile.strategy.leakage.suggested_groups import suggest_groups
 from histotile.strategy.left_out import find_left_out
 from histotile.strategy.load_evidence import gather_evidence, patients_of_folds
 from histotile.strategy.record import Decision
@@ -43,9 +45,16 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outputs:
-    """The decision; its fields stand in strategy/decision.schema.json of the package."""
+    """The decision; its fields stand in strategy/decision.schema.json of the package.
+
+    Attributes:
+        decision: JSON.
+        groups: CSV of groups that share no tiles: a cohort file (path, label, group) for ready-made
+            tiles, slide_id and patient_id for slides; no rows where nothing is shared.
+    """
 
     decision: Path
+    groups: Path
 
 
 def run(
@@ -62,10 +71,14 @@ def run(
     )
     timings = sorted(inputs.features.glob("*.timing.json"))
     effort = read_effort(timings, inputs.tiles, rows, task, train.max_tiles_per_slide)
-    files = gather_alarm_files(inputs.features, inputs.inspections, rows)
     with threadpool_limits(1):  # matrices are small: more threads would wait for each other
+        files = gather_alarm_files(inputs.features, inputs.inspections, rows, settings)
         by_fold = patients_of_folds(rows, evidence)
         decision = decide(evidence, settings, train, by_fold, files, Beside(left_out, effort))
+    tiles = gather_tiles(cohort, inputs.tiles, inputs.features)
+    patients = {str(row["slide_id"]): str(row["patient_id"]) for row in rows}
+    assert files.duplicates is not None, "sought above"
+    write_columns(outputs.groups, suggest_groups(files.duplicates, patients, tiles))
     write_text(outputs.decision, decision.model_dump_json(indent=2) + "\n")
     _tell(decision)
 

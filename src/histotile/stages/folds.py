@@ -1,7 +1,7 @@
 """What a fold learns from: the slides of each role, with their files."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from histotile.config import Backbone
@@ -24,6 +24,7 @@ class Inputs:
         cohort: The cohort file, by which slides are found; None: where they were tiled.
         prefix: What comes before the paths in it, see `placed`.
         baseline: What `baseline` wrote, for `random_weights`.
+        accept: Ids of findings -> the user's reasons.
     """
 
     folds: Path
@@ -34,6 +35,7 @@ class Inputs:
     cohort: Path | None = None
     prefix: str = ""
     baseline: Path | None = None
+    accept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def baseline_file(self) -> Path:

@@ -9,10 +9,8 @@ import click
 
 from histotile.config import Train
 from histotile.data.profiling.profiler import process_age_s
-from histotile.errors import HistotileError
 from histotile.stages.folds import Inputs, Network, fold_slides
-from histotile.strategy.headline import standing_leaks
-from histotile.strategy.record import Strategy, read_decision
+from histotile.strategy.leakage.follow import follow
 from histotile.tasks.registry import make_task
 from histotile.training.job import Machine, Run
 from histotile.training.resume import LAST, STATE
@@ -31,7 +29,6 @@ def run(
     outputs: Outputs,
     settings: Train,
     network: Network,
-    accept: Mapping[str, str],
     machine: Machine,
 ) -> None:
     """Writes the model of a fold, and how it was trained.
@@ -41,12 +38,14 @@ def run(
         outputs: Where the model goes; an interrupted training goes on from there.
         settings: Section `train`.
         network: What is trained.
-        accept: Ids of findings -> the user's reasons.
         machine: What trains.
     """
     fold = inputs.fold
     slides = fold_slides(inputs, ("train", "val"))
-    decided = _decided(inputs.decision, fold, accept) if inputs.decision else None
+    found = follow(inputs.decision, inputs.accept).of_fold(fold) if inputs.decision else None
+    decided = (found.strategy, tuple(found.early_stages)) if found else None
+    if found and found.basis == "nothing":
+        click.echo(f"{fold}: nothing learnable was measured; {found.strategy}, all the same")
     machine.profiler.start_s += process_age_s()
     try:
         run = Run(machine, decided, portable=True)
@@ -74,18 +73,3 @@ def _say_what_is_kept(fold: str, folder: Path) -> None:
     state = folder / STATE / LAST
     kept = f"{state} is kept: the same command goes on from there" if state.is_file() else ""
     click.echo(f"{fold}: interrupted; {kept or 'no epoch was done yet, nothing is kept'}", err=True)
-
-
-def _decided(
-    path: Path, fold: str, accepted: Mapping[str, str]
-) -> tuple[Strategy, tuple[int, ...]]:
-    """Strategy and early stages of a fold; no training on a leaking cohort, unless accepted."""
-    decision = read_decision(path)
-    if standing := standing_leaks(decision, accepted):
-        facts = "; ".join(map(str, standing))
-        remedy = f"{standing[0].remedy}; to go on all the same: decide.alarms.stop: false"
-        raise HistotileError(path, facts, remedy)
-    found = decision.of_fold(fold)
-    if found.basis == "nothing":
-        click.echo(f"{fold}: nothing learnable was measured; {found.strategy}, all the same")
-    return found.strategy, tuple(found.early_stages)

@@ -1,5 +1,6 @@
 """Hold the table's choice against the other strategies: regret, interval, verdict."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from histotile.config import Verify
 from histotile.errors import HistotileError
 from histotile.io.atomic import write_text
 from histotile.io.tables import read_footer, read_table
-from histotile.strategy.record import STRATEGIES, read_decision
+from histotile.strategy.leakage.follow import follow
+from histotile.strategy.record import STRATEGIES
 from histotile.strategy.verification.baselines import NAMES
 from histotile.strategy.verification.comparison import Comparison
 from histotile.strategy.verification.regret import verify
@@ -33,15 +35,16 @@ class Outputs:
     verification: Path
 
 
-def run(inputs: Inputs, outputs: Outputs, settings: Verify) -> None:
+def run(inputs: Inputs, outputs: Outputs, settings: Verify, accept: Mapping[str, str]) -> None:
     """Writes how much better another strategy would have been.
 
     Raises:
-        HistotileError: `verify.budget` is off, or nothing was compared.
+        HistotileError: `verify.budget` is off, nothing was compared, or the cohort leaks and that
+            is not accepted (id -> reason).
     """
     if settings.budget == "off":
         raise HistotileError("verify.budget", "is off", "set it to probe or full")
-    decided = read_decision(inputs.decision)
+    decided = follow(inputs.decision, accept)
     chosen = {fold.fold: fold.table_strategy for fold in decided.folds}
     wanted = {"linear_probe", "early_probe", *NAMES} | (
         {"finetune", "retrain"} if settings.budget == "full" else set()

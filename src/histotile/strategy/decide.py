@@ -98,6 +98,7 @@ def decide(
             *tell_budget(choice.strategy, training["strategy"], costs, settings.max_hours),
             *take_notes(evidence, size, similarity, choice, train, settings),
             *shortcut_notes(evidence, files.traits() if files else {}, settings),
+            *(files.notes() if files else ()),
         ],
         seconds=round(time.perf_counter() - start, 2),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from histotile.io.findings import Finding
+from histotile.strategy.leakage.follow import standing_leaks
 from histotile.strategy.record import Alarm, Decision
 
 ALARMS = {
@@ -15,17 +15,6 @@ ALARMS = {
     "colour": "colour alone tells the label",
     "lost_tiles": "tiles were lost",
 }
-
-
-def standing_leaks(decision: Decision, accepted: Collection[str]) -> list[Finding]:
-    """Leaks that stop training; none with `decide.alarms.stop: false`.
-
-    Args:
-        decision: Its alarms.
-        accepted: Ids of findings that the user accepts.
-    """
-    leaks = [alarm.finding for alarm in decision.alarms if alarm.is_leak]
-    return [leak for leak in leaks if leak.id not in accepted] if decision.stop else []
 
 
 def tell_first(decision: Decision, accepted: Collection[str]) -> str | None:

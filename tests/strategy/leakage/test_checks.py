@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from histotile.config import Decide
 from histotile.strategy.entry import Estimate
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.leakage.checks import AlarmFiles, describe_format, find_alarms
-from histotile.strategy.leakage.near_duplicates import HashedSlide
+from histotile.strategy.leakage.copied_tiles import PicturedSlide
+from histotile.strategy.leakage.near_duplicates import find_duplicates
 from histotile.strategy.record import Alarm, Baseline, Similarity, StageScore
 
 PATIENTS = 24
@@ -88,16 +90,18 @@ def ring(quick_settings: Decide) -> Ring:
     return found
 
 
-def hashed(seed: int, name: str, tiles: int = 400) -> HashedSlide:
-    rng = np.random.default_rng(seed)
-    hashes = rng.integers(0, 2**64, tiles, dtype=np.uint64)
-    features = rng.standard_normal((tiles, 30)).astype(np.float16)
-    return HashedSlide(name, f"patient of {name}", hashes, lambda: features)
+def pictured(seed: int, name: str, tiles: int = 40) -> PicturedSlide:
+    small = np.random.default_rng(seed).integers(0, 256, (tiles, 32, 32), np.uint8)
+    return PicturedSlide(name, f"patient of {name}", tiles, lambda: small)
+
+
+def found_in(slides: list[PicturedSlide]) -> AlarmFiles:
+    return AlarmFiles(find_duplicates(slides, 0.85, 0))
 
 
 def test_a_clean_cohort_of_two_sites_raises_nothing(ring: Ring, clean: Evidence) -> None:
     files = AlarmFiles(
-        [hashed(k, f"slide_{k}") for k in range(4)],
+        find_duplicates([pictured(k, f"slide_{k}") for k in range(4)], 0.85, 0),
         {f"slide_{p}": "aperio (.svs)" if p % 4 < 2 else "dicom" for p in range(PATIENTS)},
         {f"slide_{p}": 0.25 if p % 4 < 2 else 0.5 for p in range(PATIENTS)},
     )
@@ -105,9 +109,9 @@ def test_a_clean_cohort_of_two_sites_raises_nothing(ring: Ring, clean: Evidence)
 
 
 def test_copied_slides_are_an_error_that_names_them(ring: Ring, clean: Evidence) -> None:
-    slides = [hashed(k, f"slide_{k}") for k in range(4)]
+    slides = [pictured(k, f"slide_{k}") for k in range(4)]
     copy = replace(slides[2], slide_id="copy", patient_id="somebody else")
-    (alarm,) = ring(clean, AlarmFiles([*slides, copy]))
+    (alarm,) = ring(clean, found_in([*slides, copy]))
     assert (alarm.level, alarm.name) == ("error", "near_duplicates")
     for word in ("slide_2 (patient of slide_2)", "copy (somebody else)", "under two names", "100%"):
         assert word in alarm.fact
@@ -115,13 +119,34 @@ def test_copied_slides_are_an_error_that_names_them(ring: Ring, clean: Evidence)
 
 
 def test_a_rare_near_duplicate_is_a_warning(ring: Ring, clean: Evidence) -> None:
-    slides = [hashed(k, f"slide_{k}", 2500) for k in range(4)]
-    hashes, features = slides[0].dhash.copy(), np.array(slides[0].features())
-    hashes[7], features[7] = slides[1].dhash[3], slides[1].features()[3]
-    slides[0] = replace(slides[0], dhash=hashes, features=lambda: features)
-    (alarm,) = ring(clean, AlarmFiles(slides))
+    slides = [pictured(k, f"slide_{k}", 800) for k in range(4)]
+    small = slides[0].thumbnails().copy()
+    small[7] = slides[1].thumbnails()[3]
+    slides[0] = replace(slides[0], thumbnails=lambda: small)
+    (alarm,) = ring(clean, found_in(slides))
     assert (alarm.level, alarm.name) == ("warning", "near_duplicates")
-    assert alarm.fact.startswith("2 of 10000 tiles (0.02%)")
+    assert alarm.fact.startswith("2 of 3200 tiles (0.06%)")
+
+
+def test_copies_scattered_over_groups_are_told_from_one_slide_under_two_names(
+    ring: Ring, clean: Evidence
+) -> None:
+    small = pictured(0, "all").thumbnails()
+    order = np.random.default_rng(1).permutation(120)
+    copies = np.concatenate([small, small[:, ::-1], small.swapaxes(1, 2)])[order]
+    parts = [partial(np.array, part) for part in np.split(copies, 10)]
+    slides = [PicturedSlide(f"g{k}", f"g{k}", 12, part) for k, part in enumerate(parts)]
+    (alarm,) = ring(clean, found_in(slides))
+    assert alarm.level == "error" and "40 sources hold these tiles" in alarm.fact
+    assert "groups.csv" in alarm.remedy and "one person" not in alarm.remedy
+
+
+def test_what_was_sought_in_a_sample_is_said() -> None:
+    files = found_in([pictured(k, f"slide_{k}") for k in range(2)])
+    assert files.notes() == AlarmFiles().notes() == []
+    assert files.duplicates is not None
+    (note,) = replace(files, duplicates=replace(files.duplicates, searched=60)).notes()
+    assert "60 of 80 tiles" in note
 
 
 def test_confounded_sites_warn_and_features_only_with_them(ring: Ring, clean: Evidence) -> None:
@@ -180,9 +205,11 @@ def test_formats_and_scales_that_go_with_the_label_warn(ring: Ring, clean: Evide
 
 
 def test_errors_stand_first(ring: Ring, clean: Evidence) -> None:
-    slides = [hashed(0, "a"), replace(hashed(0, "b"), patient_id="other")]
+    slides = [pictured(0, "a"), replace(pictured(0, "b"), patient_id="other")]
     formats = {f"slide_{p}": ("tiff", "svs")[p % 2] for p in range(PATIENTS)}
-    found = ring(replace(clean, sites=clean.patients % 2), AlarmFiles(slides, formats))
+    found = ring(
+        replace(clean, sites=clean.patients % 2), replace(found_in(slides), formats=formats)
+    )
     assert [alarm.level for alarm in found] == ["error"] * 3 + ["warning"]
 
 

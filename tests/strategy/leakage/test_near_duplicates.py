@@ -1,149 +1,138 @@
+from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from histotile.strategy.leakage.near_duplicates import (
-    MOST_BITS,
-    Duplicates,
-    HashedSlide,
-    find_duplicates,
-    near_pairs,
-    telling_hashes,
-)
+from histotile.data.perceptual_hash import thumbnails
+from histotile.strategy.leakage import near_duplicates
+from histotile.strategy.leakage.copied_tiles import PicturedSlide, SlidePair
+from histotile.strategy.leakage.near_duplicates import Duplicates, find_duplicates
 
-COSINE = 0.6
+Rgb = NDArray[np.uint8]
+LEAST = 0.85
 
 
-def random_hashes(rng: np.random.Generator, count: int) -> NDArray[np.uint64]:
-    return rng.integers(0, 2**64, count, dtype=np.uint64)
-
-
-def slide(
-    name: str, patient: str, hashes: NDArray[np.uint64], features: NDArray[np.floating]
-) -> HashedSlide:
-    return HashedSlide(name, patient, hashes, lambda: features.astype(np.float16))
-
-
-def cohort(rng: np.random.Generator, slides: int = 8, tiles: int = 60) -> list[HashedSlide]:
-    """Post-ReLU-like features: all positive, so that raw cosines are near 1."""
-    weights = np.abs(rng.standard_normal((6, 40)))
-    found = []
-    for k in range(slides):
-        features = 5 + np.abs(rng.standard_normal((tiles, 6)) @ weights)
-        features += 0.2 * rng.standard_normal(features.shape)
-        found.append(slide(f"slide_{k}", f"patient_{k}", random_hashes(rng, tiles), features))
-    return found
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32), st.lists(st.integers(0, 63), min_size=0, max_size=8))
-def test_every_pair_within_reach_is_found_and_no_other(seed: int, flips: list[int]) -> None:
+@cache
+def tissue(seed: int, tiles: int, px: int = 96) -> Rgb:
+    """Blobs of several sizes, so that a tile has structure at every scale."""
     rng = np.random.default_rng(seed)
-    hashes = random_hashes(rng, 30)
-    changed = hashes[7]
-    for bit in flips:
-        changed ^= np.uint64(1 << bit)
-    hashes = np.append(hashes, changed)
-    found = {tuple(sorted(p)) for a, b in near_pairs(hashes) for p in zip(a, b, strict=True)}
-    distance = np.bitwise_count(hashes[:, None] ^ hashes)
-    wanted = {(int(i), int(j)) for i, j in np.argwhere(distance <= MOST_BITS) if i < j}
-    assert found == wanted
+    found = np.zeros((tiles, px, px, 3), np.float32)
+    for sigma in (2.0, 4.0, 9.0):
+        noise = rng.standard_normal(found.shape).astype(np.float32)
+        layer = np.stack([cv2.GaussianBlur(t, (0, 0), sigma) for t in noise])
+        found += layer / layer.std()
+    return np.clip(128 + 30 * found, 0, 255).astype(np.uint8)
 
 
-def test_portions_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    few = rng.integers(0, 2, (200, 64)).astype(np.uint8)
-    few[:, 8:] = few[0, 8:]  # crowded buckets
-    hashes = np.packbits(few, axis=1).view(">u8")[:, 0].astype(np.uint64)
-
-    def pairs() -> set[tuple[int, int]]:
-        return {(min(p), max(p)) for a, b in near_pairs(hashes) for p in zip(a, b, strict=True)}
-
-    whole = pairs()
-    monkeypatch.setattr("histotile.strategy.leakage.near_duplicates.CHUNK", 7)
-    assert pairs() == whole and len(whole) > 1000
+def slide(name: str, patient: str, tiles: Rgb) -> PicturedSlide:
+    small = thumbnails(tiles)
+    return PicturedSlide(name, patient, len(small), lambda: small)
 
 
-def test_a_clean_cohort_has_none_although_raw_features_look_alike() -> None:
-    slides = cohort(np.random.default_rng(1))
-    raw = np.concatenate([s.features() for s in slides]).astype(float)
-    raw /= np.linalg.norm(raw, axis=1, keepdims=True)
-    assert np.median(raw @ raw.T) > 0.9
-    assert find_duplicates(slides, COSINE, 0) == Duplicates(480, 0, ())
+def cohort(slides: int = 6, tiles: int = 30) -> list[PicturedSlide]:
+    return [slide(f"slide_{k}", f"patient_{k}", tissue(k, tiles)) for k in range(slides)]
 
 
-def test_a_copied_slide_is_named_as_whole_and_one_tile_is_not() -> None:
-    rng = np.random.default_rng(2)
-    slides = cohort(rng)
-    noisy = slides[3].features() + 0.02 * rng.standard_normal((60, 40))
-    bits = np.uint64(1) << rng.integers(0, 64, 60).astype(np.uint64)
-    slides.append(slide("copy", "patient_x", slides[3].dhash ^ bits, noisy))
-    single = random_hashes(rng, 60)
-    single[5] = slides[0].dhash[9]
-    features = np.array(slides[1].features()[::-1])
-    features[5] = slides[0].features()[9]
-    slides.append(slide("other", "patient_y", single, features))
-    found = find_duplicates(slides, COSINE, 0)
-    whole, one = found.pairs
-    assert (whole.first, whole.second, whole.patients) == (
-        "slide_3",
-        "copy",
-        ("patient_3", "patient_x"),
-    )
-    assert whole.whole and whole.share > 0.95
-    assert (one.first, one.second, one.tiles, one.whole) == ("slide_0", "other", 1, False)
-    assert found.tiles == 600 and 2 * 58 + 2 <= found.duplicated <= 2 * 60 + 2
-    assert found.share == found.duplicated / 600
+def turned(tiles: Rgb, degrees: float, zoom: float = 1.3) -> Rgb:
+    """Turned about the middle, a part of it enlarged, mirrored and in other colours."""
+    matrix = cv2.getRotationMatrix2D((47.5, 47.5), degrees, zoom)
+    moved = [cv2.warpAffine(t, matrix, (96, 96), borderMode=cv2.BORDER_REFLECT) for t in tiles]
+    pale = 60 + 0.6 * np.stack(moved)[:, :, ::-1].astype(np.float32)
+    return pale.astype(np.uint8)
 
 
-def test_like_hashes_without_like_features_do_not_count() -> None:
-    rng = np.random.default_rng(3)
-    slides = cohort(rng)
-    other = cohort(np.random.default_rng(4))[0]
-    slides.append(slide("chance", "patient_x", slides[3].dhash, other.features()))
-    assert find_duplicates(slides, COSINE, 0).share < 0.02
+def test_a_clean_cohort_has_none() -> None:
+    found = find_duplicates(cohort(), LEAST, 0)
+    assert (found.tiles, found.searched, found.share, found.pairs) == (180, 180, 0, ())
+    assert found.duplicated == found.origins == 0
+
+
+@pytest.mark.parametrize("orientation", range(8))
+def test_a_slide_copied_in_any_orientation_is_named_as_whole(orientation: int) -> None:
+    slides, tiles = cohort(), tissue(3, 30)
+    tiles = tiles.swapaxes(1, 2) if orientation & 4 else tiles
+    tiles = tiles[:, ::-1] if orientation & 1 else tiles
+    tiles = tiles[:, :, ::-1] if orientation & 2 else tiles
+    noise = np.random.default_rng(0).integers(-4, 5, tiles.shape)
+    copy = np.clip(tiles + noise, 0, 255).astype(np.uint8)
+    found = find_duplicates([*slides, slide("copy", "patient_x", copy)], LEAST, 0)
+    (pair,) = found.pairs
+    assert pair == SlidePair("slide_3", "copy", ("patient_3", "patient_x"), 30, 1.0)
+    assert pair.whole and found.origins == 30 and found.duplicated == 60
+    assert found.sources["slide_3"].tolist() == found.sources["copy"].tolist()
+    assert (found.sources["slide_2"] == -1).all()
+
+
+@pytest.mark.parametrize("degrees", [0, 17, 74, 200])
+def test_copies_turned_by_any_angle_cropped_mirrored_and_recoloured_are_found(
+    degrees: float,
+) -> None:
+    copies = turned(tissue(2, 30)[:10], degrees)
+    mixed = np.concatenate([copies, tissue(9, 20)])
+    found = find_duplicates([*cohort(), slide("other", "patient_x", mixed)], LEAST, 0)
+    (pair,) = found.pairs
+    assert (pair.first, pair.second) == ("slide_2", "other") and pair.tiles >= 9
+    assert (found.sources["other"][10:] == -1).all()
+    sure = found.sources["other"][:10] >= 0
+    assert np.array_equal(found.sources["slide_2"][:10][sure], found.sources["other"][:10][sure])
+    assert found.share == found.duplicated / 210
+
+
+def test_copies_of_copies_have_one_source() -> None:
+    tiles = tissue(0, 12)
+    slides = [
+        slide("a", "a", tiles),
+        slide("b", "b", turned(tiles, 30)),
+        slide("c", "c", tiles[:, ::-1]),
+        *cohort()[1:],
+    ]
+    found = find_duplicates(slides, LEAST, 0)
+    assert found.origins == 12
+    for name in "bc":
+        assert np.array_equal(found.sources["a"], found.sources[name])
 
 
 def test_slides_of_one_patient_may_share_tiles() -> None:
-    slides = cohort(np.random.default_rng(5))
-    again = slide("again", "patient_3", slides[3].dhash, slides[3].features())
-    assert not find_duplicates([*slides, again], COSINE, 0).duplicated
+    again = slide("again", "patient_3", tissue(3, 30))
+    assert not find_duplicates([*cohort(), again], LEAST, 0).pairs
 
 
-def test_empty_and_smooth_tiles_do_not_count() -> None:
-    slides = cohort(np.random.default_rng(6))
-    blank = np.array([0, 2**64 - 1, 0x0101010101010101, 0b111], np.uint64).repeat(15)
-    features = np.ones((60, 40))
-    slides += [slide(f"glass_{k}", f"nobody_{k}", blank, features) for k in range(2)]
-    assert not find_duplicates(slides, COSINE, 0).duplicated
-    assert not telling_hashes(blank).any()
-    common = np.full(100, 0x0F0F0F0F0F0F0F0F, np.uint64)
-    assert not telling_hashes(common).any() and telling_hashes(common[:10]).all()
+def test_glass_and_single_edges_do_not_count() -> None:
+    rng = np.random.default_rng(0)
+    slides = []
+    for k in range(4):
+        tiles = 240 + rng.integers(0, 3, (30, 96, 96, 3), np.uint8)
+        for tile, row in zip(tiles, rng.integers(20, 70, 30), strict=True):
+            tile[row if k < 2 else 96 :] -= 150
+        slides.append(slide(f"smooth_{k}", f"patient of {k}", tiles))
+    assert not find_duplicates([*cohort(), *slides], LEAST, 0).pairs
 
 
 def test_slides_without_tiles_and_empty_cohorts_are_fine() -> None:
-    nothing = slide("empty", "nobody", np.zeros(0, np.uint64), np.zeros((0, 40)))
-    assert find_duplicates([], COSINE, 0) == Duplicates(0, 0, ())
-    assert find_duplicates([nothing], COSINE, 0).share == 0
-    slides = [*cohort(np.random.default_rng(7), 3), nothing]
-    slides.append(slide("copy", "patient_x", slides[0].dhash, slides[0].features()))
-    assert find_duplicates(slides, COSINE, 0).pairs[0].whole
+    nothing = slide("empty", "nobody", np.zeros((0, 96, 96, 3), np.uint8))
+    assert find_duplicates([], LEAST, 0) == Duplicates(0, 0, 0.0, (), {})
+    assert not find_duplicates([nothing], LEAST, 0).pairs
+    copy = slide("copy", "patient_x", tissue(0, 30))
+    found = find_duplicates([*cohort(3), nothing, copy], LEAST, 0)
+    assert found.pairs[0].whole and found.sources["empty"].shape == (0,)
 
 
-def test_features_are_read_only_where_hashes_agree() -> None:
-    def refuse() -> NDArray[np.float16]:
-        raise AssertionError("read for nothing")
+def test_a_sample_rings_and_then_all_tiles_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near_duplicates, "SAMPLE", 60)
+    slides = cohort()
+    assert find_duplicates(slides, LEAST, 0).searched == 60
+    copies = [slide(f"copy_{k}", f"x{k}", turned(tissue(k, 30), 40)) for k in range(6)]
+    found = find_duplicates([*slides, *copies], LEAST, 0)
+    assert found.searched == found.tiles == 360 and found.share > 0.9
+    monkeypatch.setattr(near_duplicates, "MOST_TILES", 300)
+    part = find_duplicates([*slides, *copies], LEAST, 0)
+    assert part.searched == 300 and part.duplicated < found.duplicated
 
-    rng = np.random.default_rng(8)
-    slides = [HashedSlide(f"s{k}", f"p{k}", random_hashes(rng, 50), refuse) for k in range(4)]
-    assert not find_duplicates(slides, COSINE, 0).duplicated
 
-
-def tissue_tiles(path: Path, side: int) -> NDArray[np.uint8]:
+def tissue_tiles(path: Path, side: int) -> Rgb:
     import openslide
 
     with openslide.OpenSlide(path) as opened:
@@ -160,23 +149,11 @@ def tissue_tiles(path: Path, side: int) -> NDArray[np.uint8]:
 def test_a_real_slide_saved_anew_is_found(shared_data: Path) -> None:
     import imagecodecs
 
-    from histotile.backbones.build import build_network
-    from histotile.config import Backbone
-    from histotile.data.perceptual_hash import dhash
-    from histotile.inference.engines.torch import TorchEngine
-
-    backbone = Backbone(name="auto", weights="shipped:natural", domain="auto", options={})
-    network, made = build_network(backbone, 0, 128)
-    engine = TorchEngine(network, made.mean, made.std, threads=1)
-
-    def hashed(name: str, tiles: NDArray[np.uint8]) -> HashedSlide:
-        return slide(name, f"patient {name}", dhash(tiles), engine(tiles))
-
     first = tissue_tiles(shared_data / "slides" / "TCGA-CR-7395-01A-01-TS1.svs", 128)[::4]
     second = tissue_tiles(shared_data / "slides" / "CMU-1-Small-Region.svs", 128)
     encoded = [imagecodecs.jpeg8_encode(np.ascontiguousarray(t), level=70) for t in first]
     copy = np.stack([imagecodecs.jpeg8_decode(data) for data in encoded])
-    slides = [hashed("TCGA", first), hashed("CMU", second)]
-    assert not find_duplicates(slides, COSINE, 0).duplicated
-    (pair,) = find_duplicates([*slides, hashed("copy", copy)], COSINE, 0).pairs
+    slides = [slide("TCGA", "one", first), slide("CMU", "two", second)]
+    assert not find_duplicates(slides, LEAST, 0).pairs
+    (pair,) = find_duplicates([*slides, slide("copy", "three", copy)], LEAST, 0).pairs
     assert (pair.first, pair.second) == ("TCGA", "copy") and pair.share > 0.8

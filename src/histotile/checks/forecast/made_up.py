@@ -184,7 +184,7 @@ def repeat_tiles(folder: Path, name: str, times: int) -> None:
         early=tuple(stage[tiled] for stage in found.early),
         coords=found.coords[tiled],
         tile_ids=np.arange(len(tiled), dtype=np.int32),
-        dhash=None if found.dhash is None else found.dhash[tiled],
+        thumbnails=None if found.thumbnails is None else found.thumbnails[tiled],
         views=(),
         facts={n: v.item() if isinstance(v, np.generic) else v for n, v in found.facts.items()},
     ).write(folder / "manyembed" / f"{name}.h5")

@@ -1,5 +1,6 @@
 """Leaks and shortcuts of a cohort, with their numbers and what to do about them."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,8 +9,9 @@ from histotile.config import Alarms
 from histotile.strategy.entry import Estimate
 from histotile.strategy.evidence import Evidence
 from histotile.strategy.leakage.confounding import StainShift, bin_scales, compare_stain
-from histotile.strategy.leakage.near_duplicates import Duplicates, HashedSlide, find_duplicates
+from histotile.strategy.leakage.near_duplicates import Duplicates
 from histotile.strategy.leakage.shortcuts import find_shortcuts, shown_p
+from histotile.strategy.leakage.suggested_groups import are_scattered
 from histotile.strategy.record import Alarm, Baseline, Similarity
 
 MORE_CERTAIN = 0.001  # p below which a shift of stain is told: patients differ anyway
@@ -17,6 +19,17 @@ COLOUR_SOLVES = 0.9  # AUROC of colour alone that is an alarm whatever the netwo
 COLOUR_TELLS = 0.7  # least AUROC of colour alone for the network to be compared with it
 SITE_TELLS = 0.7  # AUROC of the site probe from which features know the site
 SHOWN = 5  # worst examples named
+KEYED = 64  # pairs of slides written into a key
+
+SCATTERED = (
+    "keep one tile of each source, or group all copies by their source: column `group` of "
+    "groups.csv beside the decision, which for a cohort of tiles is a cohort file as it stands; "
+    "copies for training belong into train.augment, after the split"
+)
+FEW = (
+    "see whether these patients are one person or a slide was entered twice, give them one "
+    "patient_id (groups.csv beside the decision does) or drop one slide, and decide again"
+)
 
 
 @dataclass(frozen=True)
@@ -24,13 +37,13 @@ class AlarmFiles:
     """What alarms need to know of the slides beyond the sample of tiles.
 
     Args:
-        hashed: All tiles of the cohort; empty where feature files hold no hashes.
+        duplicates: Those among all tiles of the cohort; None: none were sought.
         formats: File format by slide_id, as `describe_format` names it.
         mpp: Micrometres per level-0 px by slide_id.
         scanners: What scanned them by slide_id, where the files say.
     """
 
-    hashed: Sequence[HashedSlide] = ()
+    duplicates: Duplicates | None = None
     formats: Mapping[str, str] = field(default_factory=dict)
     mpp: Mapping[str, float] = field(default_factory=dict)
     scanners: Mapping[str, str] = field(default_factory=dict)
@@ -39,6 +52,16 @@ class AlarmFiles:
         """Kind of trait -> that of each slide, for `find_shortcuts`."""
         scales = bin_scales(self.mpp)
         return {"scanner": self.scanners, "file format": self.formats, "mpp": scales}
+
+    def notes(self) -> list[str]:
+        """How far copies were sought, where that is not everywhere."""
+        found = self.duplicates
+        if found is None or found.searched == found.tiles:
+            return []
+        return [
+            f"Copies that are turned, cropped or shifted were sought among {found.searched} of "
+            f"{found.tiles} tiles, those on the same grid among all."
+        ]
 
 
 def describe_format(inspection: Mapping[str, Any]) -> str:
@@ -61,16 +84,15 @@ def find_alarms(
 
     Args:
         evidence: The sample of labelled tiles.
-        files: All tiles' hashes, and the facts of the slide files.
+        files: Near duplicates, and the facts of the slide files.
         baselines: Of which `colour` and `site` are read.
         similarity: Colour is compared with its last stage.
         settings: Thresholds.
-        seed: Of permutations and of the sample of features.
+        seed: Of permutations.
     """
     alarms = []
-    if files.hashed:
-        found = find_duplicates(files.hashed, settings.duplicate_cosine, seed)
-        alarms += _near_duplicates(found, settings)
+    if files.duplicates is not None:
+        alarms += _near_duplicates(files.duplicates, settings)
     scores = {baseline.name: baseline.score for baseline in baselines}
     shortcuts = find_shortcuts(evidence, files.traits(), seed)
     told = [shortcut.alarm(evidence.classes, settings) for shortcut in shortcuts]
@@ -84,7 +106,7 @@ def find_alarms(
 
 
 def _near_duplicates(found: Duplicates, settings: Alarms) -> list[Alarm]:
-    if not found.duplicated:
+    if not found.pairs:
         return []
     whole = [pair for pair in found.pairs if pair.whole]
     worst = "; ".join(
@@ -92,18 +114,24 @@ def _near_duplicates(found: Duplicates, settings: Alarms) -> list[Alarm]:
         f"{'one slide under two names, ' if p.whole else ''}{p.tiles} tiles, {p.share:.0%}"
         for p in found.pairs[:SHOWN]
     )
+    scattered = are_scattered(found)
+    copies = (
+        f": {found.origins} sources hold these tiles, as augmented copies do that were made before "
+        "the tiles were grouped"
+    )
+    part = f" (among {found.searched} of them, where they are turned or cropped)"
     fact = (
         f"{found.duplicated} of {found.tiles} tiles ({found.share:.2%}) stand nearly the same "
-        f"under another patient, in {len(found.pairs)} pair(s) of slides, of which {len(whole)} "
-        f"whole. {worst}"
+        f"under another patient{part if found.searched < found.tiles else ''}, in "
+        f"{len(found.pairs)} pair(s) of slides, of which {len(whole)} "
+        f"whole{copies if scattered else ''}. {worst}"
     )
-    remedy = (
-        "see whether these patients are one person or a slide was entered twice, give them one "
-        "patient_id or drop one slide, and decide again"
-    )
+    remedy = SCATTERED if scattered else FEW
     grave = bool(whole) or found.share > settings.max_near_duplicates
     level = "error" if grave else "warning"
-    key = " ".join(sorted(f"{p.first}={p.second}" for p in found.pairs))
+    names = " ".join(sorted(f"{p.first}={p.second}" for p in found.pairs))
+    many = len(found.pairs) > KEYED
+    key = hashlib.sha256(names.encode()).hexdigest() if many else names
     return [Alarm(level=level, name="near_duplicates", key=key, fact=fact, remedy=remedy)]
 
 
