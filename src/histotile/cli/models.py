@@ -84,7 +84,7 @@ def train(
     from histotile.stages.folds import Inputs, Network
     from histotile.training.job import Machine
 
-    inputs = Inputs(folds, fold, tiles, decision, features, cohort, prefix, accept)
+    inputs = Inputs(folds, fold, tiles, decision, features, cohort, prefix, accept=accept)
     machine = Machine(devices, threads, workers, packs, progress=Progress(fold, "steps"))
     network = Network(backbone, classes)
     stage.run(inputs, stage.Outputs(output), settings, network, machine)

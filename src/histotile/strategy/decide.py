@@ -97,8 +97,7 @@ def decide(
         notes=[
             *tell_budget(choice.strategy, training["strategy"], costs, settings.max_hours),
             *take_notes(evidence, size, similarity, choice, train, settings),
-            *shortcut_notes(evidence, files.traits() if files else {}, settings),
-            *(files.notes() if files else ()),
+            *_file_notes(evidence, files, settings),
         ],
         seconds=round(time.perf_counter() - start, 2),
     )
@@ -178,6 +177,12 @@ def _alarms(
     if files is None:
         return []
     return find_alarms(evidence, files, baselines, similarity, settings.alarms, settings.seed)
+
+
+def _file_notes(evidence: Evidence, files: AlarmFiles | None, settings: Decide) -> list[str]:
+    if files is None:
+        return shortcut_notes(evidence, {}, settings)
+    return [*shortcut_notes(evidence, files.traits(), settings), *files.notes()]
 
 
 def _position(groups: Groups, judgement: Judgement, settings: Decide, choice: Choice) -> Point:
