@@ -173,7 +173,14 @@ rule decide:
         classes=CLASSES,
         train=CONFIG.train.model_dump_json(
             include={
-                *("strategy", "early_probe", "finetune", "retrain", "epochs", "min_steps"),
+                *(
+                    "strategy",
+                    "early_probe",
+                    "finetune",
+                    "retrain",
+                    "epochs",
+                    "min_steps",
+                ),
                 *("batch_size", "patience", "max_tiles_per_slide"),
             }
         ),
