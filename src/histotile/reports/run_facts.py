@@ -33,6 +33,11 @@ class RunFacts:
     written: str | None = None
 
     @property
+    def in_vain(self) -> Sequence[Mapping[str, Any]]:
+        """`strategy` and `hours` of each training that gave way to the probe it began with."""
+        return [found for model in self.models if (found := model.get("instead_of"))]
+
+    @property
     def seeds(self) -> Mapping[str, int]:
         """Section -> its seed, of every section that has one."""
         return {

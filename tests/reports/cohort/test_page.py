@@ -232,3 +232,15 @@ def test_a_foreign_slide_is_announced_and_its_score_greyed(make_cohort: Cohort, 
     assert banners[0]["role"] == "alert"
     assert (page.count("foreign"), page.count("meaningless")) == (1, 1)
     assert read(render_cohort_page(cohort)).count("foreign") == 0
+
+
+def test_trainings_in_vain_are_counted_with_their_hours(
+    make_cohort: Cohort, make_decision: Callable[..., Decision], read: Read
+) -> None:
+    tried = {"instead_of": {"strategy": "finetune", "hours": 0.75}}
+    run = RunFacts(models=[tried, {"instead_of": None}, tried, {}])
+    page = read(render_cohort_page(make_cohort(decision=make_decision(), run=run)))
+    assert "in-vain" in page.values("id")
+    assert "In 2 of 4 folds" in page.text and "1.5 hours" in page.text
+    clean = make_cohort(decision=make_decision(), run=RunFacts(models=[{}]))
+    assert "in-vain" not in read(render_cohort_page(clean)).values("id")
