@@ -138,8 +138,8 @@ def test_truncated_networks_compute_the_probe_and_hold_no_later_layer(
     ("network", "stages"),
     [
         (backbone("test_resnet"), (2, 3)),
-        (backbone("test_efficientnet"), (1, 5)),
-        (backbone("test_vit"), (2, 4)),
+        pytest.param(backbone("test_efficientnet"), (1, 5), marks=pytest.mark.slow),
+        pytest.param(backbone("test_vit"), (2, 4), marks=pytest.mark.slow),
     ],
     ids=lambda value: getattr(value, "name", str(value)),
 )
