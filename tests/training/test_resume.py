@@ -50,7 +50,7 @@ def test_interrupted_training_goes_on_as_if_nothing_had_happened(
 ) -> None:
     if strategy == "retrain_tail":
         settings = make_settings(strategy="auto", early_probe=strategy, rate=1e-4)
-        decided: Any = ("early_probe", 2)
+        decided: Any = ("early_probe", (2,))
     else:
         settings, decided = make_settings(strategy=strategy, rate=1e-4), None
     whole = train_fold(
