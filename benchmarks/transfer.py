@@ -91,6 +91,7 @@ PROBED = tuple(
     for seed in (0, 1, 2)
 )
 Row = dict[str, Any]
+Stages = tuple[int, ...]
 
 
 def decided(material: Material) -> tuple[Decision, Row]:
@@ -171,12 +172,11 @@ def random_head(material: Material, decision: Decision) -> Row:
     return {"label": tested.labels, **value_columns(task, values), "seconds": 0.0}
 
 
-def score(material: Material, name: str, decision: Decision | None) -> Row:
-    """The columns of one strategy or baseline."""
+def score(material: Material, name: str, decision: Decision | None, early: Stages) -> Row:
+    """The columns of one strategy or baseline; `early`: the stages of `early_probe`."""
     config, case = material.case.config, material.case
     task = make_task(config.classes)
     slides = material.slides("train", "val", "test")
-    early = tuple(decision.similarity.early_stages) if decision else ()
     if name == "practitioner":
         found = practise(material, TRAINING["min_steps"], TRAINING["batch_size"])
     elif name == "colour":
@@ -251,13 +251,15 @@ def heads(case: Case) -> None:
     material = prepared(case)
     decision, found = decided(material)
     for name in HEADS:
-        found |= score(material, name, decision)
+        found |= score(material, name, decision, tuple(decision.similarity.early_stages))
     keep(case, found)
 
 
 def training(case: Case, name: str) -> None:
-    """One training of all layers."""
-    keep(case, score(prepared(case), name, None))
+    """One training of all layers; the probe takes its place where it does not better it."""
+    (row,) = (row for row in read() if case_of(row) == case)
+    early = tuple(map(int, row["early_stages"].split()))
+    keep(case, score(prepared(case), name, None, early))
 
 
 def missing(only: str, trainings: bool) -> Iterator[tuple[str, Callable[[], None]]]:
