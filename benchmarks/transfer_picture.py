@@ -210,10 +210,24 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
     plt.close(figure)
 
 
+def tell_heads(rows: pd.DataFrame) -> str:
+    """How far the head on two stages leads that on the last stage, and what knows no features."""
+    keys = rows[["dataset", "px", "backbone", "groups"]].astype(str).agg("/".join, axis=1)
+    over_last = (rows["early_probe"] - rows["linear_probe"]).to_numpy()
+    over_blind = (rows["early_probe"] - rows[["colour", "random"]].max(axis=1)).to_numpy()
+    low, high = interval(over_last, keys)
+    return (
+        f"{len(rows)} rows, {keys.nunique()} combinations: early_probe leads linear_probe by "
+        f"{over_last.mean():+.3f} (95 % {low:+.3f} to {high:+.3f}), the better of colour and "
+        f"random weights by {over_blind.mean():+.3f}"
+    )
+
+
 def main() -> None:
     mpl.use("Agg")
     mpl.rcParams["svg.hashsalt"] = "histotile"
     rows = pd.read_csv(HERE / "transfer.csv")
+    print(tell_heads(rows[rows["px"] != 64]))
     rows = rows[rows["px"] == 64]  # of larger tiles too few are trained so far
     parts = [summarise(rows[rows["backbone"].isin(REAL)]).assign(backbones="ImageNet")]
     rest = rows[~rows["backbone"].isin(REAL)]
