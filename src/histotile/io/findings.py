@@ -1,7 +1,7 @@
 """What is wrong or doubtful in the input, with an id by which the user may accept it."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from histotile.errors import HistotileError
@@ -37,13 +37,13 @@ class Finding:
 
 
 def accept(
-    findings: Iterable[Finding], accepted: Mapping[str, str]
+    findings: Iterable[Finding], accepted: Collection[str]
 ) -> tuple[list[Finding], list[Finding]]:
     """The findings that stand, and those accepted by the user, in order.
 
     Args:
         findings: All of them.
-        accepted: Id -> the user's reason.
+        accepted: Ids, with or without the user's reasons.
     """
     every = list(findings)
     standing = [finding for finding in every if finding.id not in accepted]

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from histotile.errors import HistotileError
-from histotile.io.findings import Finding
+from histotile.io.findings import Finding, accept
 from histotile.strategy.record import Decision, read_decision
 
 
@@ -33,5 +33,5 @@ def standing_leaks(decision: Decision, accepted: Collection[str]) -> list[Findin
         decision: Its alarms.
         accepted: Ids of findings that the user accepts.
     """
-    leaks = [alarm.finding for alarm in decision.alarms if alarm.is_leak]
-    return [leak for leak in leaks if leak.id not in accepted] if decision.stop else []
+    standing, _ = accept([a.finding for a in decision.alarms if a.is_leak], accepted)
+    return standing if decision.stop else []
