@@ -10,6 +10,7 @@ import pytest
 
 from histotile.config import Config, Decide
 from histotile.io import tables
+from histotile.strategy.beside import Cost
 from histotile.strategy.cost import (
     GPU_TIMES,
     LEARNT,
@@ -22,8 +23,9 @@ from histotile.strategy.cost import (
     within,
 )
 from histotile.strategy.decide import decide
+from histotile.strategy.decision_table import Choice
 from histotile.strategy.evidence import Evidence
-from histotile.strategy.record import STRATEGIES, Decision
+from histotile.strategy.record import STRATEGIES, Decision, Strategy
 from histotile.tasks.registry import make_task
 
 Make = Callable[..., Evidence]
@@ -131,7 +133,20 @@ def test_the_one_of_least_regret_replaces_what_is_not_allowed(
     assert within("retrain", STRATEGIES, similarity) == "retrain"
     assert within("linear_probe", {"finetune", "retrain"}, similarity) == "finetune"
     assert affordable({}, 1.0) == set(STRATEGIES)
-    assert tell_budget("retrain", "retrain", {}, None) == []
+    choice = Choice("retrain", (1,))
+    assert tell_budget(choice, {"strategy": "retrain", "forced": False}, {}, None) == []
+
+
+def test_a_strategy_set_by_hand_takes_no_other_s_place() -> None:
+    """The budget did not choose it, so that no price is told; its own excess is."""
+    hours: dict[Strategy, float] = {"finetune": 9.0, "linear_probe": 1.0}
+    costs = {strategy: Cost(hours=h, gpu_hours=h) for strategy, h in hours.items()}
+    choice, by_hand = Choice("finetune", (1,)), {"strategy": "linear_probe", "forced": True}
+    assert tell_budget(choice, by_hand, costs, 2.0) == []
+    (instead,) = tell_budget(choice, by_hand | {"forced": False}, costs, 2.0)
+    assert "takes its place" in instead
+    (excess,) = tell_budget(choice, {"strategy": "finetune", "forced": True}, costs, 2.0)
+    assert "exceeds" in excess
 
 
 def test_effort_comes_from_timings_and_tables(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ TORCH = {"openvino": 1.4, "onnxruntime": 1.4, "torch": 1.0}
 LEARNT = 3.2
 READING_S = 0.003  # processor seconds to read, decode and augment a tile
 HEAD_S = (
-    1e-6  # processor seconds of a linear head, per tile and feature: all strengths, inner folds
+    1e-6  # processor seconds per tile and feature of a linear head, with its choice of strength
 )
 START_S = 10.0  # processor seconds of a fold's job besides
 GPU_TIMES = 50  # processor cores that a GPU of the class of an NVIDIA T4 replaces: assumed
@@ -182,15 +182,23 @@ def settle(
 
 
 def tell_budget(
-    wanted: Strategy, trained: Strategy, costs: Mapping[Strategy, Cost], most: float | None
+    choice: Choice, training: Mapping[str, Any], costs: Mapping[Strategy, Cost], most: float | None
 ) -> list[str]:
-    """Sentences on what the budget changes, and its price in regret."""
+    """Sentences on what the budget changes, and its price in regret.
+
+    Args:
+        choice: What the table says.
+        training: `strategy` that is trained, and whether it is `forced`, set by the user.
+        costs: Of each strategy.
+        most: The budget (h); None: there is none.
+    """
+    wanted, trained = choice.strategy, training["strategy"]
     if most is None:
         return []
     if not costs:
         return ["decide.max_hours is not obeyed: embed left no timing to forecast from."]
     found = []
-    if costs[wanted].hours > most and wanted != trained:
+    if costs[wanted].hours > most and wanted != trained and not training["forced"]:
         mean, low, high = REGRET[trained]
         found.append(
             f"{wanted}, which the table says, would take {costs[wanted].hours:.2g} processor "

@@ -95,7 +95,7 @@ def decide(
         ],
         thresholds=_thresholds(settings),
         notes=[
-            *tell_budget(choice.strategy, training["strategy"], costs, settings.max_hours),
+            *tell_budget(choice, training, costs, settings.max_hours),
             *take_notes(evidence, size, similarity, choice, train, settings),
             *_file_notes(evidence, files, settings),
         ],
