@@ -59,8 +59,8 @@ class SimilarityRule(Section):
         "no stage is worth keeping: the weights are only a start, in cohorts of any size."
     )
     saturated: Fraction = Field(
-        description="AUROC of the best stage from which, if the last one is as good, there is "
-        "nothing to gain: similar, and the cheapest strategy."
+        description="AUROC of the last stage from which there is nothing to gain: similar, and "
+        "the cheapest strategy."
     )
     min_patients: Annotated[int, Field(ge=1)] = Field(
         description="Small cohorts: fewer patients in some class leave similarity undecided."

@@ -35,7 +35,8 @@ def find_counterfactuals(
         ]
     if similarity.basis == "saturated":
         limit = settings.similarity.saturated
-        return [f"A harder task: the best stage below {limit:g} AUROC (now {_best(similarity)})."]
+        last = similarity.stages[-1].score.value
+        return [f"A harder task: the last stage below {limit:g} AUROC (now {last:.3f})."]
     other_size = "large" if size.counts_as == "small" else "small"
     there = choose(other_size, _asked(other_size, similarity)).strategy
     if there != now:
@@ -125,7 +126,3 @@ def _similarity_changes(
         f"A backbone whose last stage is better than all others by {rule.depth_tolerance:g} AUROC, "
         f"or one pre-trained on pathology -> {there}."
     ]
-
-
-def _best(similarity: Similarity) -> str:
-    return f"{max(s.score.value for s in similarity.stages):.3f}"
