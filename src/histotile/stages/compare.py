@@ -58,6 +58,7 @@ def run(
         stages = tuple(decision.of_fold(inputs.fold).early_stages)
         body = network.backbone
         found = compare(slides, task, body, settings, (strategy, stages), machine)
-    facts: dict[str, Any] = {n: found.pop(n) for n in ("seconds", "kept") if n in found}
-    footer = {"fold": inputs.fold, "strategy": strategy, **task.metadata(), **facts}
+    footer: dict[str, Any] = {"fold": inputs.fold, "strategy": strategy, **task.metadata()}
+    footer |= {"seconds": found.pop("seconds"), "gave_way": found.pop("gave_way", False)}
+    found.pop("kept", None)
     write_table(outputs.comparison, found, comparison_schema(task.columns, task.label_type), footer)

@@ -78,4 +78,5 @@ def _comparison(path: Path) -> Comparison:
         float(footer["seconds"]),
         task,
         np.char.add(np.char.add(slides, " "), table["tile_id"].to_numpy().astype(np.str_)),
+        bool(footer.get("gave_way", False)),
     )

@@ -170,3 +170,17 @@ def test_a_head_as_good_as_trained_layers_is_told_with_its_share_of_the_time(
     if told:
         assert told in found[0] and "early_probe" in found[0] and "1/40 of the time" in found[0]
     assert not tell_cheaper(rows[:2])
+
+
+def test_a_training_that_gave_way_to_a_probe_is_told() -> None:
+    said = compare({"early_probe": 0.6, "finetune": 0.6})
+    first = [replace(r, gave_way=r.strategy == "finetune" and r.fold == FOLDS[0]) for r in said]
+    chosen = dict.fromkeys(FOLDS, "early_probe")
+    (told,) = [
+        reason
+        for reason in verify(first, chosen, STRATEGIES, "full", SETTINGS).reasons
+        if "never bettered" in reason
+    ]
+    assert told.startswith("finetune") and f"1 of {len(FOLDS)} folds" in told
+    honest = verify(said, chosen, STRATEGIES, "full", SETTINGS)
+    assert not any("never bettered" in reason for reason in honest.reasons)

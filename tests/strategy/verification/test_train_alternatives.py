@@ -41,7 +41,7 @@ def test_cached_features_and_pixels_give_the_same_probabilities(
     bare = [replace(slide, features=None) for slide in judged]
     slides, machine = [*taught, *bare], Machine(threads=1)
     read = compare(slides, TASK, tiny_backbone, settings, (strategy, (2,)), machine)
-    assert set(cached) == {*KEYS, "prob_healthy", "prob_tumour", "seconds", "kept"}
+    assert set(cached) == {*KEYS, "prob_healthy", "prob_tumour", "seconds", "kept", "gave_way"}
     for name in KEYS:
         assert np.array_equal(cached[name], read[name])
     assert np.abs(cached["prob_tumour"] - read["prob_tumour"]).max() < 5e-3  # 16-bit features

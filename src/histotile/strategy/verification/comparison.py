@@ -27,6 +27,7 @@ class Comparison:
         seconds: Time of training and predicting.
         task: What was learnt.
         tiles: (N,) by which tiles of other comparisons are found again; None: all are the same.
+        gave_way: Whether it is a probe that says it, since training all layers did not better it.
     """
 
     fold: str
@@ -37,6 +38,7 @@ class Comparison:
     seconds: float
     task: Task
     tiles: NDArray[np.str_] | None = None
+    gave_way: bool = False
 
     def common(self, other: "Comparison") -> "Comparison":
         """The tiles that another comparison judged too, in the order of their names."""

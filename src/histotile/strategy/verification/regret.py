@@ -100,6 +100,7 @@ def verify(
         "gaps": against,
     }
     beside = tell_gaps(against, resamples[best] if best else None, comparisons[0].task.chance)
+    beside += tell_gave_way(table)
     missing = sorted(set(chosen.values()) - set(present))
     if missing or len(present) < 2:
         reason = f"the table chose {', '.join(missing)}, which budget `{budget}` does not train"
@@ -138,6 +139,19 @@ def _judge(
             "reasons": [reason],
         }
     )
+
+
+def tell_gave_way(table: Mapping[str, Mapping[str, Comparison]]) -> list[str]:
+    """Sentences on strategies whose score is that of a probe, in some folds or all."""
+    found = []
+    for strategy, of_strategy in table.items():
+        folds = [fold for fold, comparison in of_strategy.items() if comparison.gave_way]
+        if folds:
+            found.append(
+                f"{strategy} never bettered the probe that it began with in {len(folds)} of "
+                f"{len(of_strategy)} folds; its score there is that of the early stages' probe"
+            )
+    return found
 
 
 def tell_cheaper(strategies: Sequence[StrategyScore]) -> list[str]:

@@ -43,8 +43,8 @@ def compare(
 ) -> dict[str, Any]:
     """Columns slide_id, patient_id, tile_id, label and the task's own of the labelled test tiles.
 
-    Beside them `seconds`, and `kept`: the epoch that was kept (0: the probe that the training began
-    with was never bettered), or the L2 strength of a head.
+    Beside them `seconds`; `kept`: the epoch that was kept, or the L2 strength of a head; and
+    `gave_way`: whether a training that never bettered the probe it began with gave way to a probe.
 
     At most `settings.max_tiles_per_slide` per slide and stratum, the same for every strategy.
 
@@ -74,7 +74,10 @@ def compare(
     else:
         values = _from_pixels(model, chosen, settings, machine)
     found = _columns(chosen, patients, values, time.monotonic() - start)
-    return found | {"kept": summary["best"]["step"]}
+    return found | {
+        "kept": summary["best"]["step"],
+        "gave_way": summary["instead_of"] is not None,
+    }
 
 
 def compare_colour(slides: Sequence[FoldSlide], task: Task, settings: Train) -> dict[str, Any]:
