@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from histotile.backbones.batch_norm import batch_norms
 from histotile.backbones.build import build_network, head
-from histotile.backbones.stages import parameters_up_to
+from histotile.backbones.stages import parameters_up_to, stages_of
 from histotile.config import Backbone, Train
 from histotile.inference.checkpoint import load
 from histotile.tasks.registry import make_task
@@ -204,6 +204,7 @@ def test_retrain_tail(
     listed = {id(p) for group in watch.groups for p in group["params"]}
     assert listed == {id(p) for n, p in network.named_parameters() if n in tail}
     assert summary["strategy"] == "early_probe"
+    assert summary["stages"] == [len(stages_of(network))], "the head sees the last stage"
     sizes = {n: p.numel() for n, p in network.named_parameters()}
     assert summary["trained_weights"] == sum(sizes[n] for n in tail)
     assert summary["frozen_weights"] == sum(sizes[n] for n in sizes.keys() - tail) > 0
