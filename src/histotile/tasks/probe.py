@@ -116,8 +116,8 @@ def fit_head(task: Task, features: Features, balanced: bool, strength: float) ->
 def mean_head(heads: Sequence[LinearHead]) -> LinearHead:
     """The head on all stages side by side that gives the mean of the logits of their own heads.
 
-    One penalty over all columns, or one strength for all stages, does worse: the wide last stage
-    outvotes the others.
+    Each stage keeps its own strength: under one penalty the wide last stage would outvote the
+    others.
     """
     weight = np.hstack([head.weight for head in heads]) / len(heads)
     return LinearHead(weight, np.mean([head.bias for head in heads], axis=0))
