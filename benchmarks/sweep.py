@@ -1,8 +1,8 @@
 """Regret of the table and of its strategies over synthetic cohorts: patients x shift.
 
 Appends to benchmarks/sweep.csv, skips what stands there, and draws docs/sweep.svg of all rows.
-A setting takes about a minute on one core. With --decide-again the rows there are get the choice
-that today's thresholds make of what was measured.
+A setting takes about a minute on one core. The rows there are were measured with heads of one stage
+and the rule of that time.
 """
 
 import argparse
@@ -18,7 +18,6 @@ from known_truth import draw, evidence_of, frozen_score, settings, shipped, some
 
 from histotile.strategy.decide import decide
 from histotile.strategy.record import STRATEGIES
-from histotile.strategy.similarity_rule import counted
 
 PER_CLASS, SHIFTS = (4, 8, 16, 32, 64), (0.0, 0.25, 0.5, 0.75, 1.0)
 HELD_OUT = 12  # patients of each class who judge; those of a seed judge all its settings
@@ -146,29 +145,6 @@ def _surfaces(backbone: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return regrets, chosen
 
 
-def decide_again() -> None:
-    """The choice and its regret anew, from the probes and sizes in the rows."""
-    rule = settings().decide
-    rows = _rows()
-    for row in rows:
-        last, best, random = (float(row[name]) for name in ("last", "best", "random"))
-        gain = (last - random) / max(1 - random, 1e-3)
-        large = counted(row["size"], gain, rule.similarity) == "large"
-        shallow = row["basis"] == "prior" or best - last > rule.similarity.depth_tolerance
-        gentle = gain >= rule.similarity.min_gain
-        small_strategy = "early_probe" if shallow else "linear_probe"
-        choice = ("finetune" if gentle else "retrain") if large else small_strategy
-        row["choice"] = {"saturated": "linear_probe", "foreign": "retrain"}.get(
-            row["basis"], choice
-        )
-        top = max(float(row[name]) for name in STRATEGIES)
-        row["regret"] = f"{top - float(row[row['choice']]):.4f}"
-    with CSV.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def _rows() -> list[dict[str, str]]:
     if not CSV.exists():
         return []
@@ -181,10 +157,7 @@ if __name__ == "__main__":
     parser.add_argument("--backbones", nargs="+", default=["histology"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--picture-only", action="store_true")
-    parser.add_argument("--decide-again", action="store_true")
     asked = parser.parse_args()
-    if asked.decide_again:
-        decide_again()
-    elif not asked.picture_only:
+    if not asked.picture_only:
         sweep(asked.backbones, asked.seeds)
     picture("histology")

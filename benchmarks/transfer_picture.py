@@ -76,15 +76,6 @@ CANDIDATES = [
 ]
 
 
-def rule_in_force() -> Rule:
-    """The rule of config.yaml."""
-    from histotile.config.yaml_file import read_config
-
-    config = read_config(HERE.parent / "config" / "config.yaml", None)
-    found = config.decide.similarity
-    return Rule(found.min_gain_borderline, found.min_gain, found.min_best_gain)
-
-
 def regrets(rows: pd.DataFrame, choice: Sequence[str]) -> Floats:
     """(N,) best of the four strategies minus the chosen one."""
     scores = rows[list(STRATEGIES)].to_numpy()

@@ -29,6 +29,7 @@ def told(config: Path, overlay: Path, text: str) -> str:
     [
         ("control: {max_tiles: 64}", "`control` is now `baseline`"),
         ("train: {init: {sgd_rate: 0.1}}", "`train.init` is now `train.retrain`"),
+        ("decide: {similarity: {depth_tolerance: 0.005}}", "is now `stage_tolerance`"),
         ("train: {early_fixed: truncate}", "`train.early_fixed` is now `train.early_probe`"),
         (
             "train: {retrain: {sgd_rate: 0.1}}",

@@ -17,6 +17,8 @@ KEYS = {
 GONE = {
     "ruler": "is gone: no measurement showed that it decides better than experience does",
     "duplicate_cosine": "is now `duplicate_likeness`, of pictures in register, by default 0.85",
+    "depth_tolerance": "is now `stage_tolerance`, which asks what stages a head sees, by default "
+    "0.03",
     "synthesize": "now stands in config/synthetic.yaml",
     "pretrain": "now stands in config/synthetic.yaml",
 }

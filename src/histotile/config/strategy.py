@@ -41,7 +41,7 @@ class SizeRule(Section):
 class SimilarityRule(Section):
     """When features transfer as they are."""
 
-    depth_tolerance: Fraction = Field(
+    stage_tolerance: Fraction = Field(
         description="Small cohorts: how far (AUROC) a stage may lie below the best one and still "
         "be under the head. Where that is the last stage alone: linear_probe."
     )

@@ -65,14 +65,14 @@ def similarity_of(
     """
     last = len(profile.stages) - 1
     if profile.own is None:
-        depth = Depth(last, None, Estimate(value=0.0), 0.0, rule.depth_tolerance, (0.0, 0.0))
+        depth = Depth(last, None, Estimate(value=0.0), 0.0, rule.stage_tolerance, (0.0, 0.0))
         reasons = [
             f"Similarity cannot be measured: some class has {_patients(profile.fewest)}, and "
             "probes need two or more to leave one out."
         ]
         lift, useful, kept = None, None, None
     else:
-        depth = measure_depth(profile.own, rule.depth_tolerance)
+        depth = measure_depth(profile.own, rule.stage_tolerance)
         lift = None if profile.twin is None else _gain(profile.own, profile.twin, last)
         kept = None if profile.twin is None else _gain(profile.own, profile.twin, depth.best)
         useful = None if lift is None else lift.value >= rule.min_gain
@@ -89,7 +89,7 @@ def similarity_of(
         basis=basis,
         stages=profile.stages,
         best_stage=profile.stages[depth.best].stage,
-        early_stages=early_stages(profile.stages, rule.depth_tolerance),
+        early_stages=early_stages(profile.stages, rule.stage_tolerance),
         shortfall=depth.shortfall,
         gain=lift,
         best_gain=kept,

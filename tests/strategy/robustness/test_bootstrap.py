@@ -119,7 +119,7 @@ def test_heights_of_large_resamples_are_gains_and_of_small_ones_depths(
     judgement = judge(evidence, rules, True, "small")
     weights = resample_patients(evidence.counts, 60, 0)
     _, lead, gain = judgement.resample(weights)
-    depth = depth_margin(lead, rules.similarity.depth_tolerance)
+    depth = depth_margin(lead, rules.similarity.stage_tolerance)
     useful = gain_margin(gain, rules.similarity.min_gain)
     bootstrap = place(group_tiles(evidence), judgement, weights, rules)
     expected = [useful[b] if point.x >= 0 else depth[b] for b, point in enumerate(bootstrap)]

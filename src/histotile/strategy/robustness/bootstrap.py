@@ -83,7 +83,7 @@ def _heights(
     if assumed is not None and (judgement.plan is None or similarity.basis in KNOWN_OF_ALL):
         return np.full(len(is_large), assumed)
     last, lead, gain = probed
-    depth = depth_margin(lead, rule.depth_tolerance)
+    depth = depth_margin(lead, rule.stage_tolerance)
     useful = np.where(np.isnan(lead), np.nan, 1.0)  # without random weights: similar
     if similarity.gain is not None:
         useful = gain_margin(gain, rule.min_gain)

@@ -120,9 +120,9 @@ def _similarity_changes(
         ]
     if similarity.verdict == "similar":
         return [
-            f"An earlier stage within {rule.depth_tolerance:g} AUROC of the last one -> {there}."
+            f"An earlier stage within {rule.stage_tolerance:g} AUROC of the last one -> {there}."
         ]
     return [
-        f"A backbone whose last stage is better than all others by {rule.depth_tolerance:g} AUROC, "
+        f"A backbone whose last stage is better than all others by {rule.stage_tolerance:g} AUROC, "
         f"or one pre-trained on pathology -> {there}."
     ]
