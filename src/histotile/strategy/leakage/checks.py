@@ -59,8 +59,8 @@ class AlarmFiles:
         if found is None or found.searched == found.tiles:
             return []
         return [
-            f"Copies that are turned, cropped or shifted were sought among {found.searched} of "
-            f"{found.tiles} tiles, those on the same grid among all."
+            f"Copies that are turned, cropped or shifted were sought among {found.searched:,} of "
+            f"{found.tiles:,} tiles, those on the same grid among all."
         ]
 
 
