@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import tifffile
 from histotile.config.yaml_file import read_config
 from histotile.data import source as module
 from histotile.data.prefetch import ReadAhead
+from histotile.data.prefetch_reads import Reads, UsedTiles
+from histotile.data.profiling.profiler import Profiler
 from histotile.io import tables
 from histotile.slides.inspection import examine
 from histotile.slides.readers.tiff import reader as direct
@@ -97,6 +100,30 @@ def touched(x: Any, y: Any, side: float, downsample: int) -> set[tuple[int, int]
         for column in range(left // SIDE, (left + reach) // SIDE + 1)
         for row in range(top // SIDE, (top + reach) // SIDE + 1)
     }
+
+
+class AtOnce(ThreadPoolExecutor):
+    """A thread that is quicker than whoever gives it work."""
+
+    def submit(self, *given: Any, **named: Any) -> Any:
+        task = super().submit(*given, **named)
+        wait([task])
+        return task
+
+
+def test_what_opening_costs_is_counted_however_quick_it_is(make_scan: MakeScan) -> None:
+    path = make_scan("s", 600, 600)
+    at = np.zeros(1, np.int32)
+    tiles = UsedTiles.of(write_tiles(path, at, at, 256, 0.5), None)
+    profiler = Profiler(1)
+    with AtOnce(1) as pool:
+        reads = Reads(tiles, pool, 10, 1)
+        batch = reads.submit()
+        assert batch is not None
+        alone = batch.tasks[0].result()[1]  # seconds of reading alone
+        reads.finish(batch, profiler)
+        reads.close()
+    assert profiler.busy_s > alone
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -78,8 +78,8 @@ class Reads:
         self._starts = iter(range(0, count, batch_size))
         self._x, self._y = tiles.x.tolist(), tiles.y.tolist()
         self._stack = ExitStack()
-        self._opened = pool.submit(self._open) if count else None
         self._opening_s, self._counted = 0.0, (0.0, 0.0)
+        self._opened = pool.submit(self._open) if count else None  # it sets what it has cost
 
     def submit(self) -> InHand | None:
         """The next batch, being read from now on; None after the last."""
