@@ -1,6 +1,7 @@
 """A practitioner's recipe, for comparison: AdamW, one cycle, all layers, usual augmentation."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,20 +34,25 @@ def practise(material: Material, steps: int, batch: int) -> dict[str, Any]:
         torch.tensor(values).view(1, 3, 1, 1) * 255
         for values in (architecture.mean, architecture.std)
     )
+
+    def as_input(tiles: Sequence[torch.Tensor]) -> torch.Tensor:
+        pixels = (torch.stack(tuple(tiles)).float() - shift) / scale
+        return pixels.contiguous(memory_format=torch.channels_last)  # twice as fast on processors
+
     taught, tested = (chosen_tiles(material, role) for role in ("train", "test"))
     transform = make_transform("train", config.train.augment, material.case.px, seed)
     data = TileDataset(taught, transform, 2 << 30, seed=seed)
     optimizer = torch.optim.AdamW(network.parameters(), LR, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps)
     rng = np.random.default_rng(seed)
-    network.train()
+    network.to(memory_format=torch.channels_last).train()
     order = np.zeros(0, np.int64)
     for step in range(steps):
         while len(order) < batch:
             order = np.concatenate([order, rng.permutation(len(data)) + step * len(data)])
         numbers, order = order[:batch], order[batch:]
         tiles, labels, _ = zip(*(data[int(n)] for n in numbers), strict=True)
-        logits = network((torch.stack(tiles).float() - shift) / scale)
+        logits = network(as_input(tiles))
         optimizer.zero_grad()
         loss: torch.Tensor = cross_entropy(logits, torch.tensor(np.array(labels)))
         loss.backward()  # type: ignore[no-untyped-call]
@@ -58,8 +64,7 @@ def practise(material: Material, steps: int, batch: int) -> dict[str, Any]:
     with torch.inference_mode():
         for first in range(0, len(unchanged), 64):
             some = range(first, min(first + 64, len(unchanged)))
-            pixels = torch.stack([unchanged[n][0] for n in some]).float()
-            said.append(network((pixels - shift) / scale).double().numpy())
+            said.append(network(as_input([unchanged[n][0] for n in some])).double().numpy())
     values = task.activate(np.concatenate(said))
     names = np.array(tested.slide_ids)[tested.slide]
     columns = {"label": tested.label, "patient_id": names, **value_columns(task, values)}
