@@ -42,7 +42,8 @@ from histotile.strategy.entry import Estimate
 from histotile.strategy.leakage.checks import AlarmFiles
 from histotile.strategy.load_evidence import gather_evidence, patients_of_folds
 from histotile.strategy.record import STRATEGIES, Decision
-from histotile.strategy.verification.train_alternatives import compare, compare_colour
+from histotile.strategy.verification.train_alternatives import compare
+from histotile.strategy.verification.train_baselines import compare_colour
 from histotile.tasks.probe import Features, fit_probe
 from histotile.tasks.registry import make_task
 from histotile.tasks.task import value_columns
