@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from histotile.tasks.registry import make_task
-from histotile.training.learning_curve import Point, diagnose, draw_curve, write_curve
+from histotile.training.learning_curve import Point, diagnose, draw_curve, kept_point, write_curve
 
 TASK = make_task(("healthy", "tumour"))
 
@@ -39,6 +39,35 @@ def test_diagnosis(train: list[float], val: list[float], strategy: str, verdict:
     found = diagnose(points, best, math.log(2), strategy, strategy in ("finetune", "retrain"))
     assert found.verdict == verdict
     assert bool(found.remedies) == (verdict != "good fit")
+
+
+@pytest.mark.parametrize(
+    ("scores", "losses", "patience", "kept"),
+    [
+        ([0.7, 0.9, 0.8], [0.6, 0.5, 0.9], False, 2),  # the last one, for it ranks better
+        ([0.7, 0.9, 0.8], [0.6, 0.5, 0.9], True, 1),
+        ([0.7, 0.9, 0.7], [0.6, 0.5, 0.4], False, 0),  # no better than the probe
+        ([None, None, None], [0.6, 0.5, 0.4], False, 2),
+        ([None, None, None], [0.6, 0.5, 0.7], False, 0),
+        ([0.7, 0.5, 0.8], [0.6, 0.5, math.nan], False, 0),  # it diverged
+    ],
+)
+def test_the_last_point_is_kept_where_it_betters_the_first(
+    scores: list[float | None], losses: list[float], patience: bool, kept: int
+) -> None:
+    points = [
+        Point(n, None, 0.1, loss, score)
+        for n, (score, loss) in enumerate(zip(scores, losses, strict=True))
+    ]
+    assert kept_point(points, patience).step == kept
+
+
+def test_a_rising_loss_is_told_with_what_became_of_the_score() -> None:
+    points = [Point(n, None, 0.5 - n / 5, v, s) for n, v, s in ((0, 0.5, 0.8), (1, 0.4, 0.85))]
+    for score, word in ((0.9, "rather than wrong"), (0.7, "train.patience")):
+        last = Point(2, None, 0.05, 0.9, score)
+        found = diagnose([*points, last], last, math.log(2), "retrain", True)
+        assert found.verdict == "overfit" and word in found.reason
 
 
 @pytest.mark.parametrize("xlabel", ["epoch", "L2 strength"])

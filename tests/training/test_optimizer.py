@@ -18,13 +18,12 @@ from histotile.training.optimizer import (
     plan,
     rate_factor,
     rates,
-    uses_sgd,
 )
 
 
 def recipe(**changes: Any) -> Recipe:
     plain = {
-        "optimizer": "auto",
+        "optimizer": "sgd",
         "sgd_lr": 0.1,
         "adamw_lr": 0.001,
         "sgd_weight_decay": 0.01,
@@ -35,28 +34,33 @@ def recipe(**changes: Any) -> Recipe:
 
 
 @pytest.mark.parametrize(
-    ("name", "optimizer"),
+    ("name", "peak"),
     [
-        ("test_resnet", torch.optim.SGD),
-        ("test_efficientnet", torch.optim.SGD),
-        ("test_vit", torch.optim.AdamW),
-        ("test_convnext", torch.optim.AdamW),
+        ("test_resnet", 0.01),
+        ("test_efficientnet", 0.01),
+        ("test_vit", 0.003),
+        ("test_convnext", 0.003),
     ],
 )
-def test_networks_with_batch_norm_take_sgd(name: str, optimizer: type) -> None:
+def test_networks_without_batch_norm_learn_more_slowly(name: str, peak: float) -> None:
     network = timm.create_model(name, num_classes=2)
+    found = make_optimizer(network, recipe(optimizer="adamw", adamw_lr=0.01))
+    assert type(found) is torch.optim.AdamW
+    assert max(g["lr"] for g in found.param_groups) == pytest.approx(peak)
+
+
+def test_sgd_has_nesterov_momentum_and_its_own_rate() -> None:
+    network = timm.create_model("test_resnet", num_classes=2)
     found = make_optimizer(network, recipe())
-    assert type(found) is optimizer
-    assert uses_sgd(network, recipe()) == (optimizer is torch.optim.SGD)
-    if optimizer is torch.optim.SGD:
-        assert all(g["nesterov"] and g["momentum"] == 0.9 for g in found.param_groups)
-    assert type(make_optimizer(network, recipe(optimizer="adamw"))) is torch.optim.AdamW
+    assert type(found) is torch.optim.SGD
+    assert all(g["nesterov"] and g["momentum"] == 0.9 for g in found.param_groups)
+    assert max(g["lr"] for g in found.param_groups) == 0.1
 
 
 def test_position_embeddings_and_vectors_do_not_decay() -> None:
     network = timm.create_model("test_vit", num_classes=2)
     names = {id(p): n for n, p in network.named_parameters()}
-    for group in parameter_groups(network, recipe()):
+    for group in parameter_groups(network, recipe(optimizer="adamw")):
         for parameter in group["params"]:
             kept = parameter.ndim <= 1 or names[id(parameter)] in ("pos_embed", "cls_token")
             assert group["weight_decay"] == (0 if kept else 0.05), names[id(parameter)]

@@ -106,11 +106,12 @@ class Augment(Section):
 class Recipe(Section):
     """How a trained strategy learns."""
 
-    optimizer: Literal["auto", "sgd", "adamw"] = Field(
-        description="`auto`: SGD with Nesterov momentum for networks with batch norm, else AdamW."
-    )
+    optimizer: Literal["sgd", "adamw"] = Field(description="`sgd`: with Nesterov momentum.")
     sgd_lr: Positive = Field(description="Peak learning rate of SGD.")
-    adamw_lr: Positive = Field(description="Peak learning rate of AdamW.")
+    adamw_lr: Positive = Field(
+        description="Peak learning rate of AdamW; networks without batch norm, such as "
+        "transformers, learn at 0.3 of it."
+    )
     sgd_weight_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of SGD.")
     adamw_weight_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of AdamW.")
     layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
@@ -149,9 +150,11 @@ class Train(Section):
         description="Passes are added until this many optimisation steps are planned: small "
         "cohorts need more passes."
     )
-    patience: Annotated[int, Field(ge=1, strict=True)] = Field(
-        description="Epochs without a better validation loss before training stops; more in "
-        "proportion where `min_steps` adds passes."
+    patience: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        description="null: training runs its planned course and the last state is kept, which on "
+        "few patients is steadier than any epoch that their validation loss picks. A number: it "
+        "stops after so many epochs without a better validation loss (more in proportion where "
+        "`min_steps` adds passes), and the best epoch is kept."
     )
     batch_size: Annotated[int, Field(ge=1)] = Field(
         description="Most tiles per optimisation step. Changes the result, unlike that of "

@@ -18,10 +18,10 @@ from histotile.errors import HistotileError
 from histotile.tasks.probe import Features, fit_probe, shows_all
 from histotile.training.datamodule import TileDataModule
 from histotile.training.job import Job, Machine, Outcome
-from histotile.training.learning_curve import Point
+from histotile.training.learning_curve import Point, kept_point
 from histotile.training.lightning_module import Objective, TileModule
-from histotile.training.optimizer import Plan, rates, uses_sgd
-from histotile.training.resume import LAST, START, STATE, best_state, same_inputs
+from histotile.training.optimizer import Plan, rates
+from histotile.training.resume import BEST, LAST, START, STATE, kept_state, same_inputs
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Approach:
 
 
 def learn(job: Job, approach: Approach) -> Outcome:
-    """The network after the epoch with the least loss on val; epoch 0 is the linear probe alone.
+    """The network as it ends, or with `patience` after the epoch with the least loss on val.
 
     Its state is kept in the folder's checkpoints/ while it trains; if the same training was
     interrupted, it goes on after the last whole round of epochs.
@@ -68,9 +68,10 @@ def learn(job: Job, approach: Approach) -> Outcome:
         for message in _EXPECTED:
             warnings.filterwarnings("ignore", message)
         _run(trainer, module, data, job, approach)
-    best = min(module.curve, key=lambda point: point.val_loss)
+    stops = data.plan.patience is not None
+    best = kept_point(module.curve, stops)
     data.count_readers()
-    network.load_state_dict(best_state(job.folder / STATE, best))
+    network.load_state_dict(kept_state(job.folder / STATE, best, BEST if stops else LAST))
     return _outcome(module, architecture, best, _facts(trainer, data.plan, job))
 
 
@@ -133,10 +134,18 @@ def _start_head(module: TileModule, data: TileDataModule, job: Job) -> None:
 
 
 def _trainer(job: Job, plan: Plan) -> pl.Trainer:
-    stop = EarlyStopping("val_loss", patience=plan.patience, mode="min")
     state: dict[str, Any] = {"dirpath": job.folder / STATE, "enable_version_counter": False}
-    best = ModelCheckpoint(filename="best", monitor="val_loss", mode="min", **state)
-    last = ModelCheckpoint(filename="last", **state)
+    callbacks = [
+        _RoundStart(job.settings.seed, job.machine),
+        ModelCheckpoint(filename="last", **state),
+    ]
+    if plan.patience is not None:
+        callbacks = [
+            EarlyStopping("val_loss", patience=plan.patience, mode="min"),
+            callbacks[0],
+            ModelCheckpoint(filename="best", monitor="val_loss", mode="min", **state),
+            callbacks[1],
+        ]
     logger: Any = False
     if job.settings.tensorboard:
         from pytorch_lightning.loggers import TensorBoardLogger
@@ -149,7 +158,7 @@ def _trainer(job: Job, plan: Plan) -> pl.Trainer:
         precision=precision(job.settings.precision),
         max_epochs=plan.rounds,
         default_root_dir=job.folder / STATE,  # where Lightning looks for states under Slurm, too
-        callbacks=[stop, _RoundStart(job.settings.seed, job.machine), best, last],
+        callbacks=callbacks,
         logger=logger,
         gradient_clip_val=1.0,
         num_sanity_val_steps=0,
@@ -218,7 +227,7 @@ def _outcome(
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     primary = facts.pop("primary")
     facts |= {
-        "optimizer": "sgd" if uses_sgd(network, module.recipe) else "adamw",
+        "optimizer": module.recipe.optimizer,
         "lr": rates(network, module.recipe),
     }
     return Outcome(

@@ -37,6 +37,22 @@ class Diagnosis:
     remedies: tuple[str, ...]
 
 
+def kept_point(curve: Sequence[Point], by_loss: bool) -> Point:
+    """The point whose weights a training keeps: its last one, or that of least loss on val.
+
+    The first point, the probe that it began with, where the last one does not better its score on
+    val. Not its loss, which also grows with the certainty of a network that ranks better.
+    """
+    if by_loss:
+        return min(curve, key=lambda point: point.val_loss)
+    start, last = curve[0], curve[-1]
+    if not math.isfinite(last.val_loss):  # it diverged
+        return start
+    if start.val_score is None or last.val_score is None:
+        return last if last.val_loss < start.val_loss else start
+    return last if last.val_score > start.val_score else start
+
+
 REMEDIES = {
     ("underfit", "linear_probe"): (
         "a backbone trained on more similar images, or a larger one",
@@ -102,17 +118,29 @@ def diagnose(
 def _verdict(
     curve: Sequence[Point], best: Point, guessing: float, gap: float, over_epochs: bool
 ) -> tuple[str, str]:
-    last = curve[-1]
+    last, least = curve[-1], min(curve, key=lambda point: point.val_loss)
     if best.train_loss > 0.9 * guessing:
         fact = f"even the training loss ({best.train_loss:.3f}) is near guessing ({guessing:.3f})"
         return "underfit", fact
-    if over_epochs and last.val_loss > 1.05 * best.val_loss and last.train_loss < best.train_loss:
-        return "overfit", "val loss rises again while train loss falls; the best epoch was kept"
+    if over_epochs and last.val_loss > 1.05 * least.val_loss and last.train_loss < least.train_loss:
+        return "overfit", f"val loss rises again while train loss falls; {_ranks(least, best)}"
     if gap > 0.5 and best.val_loss - best.train_loss > 0.1 * guessing:
         return "overfit", f"the loss on val is {gap:.0%} above that on train"
-    if over_epochs and best is last and len(curve) > 1 and gap < 0.1 and best.step > 0:
+    if over_epochs and least is last and len(curve) > 1 and gap < 0.1 and best.step > 0:
         return "underfit", "the loss on val was still falling when the epochs ended"
     return "good fit", f"train and val agree (gap {gap:.0%}) and are well below guessing"
+
+
+def _ranks(least: Point, kept: Point) -> str:
+    """What became of the score on val since the point of least loss."""
+    if kept is least:
+        return "the best epoch was kept"
+    if least.val_score is None or kept.val_score is None:
+        return "the last epoch was kept"
+    facts = f"{least.val_score:.3f} at the least loss, {kept.val_score:.3f} as kept"
+    if kept.val_score >= least.val_score:
+        return f"the score did not fall ({facts}): it grows too certain rather than wrong"
+    return f"the score falls, too ({facts}): train.patience keeps the best epoch"
 
 
 def write_curve(path: Path, curve: Sequence[Point]) -> None:

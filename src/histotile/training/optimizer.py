@@ -14,6 +14,7 @@ from histotile.config import Recipe, Train
 WARM_UP = 0.05  # share of all steps
 FINAL = 0.01  # learning rate at the end, relative to the peak
 MOMENTUM = 0.9
+WITHOUT_NORM = 0.3  # rate of AdamW for networks without batch norm, relative to those with it
 VALIDATIONS = 25  # at most, however many epochs there are
 
 
@@ -36,7 +37,7 @@ class Plan:
     batches: Batches
     passes: int
     rounds: int
-    patience: int
+    patience: int | None
 
     @property
     def epochs(self) -> int:
@@ -66,21 +67,14 @@ def plan(tiles: int, settings: Train) -> Plan:
         batches=deal(tiles, settings.batch_size, passes),
         passes=passes,
         rounds=rounds,
-        patience=max(1, round(settings.patience * rounds / settings.epochs)),
+        patience=settings.patience and max(1, round(settings.patience * rounds / settings.epochs)),
     )
-
-
-def uses_sgd(network: nn.Module, recipe: Recipe) -> bool:
-    """Whether the optimizer is SGD: asked for, or fitting a network with batch norm."""
-    if recipe.optimizer == "auto":
-        return bool(batch_norms(network))
-    return recipe.optimizer == "sgd"
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """SGD with Nesterov momentum, or AdamW; each layer group at its own peak rate."""
     groups = parameter_groups(network, recipe)
-    if uses_sgd(network, recipe):
+    if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=MOMENTUM, nesterov=True)
     return torch.optim.AdamW(groups)
 
@@ -93,12 +87,11 @@ def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]
     carry it as `lr_scale`, which PyTorch's and Lightning's schedulers never read.) There is no
     weight decay on vectors, nor on what the network exempts, e.g. position embeddings.
     """
-    sgd = uses_sgd(network, recipe)
-    peak, decay = (
-        (recipe.sgd_lr, recipe.sgd_weight_decay)
-        if sgd
-        else (recipe.adamw_lr, recipe.adamw_weight_decay)
-    )
+    if recipe.optimizer == "sgd":
+        peak, decay = recipe.sgd_lr, recipe.sgd_weight_decay
+    else:
+        peak, decay = recipe.adamw_lr, recipe.adamw_weight_decay
+        peak *= 1 if batch_norms(network) else WITHOUT_NORM
     parameters = dict(network.named_parameters())
     exempt = set(network.no_weight_decay()) if hasattr(network, "no_weight_decay") else set()  # type: ignore[operator]
     groups: list[dict[str, Any]] = []
