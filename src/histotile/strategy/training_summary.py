@@ -79,11 +79,10 @@ def _all_layers(budget: Budget, head: int, train: Train) -> list[str]:
 
 
 def _rates(recipe: Recipe) -> str:
-    sgd = f"SGD with a peak learning rate of {recipe.sgd_lr:g}"
-    adamw = f"AdamW with a peak learning rate of {recipe.adamw_lr:g}"
-    rates = {"sgd": sgd, "adamw": adamw}.get(
-        recipe.optimizer, f"{sgd} (networks with batch norm), or {adamw} (others)"
-    )
+    if recipe.optimizer == "sgd":
+        rates = f"SGD with a peak learning rate of {recipe.sgd_lr:g}"
+    else:
+        rates = f"AdamW with a peak learning rate of {recipe.adamw_lr:g}"
     if recipe.layer_decay == 1:
         return f"{rates}, the same for all layers"
     return f"{rates}; each layer at {recipe.layer_decay:g} times the rate of the one above it"

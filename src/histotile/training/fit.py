@@ -1,4 +1,4 @@
-"""Learning by gradients: from a prepared network to its best epoch, through any interruption."""
+"""Learning by gradients: from a prepared network to its last epoch, through any interruption."""
 
 import logging
 import warnings
