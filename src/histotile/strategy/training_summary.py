@@ -65,6 +65,13 @@ def _frozen(budget: Budget, stage: Stage, tail: bool) -> list[str]:
 
 
 def _all_layers(budget: Budget, head: int, train: Train) -> list[str]:
+    if budget.strategy == "finetune" and train.finetune.lora_rank:
+        return [
+            f"A linear head ({head:,} weights) is fitted first; then it and additions of rank "
+            f"{train.finetune.lora_rank} to the attention projections learn: "
+            f"{_rates(train.finetune)}. They are far fewer than the {budget.trained_weights:,} "
+            "weights counted here; all others stay as they are."
+        ]
     if budget.strategy == "finetune":
         return [
             f"A linear head ({head:,} weights) is fitted first, so that it does not distort the "
@@ -81,7 +88,8 @@ def _all_layers(budget: Budget, head: int, train: Train) -> list[str]:
 def _rates(recipe: Recipe) -> str:
     sgd = f"SGD with a peak learning rate of {recipe.sgd_lr:g}"
     adamw = f"AdamW with a peak learning rate of {recipe.adamw_lr:g}"
-    rates = {"sgd": sgd, "adamw": adamw}.get(
+    adam = adamw.replace("AdamW", "Adam")
+    rates = {"sgd": sgd, "adam": adam, "adamw": adamw}.get(
         recipe.optimizer, f"{sgd} (networks with batch norm), or {adamw} (others)"
     )
     if recipe.layer_decay == 1:

@@ -157,7 +157,7 @@ def test_finetune(
     base = 0.01 if batch_norms(network) else 1e-3
     for step, rates in enumerate(watch.rates):
         for group, rate in zip(watch.groups, rates, strict=True):
-            factor = rate_factor(step, 4) * 0.75 ** (depth - group["layer"])
+            factor = rate_factor(step, 4, 0.05) * 0.75 ** (depth - group["layer"])
             assert rate == pytest.approx(base * factor, rel=1e-6)
     # The classifier, and it alone, is the deepest group; vectors do not decay.
     deepest = [p for g in watch.groups if g["layer"] == depth for p in g["params"]]
