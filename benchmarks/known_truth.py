@@ -179,15 +179,14 @@ def _learn(
 ) -> None:
     steps, seed = course
     recipes: Train = settings().train
-    optimizer = make_optimizer(
-        network, recipes.finetune if strategy == "finetune" else recipes.retrain
-    )
+    recipe = recipes.finetune if strategy == "finetune" else recipes.retrain
+    optimizer = make_optimizer(network, recipe)
     peaks = [group["lr"] for group in optimizer.param_groups]
     labels, rng = torch.from_numpy(tiles.labels), np.random.default_rng(seed)
     network.train(strategy == "retrain")
     for step, rows in enumerate(_batches(rng, len(tiles.labels), steps)):
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = peak * rate_factor(step, steps)
+            group["lr"] = peak * rate_factor(step, steps, recipe.warm_up)
         turned = np.rot90(tiles.rgb[rows], int(rng.integers(4)), axes=(1, 2))
         if rng.random() < 0.5:
             turned = turned[:, ::-1]

@@ -85,6 +85,52 @@ def test_mixed_batches_are_of_many_slides(
     assert all(len(np.unique(tiles.train.slide[numbers])) >= 3 for numbers in batches)
 
 
+def test_steps_over_the_whole_set_see_each_tile_once(
+    fold: list[FoldSlide], make_settings: Callable[..., Train]
+) -> None:
+    tiles = gather_tiles(fold, TASK, 16, 0)
+    settings = make_settings(batch_size="all", epochs=50)
+    data = TileDataModule(tiles, settings, Machine())
+    assert (data.plan.passes, data.plan.portions) == (2, 3)
+    feed = data.train_dataloader()
+    batches = [numbers.tolist() for _, _, numbers in feed]
+    assert len(batches) == len(feed) == 6
+    assert {len(batch) for batch in batches} == {53, 54}
+    for of_pass in (batches[:3], batches[3:]):
+        assert sorted(n for batch in of_pass for n in batch) == list(range(160))
+
+
+def test_mixup_blends_tiles_and_losses_in_the_same_shares(
+    make_settings: Callable[..., Train],
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    class Watched(nn.Module):
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            seen.append(pixels)
+            return pixels.mean((2, 3))[:, :2] * 3
+
+    recipe = make_settings().finetune.model_copy(update={"mixup": 1.0})
+    module = TileModule(Watched(), normalising(), Objective(TASK, [1, 3]), recipe)
+    dark, bright = torch.full((1, 3, 4, 4), 10), torch.full((1, 3, 4, 4), 210)
+    tiles, labels = torch.cat([dark, bright]).byte(), torch.tensor([0, 1])
+    swapped = False
+    for seed in range(8):
+        torch.manual_seed(seed)
+        loss = module.training_step((tiles, labels, labels), 0)
+        blended = ((seen[-1] * 0.5 + 0.5) * 255)[:, 0, 0, 0]
+        share = float((blended[0] - 210) / -200)
+        is_swapped = bool(blended[0] > 10.01)
+        swapped |= is_swapped
+        assert 0 <= share <= 1
+        logits = Watched()(seen[-1])
+        one = TASK.loss(logits, labels, torch.tensor([1.0, 3.0]))
+        two = TASK.loss(logits, labels.flip(0), torch.tensor([1.0, 3.0]))
+        expected = share * one + (1 - share) * two if is_swapped else one
+        torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-4)
+    assert swapped
+
+
 def _by_number(batches: object) -> list[tuple[int, torch.Tensor]]:
     return [
         (int(number), tile)

@@ -29,6 +29,11 @@ def recipe(**changes: Any) -> Recipe:
         "sgd_weight_decay": 0.01,
         "adamw_weight_decay": 0.05,
         "layer_decay": 0.5,
+        "momentum": 0.9,
+        "warm_up": 0.05,
+        "clip": 1.0,
+        "dropout": 0.0,
+        "mixup": 0.0,
     }
     return Recipe(**(plain | changes))
 
@@ -36,17 +41,19 @@ def recipe(**changes: Any) -> Recipe:
 @pytest.mark.parametrize(
     ("name", "peak"),
     [
-        ("test_resnet", 0.01),
-        ("test_efficientnet", 0.01),
-        ("test_vit", 0.003),
-        ("test_convnext", 0.003),
+        ("test_resnet", 0.001),
+        ("test_efficientnet", 0.001),
+        ("test_vit", 0.0003),
+        ("test_convnext", 0.0003),
     ],
 )
-def test_networks_without_batch_norm_learn_more_slowly(name: str, peak: float) -> None:
+def test_networks_without_batch_norm_learn_more_slowly_unless_told(name: str, peak: float) -> None:
     network = timm.create_model(name, num_classes=2)
-    found = make_optimizer(network, recipe(optimizer="adamw", adamw_lr=0.01))
+    found = make_optimizer(network, recipe(optimizer="adamw", adamw_lr=None))
     assert type(found) is torch.optim.AdamW
     assert max(g["lr"] for g in found.param_groups) == pytest.approx(peak)
+    told = make_optimizer(network, recipe(optimizer="adamw", adamw_lr=0.02))
+    assert max(g["lr"] for g in told.param_groups) == 0.02
 
 
 def test_sgd_has_nesterov_momentum_and_its_own_rate() -> None:
@@ -55,6 +62,25 @@ def test_sgd_has_nesterov_momentum_and_its_own_rate() -> None:
     assert type(found) is torch.optim.SGD
     assert all(g["nesterov"] and g["momentum"] == 0.9 for g in found.param_groups)
     assert max(g["lr"] for g in found.param_groups) == 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "optimizer", "expected"),
+    [
+        ({"optimizer": "sgd", "momentum": 0}, torch.optim.SGD, {"momentum": 0, "nesterov": False}),
+        ({"optimizer": "sgd"}, torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+        ({"optimizer": "adam"}, torch.optim.Adam, {"weight_decay": 0}),
+        ({"optimizer": "adamw"}, torch.optim.AdamW, {"weight_decay": 0.05}),
+    ],
+)
+def test_optimizer_asked_for(
+    changes: dict[str, Any], optimizer: type, expected: dict[str, Any]
+) -> None:
+    network = timm.create_model("test_resnet", num_classes=2)
+    found = make_optimizer(network, recipe(**changes))
+    assert type(found) is optimizer
+    head = next(g for g in found.param_groups[::-1] if g["params"][0].ndim > 1)
+    assert {name: head[name] for name in expected} == expected
 
 
 def test_position_embeddings_and_vectors_do_not_decay() -> None:
@@ -79,12 +105,12 @@ def test_frozen_parameters_are_left_out_and_depth_still_counts() -> None:
 
 
 def test_lr_warms_up_and_falls_per_step() -> None:
-    factors = [rate_factor(step, 200) for step in range(201)]
+    factors = [rate_factor(step, 200, 0.05) for step in range(201)]
     assert factors[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
     assert all(a >= b for a, b in itertools.pairwise(factors[10:]))
     assert factors[105] == pytest.approx(0.505)
     assert factors[200] == pytest.approx(0.01)
-    assert all(math.isfinite(rate_factor(s, 1)) for s in range(3))
+    assert all(math.isfinite(rate_factor(s, 1, warm_up)) for s in range(3) for warm_up in (0, 0.5))
 
 
 @given(st.integers(2, 3000), st.integers(1, 300), st.integers(1, 50))
@@ -92,14 +118,16 @@ def test_batches_are_of_like_size_and_few_tiles_are_left_out(
     tiles: int, batch_size: int, passes: int
 ) -> None:
     batches = deal(tiles, batch_size, passes)
-    assert 2 <= batches.size <= max(2, batch_size)
+    assert min(2, batch_size) <= batches.size <= max(2, batch_size)
     whole, left = divmod(tiles * passes, batches.size)
     if batches.drop_last:
         assert whole >= 2
         assert left <= batches.size / 2
     else:
         assert left == 0 or left > batches.size / 2 or whole < 2
-    assert left != 1 or batches.drop_last or tiles < 4  # batch norm cannot learn from one tile
+    assert (
+        left != 1 or batches.drop_last or tiles < 4 or batch_size == 1
+    )  # batch norm cannot learn from one tile
 
 
 @pytest.mark.parametrize(
@@ -116,3 +144,17 @@ def test_plan(make_settings: Any, tiles: int, min_steps: int, expected: tuple[in
     assert (found.batches.size, found.passes, found.rounds, found.patience) == expected
     assert found.rounds <= 25
     assert found.epochs * tiles / found.batches.size >= min_steps
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "batch", "steps_of_a_pass"), [(1, 1, 500), (16, 16, 31), ("all", 63, 1)]
+)
+def test_the_three_descents(
+    make_settings: Any, batch_size: Any, batch: int, steps_of_a_pass: int
+) -> None:
+    found = plan(500, make_settings(batch_size=batch_size, epochs=3))
+    assert found.batches.size == batch
+    assert 500 // (batch * found.portions) == (steps_of_a_pass if batch_size != "all" else 0)
+    if batch_size == "all":
+        assert found.portions * batch >= 500
+        assert plan(500, make_settings(batch_size="all", min_steps=70)).epochs >= 70

@@ -19,6 +19,7 @@ from histotile.cli import (
     models,
     packing,
     pages,
+    practice,
     results,
     slides,
 )
@@ -66,6 +67,7 @@ for _verb in (
     *models.BEFORE_DECIDING,
     *decisions.VERBS,
     *packing.VERBS,
+    *practice.VERBS,
     *models.VERBS,
     *results.VERBS,
     *pages.VERBS,

@@ -5,7 +5,7 @@ default here. A section is named after the rule or verb that uses it; a job rece
 section as JSON on its command line.
 """
 
-from histotile.config.models import Augment, Backbone, Embed, Engine, Pack, Recipe, Train
+from histotile.config.models import Augment, Backbone, Embed, Engine, Finetune, Pack, Recipe, Train
 from histotile.config.results import Aggregate, Apply, Evaluate, Export, Heatmap, Report
 from histotile.config.sections import Config
 from histotile.config.slides import Inspect, Labels, Mask, Quality, Split, Tile
@@ -26,6 +26,7 @@ __all__ = [
     "Engine",
     "Evaluate",
     "Export",
+    "Finetune",
     "Heatmap",
     "Inspect",
     "Labels",

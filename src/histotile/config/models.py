@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from histotile.config.values import Positive, Section, Strength
 
+_PORTION = 64  # tiles of a step over all of them that pass through the network together
+
 
 class Backbone(Section):
     """The network below the head."""
@@ -106,17 +108,48 @@ class Augment(Section):
 class Recipe(Section):
     """How a trained strategy learns."""
 
-    optimizer: Literal["sgd", "adamw"] = Field(description="`sgd`: with Nesterov momentum.")
+    optimizer: Literal["sgd", "adam", "adamw"] = Field(description="How steps are taken.")
     sgd_lr: Positive = Field(description="Peak learning rate of SGD.")
-    adamw_lr: Positive = Field(
-        description="Peak learning rate of AdamW; networks without batch norm, such as "
-        "transformers, learn at 0.3 of it."
+    adamw_lr: Positive | None = Field(
+        description="Peak learning rate of AdamW, and of Adam. null: 0.001 for networks with batch "
+        "norm, 0.0003 for others, such as transformers."
     )
     sgd_weight_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of SGD.")
-    adamw_weight_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of AdamW.")
+    adamw_weight_decay: Annotated[float, Field(ge=0)] = Field(
+        description="Weight decay of AdamW. Adam has none."
+    )
     layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
         description="Learning rate of a layer relative to the next deeper one. Below 1, early "
         "layers keep what they have learnt."
+    )
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="Nesterov momentum of SGD. 0: plain SGD."
+    )
+    warm_up: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="Share of all steps in which the rate rises to its peak; then it falls along "
+        "half a cosine."
+    )
+    clip: Positive | None = Field(
+        description="Length (L2 norm) to which longer gradients are cut. null: they are not."
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="Share of features dropped at random before the head (drop_rate of timm). For "
+        "overfitting."
+    )
+    mixup: Annotated[float, Field(ge=0)] = Field(
+        description="Tiles are blended in pairs, and their losses likewise, in shares drawn from "
+        "Beta(mixup, mixup), e.g. 0.2. For overfitting. 0: not."
+    )
+
+
+class Finetune(Recipe):
+    """How a taught network learns on, gently."""
+
+    lora_rank: Annotated[int, Field(ge=0)] = Field(
+        description="Rank of low-rank additions (LoRA) to the attention projections of a "
+        "transformer, e.g. 8: they and the head learn in place of all layers, and are merged into "
+        "the weights at the end. For large transformers on few patients; `find-lr` finds their "
+        "rate. 0: all layers learn."
     )
 
 
@@ -133,7 +166,7 @@ class Train(Section):
         description="`truncate`: stages that the head does not need are dropped, seconds. "
         "`retrain_tail`: later stages are trained over the frozen early ones."
     )
-    finetune: Recipe
+    finetune: Finetune
     retrain: Recipe
     augment: Augment
     max_tiles_per_slide: Annotated[int, Field(ge=1)] = Field(
@@ -156,12 +189,36 @@ class Train(Section):
         "stops after so many epochs without a better validation loss (more in proportion where "
         "`min_steps` adds passes), and the best epoch is kept."
     )
-    batch_size: Annotated[int, Field(ge=1)] = Field(
-        description="Most tiles per optimisation step. Changes the result, unlike that of "
-        "prediction."
+    batch_size: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+        description="Most tiles per optimisation step; 1: stochastic descent; `all`: one step per "
+        "pass, in portions that fit into memory. Changes the result, unlike that of prediction."
     )
     precision: Literal["auto", "32", "bf16", "16"] = Field(
         description="Number format. `auto`: bf16 where the GPU has it, else 32 bit."
     )
     tensorboard: bool = Field(description="Whether to write TensorBoard logs beside the CSV.")
     seed: int = Field(description="Seed of initialisation, sampling and augmentation.")
+
+    @model_validator(mode="after")
+    def _blends_two(self) -> "Train":
+        for name in ("finetune", "retrain"):
+            if getattr(self, name).mixup and self.batch_size == 1:
+                raise ValueError(
+                    f"{name}.mixup blends tiles of one batch, and batch_size: 1 has no two; set "
+                    f"{name}.mixup: 0 or batch_size: 2"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_keep_weights(self) -> "Train":
+        if self.early_probe == "retrain_tail" and self.finetune.lora_rank:
+            raise ValueError(
+                "early_probe: retrain_tail trains the later stages whole, by the recipe of "
+                "finetune; set finetune.lora_rank: 0 or early_probe: truncate"
+            )
+        return self
+
+    @property
+    def at_once(self) -> int:
+        """Most tiles that pass through the network together."""
+        return _PORTION if self.batch_size == "all" else self.batch_size

@@ -65,6 +65,13 @@ def _frozen(budget: Budget, stage: Stage, tail: bool) -> list[str]:
 
 
 def _all_layers(budget: Budget, head: int, train: Train) -> list[str]:
+    if budget.strategy == "finetune" and train.finetune.lora_rank:
+        return [
+            f"A linear head ({head:,} weights) is fitted first; then it and additions of rank "
+            f"{train.finetune.lora_rank} to the attention projections learn: "
+            f"{_rates(train.finetune)}. They are far fewer than the {budget.trained_weights:,} "
+            "weights counted here; all others stay as they are."
+        ]
     if budget.strategy == "finetune":
         return [
             f"A linear head ({head:,} weights) is fitted first, so that it does not distort the "
@@ -79,10 +86,9 @@ def _all_layers(budget: Budget, head: int, train: Train) -> list[str]:
 
 
 def _rates(recipe: Recipe) -> str:
-    if recipe.optimizer == "sgd":
-        rates = f"SGD with a peak learning rate of {recipe.sgd_lr:g}"
-    else:
-        rates = f"AdamW with a peak learning rate of {recipe.adamw_lr:g}"
+    name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[recipe.optimizer]
+    peak = recipe.sgd_lr if recipe.optimizer == "sgd" else recipe.adamw_lr
+    rates = f"{name} with a peak learning rate of {peak or '0.001 (0.0003 without batch norm)'}"
     if recipe.layer_decay == 1:
         return f"{rates}, the same for all layers"
     return f"{rates}; each layer at {recipe.layer_decay:g} times the rate of the one above it"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
@@ -42,7 +43,7 @@ class Feed:
     def __init__(
         self,
         data: TileDataset,
-        sampler: Sampler[int] | None,
+        sampler: Sampler[int] | Portions | None,
         batches: Batches,
         workers: int,
         profiler: Profiler,
@@ -50,12 +51,12 @@ class Feed:
         lasting: bool = False,
     ) -> None:
         self._data, self._profiler, self._lasting = data, profiler, lasting
-        given: dict[str, Any] = {
-            "batch_size": batches.size,
-            "drop_last": batches.drop_last,
-            "sampler": sampler,
-            "pin_memory": torch.cuda.is_available(),
-        }
+        given: dict[str, Any] = {"pin_memory": torch.cuda.is_available()}
+        if isinstance(sampler, Portions):
+            given["batch_sampler"] = sampler
+        else:
+            given |= {"batch_size": batches.size, "drop_last": batches.drop_last}
+            given["sampler"] = sampler
         batch_bytes = batches.size * 3 * data.selection.tile_px**2
         self._alone = _loader(data, given, 0, batch_bytes)
         self._loader = _loader(data, given, workers, batch_bytes, lasting)
@@ -79,6 +80,26 @@ class Feed:
             self._profiler.turn("computing")
             self._profiler.tiles += len(batch[1])
             yield batch
+
+
+class Portions(Sampler[list[int]]):
+    """The tiles of each pass in so many batches, which differ by one tile at most.
+
+    Args:
+        order: Tiles of all passes of a round, one after the other.
+        passes: Of a round.
+        portions: Of a pass.
+    """
+
+    def __init__(self, order: Sampler[int], passes: int, portions: int) -> None:
+        self.order, self.passes, self.portions = order, passes, portions
+
+    def __len__(self) -> int:
+        return self.passes * self.portions
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for of_pass in np.split(np.fromiter(self.order, np.int64), self.passes):
+            yield from (part.tolist() for part in np.array_split(of_pass, self.portions))
 
 
 def _next(batches: Iterator[Batch]) -> Batch | None:

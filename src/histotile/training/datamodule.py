@@ -15,7 +15,7 @@ from histotile.data.dataset import TileDataset
 from histotile.data.profiling.worker_stats import COUNTED
 from histotile.data.selection import Selection
 from histotile.data.slide_pool import SlidePool
-from histotile.training.dataloader import Feed
+from histotile.training.dataloader import Feed, Portions
 from histotile.training.job import FoldTiles, Machine
 from histotile.training.optimizer import Batches, deal, plan
 
@@ -58,7 +58,9 @@ class TileDataModule(pl.LightningDataModule):
         """Augmented training tiles of the current round, in its order; one feed for all rounds."""
         if self._training is None:
             shuffle = self._sampler(self.train, shuffle=True)
-            sampler = _Passes(shuffle, self._round, self.plan.passes, len(self.train))
+            order = _Passes(shuffle, self._round, self.plan.passes, len(self.train))
+            cut = self.plan.portions > 1
+            sampler = Portions(order, order.passes, self.plan.portions) if cut else order
             self._training = self._feed(self.train, sampler, self.plan.batches, lasting=True)
         return self._training
 
@@ -77,7 +79,9 @@ class TileDataModule(pl.LightningDataModule):
         """The same tiles in random order: each batch is of many slides."""
         generator = torch.Generator().manual_seed(self.settings.seed)
         sampler = torch.utils.data.RandomSampler(self.probed, generator=generator)
-        return self._feed(self.probed, sampler, deal(len(self.probed), self.settings.batch_size))
+        return self._feed(
+            self.probed, sampler, deal(len(self.probed), max(2, self.settings.at_once))
+        )
 
     def teardown(self, stage: str) -> None:
         """Let the workers go."""
@@ -92,7 +96,7 @@ class TileDataModule(pl.LightningDataModule):
 
     @property
     def _whole(self) -> Batches:
-        return Batches(self.settings.batch_size, drop_last=False)
+        return Batches(self.settings.at_once, drop_last=False)
 
     def _dataset(self, selection: Selection, role: Any) -> TileDataset:
         seed = self.settings.seed
@@ -111,7 +115,7 @@ class TileDataModule(pl.LightningDataModule):
     def _feed(
         self,
         data: TileDataset,
-        sampler: Sampler[int] | None,
+        sampler: Sampler[int] | Portions | None,
         batches: Batches,
         lasting: bool = False,
     ) -> Feed:

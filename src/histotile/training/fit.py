@@ -2,39 +2,22 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
-from torch import Tensor, nn
 
-from histotile.backbones.build import Architecture, build_network, head
 from histotile.backbones.stages import stages_of
 from histotile.config import Recipe
 from histotile.errors import HistotileError
-from histotile.tasks.probe import Features, fit_probe, shows_all
 from histotile.training.datamodule import TileDataModule
 from histotile.training.job import Job, Machine, Outcome
 from histotile.training.learning_curve import Point, kept_point
-from histotile.training.lightning_module import Objective, TileModule
+from histotile.training.lightning_module import TileModule
 from histotile.training.optimizer import Plan, rates
 from histotile.training.resume import BEST, LAST, START, STATE, kept_state, same_inputs
-
-
-@dataclass(frozen=True)
-class Approach:
-    """How one strategy has a network learn.
-
-    `freeze` takes `requires_grad` from what must not move and names the modules that stay in
-    evaluation; `prepare` readies the network before the linear probe.
-    """
-
-    recipe: Recipe
-    freeze: Callable[[nn.Module], Sequence[nn.Module]]
-    prepare: Callable[[TileModule, TileDataModule], None] | None = None
+from histotile.training.start import Approach, begin, make_module
 
 
 def learn(job: Job, approach: Approach) -> Outcome:
@@ -48,18 +31,8 @@ def learn(job: Job, approach: Approach) -> Outcome:
     """
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     pl.seed_everything(job.settings.seed, workers=True, verbose=False)
-    network, architecture = build_network(job.backbone, job.task.outputs, job.fold.train.tile_px)
-    data = TileDataModule(job.fold, job.settings, job.machine)
-    weights = job.task.weights(job.fold.train.label, job.settings.class_weights)
-    module = TileModule(
-        network,
-        architecture,
-        Objective(job.task, weights.tolist()),
-        approach.recipe,
-        approach.freeze(network),
-        data.plan.passes,
-    )
-    trainer = _trainer(job, data.plan)
+    module, data = make_module(job, approach)
+    trainer = _trainer(job, data.plan, approach.recipe)
     if trainer.world_size != job.machine.devices:
         fact = f"asked for {job.machine.devices} devices, {trainer.world_size} came together"
         remedy = "give the job that many, and under Slurm one task for each"
@@ -71,8 +44,9 @@ def learn(job: Job, approach: Approach) -> Outcome:
     stops = data.plan.patience is not None
     best = kept_point(module.curve, stops)
     data.count_readers()
-    network.load_state_dict(kept_state(job.folder / STATE, best, BEST if stops else LAST))
-    return _outcome(module, architecture, best, _facts(trainer, data.plan, job))
+    file = BEST if stops else LAST
+    module.network.load_state_dict(kept_state(job.folder / STATE, best, file))
+    return _outcome(module, best, _facts(trainer, data.plan, job), approach)
 
 
 # What Lightning warns of, and is meant so: state beside its checkpoints, layers in evaluation.
@@ -92,10 +66,7 @@ def _run(
         module.train()  # Lightning keeps whatever mode it finds
         trainer.fit(module, data, ckpt_path=state / LAST, weights_only=True)
     else:
-        if approach.prepare is not None:
-            approach.prepare(module, data)
-        if not job.untaught:
-            _start_head(module, data, job)
+        begin(module, data, job, approach)
         trainer.validate(module, data, verbose=False, weights_only=True)
         if trainer.is_global_zero:
             torch.save(module.network.state_dict(), state / START)
@@ -103,37 +74,7 @@ def _run(
         trainer.fit(module, data, weights_only=True)
 
 
-def passed_through(
-    module: TileModule, batches: Iterable[tuple[Tensor, Tensor, Tensor]]
-) -> tuple[Any, Any]:
-    """What the head sees of each tile, and the tile's number; layers keep their modes."""
-    seen: list[Tensor] = []
-    hook = head(module.network).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    module.to(device)
-    numbers = []
-    with torch.no_grad():
-        for tiles, _, indices in batches:
-            module(tiles.to(device))
-            numbers.append(indices)
-    hook.remove()
-    module.to("cpu")
-    return torch.cat([s.flatten(1).cpu() for s in seen]).numpy(), torch.cat(numbers).numpy()
-
-
-def _start_head(module: TileModule, data: TileDataModule, job: Job) -> None:
-    """A linear head on features of training tiles as they are, put into the network."""
-    module.eval()
-    values, numbers = passed_through(module, data.probe_dataloader())
-    selection = data.probed.selection
-    groups = job.fold.patients(selection)[numbers]
-    seen = Features(values, selection.label[numbers], groups)
-    if shows_all(job.task, seen.labels):
-        probe = fit_probe(job.task, seen, job.settings.class_weights, job.settings.seed)
-        probe.fill(head(module.network))
-
-
-def _trainer(job: Job, plan: Plan) -> pl.Trainer:
+def _trainer(job: Job, plan: Plan, recipe: Recipe) -> pl.Trainer:
     state: dict[str, Any] = {"dirpath": job.folder / STATE, "enable_version_counter": False}
     callbacks = [
         _RoundStart(job.settings.seed, job.machine),
@@ -160,7 +101,8 @@ def _trainer(job: Job, plan: Plan) -> pl.Trainer:
         default_root_dir=job.folder / STATE,  # where Lightning looks for states under Slurm, too
         callbacks=callbacks,
         logger=logger,
-        gradient_clip_val=1.0,
+        gradient_clip_val=recipe.clip,
+        accumulate_grad_batches=plan.portions,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_progress_bar=False,
@@ -206,11 +148,13 @@ def _facts(trainer: pl.Trainer, plan: Plan, job: Job) -> dict[str, Any]:
     return {
         "planned_epochs": plan.epochs,
         "epochs_per_point": plan.passes,
-        "batch_size": plan.batches.size,
+        "batch_size": plan.batches.size * plan.portions,
         "device": str(trainer.strategy.root_device),
         "devices": trainer.world_size,
         "precision": precision(job.settings.precision),
         "steps": trainer.global_step,
+        "epochs": trainer.current_epoch * plan.passes,
+        "seed": job.settings.seed,
         "packs": job.machine.packs is not None,
         "profiler": job.machine.profiler.facts(),
         "primary": trainer.is_global_zero,
@@ -219,9 +163,9 @@ def _facts(trainer: pl.Trainer, plan: Plan, job: Job) -> dict[str, Any]:
 
 def _outcome(
     module: TileModule,
-    architecture: Architecture,
     best: Point,
     facts: dict[str, Any],
+    approach: Approach,
 ) -> Outcome:
     network = module.network.cpu().eval()
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
@@ -230,9 +174,10 @@ def _outcome(
         "optimizer": module.recipe.optimizer,
         "lr": rates(network, module.recipe),
     }
+    approach.finish(network)
     return Outcome(
         network=network,
-        architecture=architecture,
+        architecture=module.architecture,
         curve=module.curve,
         best=best,
         over_epochs=True,

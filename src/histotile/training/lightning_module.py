@@ -56,6 +56,7 @@ class TileModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
+        self.architecture = architecture
         self.task = objective.task
         self.recipe = recipe
         self.still = list(still)
@@ -99,10 +100,30 @@ class TileModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Loss of one batch of augmented tiles."""
-        tiles, labels, _indices = batch
-        loss = self.task.loss(self(tiles).float(), labels, self.weights)
+        loss = self.loss(batch)
         self._running.append(loss.detach())
         return loss
+
+    def loss(self, batch: Batch) -> Tensor:
+        """What a step makes smaller."""
+        tiles, labels, _indices = batch
+        return self._mixed(tiles, labels) if self.recipe.mixup else self._loss(tiles, labels)
+
+    def _loss(self, tiles: Tensor, labels: Tensor) -> Tensor:
+        return self.task.loss(self(tiles).float(), labels, self.weights)
+
+    def _mixed(self, tiles: Tensor, labels: Tensor) -> Tensor:
+        """Loss of tiles blended in pairs: that of either label, in the shares of the blend.
+
+        (timm's Mixup blends labels as classes; a loss can be blended whatever the task.)
+        """
+        alpha = torch.tensor(self.recipe.mixup)
+        share = float(torch.distributions.Beta(alpha, alpha).sample())
+        other = torch.randperm(len(tiles)).to(tiles.device)
+        logits = self(share * tiles.float() + (1 - share) * tiles[other].float()).float()
+        losses = (self.task.loss(logits, truth, self.weights) for truth in (labels, labels[other]))
+        one, two = losses
+        return share * one + (1 - share) * two
 
     def validation_step(self, batch: Batch, _: int, dataloader_idx: int = 0) -> None:
         """Collect logits; loader 0 holds val, loader 1 some training tiles as they are."""
@@ -153,8 +174,12 @@ class TileModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The recipe's optimizer with warm-up and cosine, stepped per batch."""
         optimizer = make_optimizer(self.network, self.recipe)
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: rate_factor(s, steps))
+        steps, warm_up = int(self.trainer.estimated_stepping_batches), self.recipe.warm_up
+
+        def rising(step: int) -> float:
+            return rate_factor(step, steps, warm_up)
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rising)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

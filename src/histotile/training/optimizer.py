@@ -11,10 +11,8 @@ from histotile.backbones.batch_norm import batch_norms
 from histotile.backbones.stages import layer_groups
 from histotile.config import Recipe, Train
 
-WARM_UP = 0.05  # share of all steps
 FINAL = 0.01  # learning rate at the end, relative to the peak
-MOMENTUM = 0.9
-WITHOUT_NORM = 0.3  # rate of AdamW for networks without batch norm, relative to those with it
+ADAMW_LR = {True: 1e-3, False: 3e-4}  # of networks with batch norm, and of others
 VALIDATIONS = 25  # at most, however many epochs there are
 
 
@@ -31,13 +29,15 @@ class Plan:
     """The course of a training.
 
     A round is as many epochs (`passes` over the training tiles) as lie between two measurements on
-    val: one, unless the cohort is so small that measuring would take longer than learning.
+    val: one, unless the cohort is so small that measuring would take longer than learning. A step
+    is of one batch, or of all `portions` of a pass.
     """
 
     batches: Batches
     passes: int
     rounds: int
     patience: int | None
+    portions: int = 1
 
     @property
     def epochs(self) -> int:
@@ -48,35 +48,44 @@ class Plan:
 def deal(tiles: int, batch_size: int, passes: int = 1) -> Batches:
     """Batches of nearly equal size, at most `batch_size`; two at least where 4 tiles allow it.
 
+    Asked for one tile, batches are of one.
+
     A remainder of less than half a batch is left out: its gradient, and its batch statistics,
     would be noise.
     """
     number = max(math.ceil(tiles / batch_size), 2 if tiles >= 4 else 1)
-    size = max(2, math.ceil(tiles / number))
+    size = max(min(2, batch_size), math.ceil(tiles / number))
     left = tiles * passes % size
     return Batches(size, drop_last=tiles * passes >= 2 * size and left <= size / 2)
 
 
 def plan(tiles: int, settings: Train) -> Plan:
     """The course of a training on so many tiles (of one device)."""
-    size = deal(tiles, settings.batch_size).size
-    epochs = max(settings.epochs, math.ceil(settings.min_steps * size / tiles))
+    size = deal(tiles, settings.at_once).size
+    whole = settings.batch_size == "all"
+    steps = 1.0 if whole else tiles / size  # of a pass
+    epochs = max(settings.epochs, math.ceil(settings.min_steps / steps))
     passes = math.ceil(epochs / VALIDATIONS)
     rounds = math.ceil(epochs / passes)
     return Plan(
-        batches=deal(tiles, settings.batch_size, passes),
+        batches=Batches(size, False) if whole else deal(tiles, settings.at_once, passes),
         passes=passes,
         rounds=rounds,
         patience=settings.patience and max(1, round(settings.patience * rounds / settings.epochs)),
+        portions=math.ceil(tiles / size) if whole else 1,
     )
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum, or AdamW; each layer group at its own peak rate."""
+    """The recipe's optimizer; each layer group at its own peak rate."""
     groups = parameter_groups(network, recipe)
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=MOMENTUM, nesterov=True)
-    return torch.optim.AdamW(groups)
+    match recipe.optimizer:
+        case "sgd":
+            return torch.optim.SGD(groups, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+        case "adam":
+            return torch.optim.Adam(groups)
+        case "adamw":
+            return torch.optim.AdamW(groups)
 
 
 def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
@@ -87,11 +96,12 @@ def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]
     carry it as `lr_scale`, which PyTorch's and Lightning's schedulers never read.) There is no
     weight decay on vectors, nor on what the network exempts, e.g. position embeddings.
     """
-    if recipe.optimizer == "sgd":
-        peak, decay = recipe.sgd_lr, recipe.sgd_weight_decay
-    else:
-        peak, decay = recipe.adamw_lr, recipe.adamw_weight_decay
-        peak *= 1 if batch_norms(network) else WITHOUT_NORM
+    adamw_lr = recipe.adamw_lr or ADAMW_LR[bool(batch_norms(network))]
+    peak, decay = {
+        "sgd": (recipe.sgd_lr, recipe.sgd_weight_decay),
+        "adam": (adamw_lr, 0.0),
+        "adamw": (adamw_lr, recipe.adamw_weight_decay),
+    }[recipe.optimizer]
     parameters = dict(network.named_parameters())
     exempt = set(network.no_weight_decay()) if hasattr(network, "no_weight_decay") else set()  # type: ignore[operator]
     groups: list[dict[str, Any]] = []
@@ -118,9 +128,15 @@ def rates(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def rate_factor(step: int, steps: int) -> float:
-    """Learning rate at a step, relative to its peak: linear warm-up, then half a cosine."""
-    warm = max(1, round(WARM_UP * steps))
+def rate_factor(step: int, steps: int, warm_up: float) -> float:
+    """Learning rate at a step, relative to its peak: linear warm-up, then half a cosine.
+
+    Args:
+        step: Counted from 0.
+        steps: In all.
+        warm_up: Share of them in which the rate rises; one step at least.
+    """
+    warm = max(1, round(warm_up * steps))
     if step < warm:
         return (step + 1) / warm
     share = min(1.0, (step - warm) / max(1, steps - warm))

@@ -52,7 +52,7 @@ def train_fold(
     run = run or Run()
     if run.machine.threads is not None:
         torch.set_num_threads(run.machine.threads)
-    strategy, stages = _chosen(settings, run.decided)
+    strategy, stages = chosen_strategy(settings, run.decided)
     fold = gather_tiles(slides, task, settings.max_tiles_per_slide, settings.seed)
     job = Job(folder, fold, backbone, settings, run.machine, strategy, stages)
     tried = _train(job)
@@ -77,10 +77,14 @@ def train_fold(
     return summary
 
 
-def _chosen(
+def chosen_strategy(
     settings: Train, decided: tuple[Strategy, tuple[int, ...]] | None
 ) -> tuple[Strategy, tuple[int, ...]]:
-    """What is trained, and the stages under its head if some are early ones."""
+    """What is trained, and the stages under its head if some are early ones.
+
+    Raises:
+        HistotileError: Only a decision could tell, and there is none.
+    """
     if settings.strategy in ("auto", "early_probe") and decided is None:
         fact = f"`{settings.strategy}` needs a decision, and there is none for this fold"
         remedy = "run `histotile decide`, or set linear_probe, finetune or retrain"

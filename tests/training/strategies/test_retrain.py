@@ -78,7 +78,7 @@ def test_random_weights_are_measured_anew_and_start_without_a_probe(
     at_start: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("histotile.training.fit.fit_probe", lambda *_: pytest.fail("a probe"))
+    monkeypatch.setattr("histotile.training.start.fit_probe", lambda *_: pytest.fail("a probe"))
     backbone = Backbone(name="test_resnet", weights="none", domain="natural", options={})
     train_fold(
         tmp_path / "f",

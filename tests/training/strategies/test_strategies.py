@@ -116,7 +116,7 @@ def settings(make_settings: Callable[..., Train]) -> Callable[..., Train]:
         plain = make_settings(max_tiles_per_slide=8, batch_size=12, epochs=1)
         recipes = {
             name: getattr(plain, name).model_copy(
-                update={"optimizer": "auto", "adamw_lr": 1e-3, "sgd_lr": 0.01}
+                update={"optimizer": "sgd", "adamw_lr": 1e-3, "sgd_lr": 0.01}
             )
             for name in ("finetune", "retrain")
         }
@@ -157,7 +157,7 @@ def test_finetune(
     base = 0.01 if batch_norms(network) else 1e-3
     for step, rates in enumerate(watch.rates):
         for group, rate in zip(watch.groups, rates, strict=True):
-            factor = rate_factor(step, 4) * 0.75 ** (depth - group["layer"])
+            factor = rate_factor(step, 4, 0.05) * 0.75 ** (depth - group["layer"])
             assert rate == pytest.approx(base * factor, rel=1e-6)
     # The classifier, and it alone, is the deepest group; vectors do not decay.
     deepest = [p for g in watch.groups if g["layer"] == depth for p in g["params"]]

@@ -178,7 +178,7 @@ class Trial(SlideTrial):
         strategy = trained_strategy(self.config)
         if strategy is None:
             return
-        each = math.ceil(2 * self.config.train.batch_size / len(self.patients))
+        each = math.ceil(2 * self.config.train.at_once / len(self.patients))
         for times in (1, 2):
             out = f"layers{times}"
             changes = {"strategy": strategy, "epochs": times, "min_steps": 0}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -10,6 +10,9 @@ from histotile.backbones.build import body_digest, build_network, head
 from histotile.backbones.stages import parameters_up_to, stages_of, truncate
 from histotile.training.job import Job, Outcome
 from histotile.training.strategies.linear_probe import choose_head, train_fixed
+
+if TYPE_CHECKING:
+    from histotile.training.start import Approach
 
 
 def train_truncated(job: Job) -> Outcome:
@@ -38,7 +41,14 @@ def train_tail(job: Job) -> Outcome:
     Layers up to that stage keep weights and statistics bit by bit. No gradient is computed in them:
     autograd records nothing before the first parameter that learns.
     """
-    from histotile.training.fit import Approach, learn
+    from histotile.training.fit import learn
+
+    return learn(job, tail_approach(job))
+
+
+def tail_approach(job: Job) -> "Approach":
+    """Layers behind the job's first stage learn."""
+    from histotile.training.start import Approach
 
     stage = _stages(job)[0]
 
@@ -51,7 +61,7 @@ def train_tail(job: Job) -> Outcome:
         statistics = [] if job.untaught else batch_norms(network)
         return [*fully_frozen(network), *statistics]
 
-    return learn(job, Approach(job.settings.finetune, freeze))
+    return Approach(job.settings.finetune, freeze)
 
 
 def fully_frozen(network: nn.Module) -> Iterator[nn.Module]:

@@ -2,9 +2,10 @@
 
 from histotile.backbones.batch_norm import adapt, are_folded, unfold
 from histotile.training.datamodule import TileDataModule
-from histotile.training.fit import Approach, learn, passed_through
+from histotile.training.fit import learn
 from histotile.training.job import Job, Outcome
 from histotile.training.lightning_module import TileModule
+from histotile.training.start import Approach, passed_through
 
 
 def train_retrain(job: Job) -> Outcome:
@@ -16,6 +17,11 @@ def train_retrain(job: Job) -> Outcome:
     Raises:
         HistotileError: Fewer devices came together than were asked for.
     """
+    return learn(job, approach(job))
+
+
+def approach(job: Job) -> Approach:
+    """All layers learn, after the statistics of batch norm have been measured."""
 
     def prepare(module: TileModule, data: TileDataModule) -> None:
         def run() -> None:
@@ -26,4 +32,4 @@ def train_retrain(job: Job) -> Outcome:
         else:
             adapt(module.network, run)
 
-    return learn(job, Approach(job.settings.retrain, lambda network: [], prepare))
+    return Approach(job.settings.retrain, lambda network: [], prepare)

@@ -1,0 +1,64 @@
+"""Verbs that try out a training before it is run: find-lr."""
+
+from pathlib import Path
+
+import click
+
+from histotile.cli.options import (
+    FILE,
+    FOLDER,
+    PATH,
+    accept_option,
+    backbone_option,
+    classes_option,
+    output_option,
+    slides_options,
+    threads_option,
+    verb,
+)
+from histotile.config import Backbone, Train
+
+
+@verb("train")
+@click.argument("fold")
+@click.option("--folds", type=FILE, required=True, help="Fold table.")
+@click.option("--decision", type=FILE, help="decision.json, for strategy `auto`.")
+@click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables.")
+@click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
+@slides_options
+@click.option("--steps", type=click.IntRange(30), default=100, help="From lowest to highest rate.")
+@click.option("--workers", type=click.IntRange(0), help="Processes that read tiles.")
+@output_option("Folder: find_lr.json, find_lr.svg.")
+@classes_option
+@backbone_option
+@accept_option
+@threads_option
+def find_lr(
+    fold: str,
+    folds: Path,
+    decision: Path | None,
+    tiles: Path,
+    packs: Path | None,
+    cohort: Path | None,
+    prefix: str,
+    steps: int,
+    workers: int | None,
+    output: Path,
+    classes: tuple[str, ...],
+    backbone: Backbone,
+    accept: dict[str, str],
+    threads: int,
+    settings: Train,
+) -> None:
+    """Suggest a learning rate for FOLD: the loss while the rate rises from step to step."""
+    from histotile.stages import find_lr as stage
+    from histotile.stages.folds import Inputs, Network
+    from histotile.training.job import Machine
+
+    inputs = Inputs(folds, fold, tiles, decision, None, cohort, prefix, accept=accept)
+    machine = Machine(1, threads, workers, packs)
+    network = Network(backbone, classes)
+    stage.run(inputs, stage.Outputs(output), settings, network, machine, steps)
+
+
+VERBS = (find_lr,)

@@ -1,0 +1,113 @@
+"""Find the learning rate of a strategy on a fold's training tiles, before hours are spent."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from histotile.config import Train
+from histotile.errors import HistotileError
+from histotile.io.atomic import write_json
+from histotile.stages.folds import Inputs, Network, fold_slides
+from histotile.strategy.leakage.follow import follow
+from histotile.tasks.registry import make_task
+from histotile.training.job import Job, Machine, gather_tiles
+from histotile.training.lr_finder import draw_range_test, range_test
+from histotile.training.optimizer import make_optimizer
+from histotile.training.start import Approach, begin, make_module
+from histotile.training.train_fold import chosen_strategy
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Folder of find_lr.json and find_lr.svg."""
+
+    folder: Path
+
+
+def run(
+    inputs: Inputs,
+    outputs: Outputs,
+    settings: Train,
+    network: Network,
+    machine: Machine,
+    steps: int,
+) -> None:
+    """Writes how the loss goes while the rate rises, and which rate that suggests.
+
+    Args:
+        inputs: Tiles and the role of each patient; those of test are never read.
+        outputs: Where the suggestion goes; no model is kept.
+        settings: Section `train`.
+        network: What is to be trained.
+        machine: What trains.
+        steps: From the lowest rate to the highest.
+
+    Raises:
+        HistotileError: The strategy learns without a rate, or as `train` says.
+    """
+    start = time.monotonic()
+    if machine.threads is not None:
+        torch.set_num_threads(machine.threads)
+    torch.manual_seed(settings.seed)
+    found = follow(inputs.decision, inputs.accept).of_fold(inputs.fold) if inputs.decision else None
+    decided = (found.strategy, tuple(found.early_stages)) if found else None
+    strategy, stages = chosen_strategy(settings, decided)
+    slides, task = fold_slides(inputs, ("train", "val")), make_task(network.classes)
+    fold = gather_tiles(slides, task, settings.max_tiles_per_slide, settings.seed)
+    job = Job(outputs.folder, fold, network.backbone, settings, machine, strategy, stages)
+    approach, section = _approach(job)
+    module, data = make_module(job, approach)
+    begin(module, data, job, approach)
+    tested = range_test(module, data.train_dataloader(), steps, data.plan.portions)
+    optimizer = approach.recipe.optimizer
+    facts = {
+        "strategy": strategy,
+        "optimizer": optimizer,
+        "setting": f"train.{section}.{'sgd' if optimizer == 'sgd' else 'adamw'}_lr",
+        "in_force": make_optimizer(module.network, approach.recipe).param_groups[-1]["lr"],
+        "batch_size": data.plan.batches.size * data.plan.portions,
+        "seed": settings.seed,
+        "seconds": time.monotonic() - start,
+    }
+    outputs.folder.mkdir(parents=True, exist_ok=True)
+    write_json(outputs.folder / "find_lr.json", {**facts, **asdict(tested)})
+    draw_range_test(outputs.folder / "find_lr.svg", tested, facts["in_force"])
+    _tell(inputs.fold, facts, asdict(tested))
+
+
+def _approach(job: Job) -> tuple[Approach, str]:
+    """How the job's strategy learns, and the section of its recipe."""
+    if job.strategy == "finetune":
+        from histotile.training.strategies import finetune
+
+        return finetune.approach(job), "finetune"
+    if job.strategy == "retrain":
+        from histotile.training.strategies import retrain
+
+        return retrain.approach(job), "retrain"
+    if job.strategy == "early_probe" and job.settings.early_probe == "retrain_tail":
+        from histotile.training.strategies import early_probe
+
+        return early_probe.tail_approach(job), "finetune"
+    fact = f"{job.strategy} has no learning rate: its head is fitted exactly"
+    raise HistotileError("train.strategy", fact, "--set strategy=finetune, or retrain")
+
+
+def _tell(fold: str, facts: Mapping[str, Any], tested: Mapping[str, Any]) -> None:
+    click.echo(f"{fold}: {tested['reason']} ({facts['seconds']:.0f} s)")
+    if tested["suggestion"] is None:
+        click.echo(
+            f"{fold}: no rate is suggested. Are the labels right? A head begun by a probe may also "
+            "be as good as its layers allow: then the loss on val that `train` shows counts"
+        )
+        return
+    click.echo(
+        f"{fold}: {facts['setting']}: {tested['suggestion']:.2g} (steepest descent); second "
+        f"opinion: {tested['second_opinion']:.2g} (a tenth of the rate of the least loss); in "
+        f"force: {facts['in_force']:.2g}"
+    )
