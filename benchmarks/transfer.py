@@ -54,7 +54,7 @@ HEADS = ("linear_probe", "early_probe", "random", "colour")
 TRAININGS = ("finetune", "retrain", "practitioner")
 FACTS = (
     *("dataset", "px", "backbone", "groups", "seed", "tiles", "neff", "patients", "size"),
-    *("similarity", "basis", "gain", "best_gain", "best_gain_high", "shortfall"),
+    *("similarity", "basis", "gain", "best_gain", "best_gain_high", "best_score", "shortfall"),
     *("depth_sufficient", "best_stage", "last_stage", "early_stages", "choice"),
 )
 COLUMNS = (
@@ -138,6 +138,7 @@ def decided(material: Material) -> tuple[Decision, Row]:
         "gain": round(similarity.gain.value, 4) if similarity.gain else "",
         "best_gain": round(similarity.best_gain.value, 4) if similarity.best_gain else "",
         "best_gain_high": high_end(similarity.best_gain),
+        "best_score": round(max(s.score.value for s in similarity.stages), 4),
         "shortfall": round(similarity.shortfall.value, 4),
         "depth_sufficient": similarity.depth_sufficient,
         "best_stage": similarity.best_stage,

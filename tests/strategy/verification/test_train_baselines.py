@@ -85,6 +85,22 @@ def test_scikit_learn_learns_from_no_more_tiles_than_it_can(
     assert not np.allclose(some["prob_tumour"], everything["prob_tumour"])
 
 
+@pytest.mark.parametrize("kind", ["numbers", "several labels"])
+def test_scikit_learn_learns_numbers_and_several_labels_at_once(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    seen = rng.normal(size=(300, 6))
+    truth = seen[:, :2] + 0.1 * rng.normal(size=(300, 2))
+    labels = truth[:, 0] if kind == "numbers" else (truth > 0).astype(np.int8)
+    names = 1 if kind == "numbers" else 2
+    groups = np.repeat(np.arange(30).astype(str), 10)
+    values = train_baselines._by_sklearn(seen[:200], labels[:200], groups[:200], seen[200:], names)
+    assert values.shape == (100, names)
+    for column, right in zip(values.T, truth[200:].T, strict=False):
+        assert (
+            np.corrcoef(np.argsort(np.argsort(column)), np.argsort(np.argsort(right)))[0, 1] > 0.9
+        )
+
+
 def test_scikit_learn_learns_from_a_single_patient_without_a_choice_of_strength(
     fold: list[FoldSlide], make_settings: Callable[..., Train]
 ) -> None:

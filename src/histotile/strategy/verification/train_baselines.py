@@ -78,8 +78,8 @@ def compare_sklearn(
 ) -> dict[str, Any]:
     """The same columns by a few lines of scikit-learn, on the features of a stage.
 
-    Standardised; balanced logistic regression (numbers: ridge regression), its strength by inner
-    folds of patients. It learns from all tiles of train and val, at most `MOST` of them, drawn at
+    Standardised; balanced logistic regression (one per label where there may be several; numbers:
+    ridge regression), its strength by inner folds of patients. It learns from all tiles of train and val, at most `MOST` of them, drawn at
     random.
 
     Args:
@@ -122,16 +122,20 @@ def _by_sklearn(
     """(N, names) values of tested tiles."""
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold
+    from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     folds = min(4, len(np.unique(groups)))
+    logistic = LogisticRegression(class_weight="balanced", max_iter=300)
     if np.issubdtype(labels.dtype, np.floating):
         model, way, score = Ridge(), GroupKFold, "r2"
         grid = {"ridge__alpha": [1 / c for c in STRENGTHS]}
+    elif labels.ndim == 2:
+        model, way, score = OneVsRestClassifier(logistic), GroupKFold, "f1_macro"
+        grid = {"onevsrestclassifier__estimator__C": list(STRENGTHS)}
     else:
-        model = LogisticRegression(class_weight="balanced", max_iter=300)
-        way, score = StratifiedGroupKFold, "balanced_accuracy"
+        model, way, score = logistic, StratifiedGroupKFold, "balanced_accuracy"
         grid = {"logisticregression__C": list(STRENGTHS)}
     chain = make_pipeline(StandardScaler(), model)
     with warnings.catch_warnings():
@@ -143,6 +147,8 @@ def _by_sklearn(
             chain.fit(seen, labels)
         if isinstance(model, Ridge):
             return np.asarray(chain.predict(tested), np.float64).reshape(-1, names)
+        if labels.ndim == 2:
+            return np.asarray(chain.predict_proba(tested), np.float64)
         found = np.zeros((len(tested), names))
         found[:, chain.classes_] = chain.predict_proba(tested)
     return found
