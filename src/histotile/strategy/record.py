@@ -15,7 +15,7 @@ from histotile.strategy.beside import Cost, LeftOut
 from histotile.strategy.entry import Entry, Estimate, read_record
 
 Strategy = Literal["linear_probe", "early_probe", "finetune", "retrain"]
-Basis = Literal["measured", "saturated", "prior", "pathology", "foreign", "nothing"]
+Basis = Literal["measured", "saturated", "prior", "pathology", "foreign", "weak", "nothing"]
 STRATEGIES: tuple[Strategy, ...] = ("linear_probe", "early_probe", "finetune", "retrain")
 
 

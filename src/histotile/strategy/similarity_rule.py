@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from histotile.stats.auroc import CHANCE
 from histotile.stats.bootstrap import interval
 from histotile.stats.crossvalidation import Floats
 from histotile.strategy.entry import Estimate
@@ -127,6 +128,15 @@ def _decide(
             f"{kept.high:.2f}): its features are foreign to this tissue."
         )
         return "different", "foreign", [why]
+    top = depth.last + depth.shortfall.value
+    skill = (top - CHANCE) / (1 - CHANCE)
+    if skill < rule.min_skill:
+        why = (
+            f"AUROC {top:.3f} of the best stage is but {skill:.2f} of the way from guessing "
+            f"to perfect, less than {rule.min_skill:g}: too little for a head to rest on, so all "
+            "layers learn."
+        )
+        return "different", "weak", [why]
     if doubts:
         return _without_measure(doubts)
     return ("similar" if asked else "different"), "measured", []

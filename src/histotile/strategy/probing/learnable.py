@@ -8,7 +8,7 @@ import numpy as np
 
 from histotile.stats.auroc import CHANCE
 from histotile.strategy.entry import Estimate
-from histotile.strategy.record import Similarity, Size
+from histotile.strategy.record import Similarity
 
 if TYPE_CHECKING:
     from histotile.stats.crossvalidation import Floats
@@ -77,11 +77,10 @@ def told(score: Estimate) -> str:
     return f"{score.value:.3f} (95 % {score.low:.3f} to {score.high:.3f})"
 
 
-def ways_out(size: Size, similarity: Similarity, tile: str) -> list[str]:
+def ways_out(similarity: Similarity, tile: str) -> list[str]:
     """What may make something learnable, as sentences.
 
     Args:
-        size: Classes and their patients.
         similarity: Scores of the stages.
         tile: Side and scale of the tiles, in words.
     """
@@ -92,13 +91,12 @@ def ways_out(size: Size, similarity: Similarity, tile: str) -> list[str]:
         "Other labels: outlines instead of the slide's label for every tile, or classes that "
         "tiles can show at all.",
     ]
-    text = "Another backbone, e.g. one pre-trained on pathology"
-    if size.verdict != "small":
-        text += (
-            ", or training all layers (train.strategy: retrain): only frozen features were "
-            "measured, and a cohort of this size may teach a network what they lack"
-        )
-    return [*found, f"{text}."]
+    return [
+        *found,
+        "Another backbone, e.g. one pre-trained on pathology, or training all layers "
+        "(train.strategy: retrain): only frozen features were measured, and a network may learn "
+        "what they lack.",
+    ]
 
 
 def _more_patients(similarity: Similarity) -> str:

@@ -23,7 +23,7 @@ def find_counterfactuals(
     Changes that lead to the same strategy are left out. `tile`: side and scale of the tiles.
     """
     if similarity.basis == "nothing":
-        return ways_out(size, similarity, tile)
+        return ways_out(similarity, tile)
     now = choose(size.counts_as, similarity).strategy
     found = []
     if similarity.basis == "pathology":
@@ -32,6 +32,11 @@ def find_counterfactuals(
         return [
             "A backbone of which some stage does better than random weights: size and similarity "
             "would decide. One pre-trained on pathology -> linear_probe."
+        ]
+    if similarity.basis == "weak":
+        return [
+            "A backbone of which some stage tells the labels better (decide.similarity.min_skill): "
+            "size and similarity would decide. One pre-trained on pathology -> linear_probe."
         ]
     if similarity.basis == "saturated":
         limit = settings.similarity.saturated
