@@ -30,6 +30,6 @@ def approach(job: Job) -> Approach:
     def freeze(network: nn.Module) -> list[nn.Module]:
         if recipe.lora_rank:
             adapt_attention(network, recipe.lora_rank)
-        return [] if job.untaught else batch_norms(network)  # untaught: nothing to protect
+        return [] if job.untaught else [*batch_norms(network)]  # untaught: nothing to protect
 
     return Approach(recipe, freeze, finish=merge)
