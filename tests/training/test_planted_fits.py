@@ -71,7 +71,9 @@ CASES = {
     "small2": {"options": {"channels": [2, 2, 2, 2], "stem_width": 1}},
     "few": {"patients": 2, "signal": 2.0, "epochs": 30},
     "few1": {"patients": 1, "signal": 2.0, "epochs": 30},
-    "heavy": {"augment": dict(colour="heavy", stain="heavy", resized_crop="heavy", erasing="heavy")},
+    "heavy": {
+        "augment": dict(colour="heavy", stain="heavy", resized_crop="heavy", erasing="heavy")
+    },
     "rate": {"rate": 0.3},
     "random": {"signal": 0.0, "epochs": 20},
 }
@@ -80,6 +82,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_x(learn: Any, tmp_path: Path, case: str) -> None:
     import time
+
     s = time.time()
     found = learn(**CASES[case])
     print("\n", case, found["diagnosis"], found["trained_weights"], round(time.time() - s, 1))

@@ -1,4 +1,4 @@
-"""Verbs that try out a training before it is run: find-lr."""
+"""Verbs around a training: find-lr before it, runs behind several."""
 
 from pathlib import Path
 
@@ -61,4 +61,15 @@ def find_lr(
     stage.run(inputs, stage.Outputs(output), settings, network, machine, steps)
 
 
+@verb()
+@click.argument("folder", type=FOLDER)
+@click.option("-o", "--output", type=PATH, help="The table as .csv or .json, with all digits.")
+def runs(folder: Path, output: Path | None) -> None:
+    """Table the results below FOLDER side by side: differing settings, scores, time."""
+    from histotile.stages import runs as stage
+
+    click.echo(stage.run(folder, stage.Outputs(output)))
+
+
 VERBS = (find_lr,)
+COMPARING = (runs,)

@@ -23,11 +23,12 @@ class Diagnosis:
 
 
 class _Finding(NamedTuple):
-    """A verdict, its reason, and what its own cause asks for before anything else."""
+    """A verdict, its reason, and what its own cause asks for before or after all else."""
 
     verdict: str
     reason: str
     remedies: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 _LONGER = "more train.epochs, or a higher rate in train.{strategy}: histotile find-lr"
@@ -87,13 +88,14 @@ def diagnose(
     found = _leaps(curve, blind) if over_epochs else None
     found = found or _by_heart(curve, blind)
     found = found or _verdict(curve, best, blind, gap, over_epochs)
-    remedies = (*found.remedies, *REMEDIES.get((found.verdict, strategy), ()))
+    usual = REMEDIES.get((found.verdict, strategy), ())
+    remedies = (*found.remedies, *usual, *found.after)
     named = dict.fromkeys(remedy.format(strategy=strategy) for remedy in remedies)
     return Diagnosis(found.verdict, gap, found.reason, tuple(named))
 
 
 def _leaps(curve: Sequence[Point], guessing: float) -> _Finding | None:
-    """Whether steps were too long: the loss on train leapt up, or never came below its start."""
+    """Whether steps were too long: the loss on train leapt up or never fell, to the end."""
     first, *later = (point.train_loss for point in curve)
     if not later:
         return None
@@ -101,8 +103,8 @@ def _leaps(curve: Sequence[Point], guessing: float) -> _Finding | None:
     ceiling = max(first, guessing)
     if not math.isfinite(highest):
         return _Finding("underfit", "the training loss became infinite", (_SLOWER,))
-    lasting = min(later) > 0.98 * first and later[-1] > 1.02 * ceiling
-    if highest > 1.5 * ceiling or lasting:
+    never_fell = min(later) > 0.98 * first and later[-1] > 1.02 * ceiling
+    if later[-1] > 0.7 * guessing and (highest > 1.5 * ceiling or never_fell):
         fact = f"the training loss rose from {first:.3g} to {highest:.3g}: the steps are too long"
         return _Finding("underfit", fact, (_SLOWER,))
     return None
@@ -124,8 +126,10 @@ def _verdict(
     change = _price_of_change(best)
     if best.train_loss > 0.9 * guessing:
         fact = f"even the training loss ({best.train_loss:.3f}) is near guessing ({guessing:.3f})"
-        return _Finding("underfit", fact, (_LIGHTER,) if change > 0.1 * guessing else (_LABELS,))
-    risen = last.val_loss - best.val_loss > max(0.05 * best.val_loss, 0.02 * guessing)
+        if change > 0.1 * guessing:
+            return _Finding("underfit", fact, (_LIGHTER,))
+        return _Finding("underfit", fact, after=(_LABELS,))
+    risen = last.val_loss - best.val_loss > max(0.05 * best.val_loss, 0.05 * guessing)
     if over_epochs and risen and last.train_loss < best.train_loss:
         fact = "val loss rises again while train loss falls; the best epoch was kept"
         return _Finding("overfit", fact)
