@@ -18,14 +18,16 @@ TASK = make_task(("healthy", "tumour"))
 OFF: dict[str, Any] = dict.fromkeys(
     ("resized_crop", "perspective", "colour", "stain", "erasing"), "off"
 )
-SIDE, ROWS, COLUMNS = 64, 4, 8
+SMALL = {"channels": [1, 1, 1, 1], "stem_width": 1}
+HEAVY = dict.fromkeys(("resized_crop", "perspective", "colour", "stain", "erasing"), "heavy")
+SIDE, ROWS, COLUMNS = 64, 4, 4
 
 
-def write_slide(folder: Path, number: int, signal: float) -> Path:
-    """A slide of 32 tiles, half of them redder, by `signal` standard deviations of the tiles."""
+def write_slide(folder: Path, number: int, signal: float, spread: float) -> Path:
+    """A slide of 16 tiles, half of them redder, by `signal` standard deviations (`spread`)."""
     rng = np.random.default_rng(number)
     labels = np.arange(ROWS * COLUMNS) % 2
-    red = 8 * (rng.standard_normal(len(labels)) + signal * (labels - 0.5))
+    red = spread * (rng.standard_normal(len(labels)) + signal * (labels - 0.5))
     rgb = rng.normal(150, 25, (ROWS * SIDE, COLUMNS * SIDE, 3))
     y, x = (a.ravel() * SIDE for a in np.mgrid[:ROWS, :COLUMNS])
     for row, column, shift in zip(y, x, red, strict=True):
@@ -48,34 +50,38 @@ def learn(tmp_path: Path, make_settings: Callable[..., Train]) -> Callable[..., 
     """The summary of a training from random weights on patients of one slide each."""
 
     def run(
-        patients: int = 8, signal: float = 4.0, rate: float = 3e-3, **changes: Any
+        patients: int = 8,
+        signal: float = 4.0,
+        spread: float = 8.0,
+        rate: float = 1e-3,
+        name: str = "test_resnet",
+        **changes: Any,
     ) -> dict[str, Any]:
         options = changes.pop("options", {})
         augment = Augment(orientation="flip", **(OFF | changes.pop("augment", {})))
-        tables_ = [write_slide(tmp_path, n, signal) for n in range(patients + 4)]
+        tables_ = [write_slide(tmp_path, n, signal, spread) for n in range(patients + 4)]
         slides = [
             FoldSlide(t.stem, t.stem, "train" if n < patients else "val", t)
             for n, t in enumerate(tables_)
         ]
-        backbone = Backbone(name="test_resnet", weights="none", domain="auto", options=options)
-        given = {"strategy": "retrain", "augment": augment, "epochs": 10, "batch_size": 32}
+        backbone = Backbone(name=name, weights="none", domain="auto", options=options)
+        given = {"strategy": "retrain", "augment": augment, "epochs": 10, "batch_size": 16}
         settings = make_settings(rate, **(given | changes))
         return train_fold(tmp_path / "f", slides, TASK, backbone, settings)
 
     return run
 
 
-CASES = {
-    "good": {},
-    "small": {"options": {"channels": [1, 1, 1, 1], "stem_width": 1}},
-    "small2": {"options": {"channels": [2, 2, 2, 2], "stem_width": 1}},
-    "few": {"patients": 2, "signal": 2.0, "epochs": 30},
-    "few1": {"patients": 1, "signal": 2.0, "epochs": 30},
-    "heavy": {
-        "augment": dict(colour="heavy", stain="heavy", resized_crop="heavy", erasing="heavy")
-    },
-    "rate": {"rate": 0.3},
-    "random": {"signal": 0.0, "epochs": 20},
+CASES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "good": ({}, "good fit", ""),
+    "net too small": ({"options": SMALL}, "underfit", "more train.epochs"),
+    "few": ({"patients": 2, "signal": 2.0, "epochs": 20}, "overfit", "more patients"),
+    "heavy1": ({"augment": HEAVY, "spread": 2.0}, "underfit", "lighter train.augment"),
+    "heavy0": ({"spread": 2.0}, "good fit", ""),
+    "conv": ({"rate": 1e-3, "name": "test_convnext"}, "good fit", ""),
+    "rate": ({"rate": 0.1, "name": "test_convnext"}, "underfit", "a lower rate"),
+    "rate2": ({"rate": 0.3, "name": "test_convnext"}, "underfit", "a lower rate"),
+    "random": ({"signal": 0.0, "epochs": 15}, "overfit", "check the labels"),
 }
 
 
@@ -84,6 +90,6 @@ def test_x(learn: Any, tmp_path: Path, case: str) -> None:
     import time
 
     s = time.time()
-    found = learn(**CASES[case])
+    found = learn(**CASES[case][0])
     print("\n", case, found["diagnosis"], found["trained_weights"], round(time.time() - s, 1))
     print((tmp_path / "f/curves.csv").read_text())
