@@ -31,9 +31,14 @@ def draw_sheet(tile: Rgb, settings: Augment, seed: int) -> Image.Image:
     """
     side = max(_SMALLEST, len(tile))
     columns = 1 + _DRAWS * len(LEVELS)
-    rows = [("orientation", _draws(tile, _alone("orientation", settings.orientation), seed, 9))]
+    rows = [
+        (
+            f"orientation: {settings.orientation}",
+            _draws(tile, _alone("orientation", settings.orientation), seed, 9),
+        )
+    ]
     rows += [(name, _strengths(tile, name, seed)) for name in CHANGES]
-    rows += [("as in training", _draws(tile, settings, seed, 9))]
+    rows += [("training: 9 draws", _draws(tile, settings, seed, 9))]
     step = side + _GAP
     sheet = Image.new("RGB", (_NAMES + columns * step, _TOP + len(rows) * step), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
