@@ -20,7 +20,7 @@ def test_a_sheet_of_a_labelled_tile_or_the_one_asked_for(
     words: tuple[str, ...],
     tile: int,
 ) -> None:
-    labels = [None] * 96
+    labels: list[str | None] = [None] * 96
     labels[2:7] = ["tumour"] * 5
     table = make_table(make_slide("s"), labels)
     line = ["augment", str(table), "-o", str(tmp_path / "sheet.png"), *words]

@@ -49,6 +49,7 @@ def test_diagnosis(train: list[float], val: list[float], strategy: str, verdict:
     [
         ([0.6, 2.5, 1.9], [0.6, 2.4, 2.0], None, "underfit", "a lower rate in train.retrain"),
         ([0.6, 0.71, 0.75], [0.6, 0.7, 0.7], None, "underfit", "a lower rate in train.retrain"),
+        ([0.7, 0.69, 0.69], [0.7, 0.69, 0.69], [0.7, 1.4, 0.7], "underfit", "a lower rate"),
         ([0.6, math.nan], [0.6, math.nan], None, "underfit", "a lower rate in train.retrain"),
         ([0.7, 0.3, 0.1], [0.7, 0.69, 0.9], None, "overfit", "check the labels"),
         ([0.7, 0.69, 0.69], [0.7, 0.69, 0.69], None, "underfit", "more train.epochs"),

@@ -99,7 +99,8 @@ def _leaps(curve: Sequence[Point], guessing: float) -> _Finding | None:
     first, *later = (point.train_loss for point in curve)
     if not later:
         return None
-    highest = max(later, key=lambda loss: loss if math.isfinite(loss) else math.inf)
+    passed = [p.running_loss for p in curve if p.running_loss is not None]
+    highest = max((*later, *passed), key=lambda loss: loss if math.isfinite(loss) else math.inf)
     ceiling = max(first, guessing)
     if not math.isfinite(highest):
         return _Finding("underfit", "the training loss became infinite", (_SLOWER,))
