@@ -2,7 +2,7 @@
 
 Writes benchmarks/lora.csv. A ViT of 1.2 million weights (48 px tiles in patches of 8) learns five
 tissues of the colon first, then invasive carcinoma of the breast on 24 patients, by all layers or
-by additions of rank 8, at three peak rates; AUROC on the tiles of other patients. Ten minutes.
+by additions of rank 8, at two peak rates; AUROC on the tiles of other patients.
 """
 
 import csv
@@ -28,8 +28,8 @@ from histotile.training.train_fold import train_fold
 OUT = Path(__file__).with_suffix(".csv")
 SOURCE, TARGET, PX = "colorectal5_flagy", "idc_ps50", 48
 SHAPE = {"patch_size": 8, "embed_dim": 128, "depth": 6, "num_heads": 4}
-WAYS = [(rank, lr) for rank in (0, 8) for lr in (1e-4, 1e-3, 5e-3)]
-SEEDS = range(5)
+WAYS = [(rank, lr) for rank in (0, 8) for lr in (1e-4, 1e-3)]
+SEEDS = range(2)
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def pretrain(folder: Path) -> Backbone:
     ]
     empty = Backbone(name="vit_tiny_patch16_224", weights="none", domain="auto", options=SHAPE)
     settings = with_recipe(case.config.train, "retrain", adamw_lr=1e-3)
-    settings = settings.model_copy(update={"strategy": "retrain", "min_steps": 1500, "epochs": 10})
+    settings = settings.model_copy(update={"strategy": "retrain", "min_steps": 400, "epochs": 10})
     summary = train_fold(
         folder / "source", slides, make_task(SETS[SOURCE].classes), empty, settings, None
     )

@@ -42,7 +42,8 @@ from histotile.strategy.entry import Estimate
 from histotile.strategy.leakage.checks import AlarmFiles
 from histotile.strategy.load_evidence import gather_evidence, patients_of_folds
 from histotile.strategy.record import STRATEGIES, Decision
-from histotile.strategy.verification.train_alternatives import compare, compare_colour
+from histotile.strategy.verification.train_alternatives import compare
+from histotile.strategy.verification.train_baselines import compare_colour
 from histotile.tasks.probe import Features, fit_probe
 from histotile.tasks.registry import make_task
 from histotile.tasks.task import value_columns
@@ -53,7 +54,7 @@ HEADS = ("linear_probe", "early_probe", "random", "colour")
 TRAININGS = ("finetune", "retrain", "practitioner")
 FACTS = (
     *("dataset", "px", "backbone", "groups", "seed", "tiles", "neff", "patients", "size"),
-    *("similarity", "basis", "gain", "best_gain", "best_gain_high", "shortfall"),
+    *("similarity", "basis", "gain", "best_gain", "best_gain_high", "best_score", "shortfall"),
     *("depth_sufficient", "best_stage", "last_stage", "early_stages", "choice"),
 )
 COLUMNS = (
@@ -64,16 +65,19 @@ COLUMNS = (
 TRAINED = (
     Case("ebhi_seg", 224, "imagenet_035", 106, 0),
     Case("ebhi_seg", 224, "imagenet_035", 24, 0),
-    Case("ebhi_seg", 96, "natural", 106, 0),
     Case("colorectal5_flagy", 224, "imagenet_035", 50, 0),
-    Case("idc_ps50", 96, "imagenet_035", 84, 0),
-    Case("ebhi_seg", 96, "natural", 24, 0),
     Case("colorectal5_flagy", 224, "imagenet_035", 12, 0),
-    Case("ebhi_seg", 224, "imagenet_035", 60, 0),
-    Case("ucsb_breast_tma", 224, "imagenet_035", 6, 0),
-    Case("idc_ps50", 96, "imagenet_035", 24, 0),
     Case("osteosarcoma_60", 224, "imagenet_035", 17, 0),
+    Case("ucsb_breast_tma", 224, "imagenet_035", 6, 0),
+    Case("ebhi_seg", 224, "imagenet_035", 60, 0),
+    Case("ebhi_seg", 96, "imagenet_035", 106, 0),
+    Case("ebhi_seg", 96, "imagenet_035", 24, 0),
+    Case("ebhi_seg", 96, "natural", 106, 0),
+    Case("ebhi_seg", 96, "natural", 24, 0),
+    Case("colorectal5_flagy", 96, "imagenet_035", 50, 0),
     Case("colorectal5_flagy", 96, "natural", 50, 0),
+    Case("idc_ps50", 96, "imagenet_035", 84, 0),
+    Case("idc_ps50", 96, "imagenet_035", 24, 0),
     Case("idc_ps50", 96, "natural", 84, 0),
 )
 PROBED = tuple(
@@ -134,6 +138,7 @@ def decided(material: Material) -> tuple[Decision, Row]:
         "gain": round(similarity.gain.value, 4) if similarity.gain else "",
         "best_gain": round(similarity.best_gain.value, 4) if similarity.best_gain else "",
         "best_gain_high": high_end(similarity.best_gain),
+        "best_score": round(max(s.score.value for s in similarity.stages), 4),
         "shortfall": round(similarity.shortfall.value, 4),
         "depth_sufficient": similarity.depth_sufficient,
         "best_stage": similarity.best_stage,

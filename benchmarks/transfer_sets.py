@@ -30,7 +30,7 @@ from histotile.training.job import FoldSlide
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("HISTOTILE_SHARED", ROOT.parent / "shared")) / "data"
 PLACE = Path(os.environ.get("HISTOTILE_SCRATCH", ROOT / "results" / "transfer"))
-TRAINING = {"batch_size": 32, "epochs": 2, "min_steps": 300, "patience": 2}
+TRAINING = {"batch_size": 32, "epochs": 2, "min_steps": 300}
 
 
 @dataclass(frozen=True)

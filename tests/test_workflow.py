@@ -339,7 +339,8 @@ def test_other_strategies_are_trained_and_held_against_the_choice(
         done.write(SETTINGS)
     assert found["budget"] == budget and len(page) > 2000
     assert {one["strategy"] for one in found["strategies"]} == strategies
-    assert [one["strategy"] for one in found["baselines"]] == ["colour", "random_weights"]
+    baselines = [one["strategy"] for one in found["baselines"]]
+    assert baselines == ["colour", "random_weights", "sklearn"]
     assert all(0 <= one["score"]["value"] <= 1 for one in found["strategies"])
     assert found["verdict"] in {"confirmed", "not contradicted", "contradicted"}
     assert found["verdict"] in page

@@ -73,3 +73,11 @@ def test_independent_samples_lie_between_patients_and_tiles() -> None:
     assert independent_samples(strata, patients, None) == 3  # a: 0; b: 0 and 1
     assert independent_samples(strata, patients, 0.0) == 6
     assert independent_samples(strata, patients, 0.5) == pytest.approx(3 / 2 + 1 + 2 / 1.5)
+
+
+def test_a_rising_loss_is_told_with_what_became_of_the_score() -> None:
+    points = [Point(n, None, 0.5 - n / 5, v, s) for n, v, s in ((0, 0.5, 0.8), (1, 0.4, 0.85))]
+    for score, word in ((0.9, "rather than wrong"), (0.7, "train.patience")):
+        last = Point(2, None, 0.05, 0.9, score)
+        found = diagnose([*points, last], last, math.log(2), "retrain", True)
+        assert found.verdict == "overfit" and word in found.reason

@@ -1,15 +1,37 @@
 """Curves as lines, tables and pictures."""
 
 import csv
+import math
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from histotile.tasks.registry import make_task
-from histotile.training.learning_curve import Point, curve_line, draw_curve, write_curve
+from histotile.training.learning_curve import Point, curve_line, draw_curve, kept_point, write_curve
 
 TASK = make_task(("healthy", "tumour"))
+
+
+@pytest.mark.parametrize(
+    ("scores", "losses", "patience", "kept"),
+    [
+        ([0.7, 0.9, 0.8], [0.6, 0.5, 0.9], False, 2),  # the last one, for it ranks better
+        ([0.7, 0.9, 0.8], [0.6, 0.5, 0.9], True, 1),
+        ([0.7, 0.9, 0.7], [0.6, 0.5, 0.4], False, 0),  # no better than the probe
+        ([None, None, None], [0.6, 0.5, 0.4], False, 2),
+        ([None, None, None], [0.6, 0.5, 0.7], False, 0),
+        ([0.7, 0.5, 0.8], [0.6, 0.5, math.nan], False, 0),  # it diverged
+    ],
+)
+def test_the_last_point_is_kept_where_it_betters_the_first(
+    scores: list[float | None], losses: list[float], patience: bool, kept: int
+) -> None:
+    points = [
+        Point(n, None, 0.1, loss, score)
+        for n, (score, loss) in enumerate(zip(scores, losses, strict=True))
+    ]
+    assert kept_point(points, patience).step == kept
 
 
 @pytest.mark.parametrize("xlabel", ["epoch", "L2 strength"])

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from histotile.config import Recipe
 from histotile.training.optimizer import (
-    chosen_optimizer,
     deal,
     make_optimizer,
     parameter_groups,
@@ -24,7 +23,7 @@ from histotile.training.optimizer import (
 
 def recipe(**changes: Any) -> Recipe:
     plain = {
-        "optimizer": "auto",
+        "optimizer": "sgd",
         "sgd_lr": 0.1,
         "adamw_lr": 0.001,
         "sgd_weight_decay": 0.01,
@@ -40,21 +39,29 @@ def recipe(**changes: Any) -> Recipe:
 
 
 @pytest.mark.parametrize(
-    ("name", "optimizer"),
+    ("name", "peak"),
     [
-        ("test_resnet", torch.optim.SGD),
-        ("test_efficientnet", torch.optim.SGD),
-        ("test_vit", torch.optim.AdamW),
-        ("test_convnext", torch.optim.AdamW),
+        ("test_resnet", 0.001),
+        ("test_efficientnet", 0.001),
+        ("test_vit", 0.0003),
+        ("test_convnext", 0.0003),
     ],
 )
-def test_networks_with_batch_norm_take_sgd(name: str, optimizer: type) -> None:
+def test_networks_without_batch_norm_learn_more_slowly_unless_told(name: str, peak: float) -> None:
     network = timm.create_model(name, num_classes=2)
+    found = make_optimizer(network, recipe(optimizer="adamw", adamw_lr=None))
+    assert type(found) is torch.optim.AdamW
+    assert max(g["lr"] for g in found.param_groups) == pytest.approx(peak)
+    told = make_optimizer(network, recipe(optimizer="adamw", adamw_lr=0.02))
+    assert max(g["lr"] for g in told.param_groups) == 0.02
+
+
+def test_sgd_has_nesterov_momentum_and_its_own_rate() -> None:
+    network = timm.create_model("test_resnet", num_classes=2)
     found = make_optimizer(network, recipe())
-    assert type(found) is optimizer
-    assert chosen_optimizer(network, recipe()) == optimizer.__name__.lower()
-    if optimizer is torch.optim.SGD:
-        assert all(g["nesterov"] and g["momentum"] == 0.9 for g in found.param_groups)
+    assert type(found) is torch.optim.SGD
+    assert all(g["nesterov"] and g["momentum"] == 0.9 for g in found.param_groups)
+    assert max(g["lr"] for g in found.param_groups) == 0.1
 
 
 @pytest.mark.parametrize(
@@ -79,7 +86,7 @@ def test_optimizer_asked_for(
 def test_position_embeddings_and_vectors_do_not_decay() -> None:
     network = timm.create_model("test_vit", num_classes=2)
     names = {id(p): n for n, p in network.named_parameters()}
-    for group in parameter_groups(network, recipe()):
+    for group in parameter_groups(network, recipe(optimizer="adamw")):
         for parameter in group["params"]:
             kept = parameter.ndim <= 1 or names[id(parameter)] in ("pos_embed", "cls_token")
             assert group["weight_decay"] == (0 if kept else 0.05), names[id(parameter)]

@@ -19,7 +19,7 @@ from histotile.io import tables
 from histotile.tasks.registry import make_task
 from histotile.training.job import FoldSlide, Job, Machine, Run, gather_tiles
 from histotile.training.learning_curve import Point
-from histotile.training.resume import STATE, best_state, same_inputs
+from histotile.training.resume import STATE, kept_state, same_inputs
 from histotile.training.train_fold import train_fold
 
 CLASSES = ("healthy", "tumour")
@@ -126,7 +126,7 @@ def interrupted(
         if done == 15:
             raise InterruptedHereError
 
-    settings, folder = make_settings(strategy="finetune"), tmp_path / "interrupted"
+    settings, folder = make_settings(strategy="finetune", patience=4), tmp_path / "interrupted"
     with pytest.raises(InterruptedHereError):
         train_fold(folder, fold, TASK, tiny_backbone, settings, Run(Machine(progress=stop)))
     return folder
@@ -149,7 +149,7 @@ def first_step(
             steps.append(done)
             raise ReachedError
 
-        settings = make_settings(strategy="finetune")
+        settings = make_settings(strategy="finetune", patience=4)
         with pytest.raises(ReachedError):
             train_fold(
                 interrupted, slides, TASK, tiny_backbone, settings, Run(Machine(progress=note))
@@ -219,7 +219,8 @@ def test_a_planted_state_runs_no_code(
     torch.save({**content, "trap": Trap(mark)}, planted)
     if name != "last.ckpt":
         with pytest.raises(pickle.UnpicklingError):
-            best_state(interrupted / STATE, Point(name == "best.ckpt", None, 0.0, 0.0, None))
+            point = Point(name == "best.ckpt", None, 0.0, 0.0, None)
+            kept_state(interrupted / STATE, point, "best.ckpt")
     assert first_step(fold) == 1
     assert not mark.exists()
     torch.save({"trap": Trap(mark)}, tmp_path / "again")

@@ -142,12 +142,12 @@ def test_a_forced_strategy_does_not_need_a_decision_and_auto_follows_it(
 def test_a_training_that_never_improves_gives_way_to_the_probe(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
-    hopeless = make_settings(strategy="finetune", rate=100.0, epochs=1)
+    hopeless = make_settings(strategy="finetune", rate=1e30, epochs=1)
     run = Run(decided=("finetune", (2,)))
     found = train_fold(tmp_path / "a", fold, TASK, tiny_backbone, hopeless, run)
     assert found["best"]["step"] == 0
     assert found["instead_of"]["strategy"] == "finetune"
-    assert "did not improve" in found["diagnosis"]["reason"]
+    assert "did not better" in found["diagnosis"]["reason"]
     probe = make_settings(strategy="early_probe")
     expected = train_fold(tmp_path / "b", fold, TASK, tiny_backbone, probe, run)
     assert expected["instead_of"] is None
@@ -161,7 +161,7 @@ def test_a_training_that_never_improves_gives_way_to_the_probe(
 def test_without_features_or_decision_the_training_stands(
     tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
 ) -> None:
-    hopeless = make_settings(strategy="finetune", rate=100.0, epochs=1)
+    hopeless = make_settings(strategy="finetune", rate=1e30, epochs=1)
     bare = [replace(slide, features=None) for slide in fold]
     for number, (slides, run) in enumerate(((fold, Run()), (bare, Run(decided=("retrain", (2,)))))):
         folder = tmp_path / str(number)

@@ -85,7 +85,7 @@ FEATURE_ENGINE = CONFIG.engine.model_copy(
 ).model_dump_json()
 # Slides whose labelled tiles are kept in packs; images are files of their own already.
 PACKED = [] if LISTING or CONFIG.pack.use == "never" else SLIDE_IDS
-CHEAP = ["linear_probe", "early_probe", "colour", "random_weights"]
+CHEAP = ["linear_probe", "early_probe", "colour", "random_weights", "sklearn"]
 COMPARED = {"off": [], "probe": CHEAP, "full": [*CHEAP, "finetune", "retrain"]}[
     CONFIG.verify.budget
 ]
@@ -101,7 +101,7 @@ APPLIED_PICTURES = (
     else {}
 )
 # What learns from features, or tables of colours, and reads no tile.
-CACHED = {"linear_probe", "colour", "random_weights"} | (
+CACHED = {"linear_probe", "colour", "random_weights", "sklearn"} | (
     {"early_probe"} if CONFIG.train.early_probe == "truncate" else set()
 )
 # Weights that are files of the user, or of a rule of a workflow that uses this one.
@@ -116,7 +116,7 @@ pathvars:
 
 wildcard_constraints:
     fold="fold[0-9]+",
-    strategy="linear_probe|early_probe|finetune|retrain|colour|random_weights",
+    strategy="linear_probe|early_probe|finetune|retrain|colour|random_weights|sklearn",
 
 
 def profile_portions(*verbs):

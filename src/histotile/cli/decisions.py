@@ -90,7 +90,10 @@ def decide(
 @click.argument(
     "strategy",
     type=click.Choice(
-        ["linear_probe", "early_probe", "finetune", "retrain", "colour", "random_weights"]
+        [
+            *("linear_probe", "early_probe", "finetune", "retrain"),
+            *("colour", "random_weights", "sklearn"),
+        ]
     ),
 )
 @FOLDS_FILE

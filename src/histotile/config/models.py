@@ -108,11 +108,12 @@ class Augment(Section):
 class Recipe(Section):
     """How a trained strategy learns."""
 
-    optimizer: Literal["auto", "sgd", "adam", "adamw"] = Field(
-        description="`auto`: SGD for networks with batch norm, else AdamW."
-    )
+    optimizer: Literal["sgd", "adam", "adamw"] = Field(description="How steps are taken.")
     sgd_lr: Positive = Field(description="Peak learning rate of SGD.")
-    adamw_lr: Positive = Field(description="Peak learning rate of AdamW, and of Adam.")
+    adamw_lr: Positive | None = Field(
+        description="Peak learning rate of AdamW, and of Adam. null: 0.001 for networks with batch "
+        "norm, 0.0003 for others, such as transformers."
+    )
     sgd_weight_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of SGD.")
     adamw_weight_decay: Annotated[float, Field(ge=0)] = Field(
         description="Weight decay of AdamW. Adam has none."
@@ -182,9 +183,11 @@ class Train(Section):
         description="Passes are added until this many optimisation steps are planned: small "
         "cohorts need more passes."
     )
-    patience: Annotated[int, Field(ge=1, strict=True)] = Field(
-        description="Epochs without a better validation loss before training stops; more in "
-        "proportion where `min_steps` adds passes."
+    patience: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        description="null: training runs its planned course and the last state is kept, which on "
+        "few patients is steadier than any epoch that their validation loss picks. A number: it "
+        "stops after so many epochs without a better validation loss (more in proportion where "
+        "`min_steps` adds passes), and the best epoch is kept."
     )
     batch_size: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
         description="Most tiles per optimisation step; 1: stochastic descent; `all`: one step per "

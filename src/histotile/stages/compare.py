@@ -9,11 +9,12 @@ from histotile.io.tables import comparison_schema, write_table
 from histotile.stages.folds import Inputs, Network, fold_slides
 from histotile.strategy.leakage.follow import follow
 from histotile.strategy.record import Strategy
-from histotile.strategy.verification.baselines import RANDOM_WEIGHTS
-from histotile.strategy.verification.train_alternatives import (
-    compare,
+from histotile.strategy.verification.baselines import RANDOM_WEIGHTS, SKLEARN
+from histotile.strategy.verification.train_alternatives import compare
+from histotile.strategy.verification.train_baselines import (
     compare_colour,
     compare_random,
+    compare_sklearn,
 )
 from histotile.tasks.registry import make_task
 from histotile.training.job import Machine
@@ -31,7 +32,7 @@ def run(
     outputs: Outputs,
     settings: Train,
     network: Network,
-    strategy: Strategy | Literal["colour", "random_weights"],
+    strategy: Strategy | Literal["colour", "random_weights", "sklearn"],
     machine: Machine,
 ) -> None:
     """Writes what a model trained by this strategy says of the tiles its fold tests.
@@ -42,7 +43,7 @@ def run(
         settings: Section `train`.
         network: What is trained.
         strategy: How; `colour`: no network, colour alone; `random_weights`: a linear probe on the
-            features of the baseline.
+            features of the baseline; `sklearn`: plain scikit-learn on the cached features.
         machine: What trains.
     """
     assert inputs.decision is not None, "comparisons are of a decision"
@@ -54,6 +55,8 @@ def run(
     elif strategy == RANDOM_WEIGHTS:
         stage = decision.similarity.best_random_stage
         found = compare_random(slides, task, settings, inputs.baseline_file, stage)
+    elif strategy == SKLEARN:
+        found = compare_sklearn(slides, task, settings, decision.similarity.best_stage)
     else:
         stages = tuple(decision.of_fold(inputs.fold).early_stages)
         body = network.backbone

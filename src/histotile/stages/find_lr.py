@@ -17,7 +17,7 @@ from histotile.strategy.leakage.follow import follow
 from histotile.tasks.registry import make_task
 from histotile.training.job import Job, Machine, gather_tiles
 from histotile.training.lr_finder import draw_range_test, range_test
-from histotile.training.optimizer import chosen_optimizer, make_optimizer
+from histotile.training.optimizer import make_optimizer
 from histotile.training.start import Approach, begin, make_module
 from histotile.training.train_fold import chosen_strategy
 
@@ -64,7 +64,7 @@ def run(
     module, data = make_module(job, approach)
     begin(module, data, job, approach)
     tested = range_test(module, data.train_dataloader(), steps, data.plan.portions)
-    optimizer = chosen_optimizer(module.network, approach.recipe)
+    optimizer = approach.recipe.optimizer
     facts = {
         "strategy": strategy,
         "optimizer": optimizer,

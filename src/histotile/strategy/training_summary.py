@@ -86,12 +86,9 @@ def _all_layers(budget: Budget, head: int, train: Train) -> list[str]:
 
 
 def _rates(recipe: Recipe) -> str:
-    sgd = f"SGD with a peak learning rate of {recipe.sgd_lr:g}"
-    adamw = f"AdamW with a peak learning rate of {recipe.adamw_lr:g}"
-    adam = adamw.replace("AdamW", "Adam")
-    rates = {"sgd": sgd, "adam": adam, "adamw": adamw}.get(
-        recipe.optimizer, f"{sgd} (networks with batch norm), or {adamw} (others)"
-    )
+    name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[recipe.optimizer]
+    peak = recipe.sgd_lr if recipe.optimizer == "sgd" else recipe.adamw_lr
+    rates = f"{name} with a peak learning rate of {peak or '0.001 (0.0003 without batch norm)'}"
     if recipe.layer_decay == 1:
         return f"{rates}, the same for all layers"
     return f"{rates}; each layer at {recipe.layer_decay:g} times the rate of the one above it"

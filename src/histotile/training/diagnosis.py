@@ -123,23 +123,23 @@ def _by_heart(curve: Sequence[Point], guessing: float) -> _Finding | None:
 def _verdict(
     curve: Sequence[Point], best: Point, guessing: float, gap: float, over_epochs: bool
 ) -> _Finding:
-    last = curve[-1]
+    last, least = curve[-1], min(curve, key=lambda point: point.val_loss)
     change = _price_of_change(best)
     if best.train_loss > 0.9 * guessing:
         fact = f"even the training loss ({best.train_loss:.3f}) is near guessing ({guessing:.3f})"
         if change > 0.1 * guessing:
             return _Finding("underfit", fact, (_LIGHTER,))
         return _Finding("underfit", fact, after=(_LABELS,))
-    risen = last.val_loss - best.val_loss > max(0.05 * best.val_loss, 0.05 * guessing)
-    if over_epochs and risen and last.train_loss < best.train_loss:
-        fact = "val loss rises again while train loss falls; the best epoch was kept"
+    risen = last.val_loss - least.val_loss > max(0.05 * least.val_loss, 0.05 * guessing)
+    if over_epochs and risen and last.train_loss < least.train_loss:
+        fact = f"val loss rises again while train loss falls; {_ranks(least, best)}"
         return _Finding("overfit", fact)
     if gap > 0.5 and best.val_loss - best.train_loss > 0.1 * guessing:
         return _Finding("overfit", f"the loss on val is {gap:.0%} above that on train")
     if change > 0.25 * guessing and best.train_loss > 0.25 * guessing:
         fact = f"changed tiles cost {change:.3f} more than the same tiles as they are"
         return _Finding("underfit", f"augmentation is too heavy: {fact}", (_LIGHTER,))
-    if over_epochs and _falls(curve, best, guessing) and gap < 0.1:
+    if over_epochs and best.step > 0 and _falls(curve, guessing) and gap < 0.1:
         return _Finding("underfit", "the loss on val was still falling when the epochs ended")
     return _Finding("good fit", f"train and val agree (gap {gap:.0%}) and are well below guessing")
 
@@ -149,10 +149,23 @@ def _price_of_change(point: Point) -> float:
     return point.running_loss - point.train_loss if point.running_loss is not None else 0.0
 
 
-def _falls(curve: Sequence[Point], best: Point, guessing: float) -> bool:
-    """Whether val fell visibly over the last tenth of the epochs, and at its end is best."""
-    before = curve[-1 - max(1, len(curve) // 10)].val_loss if len(curve) > 1 else best.val_loss
-    return best is curve[-1] and best.step > 0 and before - best.val_loss > 0.02 * guessing
+def _falls(curve: Sequence[Point], guessing: float) -> bool:
+    """Whether val fell visibly over the last tenth of the epochs, and at its end is least."""
+    losses = [point.val_loss for point in curve]
+    before = losses[max(0, len(losses) - 1 - max(1, len(losses) // 10))]
+    return losses[-1] == min(losses) and before - losses[-1] > 0.02 * guessing
+
+
+def _ranks(least: Point, kept: Point) -> str:
+    """What became of the score on val since the point of least loss."""
+    if kept is least:
+        return "the best epoch was kept"
+    if least.val_score is None or kept.val_score is None:
+        return "the last epoch was kept"
+    facts = f"{least.val_score:.3f} at the least loss, {kept.val_score:.3f} as kept"
+    if kept.val_score >= least.val_score:
+        return f"the score did not fall ({facts}): it grows too certain rather than wrong"
+    return f"the score falls, too ({facts}): train.patience keeps the best epoch"
 
 
 def independent_samples(strata: NDArray[Any], patients: NDArray[Any], icc: float | None) -> float:

@@ -1,4 +1,4 @@
-"""Learning by gradients: from a prepared network to its best epoch, through any interruption."""
+"""Learning by gradients: from a prepared network to its last epoch, through any interruption."""
 
 import logging
 import warnings
@@ -13,15 +13,15 @@ from histotile.config import Recipe
 from histotile.errors import HistotileError
 from histotile.training.datamodule import TileDataModule
 from histotile.training.job import Job, Machine, Outcome
-from histotile.training.learning_curve import X_OVER_EPOCHS, Point
+from histotile.training.learning_curve import X_OVER_EPOCHS, Point, kept_point
 from histotile.training.lightning_module import TileModule
-from histotile.training.optimizer import Plan, chosen_optimizer, rates
-from histotile.training.resume import LAST, START, STATE, best_state, same_inputs
+from histotile.training.optimizer import Plan, rates
+from histotile.training.resume import BEST, LAST, START, STATE, kept_state, same_inputs
 from histotile.training.start import Approach, begin, make_module
 
 
 def learn(job: Job, approach: Approach) -> Outcome:
-    """The network after the epoch with the least loss on val; epoch 0 is the linear probe alone.
+    """The network as it ends, or with `patience` after the epoch with the least loss on val.
 
     Its state is kept in the folder's checkpoints/ while it trains; if the same training was
     interrupted, it goes on after the last whole round of epochs.
@@ -41,9 +41,11 @@ def learn(job: Job, approach: Approach) -> Outcome:
         for message in _EXPECTED:
             warnings.filterwarnings("ignore", message)
         _run(trainer, module, data, job, approach)
-    best = min(module.curve, key=lambda point: point.val_loss)
+    stops = data.plan.patience is not None
+    best = kept_point(module.curve, stops)
     data.count_readers()
-    module.network.load_state_dict(best_state(job.folder / STATE, best))
+    file = BEST if stops else LAST
+    module.network.load_state_dict(kept_state(job.folder / STATE, best, file))
     return _outcome(module, best, _facts(trainer, data.plan, job), approach)
 
 
@@ -73,10 +75,18 @@ def _run(
 
 
 def _trainer(job: Job, plan: Plan, recipe: Recipe) -> pl.Trainer:
-    stop = EarlyStopping("val_loss", patience=plan.patience, mode="min")
     state: dict[str, Any] = {"dirpath": job.folder / STATE, "enable_version_counter": False}
-    best = ModelCheckpoint(filename="best", monitor="val_loss", mode="min", **state)
-    last = ModelCheckpoint(filename="last", **state)
+    callbacks = [
+        _RoundStart(job.settings.seed, job.machine),
+        ModelCheckpoint(filename="last", **state),
+    ]
+    if plan.patience is not None:
+        callbacks = [
+            EarlyStopping("val_loss", patience=plan.patience, mode="min"),
+            callbacks[0],
+            ModelCheckpoint(filename="best", monitor="val_loss", mode="min", **state),
+            callbacks[1],
+        ]
     logger: Any = False
     if job.settings.tensorboard:
         from pytorch_lightning.loggers import TensorBoardLogger
@@ -89,7 +99,7 @@ def _trainer(job: Job, plan: Plan, recipe: Recipe) -> pl.Trainer:
         precision=precision(job.settings.precision),
         max_epochs=plan.rounds,
         default_root_dir=job.folder / STATE,  # where Lightning looks for states under Slurm, too
-        callbacks=[stop, _RoundStart(job.settings.seed, job.machine), best, last],
+        callbacks=callbacks,
         logger=logger,
         gradient_clip_val=recipe.clip,
         accumulate_grad_batches=plan.portions,
@@ -167,7 +177,7 @@ def _outcome(
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     primary = facts.pop("primary")
     facts |= {
-        "optimizer": chosen_optimizer(network, module.recipe),
+        "optimizer": module.recipe.optimizer,
         "lr": rates(network, module.recipe),
     }
     approach.finish(network)

@@ -31,6 +31,22 @@ class Point:
     val_score: float | None
 
 
+def kept_point(curve: Sequence[Point], by_loss: bool) -> Point:
+    """The point whose weights a training keeps: its last one, or that of least loss on val.
+
+    The first point, the probe that it began with, where the last one does not better its score on
+    val. Not its loss, which also grows with the certainty of a network that ranks better.
+    """
+    if by_loss:
+        return min(curve, key=lambda point: point.val_loss)
+    start, last = curve[0], curve[-1]
+    if not math.isfinite(last.val_loss):  # it diverged
+        return start
+    if start.val_score is None or last.val_score is None:
+        return last if last.val_loss < start.val_loss else start
+    return last if last.val_score > start.val_score else start
+
+
 def write_curve(path: Path, curve: Sequence[Point]) -> None:
     """The points as CSV."""
     text = io.StringIO()

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,6 +12,7 @@ from histotile.backbones.stages import layer_groups
 from histotile.config import Recipe, Train
 
 FINAL = 0.01  # learning rate at the end, relative to the peak
+ADAMW_LR = {True: 1e-3, False: 3e-4}  # of networks with batch norm, and of others
 VALIDATIONS = 25  # at most, however many epochs there are
 
 
@@ -35,7 +36,7 @@ class Plan:
     batches: Batches
     passes: int
     rounds: int
-    patience: int
+    patience: int | None
     portions: int = 1
 
     @property
@@ -70,22 +71,15 @@ def plan(tiles: int, settings: Train) -> Plan:
         batches=Batches(size, False) if whole else deal(tiles, settings.at_once, passes),
         passes=passes,
         rounds=rounds,
-        patience=max(1, round(settings.patience * rounds / settings.epochs)),
+        patience=settings.patience and max(1, round(settings.patience * rounds / settings.epochs)),
         portions=math.ceil(tiles / size) if whole else 1,
     )
-
-
-def chosen_optimizer(network: nn.Module, recipe: Recipe) -> Literal["sgd", "adam", "adamw"]:
-    """The optimizer asked for; of `auto` SGD for networks with batch norm, else AdamW."""
-    if recipe.optimizer == "auto":
-        return "sgd" if batch_norms(network) else "adamw"
-    return recipe.optimizer
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer; each layer group at its own peak rate."""
     groups = parameter_groups(network, recipe)
-    match chosen_optimizer(network, recipe):
+    match recipe.optimizer:
         case "sgd":
             return torch.optim.SGD(groups, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
         case "adam":
@@ -102,11 +96,12 @@ def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]
     carry it as `lr_scale`, which PyTorch's and Lightning's schedulers never read.) There is no
     weight decay on vectors, nor on what the network exempts, e.g. position embeddings.
     """
+    adamw_lr = recipe.adamw_lr or ADAMW_LR[bool(batch_norms(network))]
     peak, decay = {
         "sgd": (recipe.sgd_lr, recipe.sgd_weight_decay),
-        "adam": (recipe.adamw_lr, 0.0),
-        "adamw": (recipe.adamw_lr, recipe.adamw_weight_decay),
-    }[chosen_optimizer(network, recipe)]
+        "adam": (adamw_lr, 0.0),
+        "adamw": (adamw_lr, recipe.adamw_weight_decay),
+    }[recipe.optimizer]
     parameters = dict(network.named_parameters())
     exempt = set(network.no_weight_decay()) if hasattr(network, "no_weight_decay") else set()  # type: ignore[operator]
     groups: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""What becomes of a training of all layers that did not improve on the probe it began with."""
+"""What becomes of a training of all layers that did not better the probe it began with."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,10 +9,10 @@ from histotile.training.job import Job, Outcome
 
 
 def probe_instead(job: Job, tried: Outcome, early: Sequence[int]) -> tuple[Job, Outcome] | None:
-    """The probe that takes the place of a training whose best epoch is the one before the first.
+    """The probe that takes the place of a training whose score on val did not rise.
 
-    Its network is then no more than a head on the last stage that has seen some training tiles. The
-    probe that `decide` found for the fold sees the better stages, and all tiles of train and val.
+    The probe that `decide` found for the fold sees the better stages, and all tiles of train and
+    val.
 
     Args:
         job: The training.
@@ -38,7 +38,7 @@ def told(tried: Diagnosis, strategy: str, seconds: float) -> tuple[Diagnosis, di
     """What the summary says of it: a diagnosis with reason and remedy, and what was tried."""
     hours = seconds / 3600
     reason = (
-        f"{strategy} did not improve on the probe that it began with: the probe of the early "
+        f"{strategy} did not better the probe that it began with: the probe of the early "
         f"stages is used. {tried.reason}"
     )
     remedy = f"train.strategy: early_probe, which saves {hours:.2g} hours in this fold"

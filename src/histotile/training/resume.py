@@ -43,7 +43,8 @@ def same_inputs(state: Path, job: Job, network: nn.Module) -> bool:
     if path.is_file() and _read(path) == inputs:
         if not (state / LAST).is_file():
             return False
-        odd = [name for name in (LAST, BEST, START) if not _is_plain(state / name)]
+        kept = (LAST, START) if job.settings.patience is None else (LAST, BEST, START)
+        odd = [name for name in kept if not _is_plain(state / name)]
         if not odd:
             return True
         fact = "damaged, or more than the state of a training: training starts anew"
@@ -131,12 +132,12 @@ def clear_state(folder: Path) -> None:
     shutil.rmtree(folder / STATE, ignore_errors=True)
 
 
-def best_state(state: Path, best: Point) -> dict[str, Tensor]:
-    """The network's weights at a point of its curve; epoch 0 is the start."""
+def kept_state(state: Path, best: Point, file: str) -> dict[str, Tensor]:
+    """The network's weights at the kept point of its curve, in that file; epoch 0: the start."""
     if best.step == 0:
         start: dict[str, Tensor] = torch.load(state / START, weights_only=True)
         return start
-    content = torch.load(state / BEST, map_location="cpu", weights_only=True)
+    content = torch.load(state / file, map_location="cpu", weights_only=True)
     prefix = "network."
     weights: dict[str, Tensor] = content["state_dict"]
     return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}

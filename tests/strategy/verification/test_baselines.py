@@ -54,6 +54,30 @@ def test_a_certain_lead_is_told_as_a_number_alone() -> None:
     assert found.headline == "confirmed" and len(found.reasons) == 1
 
 
+@pytest.mark.parametrize(
+    ("probe", "told"), [(0.9, None), (0.5, "plain scikit-learn on the cached features does better")]
+)
+def test_a_head_may_equal_scikit_learn_but_not_be_worse(probe: float, told: str | None) -> None:
+    found = judge(compared({"linear_probe": 0.2, "early_probe": probe, "sklearn": 0.9}))
+    (gap,) = found.gaps
+    assert gap.is_open == (told is not None)
+    assert [told] * (told is not None) == [
+        told for reason in found.reasons if told and told in reason
+    ]
+    assert ("scikit-learn" in found.headline) == (told is not None)
+
+
+def test_a_training_that_scikit_learn_equals_is_told() -> None:
+    comparisons = compared({"early_probe": 0.2, "linear_probe": 0.9, "sklearn": 0.9})
+    trained = [
+        replace(one, strategy="finetune") if one.strategy == "linear_probe" else one
+        for one in comparisons
+    ]
+    chosen = dict.fromkeys(FOLDS, "early_probe")
+    found = verify(trained, chosen, ("early_probe", "finetune"), "full", SETTINGS)
+    assert any("scikit-learn on the cached features may do as well" in r for r in found.reasons)
+
+
 def test_random_weights_are_paired_with_the_best_strategy_on_the_tiles_they_judged() -> None:
     """They judge a third of the tiles, in another order; there the strategy guesses."""
     quality = {"linear_probe": 0.5, "early_probe": 0.9, "random_weights": 0.9}

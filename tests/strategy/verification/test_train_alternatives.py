@@ -10,12 +10,8 @@ import pytest
 
 from histotile.config import Backbone, Train
 from histotile.io import tables
-from histotile.io.features import BaselineFile, Stage
-from histotile.strategy.verification.train_alternatives import (
-    compare,
-    compare_colour,
-    compare_random,
-)
+from histotile.strategy.verification.train_alternatives import compare
+from histotile.strategy.verification.train_baselines import compare_colour
 from histotile.tasks.registry import make_task
 from histotile.training.job import FoldSlide, Machine
 
@@ -95,33 +91,3 @@ def test_a_head_is_judged_by_features_however_tails_are_trained(
         (own_fold[number].tiles.parent / f"s{number}.tiff").unlink()
     found = compare(slides, TASK, tiny_backbone, retrained, ("linear_probe", ()))
     assert np.array_equal(found["prob_tumour"], whole["prob_tumour"])
-
-
-def test_random_weights_are_judged_on_the_sampled_test_tiles_alone(
-    tmp_path: Path, fold: list[FoldSlide], make_settings: Callable[..., Train]
-) -> None:
-    """Their second stage tells the classes, the first knows nothing."""
-    taught, tested = fold[:6], judged_by(fold[6:])
-    slides = [*taught, *tested]
-    names, tiles, truth = [], [], []
-    for slide in slides:
-        labels = np.array(TASK.labels(tables.read_table(slide.tiles)["label"].to_pylist()))
-        rows = np.flatnonzero(labels >= 0)[::2]
-        names += [slide.slide_id] * len(rows)
-        tiles += rows.tolist()
-        truth += labels[rows].tolist()
-    rng = np.random.default_rng(0)
-    noise = rng.normal(size=(2, len(truth), 3)).astype(np.float16)
-    noise[1, :, 0] += 6 * np.array(truth, np.float16)
-    stages = (Stage(1, "one", 3, 10), Stage(2, "two", 3, 20))
-    places = np.array(names, np.str_), np.array(tiles, np.int32)
-    path = tmp_path / "baseline.h5"
-    BaselineFile(*places, noise[1], (noise[0],), stages, {}).write(path)
-    deep = compare_random(slides, TASK, make_settings(), path, 2)
-    blind = compare_random(slides, TASK, make_settings(), path, 1)
-    of_test = [n for n, name in enumerate(names) if name == tested[0].slide_id]
-    assert deep["tile_id"].tolist() == [tiles[n] for n in of_test]
-    assert deep["label"].tolist() == [truth[n] for n in of_test]
-    assert set(deep["patient_id"]) == {tested[0].patient_id}
-    assert np.mean((deep["prob_tumour"] > 0.5) == deep["label"]) > 0.95
-    assert np.mean((blind["prob_tumour"] > 0.5) == blind["label"]) < 0.9

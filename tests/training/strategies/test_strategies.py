@@ -116,7 +116,7 @@ def settings(make_settings: Callable[..., Train]) -> Callable[..., Train]:
         plain = make_settings(max_tiles_per_slide=8, batch_size=12, epochs=1)
         recipes = {
             name: getattr(plain, name).model_copy(
-                update={"optimizer": "auto", "adamw_lr": 1e-3, "sgd_lr": 0.01}
+                update={"optimizer": "sgd", "adamw_lr": 1e-3, "sgd_lr": 0.01}
             )
             for name in ("finetune", "retrain")
         }

@@ -181,7 +181,7 @@ class Trial(SlideTrial):
         each = math.ceil(2 * self.config.train.at_once / len(self.patients))
         for times in (1, 2):
             out = f"layers{times}"
-            changes = {"strategy": strategy, "epochs": times, "min_steps": 0, "patience": times}
+            changes = {"strategy": strategy, "epochs": times, "min_steps": 0}
             self._learn("layers", 0, "fold0", out, max_tiles_per_slide=each, **changes)
             _, cost = self.points["layers"].pop()
             tiles = times * tiles_taught(self.folder / out)

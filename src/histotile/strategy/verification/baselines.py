@@ -10,7 +10,13 @@ from histotile.strategy.similarity_rule import estimate
 from histotile.strategy.verification.comparison import Comparison, Scores, resample
 
 RANDOM_WEIGHTS = "random_weights"
-NAMES = {"colour": "colour alone", RANDOM_WEIGHTS: "a linear probe on random weights"}
+SKLEARN = "sklearn"
+NAMES = {
+    "colour": "colour alone",
+    RANDOM_WEIGHTS: "a linear probe on random weights",
+    SKLEARN: "plain scikit-learn on the cached features",
+}
+HEADS = ("linear_probe", "early_probe")  # no more than heads on the cached features themselves
 
 
 class Gap(Entry):
@@ -23,8 +29,23 @@ class Gap(Entry):
 
     @property
     def is_open(self) -> bool:
-        """Whether the strategy may be no better than the baseline."""
+        """Whether the strategy may be no better than the baseline.
+
+        A head may equal scikit-learn, which is one on the same features; it may not be worse.
+        """
+        if self.baseline == SKLEARN and self.strategy in HEADS:
+            return self.is_behind
         return self.difference.low is None or self.difference.low <= 0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the strategy is certainly worse than the baseline."""
+        return self.difference.high is not None and self.difference.high < 0
+
+    @property
+    def verb(self) -> str:
+        """What the baseline does, beside the strategy."""
+        return "does better than" if self.is_behind else "may do as well as"
 
 
 def gaps(
@@ -66,7 +87,7 @@ def tell_gaps(against: Sequence[Gap], best: Scores | None, chance: float) -> lis
                 f"{_told(score)}"
             )
     return found + [
-        f"{NAMES.get(gap.baseline, gap.baseline)} may do as well as {gap.strategy}, the best "
+        f"{NAMES.get(gap.baseline, gap.baseline)} {gap.verb} {gap.strategy}, the best "
         f"strategy, which lies {_told(gap.difference, '+')} above it"
         for gap in against
         if gap.is_open

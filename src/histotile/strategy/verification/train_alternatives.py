@@ -13,19 +13,16 @@ from histotile.backbones.build import head
 from histotile.config import Backbone, Train
 from histotile.data.augmentation.augmentation import make_transform
 from histotile.data.dataset import TileDataset
-from histotile.data.selection import Selection, make_selection, read_labels, select_tiles, take_part
+from histotile.data.selection import Selection, select_tiles
 from histotile.inference.checkpoint import TrainedModel, load
 from histotile.inference.engines.torch import TorchEngine
 from histotile.inference.model_metadata import CHECKPOINT
-from histotile.io import tables
-from histotile.io.features import BaselineFile, read_baseline, read_features
+from histotile.io.features import read_features
 from histotile.io.identity import check_same
-from histotile.tasks.probe import Features, fit_probe
 from histotile.tasks.task import Task, value_columns
 from histotile.training.job import FoldSlide, Machine, Run, places_of
 from histotile.training.train_fold import train_fold
 
-COLOUR = "colour"
 _TRUNCATED = (
     "early_probe",
     "truncate",
@@ -73,86 +70,20 @@ def compare(
         values = _from_features(model, chosen, tested)
     else:
         values = _from_pixels(model, chosen, settings, machine)
-    found = _columns(chosen, patients, values, time.monotonic() - start)
+    found = judged_columns(chosen, patients, values, time.monotonic() - start)
     return found | {
         "kept": summary["best"]["step"],
         "gave_way": summary["instead_of"] is not None,
     }
 
 
-def compare_colour(slides: Sequence[FoldSlide], task: Task, settings: Train) -> dict[str, Any]:
-    """The same columns from mean and SD of red, green and blue alone: the baseline."""
-    start = time.monotonic()
-    limit = settings.max_tiles_per_slide
-    tested = [s for s in slides if s.role == "test"]
-    taught = [s for s in slides if s.role != "test"]
-    train, test = (
-        select_tiles(
-            {s.slide_id: s.tiles for s in some},
-            [s.slide_id for s in some],
-            task,
-            limit,
-            settings.seed,
-        )
-        for some in (taught, tested)
-    )
-    groups = np.array([s.patient_id for s in taught])[train.slide]
-    seen = Features(_colour(train, taught), train.label, groups)
-    head = fit_probe(task, seen, settings.class_weights, settings.seed).head
-    values = task.activate(head.logits(_colour(test, tested)))
-    patients = np.array([s.patient_id for s in tested])[test.slide]
-    return _columns(test, patients, values, time.monotonic() - start)
-
-
-def compare_random(
-    slides: Sequence[FoldSlide], task: Task, settings: Train, baseline: Path, stage: int
-) -> dict[str, Any]:
-    """The same columns of the tiles that the baseline holds, from their features by random weights.
-
-    Args:
-        slides: Of the fold, test slides too; those of the fixed test set have no such features.
-        task: What is learnt.
-        settings: Section `train`.
-        baseline: What `baseline` wrote.
-        stage: Under the probe.
-    """
-    start = time.monotonic()
-    sample = read_baseline(baseline)
-    values = sample.of_stage(stage)
-    (train, taught), (test, tested) = (
-        _sampled([s for s in slides if (s.role == "test") == is_tested], task, sample)
-        for is_tested in (False, True)
-    )
-    groups = np.array([s.patient_id for s in slides if s.role != "test"])[train.slide]
-    seen = Features(values[taught], train.label, groups)
-    head = fit_probe(task, seen, settings.class_weights, settings.seed).head
-    patients = np.array([s.patient_id for s in slides if s.role == "test"])[test.slide]
-    found = task.activate(head.logits(values[tested]))
-    return _columns(test, patients, found, time.monotonic() - start)
-
-
-def _sampled(
-    slides: Sequence[FoldSlide], task: Task, sample: BaselineFile
-) -> tuple[Selection, NDArray[np.int64]]:
-    """The labelled tiles of these slides that the baseline holds, and their rows in it."""
-    parts, rows = [], []
-    for slide in slides:
-        table = tables.read_table(slide.tiles)
-        labels, strata = read_labels(table, task)
-        own = np.flatnonzero(sample.slide_ids == slide.slide_id)
-        own = own[np.isin(sample.tile_ids[own], np.concatenate(strata))]
-        parts.append(take_part(table, labels, [sample.tile_ids[own].astype(np.int64)]))
-        rows.append(own)
-    paths = {s.slide_id: s.tiles for s in slides}
-    return make_selection(paths, list(paths), task, parts), np.concatenate(rows)
-
-
-def _columns(
+def judged_columns(
     chosen: Selection,
     patients: NDArray[np.str_],
     values: NDArray[np.floating],
     seconds: float,
 ) -> dict[str, Any]:
+    """What a comparison says: whose tiles, their labels, and the values of the task."""
     return {
         "slide_id": np.array(chosen.slide_ids)[chosen.slide],
         "patient_id": patients,
@@ -163,23 +94,21 @@ def _columns(
     }
 
 
-def _colour(chosen: Selection, slides: Sequence[FoldSlide]) -> NDArray[np.float64]:
-    paths = {s.slide_id: s.tiles for s in slides}
-    found = []
-    for number, slide_id in enumerate(chosen.slide_ids):
-        table = tables.read_table(paths[slide_id])
-        rows = chosen.tile_id[chosen.slide == number]
-        found.append(np.stack([table[name].to_numpy()[rows] for name in tables.COLOUR], axis=1))
-    return np.concatenate(found).astype(np.float64)
-
-
 def _from_features(
     model: TrainedModel, chosen: Selection, tested: Sequence[FoldSlide]
 ) -> NDArray[np.float64]:
-    files = {s.slide_id: s.features for s in tested}
     layer = head(model.network)
     weight, bias = (p.detach().double().numpy() for p in (layer.weight, layer.bias))
-    logits = []
+    values = chosen_features(chosen, tested, model.architecture.stages)
+    return model.task.activate(values @ weight.T + bias)
+
+
+def chosen_features(
+    chosen: Selection, slides: Sequence[FoldSlide], stages: Sequence[int]
+) -> NDArray[np.float64]:
+    """(N, D) cached features of tiles, stages side by side; no stage: the last one."""
+    files = {s.slide_id: s.features for s in slides}
+    found = []
     for number, slide_id in enumerate(chosen.slide_ids):
         path = files[slide_id]
         assert path is not None
@@ -187,9 +116,9 @@ def _from_features(
         check_same(path, chosen.identities[number], file.facts["identity"])
         row_of = {int(tile): row for row, tile in enumerate(file.tile_ids)}
         rows = [row_of[int(tile)] for tile in chosen.tile_id[chosen.slide == number]]
-        stages = model.architecture.stages or (len(file.stages),)
-        logits.append(file.of_stages(stages)[rows].astype(np.float64) @ weight.T + bias)
-    return model.task.activate(np.concatenate(logits))
+        values = file.of_stages(stages or (len(file.stages),))[rows]
+        found.append(values.astype(np.float64))
+    return np.concatenate(found)
 
 
 def _from_pixels(

@@ -10,7 +10,7 @@ from histotile.training.start import Approach
 
 
 def train_finetune(job: Job) -> Outcome:
-    """The network after the epoch with the least loss on val (epoch 0: the linear probe alone).
+    """The network as training leaves it.
 
     Early layers learn more slowly than late ones; running statistics of batch norm stay as they
     came. (Probe first: a random head would distort the features in the first steps. Kumar et al.

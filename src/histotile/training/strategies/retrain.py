@@ -9,7 +9,7 @@ from histotile.training.start import Approach, passed_through
 
 
 def train_retrain(job: Job) -> Outcome:
-    """The network after the epoch with the least loss on val; batch norm learns with the rest.
+    """The network as training leaves it; batch norm learns with the rest.
 
     Statistics of batch norm are first measured anew on training tiles, so that the first steps do
     not have to undo those of other images; then a linear probe starts the head.
