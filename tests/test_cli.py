@@ -12,9 +12,10 @@ from histotile.cli.settings import partial_section, read_object, whole_config
 from histotile.errors import HistotileError
 from histotile.io import tables
 
-STAGES = """init check synthesize inspect triage mask tile collect tile-images split backbone embed
-baseline decide compare verify pack find-lr train predict export pretrain aggregate evaluate heatmap
-label-errors report-slide report-decision report-verification report-figures report apply"""
+STAGES = """init check synthesize inspect triage mask tile collect tile-images split backbone
+embed baseline decide compare verify pack augment find-lr train predict export
+pretrain aggregate evaluate heatmap label-errors report-slide report-decision report-
+verification report-figures report runs apply"""
 
 
 def run(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,17 @@ def test_nothing_is_never_shown_as_a_number(nothing: Any) -> None:
     assert wording.interval(nothing, 0.5) == ""
 
 
+def test_a_fit_is_told_with_its_remedies_and_budget() -> None:
+    found = {"verdict": "overfit", "reason": "val rises", "remedies": ["more patients", "less"]}
+    model = {"diagnosis": found, "independent_samples": 40.4, "icc": 0.2, "trained_weights": 1234}
+    assert wording.fit_of(model) == (
+        ": overfit, val rises. Try: more patients; less. 1,234 trained weights for 40 independent "
+        "samples."
+    )
+    assert "for at least 40" in wording.fit_of(model | {"icc": None})
+    assert wording.fit_of({}) == wording.fit_of({"diagnosis": None}) == ""
+
+
 def test_zero_is_a_number() -> None:
     assert wording.score(0.0) == "0.000"
     assert wording.count(0) == "0"

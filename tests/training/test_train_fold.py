@@ -21,7 +21,7 @@ from histotile.inference.ensemble import Ensemble, load_members
 from histotile.inference.predict import predict_slide
 from histotile.io.features import read_features
 from histotile.tasks.registry import make_task
-from histotile.training.job import FoldSlide, Run
+from histotile.training.job import FoldSlide, Machine, Run
 from histotile.training.train_fold import train_fold
 
 CLASSES = ("healthy", "tumour")
@@ -184,13 +184,47 @@ def test_training_stops_when_val_no_longer_improves(
     assert summary["best"]["val_loss"] == min(losses)
 
 
-def test_tensorboard_log_is_written_when_asked_for(
-    tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone
+@pytest.mark.parametrize("strategy", ["linear_probe", "finetune"])
+def test_tensorboard_and_terminal_get_every_point_of_the_curve(
+    tmp_path: Path, fold: Slides, make_settings: Settings, tiny_backbone: Backbone, strategy: str
 ) -> None:
     pytest.importorskip("tensorboard")
-    settings = make_settings(strategy="finetune", epochs=1, tensorboard=True)
-    train_fold(tmp_path / "f", fold, TASK, tiny_backbone, settings)
-    assert list((tmp_path / "f" / "tensorboard").glob("events.out.*"))
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    shown: list[int] = []
+    machine = Machine(show=lambda curve, _: shown.append(len(curve)))
+    settings = make_settings(strategy=strategy, epochs=1, tensorboard=True)
+    for _ in range(2):  # a second training does not leave the first one's points
+        summary = train_fold(
+            tmp_path / "f", fold, TASK, tiny_backbone, settings, Run(machine, icc=0.5)
+        )
+    rows = points(tmp_path / "f")
+    assert shown == [*range(1, len(rows) + 1)] * 2
+    logged = EventAccumulator(str(tmp_path / "f" / "tensorboard")).Reload()
+    values = [event.value for event in logged.Scalars("val_loss")]
+    expected = [float(row["val_loss"]) for row in rows]
+    assert values[-len(expected) :] == pytest.approx(expected, rel=1e-5)
+    if strategy == "linear_probe":
+        assert len(values) == len(expected)
+        strengths = [event.value for event in logged.Scalars("l2_strength")]
+        assert strengths == pytest.approx([float(row["step"]) for row in rows])
+    assert "diagnosis/text_summary" in logged.Tags()["tensors"]
+    assert 10 < summary["independent_samples"] < 160
+    ratio = summary["trained_weights"] / summary["independent_samples"]
+    assert summary["weights_per_sample"] == pytest.approx(ratio)
+
+
+def test_a_missing_tensorboard_is_told_before_anything_is_trained(
+    tmp_path: Path,
+    fold: Slides,
+    make_settings: Settings,
+    tiny_backbone: Backbone,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("histotile.training.train_fold.find_spec", lambda name: None)
+    with pytest.raises(HistotileError, match="pip install tensorboard"):
+        train_fold(tmp_path / "f", fold, TASK, tiny_backbone, make_settings(tensorboard=True))
+    assert not (tmp_path / "f" / "model.ckpt").exists()
 
 
 def relabelled(make_slide: Callable[..., Path], slide: FoldSlide, label: Any) -> FoldSlide:

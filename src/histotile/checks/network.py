@@ -5,11 +5,18 @@ from histotile.config import Config
 
 
 def check_network(config: Config) -> list[Problem]:
-    """Whether the network is known, its weights fit, and it takes tiles of this size."""
+    """Whether the network is known, its weights fit, and it takes tiles of this size.
+
+    And whether it has attention, where additions to it shall learn.
+    """
     from histotile.backbones.build import build_network
     from histotile.tasks.registry import make_task
 
     problems: list[Problem] = []
     outputs = make_task(config.classes).outputs
-    attempt(problems, build_network, config.backbone, outputs, config.tile.tile_px)
+    built = attempt(problems, build_network, config.backbone, outputs, config.tile.tile_px)
+    if built and (rank := config.train.finetune.lora_rank):
+        from histotile.backbones.lora import adapt_attention
+
+        attempt(problems, adapt_attention, built[0], rank)
     return problems

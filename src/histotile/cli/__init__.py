@@ -71,6 +71,7 @@ for _verb in (
     *models.VERBS,
     *results.VERBS,
     *pages.VERBS,
+    *practice.COMPARING,
     *apply.VERBS,
 ):
     cli.add_command(_verb)

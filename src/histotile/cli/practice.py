@@ -1,4 +1,4 @@
-"""Verbs that try out a training before it is run: find-lr."""
+"""Verbs around a training: augment and find-lr before it, runs behind several."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from histotile.cli.options import (
     backbone_option,
     classes_option,
     output_option,
+    slide_option,
     slides_options,
     threads_option,
     verb,
@@ -61,4 +62,29 @@ def find_lr(
     stage.run(inputs, stage.Outputs(output), settings, network, machine, steps)
 
 
-VERBS = (find_lr,)
+@verb("train")
+@click.argument("tiles", type=FILE)
+@click.option("--tile", type=int, help="tile_id; default: a labelled one in the middle.")
+@slide_option
+@output_option("Sheet, .png or .jpg.")
+def augment(
+    tiles: Path, tile: int | None, slide: Path | None, output: Path, settings: Train
+) -> None:
+    """Show a tile of the table TILES under each random change of training and each strength."""
+    from histotile.stages import augment as stage
+
+    stage.run(stage.Inputs(tiles, slide, tile), stage.Outputs(output), settings)
+
+
+@verb()
+@click.argument("folder", type=FOLDER)
+@click.option("-o", "--output", type=PATH, help="The table as .csv or .json, with all digits.")
+def runs(folder: Path, output: Path | None) -> None:
+    """Table the results below FOLDER side by side: differing settings, scores, time."""
+    from histotile.stages import runs as stage
+
+    click.echo(stage.run(folder, stage.Outputs(output)))
+
+
+VERBS = (augment, find_lr)
+COMPARING = (runs,)

@@ -85,6 +85,7 @@ def _environment() -> Environment:
     )
     for function in (
         wording.count,
+        wording.fit_of,
         wording.interval,
         wording.known,
         wording.measure,

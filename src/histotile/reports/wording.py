@@ -83,6 +83,21 @@ def excluded_tiles(counts: Mapping[str, Any]) -> int:
     return sum(int(n) for n in (counts.get("excluded") or {}).values())
 
 
+def fit_of(model: Mapping[str, Any]) -> str:
+    """What a fold's summary says of the fit, and what to try; empty where it says nothing."""
+    found = model.get("diagnosis") or {}
+    if not found:
+        return ""
+    told = f": {found['verdict']}, {found['reason']}."
+    if found["remedies"]:
+        told += f" Try: {'; '.join(found['remedies'])}."
+    if samples := model.get("independent_samples"):
+        least = "" if model.get("icc") is not None else " at least"
+        told += f" {model['trained_weights']:,} trained weights for{least} {samples:,.0f} "
+        told += "independent samples."
+    return told
+
+
 def page_name(slide_id: str) -> str:
     """The link from the cohort page to the page of a slide, percent-encoded."""
     return f"slides/{quote(slide_id, safe='')}.html"

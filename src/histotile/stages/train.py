@@ -1,7 +1,9 @@
 """Train a fold on its training patients; its test patients stay unseen."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from histotile.stages.folds import Inputs, Network, fold_slides
 from histotile.strategy.leakage.follow import follow
 from histotile.tasks.registry import make_task
 from histotile.training.job import Machine, Run
+from histotile.training.learning_curve import Point, curve_line
 from histotile.training.resume import LAST, STATE
 from histotile.training.train_fold import train_fold
 
@@ -42,26 +45,43 @@ def run(
     """
     fold = inputs.fold
     slides = fold_slides(inputs, ("train", "val"))
-    found = follow(inputs.decision, inputs.accept).of_fold(fold) if inputs.decision else None
+    decision = follow(inputs.decision, inputs.accept) if inputs.decision else None
+    found = decision.of_fold(fold) if decision else None
+    icc = decision.size.icc if decision else None
     decided = (found.strategy, tuple(found.early_stages)) if found else None
     if found and found.basis == "nothing":
         click.echo(f"{fold}: nothing learnable was measured; {found.strategy}, all the same")
     machine.profiler.start_s += process_age_s()
     try:
-        run = Run(machine, decided, portable=True)
-        summary = train_fold(
-            outputs.folder, slides, make_task(network.classes), network.backbone, settings, run
-        )
+        task = make_task(network.classes)
+        machine = replace(machine, show=partial(_show, fold, task.score_name))
+        run = Run(machine, decided, portable=True, icc=icc)
+        summary = train_fold(outputs.folder, slides, task, network.backbone, settings, run)
     except SystemExit:
         _say_what_is_kept(fold, outputs.folder)
         raise
     _tell(fold, summary, machine)
 
 
+def _show(fold: str, score_name: str, curve: Sequence[Point], xlabel: str) -> None:
+    """A line for each new point; over the line of progress, where that is one that moves."""
+    line = curve_line(curve, xlabel, score_name)
+    encoding = sys.stdout.encoding or "ascii"
+    line = line.encode(encoding, "replace").decode(encoding)
+    over = "\r\033[K" if sys.stdout.isatty() and sys.stderr.isatty() else ""
+    click.echo(f"{over}{fold}: {line}")
+
+
 def _tell(fold: str, summary: Mapping[str, Any], machine: Machine) -> None:
     click.echo(f"{fold}: {summary['best']}, {summary['seconds']:.0f} s")
-    if summary["instead_of"]:
-        click.echo(f"{fold}: {summary['diagnosis']['reason']}")
+    diagnosis = summary["diagnosis"]
+    click.echo(f"{fold}: {diagnosis['verdict']}: {diagnosis['reason']}")
+    for remedy in diagnosis["remedies"]:
+        click.echo(f"{fold}: try {remedy}")
+    samples = f"{summary['independent_samples']:.0f} independent samples"
+    samples += "" if summary["icc"] is not None else " (each patient and class counted once)"
+    weights = f"{summary['trained_weights']:,} trained weights"
+    click.echo(f"{fold}: {weights}, {samples}: {summary['weights_per_sample']:,.1f} each")
     if reason := summary.get("torch_only"):
         click.echo(f"{fold}: PyTorch alone can run it: {reason}")
     if "profiler" in summary:

@@ -13,7 +13,7 @@ from histotile.config import Recipe
 from histotile.errors import HistotileError
 from histotile.training.datamodule import TileDataModule
 from histotile.training.job import Job, Machine, Outcome
-from histotile.training.learning_curve import Point, kept_point
+from histotile.training.learning_curve import X_OVER_EPOCHS, Point, kept_point
 from histotile.training.lightning_module import TileModule
 from histotile.training.optimizer import Plan, rates
 from histotile.training.resume import BEST, LAST, START, STATE, kept_state, same_inputs
@@ -128,6 +128,12 @@ class _RoundStart(pl.Callback):
         if self.machine.progress is not None:
             steps = int(trainer.estimated_stepping_batches)
             self.machine.progress(trainer.global_step, steps)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the curve, which has a new point."""
+        if self.machine.show is not None and trainer.is_global_zero:
+            assert isinstance(pl_module, TileModule)
+            self.machine.show(pl_module.curve, X_OVER_EPOCHS)
 
     def on_validation_batch_end(self, *_: Any, **__: Any) -> None:
         """What follows is no work of the network."""

@@ -47,6 +47,7 @@ class Machine:
         workers: Processes that load tiles for each device; None: see `loading`.
         packs: Folder of `<slide_id>.pack`; None: tiles are read from the slides.
         progress: Called with steps done and steps in all.
+        show: Called with the curve after each new point, and what it runs over.
         profiler: Finds out where the time goes.
     """
 
@@ -55,6 +56,7 @@ class Machine:
     workers: int | None = None
     packs: Path | None = None
     progress: Callable[[int, int], None] | None = None
+    show: Callable[[Sequence[Point], str], None] | None = None
     profiler: TrainingProfiler = field(default_factory=TrainingProfiler)
 
     def loading(self) -> int:
@@ -80,11 +82,13 @@ class Run:
         portable: Whether the model is to be used elsewhere: it is written as model.onnx, too, which
             needs no PyTorch to predict (the summary's `torch_only` says why, if that cannot be),
             and carries what recognises slides unlike those it was taught on.
+        icc: Likeness of a patient's tiles, as `decide` measured it.
     """
 
     machine: Machine = field(default_factory=Machine)
     decided: tuple[Strategy, tuple[int, ...]] | None = None
     portable: bool = False
+    icc: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Learning curves: as a table, as a picture, and what they say about the fit."""
+"""Learning curves: as a line, a table, a picture, and in TensorBoard."""
 
 import csv
 import io
@@ -9,6 +9,10 @@ from pathlib import Path
 
 from histotile.io.atomic import replacing, write_text
 from histotile.tasks.task import Task
+
+X_OVER_EPOCHS, X_OF_HEADS = "epoch", "L2 strength"
+_BARS = "▁▂▃▄▅▆▇█"
+_SHOWN = 25  # bars of a line
 
 
 @dataclass(frozen=True)
@@ -27,16 +31,6 @@ class Point:
     val_score: float | None
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """Whether the model fits, the relative gap between val and train loss, and what to try."""
-
-    verdict: str
-    gap: float
-    reason: str
-    remedies: tuple[str, ...]
-
-
 def kept_point(curve: Sequence[Point], by_loss: bool) -> Point:
     """The point whose weights a training keeps: its last one, or that of least loss on val.
 
@@ -53,96 +47,6 @@ def kept_point(curve: Sequence[Point], by_loss: bool) -> Point:
     return last if last.val_score > start.val_score else start
 
 
-REMEDIES = {
-    ("underfit", "linear_probe"): (
-        "a backbone trained on more similar images, or a larger one",
-        "train.strategy: finetune",
-    ),
-    ("underfit", "early_probe"): (
-        "a backbone trained on more similar images",
-        "train.early_probe: retrain_tail",
-        "train.strategy: retrain",
-    ),
-    ("underfit", "finetune"): (
-        "more train.epochs, or a higher rate in train.finetune",
-        "train.strategy: retrain",
-        "lighter train.augment",
-        "a larger backbone",
-    ),
-    ("underfit", "retrain"): (
-        "more train.epochs, or a higher rate in train.retrain",
-        "lighter train.augment",
-        "a larger backbone",
-    ),
-    ("overfit", "linear_probe"): (
-        "more patients",
-        "embed.views: features of randomly changed copies",
-        "fewer features: a smaller backbone",
-    ),
-    ("overfit", "early_probe"): (
-        "more patients",
-        "embed.views: features of randomly changed copies",
-        "an earlier stage",
-    ),
-    ("overfit", "finetune"): (
-        "more patients",
-        "stronger train.augment",
-        "a lower rate or layer_decay in train.finetune",
-        "train.strategy: linear_probe",
-    ),
-    ("overfit", "retrain"): (
-        "more patients",
-        "stronger train.augment",
-        "train.strategy: finetune or early_probe",
-    ),
-}
-
-
-def diagnose(
-    curve: Sequence[Point], best: Point, blind: float, strategy: str, over_epochs: bool
-) -> Diagnosis:
-    """Underfit, overfit or good fit, from losses measured without augmentation.
-
-    Args:
-        curve: All points in order.
-        best: The point that was kept.
-        blind: The loss of guessing.
-        strategy: What was trained.
-        over_epochs: Whether the curve runs over epochs, so that its shape counts too.
-    """
-    gap = (best.val_loss - best.train_loss) / max(best.train_loss, 0.05)
-    verdict, reason = _verdict(curve, best, blind, gap, over_epochs)
-    return Diagnosis(verdict, gap, reason, REMEDIES.get((verdict, strategy), ()))
-
-
-def _verdict(
-    curve: Sequence[Point], best: Point, guessing: float, gap: float, over_epochs: bool
-) -> tuple[str, str]:
-    last, least = curve[-1], min(curve, key=lambda point: point.val_loss)
-    if best.train_loss > 0.9 * guessing:
-        fact = f"even the training loss ({best.train_loss:.3f}) is near guessing ({guessing:.3f})"
-        return "underfit", fact
-    if over_epochs and last.val_loss > 1.05 * least.val_loss and last.train_loss < least.train_loss:
-        return "overfit", f"val loss rises again while train loss falls; {_ranks(least, best)}"
-    if gap > 0.5 and best.val_loss - best.train_loss > 0.1 * guessing:
-        return "overfit", f"the loss on val is {gap:.0%} above that on train"
-    if over_epochs and least is last and len(curve) > 1 and gap < 0.1 and best.step > 0:
-        return "underfit", "the loss on val was still falling when the epochs ended"
-    return "good fit", f"train and val agree (gap {gap:.0%}) and are well below guessing"
-
-
-def _ranks(least: Point, kept: Point) -> str:
-    """What became of the score on val since the point of least loss."""
-    if kept is least:
-        return "the best epoch was kept"
-    if least.val_score is None or kept.val_score is None:
-        return "the last epoch was kept"
-    facts = f"{least.val_score:.3f} at the least loss, {kept.val_score:.3f} as kept"
-    if kept.val_score >= least.val_score:
-        return f"the score did not fall ({facts}): it grows too certain rather than wrong"
-    return f"the score falls, too ({facts}): train.patience keeps the best epoch"
-
-
 def write_curve(path: Path, curve: Sequence[Point]) -> None:
     """The points as CSV."""
     text = io.StringIO()
@@ -150,6 +54,43 @@ def write_curve(path: Path, curve: Sequence[Point]) -> None:
     writer.writeheader()
     writer.writerows(asdict(point) for point in curve)
     write_text(path, text.getvalue())
+
+
+def curve_line(curve: Sequence[Point], xlabel: str, score_name: str) -> str:
+    """The newest point of a curve, and the way of its losses so far as little bars."""
+    point = curve[-1]
+    losses = [loss for p in curve for loss in (p.train_loss, p.val_loss) if math.isfinite(loss)]
+    top = max(losses, default=1.0) or 1.0
+    train, val = (
+        "".join(_bar(loss / top) for loss in way[-_SHOWN:])
+        for way in ([p.train_loss for p in curve], [p.val_loss for p in curve])
+    )
+    score = "" if point.val_score is None else f"  {score_name} on val {point.val_score:.3f}"
+    losses_now = f"train {point.train_loss:.3f} {train}  val {point.val_loss:.3f} {val}"
+    return f"{xlabel} {point.step:g}: loss on {losses_now}{score}"
+
+
+def _bar(share: float) -> str:
+    return _BARS[min(len(_BARS) - 1, int(share * len(_BARS)))] if math.isfinite(share) else "!"
+
+
+def write_tensorboard(folder: Path, curve: Sequence[Point], told: str) -> None:
+    """The points of a curve over L2 strengths, and what is told of the fit, for TensorBoard.
+
+    Args:
+        folder: Of its event files.
+        curve: Empty where the training has logged it while it ran.
+        told: In words.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder)) as writer:
+        for number, point in enumerate(curve):
+            for name, value in asdict(point).items():
+                if value is not None:
+                    tag = "l2_strength" if name == "step" else name
+                    writer.add_scalar(tag, value, number)
+        writer.add_text("diagnosis", told)
 
 
 def draw_curve(path: Path, curve: Sequence[Point], best: Point, xlabel: str, task: Task) -> None:
@@ -175,7 +116,7 @@ def draw_curve(path: Path, curve: Sequence[Point], best: Point, xlabel: str, tas
     for axes, name in ((loss, task.error_name), (rank, task.score_name)):
         axes.axvline(best.step, color="#999999", linewidth=1, label="kept")
         axes.set(xlabel=xlabel, ylabel=name)
-        if xlabel != "epoch":
+        if xlabel == X_OF_HEADS:
             axes.set_xscale("log")
             axes.invert_xaxis()
         axes.legend(frameon=False)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from histotile.training.diagnosis import Diagnosis
 from histotile.training.job import Job, Outcome
-from histotile.training.learning_curve import Diagnosis
 
 
 def probe_instead(job: Job, tried: Outcome, early: Sequence[int]) -> tuple[Job, Outcome] | None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from histotile.backbones.build import build_network, head
 from histotile.config import Backbone, Recipe
+from histotile.errors import HistotileError
 from histotile.tasks.probe import Features, fit_probe, shows_all
 from histotile.training.datamodule import TileDataModule
 from histotile.training.job import Job
@@ -34,6 +35,7 @@ def make_module(job: Job, approach: Approach) -> tuple[TileModule, TileDataModul
     """The network as it comes, under a head of random weights, and its tiles."""
     backbone = _with_dropout(job.backbone, approach.recipe.dropout)
     network, architecture = build_network(backbone, job.task.outputs, job.fold.train.tile_px)
+    _check_dropout(network, approach.recipe.dropout)
     data = TileDataModule(job.fold, job.settings, job.machine)
     weights = job.task.weights(job.fold.train.label, job.settings.class_weights)
     module = TileModule(
@@ -51,6 +53,14 @@ def _with_dropout(backbone: Backbone, share: float) -> Backbone:
     if not share:
         return backbone
     return backbone.model_copy(update={"options": backbone.options | {"drop_rate": share}})
+
+
+def _check_dropout(network: nn.Module, share: float) -> None:
+    """Some networks take the argument and drop nothing."""
+    layers = [module.p for module in network.modules() if isinstance(module, nn.Dropout)]
+    if share and share not in (getattr(network, "drop_rate", None), *layers):
+        fact = f"is {share:g}, and {type(network).__name__} has no drop-out before its head"
+        raise HistotileError("dropout", fact, "set it to 0, or choose another backbone.name")
 
 
 def begin(module: TileModule, data: TileDataModule, job: Job, approach: Approach) -> None:

@@ -1,8 +1,10 @@
 """Training one fold: tiles in; a model, its learning curve and a summary out."""
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,16 @@ from histotile.inference.model_metadata import CHECKPOINT, ONNX
 from histotile.inference.onnx_export import keep_onnx
 from histotile.io.atomic import write_json
 from histotile.tasks.task import Task
+from histotile.training.diagnosis import Diagnosis, diagnose, independent_samples
 from histotile.training.familiarity import remember
 from histotile.training.job import FoldSlide, FoldTiles, Job, Outcome, Run, Strategy, gather_tiles
-from histotile.training.learning_curve import Diagnosis, diagnose, draw_curve, write_curve
+from histotile.training.learning_curve import (
+    X_OF_HEADS,
+    X_OVER_EPOCHS,
+    draw_curve,
+    write_curve,
+    write_tensorboard,
+)
 from histotile.training.probe_instead import probe_instead, told
 from histotile.trust.taught import Taught
 
@@ -55,7 +64,11 @@ def train_fold(
     strategy, stages = chosen_strategy(settings, run.decided)
     fold = gather_tiles(slides, task, settings.max_tiles_per_slide, settings.seed)
     job = Job(folder, fold, backbone, settings, run.machine, strategy, stages)
+    _check_tensorboard(settings)
     tried = _train(job)
+    if not tried.over_epochs and run.machine.show is not None:
+        for number in range(1, len(tried.curve) + 1):
+            run.machine.show(tried.curve[:number], X_OF_HEADS)
     seconds = time.monotonic() - start
     early = run.decided[1] if run.decided else ()
     job, outcome = probe_instead(job, tried, early) or (job, tried)
@@ -67,7 +80,8 @@ def train_fold(
     instead = None
     if outcome is not tried:
         diagnosis, instead = told(diagnosis, strategy, seconds)
-    summary = _summary(model, fold, outcome, diagnosis) | {"seconds": time.monotonic() - start}
+    summary = _summary(model, fold, outcome, diagnosis) | _budget(outcome, fold, run.icc)
+    summary |= {"seconds": time.monotonic() - start}
     summary |= {"points": len(tried.curve), "best": asdict(tried.best), "instead_of": instead}
     summary["taught"] = taught.summary() if taught else forgotten
     if kept:
@@ -75,6 +89,22 @@ def train_fold(
     if outcome.primary:
         _write(folder, model, tried, summary)
     return summary
+
+
+def _check_tensorboard(settings: Train) -> None:
+    if settings.tensorboard and find_spec("tensorboard") is None:
+        fact = "needs the package tensorboard, which is not installed"
+        remedy = "pip install tensorboard, or set train.tensorboard: false"
+        raise HistotileError("train.tensorboard", fact, remedy)
+
+
+def _budget(outcome: Outcome, fold: FoldTiles, icc: float | None) -> dict[str, Any]:
+    """How many weights learn from how many independent samples."""
+    train = fold.train
+    strata = train.task.stratum(train.label)
+    samples = independent_samples(strata, fold.patients(train), icc)
+    ratio = outcome.trained_weights / samples
+    return {"independent_samples": samples, "icc": icc, "weights_per_sample": ratio}
 
 
 def chosen_strategy(
@@ -134,9 +164,15 @@ def _train(job: Job) -> Outcome:
 def _write(folder: Path, model: TrainedModel, tried: Outcome, summary: dict[str, Any]) -> None:
     model.save(folder / CHECKPOINT)
     write_curve(folder / "curves.csv", tried.curve)
-    xlabel = "epoch" if tried.over_epochs else "L2 strength"
+    xlabel = X_OVER_EPOCHS if tried.over_epochs else X_OF_HEADS
     draw_curve(folder / "curves.svg", tried.curve, tried.best, xlabel, model.task)
     write_json(folder / "summary.json", summary)
+    if model.settings["tensorboard"]:
+        told = "{verdict}: {reason}".format(**summary["diagnosis"])
+        logs = folder / "tensorboard"
+        if not tried.over_epochs:
+            shutil.rmtree(logs, ignore_errors=True)  # of an earlier probe
+        write_tensorboard(logs, () if tried.over_epochs else tried.curve, told)
     if tried.over_epochs:
         from histotile.training.resume import clear_state
 

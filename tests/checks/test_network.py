@@ -1,0 +1,27 @@
+"""The network is looked at before hours are spent on its features."""
+
+from pathlib import Path
+
+import pytest
+
+from histotile.checks.network import check_network
+from histotile.config import Backbone
+from histotile.config.yaml_file import read_config
+
+
+@pytest.mark.parametrize(
+    ("name", "rank", "told"),
+    [("test_vit", 8, ""), ("test_resnet", 0, ""), ("test_resnet", 8, "no attention")],
+)
+def test_additions_to_attention_need_attention(
+    repository: Path, name: str, rank: int, told: str
+) -> None:
+    config = read_config(repository / "config/config.yaml")
+    recipe = config.train.finetune.model_copy(update={"lora_rank": rank})
+    train = config.train.model_copy(update={"finetune": recipe})
+    backbone = Backbone(name=name, weights="none", domain="auto", options={})
+    tile = config.tile.model_copy(update={"tile_px": 64})
+    changes = {"backbone": backbone, "train": train, "tile": tile}
+    found = check_network(config.model_copy(update=changes))
+    assert len(found) == bool(told)
+    assert told in " ".join(map(str, found))
