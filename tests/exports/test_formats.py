@@ -1,6 +1,8 @@
 """Each format says what the model says, loaded by its own runtime and nothing of ours."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +27,7 @@ Tiles = NDArray[np.uint8]
 BOTH = Export(formats=("timm", "onnx"), tolerance=1e-4, tiles=5)
 
 
-@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit", "lenet5", "cnn3", "alexnet"])
 def test_every_format_agrees_with_the_model(
     tmp_path: Path, make_model: Make, tiles: Tiles, name: str
 ) -> None:
@@ -38,7 +40,7 @@ def test_every_format_agrees_with_the_model(
     assert [f["tiles"] for f in parity["formats"]] == [5, 5]
 
 
-@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit", "cnn3"])
 def test_a_network_cut_off_at_a_stage_goes_out_as_onnx_alone(
     tmp_path: Path, make_model: Make, tiles: Tiles, name: str
 ) -> None:
@@ -71,6 +73,17 @@ def test_timm_folder_stands_alone(tmp_path: Path, make_model: Make, tiles: Tiles
     assert stored["label_names"] == list(model.classes)
     assert stored["histotile"]["tile_mpp"] == 0.5
     assert "Research use only" in stored["histotile"]["notice"]
+
+
+def test_a_folder_says_what_timm_must_import_to_know_its_network(
+    tmp_path: Path, make_model: Make
+) -> None:
+    timm_folder.write(make_model("lenet5"), tmp_path / "ours")
+    timm_folder.write(make_model("test_vit"), tmp_path / "theirs")
+    module = json.loads((tmp_path / "ours/config.json").read_text())["histotile"]["import"]
+    line = f"import timm, {module}; timm.create_model('local-dir:{tmp_path}/ours', pretrained=True)"
+    subprocess.run([sys.executable, "-c", line], check=True)
+    assert "import" not in json.loads((tmp_path / "theirs/config.json").read_text())["histotile"]
 
 
 def test_onnx_is_one_file_that_takes_any_number_of_tiles(

@@ -49,6 +49,9 @@ def build_network(backbone: Backbone, classes: int, tile_px: int) -> tuple[nn.Mo
     folder = folder_of(backbone.weights)
     source = source_of(backbone, folder)
     arguments = dict(backbone.options)
+    if (channels := arguments.get("in_chans", 3)) != 3:
+        fact = f"in_chans is {channels}, but tiles have 3 channels, grey ones too"
+        raise HistotileError("backbone.options", fact, "leave in_chans out")
     config = describe_weights(source, backbone, folder)
     if config.get("fixed_input_size") and not arguments.get("dynamic_img_size"):
         arguments.setdefault("img_size", tile_px)
@@ -165,11 +168,12 @@ def _check_tile(name: str, network: nn.Module, tile_px: int) -> None:
     info = getattr(network, "feature_info", None)
     stride = int(info[-1]["reduction"]) if info else 1
     fixed = network.pretrained_cfg.get("fixed_input_size")  # type: ignore[operator, union-attr]
-    if fixed and tile_px % stride:
+    own = getattr(network, "least_px", None)  # of networks that take any size above it
+    if fixed and own is None and tile_px % stride:
         fact = f"is {tile_px}; {name} takes multiples of {stride} px"
         remedy = f"use {tile_px // stride * stride + stride} or another backbone.name"
         raise HistotileError("tile.tile_px", fact, remedy)
-    least = stride if fixed else 2 * stride
+    least = own or (stride if fixed else 2 * stride)
     if tile_px < least:
-        fact = f"is {tile_px}; {name} shrinks its input {stride}-fold and needs {least} px or more"
+        fact = f"is {tile_px}; {name} shrinks its input and needs {least} px or more"
         raise HistotileError("tile.tile_px", fact, "use larger tiles or another backbone.name")
