@@ -1,5 +1,6 @@
 """Each format says what the model says, loaded by its own runtime and nothing of ours."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -84,6 +85,21 @@ def test_a_folder_says_what_timm_must_import_to_know_its_network(
     line = f"import timm, {module}; timm.create_model('local-dir:{tmp_path}/ours', pretrained=True)"
     subprocess.run([sys.executable, "-c", line], check=True)
     assert "import" not in json.loads((tmp_path / "theirs/config.json").read_text())["histotile"]
+
+
+def test_the_licence_of_a_published_backbone_goes_out_with_every_format(
+    tmp_path: Path, make_model: Make
+) -> None:
+    named = {"name": "auto", "weights": "hf-hub:MahmoodLab/UNI"}
+    model = dataclasses.replace(make_model("test_vit"), backbone=named)
+    for form in FORMATS.values():
+        form.write(model, tmp_path)
+    kept = json.loads((tmp_path / "config.json").read_text())["histotile"]
+    assert "may not be handed on" in kept["backbone_licence"]
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    facts = json.loads(session.get_modelmeta().custom_metadata_map["histotile"])
+    assert facts["backbone_licence"] == kept["backbone_licence"]
+    assert "backbone_licence" not in make_model("test_vit").metadata()
 
 
 def test_onnx_is_one_file_that_takes_any_number_of_tiles(

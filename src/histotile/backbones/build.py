@@ -10,6 +10,7 @@ import torch
 from timm.data import resolve_model_data_config
 from torch import nn
 
+from histotile.backbones.foundation.recipe import spell_out
 from histotile.backbones.sources import describe_weights, folder_of, source_of, unreachable
 from histotile.backbones.stages import truncate
 from histotile.backbones.weights import load_weights
@@ -38,14 +39,15 @@ def build_network(backbone: Backbone, classes: int, tile_px: int) -> tuple[nn.Mo
     """A network with a new head of `classes` outputs, and how to build it again.
 
     Weights from a folder or the hub bring their own architecture; `backbone.name` must then be the
-    same or `auto`. Networks made for one input size are built for `tile_px` (their position
-    embedding is resampled).
+    same or `auto`, or name a published model (`foundation/models.py`). Networks made for one input
+    size are built for `tile_px` (their position embedding is resampled).
 
     Raises:
         HistotileError: Unknown name, missing or unfitting weights, hub out of reach, or tiles too
             small for the network.
     """
     find_weights(backbone.weights)
+    backbone = spell_out(backbone)
     folder = folder_of(backbone.weights)
     source = source_of(backbone, folder)
     arguments = dict(backbone.options)

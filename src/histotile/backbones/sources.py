@@ -6,13 +6,14 @@ from typing import Any
 
 import timm
 
-from histotile.backbones.lecture import models as lecture_models
+from histotile.backbones.foundation import network as foundation_network
+from histotile.backbones.lecture import models as lecture_networks
 from histotile.config import Backbone
 from histotile.errors import HistotileError
 from histotile.io.names import nearest
 
 SHIPPED = Path(__file__).parent / "shipped"
-_LECTURE = lecture_models.default_cfgs  # importing them has put their names into timm's registry
+OWN = (lecture_networks.default_cfgs, foundation_network.default_cfgs)  # now in timm's registry
 
 
 def folder_of(weights: str) -> Path | None:
