@@ -60,6 +60,9 @@ def build_network(backbone: Backbone, classes: int, tile_px: int) -> tuple[nn.Mo
     overlay = arguments.pop("pretrained_cfg_overlay", None)
     hub = backbone.weights == "imagenet" or source.startswith("hf-hub:")
     network = _create(source, backbone, hub, overlay, classes, arguments)
+    if getattr(network, "global_pool", None) == "":
+        fact = f"{source} hands out its tokens unpooled"
+        raise HistotileError("backbone.options", fact, "say how, e.g. {global_pool: token}")
     if not hub and backbone.weights != "none":
         load_weights(network, _weights_file(backbone.weights, folder))
     stored = {k: v for k, v in (config.get("model_args") or {}).items() if k != "num_classes"}

@@ -202,6 +202,24 @@ def test_another_architecture_under_the_name_is_refused(tmp_path: Path) -> None:
             build_network(backbone(name, str(tmp_path / "some.bin"), **SMALL), 2, 56)
 
 
+def test_auto_knows_by_its_folder_what_timm_cannot_build_alone(tmp_path: Path) -> None:
+    for name in ("UNI2-h", "UNI", "Midnight"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pytorch_model.bin").touch()
+        given = backbone("auto", f"local-dir:{tmp_path / name}")
+        if name == "Midnight":
+            with pytest.raises(HistotileError, match="does not build Midnight-12k"):
+                spell_out(given)
+        else:
+            assert (spell_out(given) == given) == (name == "UNI")  # its config.json is enough
+
+
+def test_tokens_that_nobody_pools_are_refused() -> None:
+    plain = backbone("vit_tiny_patch16_224", global_pool="", depth=1)
+    with pytest.raises(HistotileError, match="hands out its tokens unpooled"):
+        build_network(plain, 2, 64)
+
+
 def test_a_repository_without_either_file_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     def download(*_: object, **__: object) -> str:
         raise FileNotFoundError("not there")

@@ -44,6 +44,11 @@ class Foundation:
     arguments: MappingProxyType[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     unbuilt: str = ""
 
+    @property
+    def own(self) -> bool:
+        """Whether timm alone cannot build it, whatever config.json lies beside the weights."""
+        return bool(self.unbuilt) or self.architecture == "foundation_vit"
+
 
 NO_DERIVATIVES = (
     "no commercial use, no derivatives: a model trained on its features may not be handed on "
@@ -145,7 +150,6 @@ MODELS: tuple[Foundation, ...] = (
         "CC-BY-NC-ND-4.0",
         NO_DERIVATIVES,
         **_HOPTIMUS,
-        unbuilt="how its layers are built was not verified",
     ),
     Foundation(
         "Prov-GigaPath",
@@ -180,7 +184,6 @@ MODELS: tuple[Foundation, ...] = (
         "",
         mean=None,
         std=None,
-        unbuilt="how its files name their weights was not verified",
     ),
     Foundation(
         "CTransPath",
@@ -235,6 +238,5 @@ MODELS: tuple[Foundation, ...] = (
         "",
         mean=None,
         std=None,
-        unbuilt="how it is built was not verified",
     ),
 )

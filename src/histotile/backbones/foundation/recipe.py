@@ -26,9 +26,9 @@ def spell_out(backbone: Backbone) -> Backbone:
     if named and found and named != found:
         fact = f"is {backbone.name!r}, but {backbone.weights} is called as {found.name} is"
         raise HistotileError("backbone.name", fact, "make them agree, or write `name: auto`")
-    of_hub = backbone.weights.startswith("hf-hub:")
-    model = named or (found if backbone.name == "auto" and of_hub else None)
-    if model is None:
+    model = named or (found if backbone.name == "auto" else None)
+    by_its_config = found and not backbone.weights.startswith("hf-hub:") and not found.own
+    if model is None or (model is not named and by_its_config):
         return backbone
     if model.unbuilt:
         fact = f"histotile does not build {model.name}: {model.unbuilt}"
