@@ -69,4 +69,4 @@ def test_licence_and_scale_of_a_published_backbone_are_told_before_the_first_job
     found = json.loads(check("--json")[1])
     told = {warning["where"]: warning["fact"] for warning in found["warnings"]}
     assert "CC-BY-NC-ND-4.0" in told["backbone"]
-    assert "trained at 0.5 um/px" in told["tile.mpp"]
+    assert "trained on 224 px at 0.5 um/px" in told["tile.mpp"]

@@ -8,9 +8,10 @@ import pytest
 import timm
 import torch
 from timm.layers import SwiGLUPacked
+from timm.models import save_for_hf
 from torch import Tensor, nn
 
-from histotile.backbones.build import build_network, head, normalisation, rebuild
+from histotile.backbones.build import body_digest, build_network, head, normalisation, rebuild
 from histotile.backbones.foundation.lookup import by_name, by_weights, doubts, licence_of
 from histotile.backbones.foundation.models import MODELS
 from histotile.backbones.foundation.recipe import FILES, spell_out
@@ -202,6 +203,22 @@ def test_another_architecture_under_the_name_is_refused(tmp_path: Path) -> None:
             build_network(backbone(name, str(tmp_path / "some.bin"), **SMALL), 2, 56)
 
 
+def test_a_model_that_its_config_describes_is_built_as_that_says(tmp_path: Path) -> None:
+    source = timm.create_model("vit_small_patch8_224", img_size=64, num_classes=0, **SMALL)
+    source.pretrained_cfg["mean"] = (0.7, 0.6, 0.5)
+    save_for_hf(source, str(tmp_path), safe_serialization=True, model_args={**SMALL})
+    given = backbone("lunit dino vit s 8", f"local-dir:{tmp_path}")
+    network, _ = build_network(given, 2, 64)
+    assert normalisation(network)[0] == (0.7, 0.6, 0.5)
+    assert body_digest(network) == body_digest(_with_head(source))
+
+
+def _with_head(network: Any) -> nn.Module:
+    network.reset_classifier(2)
+    whole: nn.Module = network
+    return whole
+
+
 def test_auto_knows_by_its_folder_what_timm_cannot_build_alone(tmp_path: Path) -> None:
     for name in ("UNI2-h", "UNI", "Midnight"):
         (tmp_path / name).mkdir()
@@ -253,7 +270,7 @@ def test_licence_and_scale_are_minded() -> None:
     uni = backbone("auto", "hf-hub:MahmoodLab/UNI")
     assert set(doubts(uni, 0.5)) == {"backbone"}
     assert "CC-BY-NC-ND-4.0" in doubts(uni, 0.5)["backbone"]
-    assert "trained at 0.5 um/px" in doubts(uni, 1.0)["tile.mpp"]
+    assert "trained on 224 px at 0.5 um/px" in doubts(uni, 1.0)["tile.mpp"]
     assert set(doubts(uni, 0.59)) == set(doubts(uni, 0.41)) == {"backbone"}
     assert doubts(backbone("Virchow"), 0.5) == {}
     assert set(doubts(backbone("Virchow2"), 1.1)) == {"backbone"}
@@ -269,6 +286,8 @@ def test_every_fact_is_there_and_every_name_its_own() -> None:
     for model in MODELS:
         assert model.licence and model.mpp and by_name(model.name.upper()) is model
         assert domain_of(backbone(model.name)) == "pathology"
+        both = bool(model.arguments.get("class_and_mean"))
+        assert not model.architecture or both == ("mean of patch tokens" in model.pooling)
         free = model.licence in ("MIT", "Apache-2.0")
         assert free or model.terms, model.name
         assert (model.mean is None) == (model.std is None)

@@ -57,7 +57,8 @@ def doubts(backbone: Backbone, tile_mpp: float) -> dict[str, str]:
         found["backbone"] = f"{model.name} is under {model.licence}: {model.terms}"
     if all(abs(tile_mpp - mpp) > NEAR * mpp for mpp in model.mpp):
         scales = " or ".join(f"{mpp:g}" for mpp in model.mpp)
-        found["tile.mpp"] = f"is {tile_mpp:g}, but {model.name} was trained at {scales} um/px"
+        seen = f"{model.name} was trained on {model.tile_px} px at {scales} um/px"
+        found["tile.mpp"] = f"is {tile_mpp:g}, but {seen}"
     return found
 
 
