@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from histotile.config import Export
+from histotile.backbones.build import build_network
+from histotile.config import Backbone, Export
 from histotile.errors import HistotileError
 from histotile.exports import timm_folder
 from histotile.exports.formats import FORMATS, export_model
 from histotile.exports.parity import Omission, Parity, compare
-from histotile.inference.checkpoint import TrainedModel
+from histotile.inference.checkpoint import TrainedModel, load
 
 Make = Callable[..., TrainedModel]
 Tiles = NDArray[np.uint8]
@@ -85,6 +86,24 @@ def test_a_folder_says_what_timm_must_import_to_know_its_network(
     line = f"import timm, {module}; timm.create_model('local-dir:{tmp_path}/ours', pretrained=True)"
     subprocess.run([sys.executable, "-c", line], check=True)
     assert "import" not in json.loads((tmp_path / "theirs/config.json").read_text())["histotile"]
+
+
+def test_a_published_architecture_agrees_in_every_format(
+    tmp_path: Path, make_model: Make, tiles: Tiles
+) -> None:
+    small = {"embed_dim": 48, "depth": 2, "num_heads": 3, "patch_size": 16}
+    backbone = Backbone(name="Virchow2", weights="none", domain="auto", options=small)
+    network, architecture = build_network(backbone, 3, 64)
+    model = dataclasses.replace(
+        make_model("test_vit"),
+        network=network.eval(),
+        architecture=architecture,
+        backbone=backbone.model_dump(),
+    )
+    results = export_model(model, tmp_path, tiles, BOTH)
+    assert all(isinstance(r, Parity) and r.max_difference < 1e-5 for r in results)
+    model.save(tmp_path / "model.ckpt")
+    assert load(tmp_path / "model.ckpt").model_id == model.model_id
 
 
 def test_the_licence_of_a_published_backbone_goes_out_with_every_format(

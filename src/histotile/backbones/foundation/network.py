@@ -24,6 +24,7 @@ class FoundationViT(VisionTransformer):  # type: ignore[misc]
         class_and_mean: Whether features are the class token and beside it the mean of the patch
             tokens, registers left out; else the class token alone.
         num_classes: Outputs of the head.
+        global_pool: `token`, as timm writes it into config.json; nothing else.
         arguments: Of timm's VisionTransformer.
     """
 
@@ -32,10 +33,15 @@ class FoundationViT(VisionTransformer):  # type: ignore[misc]
         swiglu: bool = False,
         class_and_mean: bool = False,
         num_classes: int = 0,
+        global_pool: str = "token",
         **arguments: Any,
     ) -> None:
+        if global_pool != "token":
+            raise ValueError(
+                f"global_pool is {global_pool!r}, but class_and_mean says how it pools"
+            )
         gated = {"mlp_layer": SwiGLUPacked, "act_layer": nn.SiLU} if swiglu else {}
-        super().__init__(num_classes=0, global_pool="token", **gated, **arguments)
+        super().__init__(num_classes=0, global_pool=global_pool, **gated, **arguments)
         self.class_and_mean = class_and_mean
         self.num_features = self.head_hidden_size = self.embed_dim * (2 if class_and_mean else 1)
         self.reset_classifier(num_classes)
