@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from histotile.backbones.foundation.lookup import doubts
 from histotile.checks.cohort import check_cohort, check_cohort_file, of_findings
 from histotile.checks.marks import marked_settings
 from histotile.checks.problem import Problem, attempt
@@ -78,6 +79,8 @@ def look(
         problems += check_cohort(cohort, config, wrong, config.cohort, stored)
     if "backbone" not in wrong:
         problems += _weights(config, is_module)
+        told = doubts(config.backbone, config.tile.mpp)
+        problems += [Problem("warning", where, fact) for where, fact in told.items()]
     return Start(tuple(problems), config, cohort, listing)
 
 

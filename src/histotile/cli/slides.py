@@ -27,8 +27,19 @@ if TYPE_CHECKING:
 @verb("synthesize")
 @click.argument("output", type=PATH)
 @click.option("--processes", type=click.IntRange(1), default=1, help="Slides made side by side.")
-def synthesize(output: Path, processes: int, settings: Synthesize) -> None:
-    """Make a cohort of synthetic H&E slides with known truth in the folder OUTPUT."""
+@click.option("--tiles", metavar="HEIGHTxWIDTH", help="Make small pictures of four syndromes.")
+def synthesize(output: Path, processes: int, tiles: str | None, settings: Synthesize) -> None:
+    """Make a cohort of synthetic H&E slides with known truth in the folder OUTPUT.
+
+    With --tiles 96x128: a cohort of ready-made tiles instead, by the settings `tiles.*` and `seed`.
+    """
+    if tiles is not None:
+        from histotile.synthetic.syndromes.cohort import CLASSES, parse_size, write_syndrome_cohort
+
+        drawn, size, told = settings.tiles, parse_size(tiles), Progress("synthesize", "tiles")
+        listed = write_syndrome_cohort(output, drawn, size, settings.seed, told)
+        click.echo(f"{drawn.count} tiles, {listed}; classes: [{', '.join(CLASSES)}]")
+        return
     from histotile.synthetic.slides.cohort import synthesize_cohort
 
     cohort = synthesize_cohort(output, settings, Progress("synthesize", "slides"), processes)

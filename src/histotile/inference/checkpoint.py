@@ -13,6 +13,7 @@ from torch import nn
 
 from histotile import __version__
 from histotile.backbones.build import Architecture, digest_of, rebuild
+from histotile.backbones.foundation.lookup import licence_of
 from histotile.backbones.stages import WithFeatures
 from histotile.errors import HistotileError
 from histotile.inference.model_metadata import (
@@ -74,7 +75,9 @@ class TrainedModel:
 
     def metadata(self) -> dict[str, Any]:
         """Everything but the weights, ready for JSON."""
-        return {
+        licence = licence_of(*(str(self.backbone.get(key, "")) for key in ("name", "weights")))
+        bound = {"backbone_licence": licence} if licence else {}
+        return bound | {
             "histotile": __version__,
             "model_id": self.model_id,
             **self.task.metadata(),
