@@ -7,9 +7,9 @@ from histotile.config import Config
 def check_network(config: Config) -> list[Problem]:
     """Whether the network is known, its weights fit, and it takes tiles of this size."""
     from histotile.backbones.build import build_network
-    from histotile.tasks.registry import make_task
+    from histotile.tasks.registry import config_task
 
     problems: list[Problem] = []
-    outputs = make_task(config.classes).outputs
+    outputs = config_task(config).outputs
     attempt(problems, build_network, config.backbone, outputs, config.tile.tile_px)
     return problems

@@ -15,7 +15,6 @@ from histotile.strategy.verification.train_alternatives import (
     compare_colour,
     compare_random,
 )
-from histotile.tasks.registry import make_task
 from histotile.training.job import Machine
 
 
@@ -48,7 +47,7 @@ def run(
     assert inputs.decision is not None, "comparisons are of a decision"
     decision = follow(inputs.decision, inputs.accept)
     slides = [*fold_slides(inputs, ("train", "val")), *fold_slides(inputs, ("test",))]
-    task = make_task(network.classes)
+    task = network.task
     if strategy == "colour":
         found = compare_colour(slides, task, settings)
     elif strategy == RANDOM_WEIGHTS:

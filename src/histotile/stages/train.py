@@ -11,7 +11,6 @@ from histotile.config import Train
 from histotile.data.profiling.profiler import process_age_s
 from histotile.stages.folds import Inputs, Network, fold_slides
 from histotile.strategy.leakage.follow import follow
-from histotile.tasks.registry import make_task
 from histotile.training.job import Machine, Run
 from histotile.training.resume import LAST, STATE
 from histotile.training.train_fold import train_fold
@@ -49,9 +48,7 @@ def run(
     machine.profiler.start_s += process_age_s()
     try:
         run = Run(machine, decided, portable=True)
-        summary = train_fold(
-            outputs.folder, slides, make_task(network.classes), network.backbone, settings, run
-        )
+        summary = train_fold(outputs.folder, slides, network.task, network.backbone, settings, run)
     except SystemExit:
         _say_what_is_kept(fold, outputs.folder)
         raise

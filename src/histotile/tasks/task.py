@@ -51,10 +51,17 @@ class Task(Protocol):
     def names(self) -> tuple[str, ...]:
         """Of the values, in the order of their columns: classes, labels, quantities."""
 
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether a tile is of exactly one of the names, the first of which is the background."""
+
     # Labels of tiles
 
     def labels(self, texts: Iterable[str | None]) -> Labels:
         """The labels that the texts of a tile table mean; see `strata` for tiles without one."""
+
+    def texts(self, labels: Labels) -> list[str | None]:
+        """What a tile table writes of labels, in one spelling; None: without label."""
 
     def foreign(self, texts: Iterable[str | None]) -> list[str]:
         """Texts that are no label of this task, sorted."""
@@ -69,6 +76,9 @@ class Task(Protocol):
 
     def stratum(self, labels: Labels) -> NDArray[np.int64]:
         """(N,) number of the group of each tile; UNKNOWN without a label."""
+
+    def lacking(self, labels: Labels) -> list[str]:
+        """What training tiles must show beside these labels; empty: the task can be learnt."""
 
     # Learning
 

@@ -15,7 +15,7 @@ from histotile.backbones.build import Architecture, build_network, head
 from histotile.backbones.stages import stages_of
 from histotile.config import Recipe
 from histotile.errors import HistotileError
-from histotile.tasks.probe import Features, fit_probe, shows_all
+from histotile.tasks.probe import Features, fit_probe
 from histotile.training.datamodule import TileDataModule
 from histotile.training.job import Job, Machine, Outcome
 from histotile.training.learning_curve import Point
@@ -127,7 +127,7 @@ def _start_head(module: TileModule, data: TileDataModule, job: Job) -> None:
     selection = data.probed.selection
     groups = job.fold.patients(selection)[numbers]
     seen = Features(values, selection.label[numbers], groups)
-    if shows_all(job.task, seen.labels):
+    if not job.task.lacking(seen.labels):
         probe = fit_probe(job.task, seen, job.settings.class_weights, job.settings.seed)
         probe.fill(head(module.network))
 
