@@ -60,4 +60,6 @@ def run(
     footer: dict[str, Any] = {"fold": inputs.fold, "strategy": strategy, **task.metadata()}
     footer |= {"seconds": found.pop("seconds"), "gave_way": found.pop("gave_way", False)}
     found.pop("kept", None)
+    if found["label"].ndim > 1:
+        found["label"] = task.texts(found["label"])
     write_table(outputs.comparison, found, comparison_schema(task.columns, task.label_type), footer)

@@ -72,6 +72,8 @@ class Similarity(Entry):
     guessed: float | None = Field(
         default=None, description="What guessing may reach, where nothing learnable was measured"
     )
+    score_name: str = Field(default="AUROC", description="What stages are judged by")
+    chance: float = Field(default=0.5, description="That score of guessing")
 
     @property
     def best_random_stage(self) -> int:
