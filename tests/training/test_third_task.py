@@ -58,6 +58,9 @@ class Coarseness:
         named = {number: text for text, number in DEGREES.items()}
         return [named.get(label) for label in labels.tolist()]
 
+    def merged(self, texts: Iterable[str | None]) -> str | None:
+        return next((text for text in texts if text), None)
+
     def lacking(self, labels: Numbers) -> list[str]:
         return ["another number"] if np.ptp(labels) == 0 else []
 

@@ -55,7 +55,7 @@ class Config(Section):
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"`classes`: {', '.join(self.classes)} names a class twice")
         labels = self.tile.labels
-        if told := self.task.problems(self.classes, labels.outside):
+        if told := self.task.problems(self.classes, labels.outside, self.aggregate.method):
             raise ValueError("\n".join(told))
         known = {*self.classes, *([NONE_OF_THEM] if self.task.kind == "multilabel" else [])}
         used: list[tuple[str, str | None]] = []

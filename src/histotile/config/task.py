@@ -64,8 +64,8 @@ class TaskSettings(Section):
         facts = {"task": self.kind, "classes": list(names)}
         return facts | ({"task_options": options} if options else {})
 
-    def problems(self, names: Sequence[str], outside: str | None) -> list[str]:
-        """What does not fit together, given `classes` and `tile.labels.outside`."""
+    def problems(self, names: Sequence[str], outside: str | None, pooled: str) -> list[str]:
+        """What does not fit, given `classes`, `tile.labels.outside` and `aggregate.method`."""
         counts = {"regression": (1, 1), "binary": (2, 2), "multilabel": (1, None)}
         least, most = counts.get(self.kind, (2, None))
         found = []
@@ -81,6 +81,11 @@ class TaskSettings(Section):
                     "multilabel task: tissue outside all outlines bears no label"
                 )
         if self.kind == "regression":
+            if pooled not in ("mean", "quantile"):
+                found.append(
+                    f"`aggregate.method`: {pooled} looks for lesions; say mean, or quantile, of a "
+                    "regression"
+                )
             if outside is not None:
                 found.append("`tile.labels.outside`: say null: a regression has no class")
             if self.label_smoothing or self.focal_gamma:

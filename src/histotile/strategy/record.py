@@ -1,7 +1,8 @@
 """The decision as it is written down: decision.json, its fields and their meaning.
 
-Scores are tile AUROCs (one class against the rest, mean over classes) of patients left out, mean
-over folds. Intervals are 95 % percentile intervals over resampled patients.
+Scores are tile AUROCs (one class against the rest, mean over classes), or what
+`similarity.score_name` names, of patients left out, mean over folds. Intervals are 95 % percentile
+intervals over resampled patients.
 """
 
 from pathlib import Path

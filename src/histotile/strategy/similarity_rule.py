@@ -127,8 +127,8 @@ def _decide(
         return _without_measure([])
     if depth.last >= rule.saturated:
         why = (
-            f"{evidence.score_name} {depth.last:.3f} of the last stage reaches {rule.saturated:g}: nothing is left "
-            "to gain, so the features count as similar."
+            f"{evidence.score_name} {depth.last:.3f} of the last stage reaches "
+            f"{rule.saturated:g}: nothing is left to gain, so the features count as similar."
         )
         return "similar", "saturated", [why]
     if kept is not None and kept.value < rule.min_best_gain and (kept.high or 0.0) < 0:

@@ -87,6 +87,11 @@ class Multiclass:
         """The class number."""
         return labels
 
+    def merged(self, texts: Iterable[str | None]) -> str | None:
+        """The last in class order: one slide with a lesion outweighs any number of healthy ones."""
+        known = {text for text in texts if text is not None}
+        return max(known, key=self.names.index, default=None)
+
     def lacking(self, labels: Integers) -> list[str]:
         """Classes without a tile."""
         there = set(np.unique(labels).tolist())

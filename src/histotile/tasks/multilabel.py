@@ -95,6 +95,12 @@ class Multilabel:
         found = np.where(count > 1, len(self.names) + 1, alone)
         return np.where((labels == UNKNOWN).any(1), UNKNOWN, found).astype(np.int64)
 
+    def merged(self, texts: Iterable[str | None]) -> str | None:
+        """Every label that some slide bears."""
+        flags = self.labels(text for text in texts if text is not None)
+        known = flags[(flags != UNKNOWN).all(1)]
+        return self._text((known == 1).any(0)) if len(known) else None
+
     def lacking(self, labels: Flags) -> list[str]:
         """Labels that no tile bears, and labels that every tile bears."""
         known = labels[(labels != UNKNOWN).all(1)]

@@ -91,6 +91,12 @@ class Regression:
         """Numbers as shares of the range."""
         return np.asarray((numbers - self.low) / (self.high - self.low))
 
+    def merged(self, texts: Iterable[str | None]) -> str | None:
+        """The mean of the slides."""
+        numbers = self.labels(texts)
+        known = numbers[np.isfinite(numbers)]
+        return self.texts(known.mean(keepdims=True))[0] if len(known) else None
+
     def lacking(self, labels: Doubles) -> list[str]:
         """What a constant number, or none, leaves out."""
         known = labels[np.isfinite(labels)]

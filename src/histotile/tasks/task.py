@@ -77,6 +77,9 @@ class Task(Protocol):
     def stratum(self, labels: Labels) -> NDArray[np.int64]:
         """(N,) number of the group of each tile; UNKNOWN without a label."""
 
+    def merged(self, texts: Iterable[str | None]) -> str | None:
+        """The label of a patient whose slides have these; None if none has one."""
+
     def lacking(self, labels: Labels) -> list[str]:
         """What training tiles must show beside these labels; empty: the task can be learnt."""
 

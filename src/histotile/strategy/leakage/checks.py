@@ -171,7 +171,8 @@ def _colour(
     if colour is not None and colour.value >= rival:
         facts.append(
             f"mean and spread of colour alone tell the label of unseen patients with "
-            f"{similarity.score_name} {colour.value:.2f}; the backbone's last stage reaches {last.value:.2f}"
+            f"{similarity.score_name} {colour.value:.2f}; the backbone's last stage reaches "
+            f"{last.value:.2f}"
         )
     remedy = (
         "compare slides of both labels side by side: if laboratory or staining differ, balance "

@@ -40,9 +40,9 @@ def why_nothing(profile: Profile) -> tuple[str, float] | None:
             return None
     best = max((stage.score for stage in profile.stages), key=lambda score: score.value)
     sentence = (
-        f"Nothing learnable was measured: the best stage reaches {profile.score_name} {told(best)}, colour alone "
-        f"{float(scores[0, -1]):.3f}; by guessing, the best of {scores.shape[1]} such scores may "
-        f"reach {limit:.3f} on this cohort."
+        f"Nothing learnable was measured: the best stage reaches {profile.score_name} "
+        f"{told(best)}, colour alone {float(scores[0, -1]):.3f}; by guessing, the best of "
+        f"{scores.shape[1]} such scores may reach {limit:.3f} on this cohort."
     )
     return sentence, limit
 
