@@ -38,7 +38,15 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"backbones", "tasks", "data", "trust", "stats", "inference"},
     "strategy": {"backbones", "tasks", "data", "stats", "inference", "training"},
     "exports": {"inference"},
-    "reports": {"aggregation", "evaluation", "heatmaps", "inference", "strategy", "trust"},
+    "reports": {
+        "aggregation",
+        "evaluation",
+        "heatmaps",
+        "inference",
+        "strategy",
+        "tasks",
+        "trust",
+    },
     "checks": {
         "slides",
         "tiling",

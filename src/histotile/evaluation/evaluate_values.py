@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from histotile.aggregation.aggregate import HOLDOUT, aggregate_patient, aggregate_slide
 from histotile.config import Aggregate, Evaluate
 from histotile.evaluation.caveats import value_caveats
+from histotile.evaluation.figures.scatter import Points
 from histotile.evaluation.figures.score_distribution import Lane
-from histotile.evaluation.figures.shown import Points, Shown
+from histotile.evaluation.figures.shown import Shown
 from histotile.evaluation.per_fold import (
     COLOUR_ONLY,
     DIFFERENCE,
@@ -179,10 +180,10 @@ def _rows(
     measured = {NETWORK: cells_by_fold(labelled, folds, network)}
     measured[COLOUR_ONLY] = cells_by_fold(labelled, folds, colour)
     name = DECIDES[task.kind]
-    pairs = {
-        f: (measured[NETWORK][f][name], measured[COLOUR_ONLY][f][name]) for f in [*folds, HOLDOUT]
+    measured[DIFFERENCE] = {
+        f: {f"{name}_difference": _gain(own[name], measured[COLOUR_ONLY][f][name])}
+        for f, own in measured[NETWORK].items()
     }
-    measured[DIFFERENCE] = {f: {f"{name}_difference": _gain(*pair)} for f, pair in pairs.items()}
     return [
         {"level": units.level, "model": model, **row}
         for model, by_fold in measured.items()
@@ -198,7 +199,7 @@ def _gain(network: Cell, colour: Cell) -> Cell:
 def _patient_rows(
     slides: Sequence[SlideTiles], patients: Patients, units: Units, task: Task
 ) -> list[Row]:
-    """As `subgroups.patient_rows`; `score` is the number, or None where there are several labels."""
+    """As `subgroups.patient_rows`; `score` is the number, None where there are several labels."""
     preds, is_number = task.preds(units.scores[NETWORK]), isinstance(task, Regression)
     labels = task.texts(units.labels)
     return [

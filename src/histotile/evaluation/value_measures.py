@@ -20,19 +20,19 @@ def value_cells(units: Units, model: str, weights: Floats, task: Task) -> Cells:
     """Measures of a model on the units of one fold, all of them scored by it.
 
     `multilabel`: `auroc` and `auprc`, the mean over labels that some units bear and some do not,
-    then those of each label. `regression`: `spearman`, `r2`, and `mae` in the unit of the number.
+    then those of each label. `regression`: `spearman`, `r2`, and `mae (unit)`.
     """
     if isinstance(task, Regression):
-        return _of_numbers(units, model, weights)
+        return _of_numbers(units, model, weights, task)
     assert isinstance(task, Multilabel), "the tasks without exclusive classes"
     return _of_labels(units, model, weights, task)
 
 
-def _of_numbers(units: Units, model: str, weights: Floats) -> Cells:
+def _of_numbers(units: Units, model: str, weights: Floats, task: Regression) -> Cells:
     measures: dict[str, Callable[..., Floats]] = {
         "spearman": spearmans,
         "r2": r_squared,
-        "mae": absolute_errors,
+        f"mae ({task.unit})" if task.unit else "mae": absolute_errors,
     }
     values, truth, n = units.scores[model][:, 0], units.labels, len(units.labels)
     all_once = np.ones((1, weights.shape[1]))
@@ -40,7 +40,7 @@ def _of_numbers(units: Units, model: str, weights: Floats) -> Cells:
     found = {}
     for name, measure in measures.items():
         once, draws = (measure(values, truth, units.patients, w) for w in (all_once, weights))
-        known = n > 1 and (name == "mae" or np.ptp(truth) > 0)
+        known = n > 1 and (measure is absolute_errors or np.ptp(truth) > 0)
         value = Measurement(float(once[0]), np.asarray(draws)) if known else _nothing(weights)
         found[name] = Cell(value, n, n, reason)
     return found

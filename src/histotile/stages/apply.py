@@ -144,7 +144,7 @@ def _score(folder: Path, name: str, config: Config) -> SlideScore:
         facts, [(name, read_tiles(folder, name, task))], task, config.aggregate
     )
     row = {column: "" if value is None else str(value) for column, (value,) in columns.items()}
-    return read_score(row, config.classes)
+    return read_score(row, task)
 
 
 def _tell(spec: TileSpec, familiarity: Familiarity, score: SlideScore, page: Path) -> bool:

@@ -36,6 +36,11 @@ class Layer(NamedTuple):
         shares: NDArray[Any] = (values - self.low) / (self.high - self.low)
         return shares
 
+    def at(self, share: float) -> float:
+        """The value that lies there on the scale."""
+        is_share = (self.low, self.high) == (0, 1)
+        return share if is_share else self.low + share * (self.high - self.low)
+
 
 class Task(Protocol):
     """One kind of task with its names; a file of this room each, and a row in the registry.
