@@ -17,8 +17,7 @@ Bytes = NDArray[np.uint8]
 LESIONS = ("necrosis", "tumour")
 NUCLEUS_PX, LARGE_PX, DEBRIS_PX = 3.5, 7.0, 1.5  # radii: usual, of tumour, in necrosis
 COVERED = 0.12  # share of a tile under nuclei, whatever their size: colour tells lesions hardly
-BLUE, BROWN = np.array([88, 72, 140.0]), np.array([120, 78, 52.0])
-PINK = np.array([226, 176, 200.0])
+BLUE, PINK = np.array([88, 72, 140.0]), np.array([226, 176, 200.0])
 
 
 def write_labelled_tiles(
@@ -28,8 +27,8 @@ def write_labelled_tiles(
 
     - `multilabel`: tiles with necrosis (specks), tumour (large nuclei), both, or none of them;
     - `binary`: the same tiles, labelled `healthy` or `tumour`;
-    - `regression`: the percentage of nuclei that are marked brown, of nuclei whose number, and in
-      stains whose strength, differ from tile to tile and from patient to patient.
+    - `regression`: how much of the area of all nuclei that of the large ones is, in per cent; how
+      much area nuclei cover differs from tile to tile.
 
     Args:
         folder: Where; made if it is not there.
@@ -43,11 +42,11 @@ def write_labelled_tiles(
     rows, truth = [], []
     for patient in range(patients):
         own = np.random.default_rng([seed, patient])
-        stain = np.exp(own.normal(0, 0.12, 3))  # pink, blue, brown of this patient
+        stain = np.exp(own.normal(0, 0.12, 2))  # pink and blue of this patient
         for n in range(tiles):
             rng = np.random.default_rng([seed, patient, n])
             if cohort == "regression":
-                rgb, label = _marked(rng, tile_px, stain, float(own.uniform(0, 1)))
+                rgb, label = _area(rng, tile_px, stain, float(own.uniform(0, 1)))
             else:
                 borne = own.uniform(size=2) < 0.5
                 rgb, label = _lesions(rng, tile_px, stain, borne), _label(cohort, borne)
@@ -84,22 +83,18 @@ def _lesions(
     return _finished(rng, canvas)
 
 
-def _marked(
+def _area(
     rng: np.random.Generator, px: int, stain: NDArray[np.float64], share: float
 ) -> tuple[Bytes, str]:
-    """Nuclei on a jittered lattice, so that none hides another, and the percentage marked."""
-    step = 3.2 * NUCLEUS_PX
-    places = np.stack(np.meshgrid(*[np.arange(step / 2, px - step / 2 + 1, step)] * 2), axis=-1)
-    places = places.reshape(-1, 2) + rng.uniform(-0.2, 0.2, (len(places) ** 2, 2)) * step
-    count = int(rng.integers(len(places) // 4, int(0.9 * len(places))))
-    chosen = rng.permutation(len(places))[:count]
-    marked = round(share * count)
-    canvas = _background(rng, px, stain)
-    canvas += rng.uniform(0, 0.25) * (BROWN - canvas)  # haze that marks no nucleus
-    for n, place in enumerate(places[chosen]):
-        colour = BROWN * stain[2] if n < marked else BLUE * stain[1]
-        _nucleus(rng, canvas, place, NUCLEUS_PX, colour)
-    return _finished(rng, canvas), f"{100 * marked / count:.1f}"
+    """Usual and large nuclei, and how much of the area of all of them the large ones have."""
+    canvas, areas = _background(rng, px, stain), []
+    whole = COVERED * px**2 * rng.uniform(0.7, 1.4)
+    for radius, part in ((NUCLEUS_PX, 1 - share), (LARGE_PX, share)):
+        count = round(part * whole / (np.pi * radius**2))
+        for _ in range(count):
+            _nucleus(rng, canvas, rng.uniform(0, px, 2), radius, BLUE * stain[1])
+        areas.append(count * radius**2)
+    return _finished(rng, canvas), f"{100 * areas[1] / max(sum(areas), 1):.1f}"
 
 
 def _background(

@@ -51,7 +51,7 @@ class Multilabel:
     kind: ClassVar[str] = "multilabel"
     label_type: ClassVar[str] = "string"
     error_name: ClassVar[str] = "binary cross-entropy (nats)"
-    score_name: ClassVar[str] = "tile AUROC, mean over labels"
+    score_name: ClassVar[str] = "mean tile AUROC over labels"
     chance: ClassVar[float] = 0.5
     positive: ClassVar[str | None] = None
     is_exclusive: ClassVar[bool] = False

@@ -44,7 +44,7 @@ class Regression:
     label_type: ClassVar[str] = "float64"
     outputs: ClassVar[int] = 1
     positive: ClassVar[str | None] = None
-    score_name: ClassVar[str] = "Spearman's rho of tiles"
+    score_name: ClassVar[str] = "Spearman's rho"
     chance: ClassVar[float] = 0.0
     is_exclusive: ClassVar[bool] = False
 
