@@ -88,8 +88,6 @@ def evaluate(
         has_patients: Whether the cohort knows patients; if not, slides stand in for them.
     """
     classes = task.names
-    if not task.is_exclusive:
-        return _of_values(slides, folds, task, settings, aggregate, has_patients)
     colour, skipped = predict_from_colour(slides, folds, task)
     guesses: Probabilities = {NETWORK: [t.probabilities for t in slides], COLOUR_ONLY: colour}
     patients = list_patients(slides, task)
@@ -121,7 +119,7 @@ def evaluate(
     )
 
 
-def _of_values(
+def evaluate_values(
     slides: Sequence[SlideTiles],
     folds: Mapping[str, Sequence[Any]],
     task: Task,
@@ -129,7 +127,7 @@ def _of_values(
     aggregate: Aggregate,
     has_patients: bool,
 ) -> Evaluation:
-    """The same of a task without exclusive classes, which has no confusion."""
+    """The same as `evaluate` of a task without exclusive classes, which has no confusion."""
     rows, found, shown = measure_values(slides, folds, task, settings, aggregate, has_patients)
     facts = _facts(slides, list_patients(slides, task), task, settings, aggregate)
     nothing = _columns([], ("level", "model", "fold", "label", "pred", "count"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from histotile.aggregation.aggregate import fold_slides
 from histotile.config import Aggregate, Evaluate
-from histotile.evaluation.evaluate import evaluate
+from histotile.evaluation.evaluate import evaluate, evaluate_values
 from histotile.evaluation.units import slide_tiles
 from histotile.io import tables
 from histotile.io.atomic import write_json
@@ -63,7 +63,8 @@ def run(
             slide_tiles(member, tables.read_table(path), guesses, spec.labels_source or "", task)
         )
     has_patients = read_cohort(inputs.cohort).has_patients
-    found = evaluate(slides, table, task, settings, aggregate, has_patients)
+    measure = evaluate if task.is_exclusive else evaluate_values
+    found = measure(slides, table, task, settings, aggregate, has_patients)
     write_columns(outputs.metrics, found.metrics)
     write_columns(outputs.confusion, found.confusion)
     write_json(outputs.evaluation, found.summary)
