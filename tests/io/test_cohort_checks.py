@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from histotile.errors import HistotileError
-from histotile.io.cohort import read_cohort
+from histotile.io.cohort import Cohort, CohortSlide, read_cohort
 from histotile.io.cohort_checks import (
     accepted_lines,
     check_classes,
