@@ -95,7 +95,7 @@ def _from_colour(
     found = []
     for tiles in slides:
         fold = tiles.slide.fold
-        chosen = list(heads.values()) if fold == HOLDOUT else [heads[fold]] * (fold in heads)
+        chosen = [head for name, head in heads.items() if fold in (name, HOLDOUT)]
         values = np.full((len(tiles.labels), len(task.names)), np.nan, np.float32)
         finite = np.isfinite(tiles.colour).all(axis=1)
         if chosen and finite.any():
