@@ -13,7 +13,8 @@ from histotile.config import Labels
 from histotile.errors import HistotileError
 from histotile.slides.annotations.read import Annotation
 from histotile.tasks.registry import make_task
-from histotile.tiling.labels import MISSED, label_tiles
+from histotile.tiling.area_labels import MISSED
+from histotile.tiling.labels import label_tiles
 from histotile.tiling.overlaps import overlap_shares
 from histotile.tiling.truth import SlideTruth, TileLabels
 
