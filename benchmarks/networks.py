@@ -39,6 +39,7 @@ SHEET = Path("docs/syndromes.png")
 TRAIN, TEST = 1200, 400  # pictures, of 60 and of 20 patients
 PATIENTS = 80
 BATCH = 32
+WARM_UP = 0.05  # share of all steps
 ENOUGH = 0.01  # mean training loss of an epoch: what stops a training that has learnt
 
 
@@ -132,7 +133,9 @@ def learn(trial: Trial) -> dict[str, Any]:
     network = build(trial)
     optimizer = make_optimizer(trial, network)
     steps = trial.epochs * math.ceil(len(y) / BATCH)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: rate_factor(s, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda s: rate_factor(s, steps, WARM_UP)
+    )
     start, loss, first = time.process_time(), math.nan, math.nan
     seen = 0
     for epoch in range(trial.epochs):

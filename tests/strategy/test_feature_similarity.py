@@ -114,7 +114,8 @@ def test_without_random_weights_large_cohorts_count_as_similar(
     assert record.gain is None
     assert record.gain_sufficient is None
     assert any("unmeasured" in reason for reason in record.reasons)
-    assert np.isnan(found.resample(every_patient(found.stages[0].plan.patients))[2]).all()
+    assert found.plan is not None
+    assert np.isnan(found.resample(every_patient(found.plan.patients))[2]).all()
 
 
 def test_too_few_patients_leave_it_to_experience(

@@ -16,6 +16,7 @@ from histotile.io.cohort import Cohort
 from histotile.io.cohort_checks import find_class_spellings
 from histotile.io.digests import find_weights, weight_files
 from histotile.io.names import nearest
+from histotile.tasks.registry import config_task
 from histotile.tiling.image_cohort.listing import Listing, holds_images, list_images
 
 _SHIPPED = ("shipped:natural", "shipped:histology")
@@ -69,7 +70,7 @@ def look(
     if "cohort" not in wrong:
         if attempt([], holds_images, path):
             if "classes" not in wrong:
-                listing = attempt(problems, list_images, path, config.classes)
+                listing = attempt(problems, list_images, path, config_task(config))
                 cohort = listing.cohort if listing else None
                 remarks = listing.remarks if listing else ()
                 problems += [Problem("warning", config.cohort, remark) for remark in remarks]

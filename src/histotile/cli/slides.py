@@ -10,9 +10,9 @@ from histotile.cli.options import (
     FOLDER,
     PATH,
     accept_option,
-    classes_option,
     mpp_option,
     output_option,
+    task_option,
     threads_option,
     verb,
 )
@@ -22,6 +22,7 @@ from histotile.io.progress import Progress
 
 if TYPE_CHECKING:
     from histotile.stages.inspections import Now
+    from histotile.tasks.task import Task
 
 
 @verb("synthesize")
@@ -125,7 +126,7 @@ def mask(
 @click.option("--label", help="Label of the slide.")
 @mpp_option
 @threads_option
-@classes_option
+@task_option
 def tile(
     slide: Path,
     output: Path,
@@ -136,7 +137,7 @@ def tile(
     label: str | None,
     mpp: float | None,
     threads: int,
-    classes: tuple[str, ...],
+    task: "Task",
     settings: Tile,
 ) -> None:
     """Lay a grid of tiles over the tissue of SLIDE: where, how good, and with what label."""
@@ -144,7 +145,7 @@ def tile(
 
     inputs = stage.Inputs(slide, inspection, mask_path, annotations, coordinates)
     now = None if inspection and mask_path else _now(mpp)
-    labels = stage.Labels(classes, label)
+    labels = stage.Labels(task, label)
     stage.run(inputs, stage.Outputs(output), settings, labels, threads, now)
 
 

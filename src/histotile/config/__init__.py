@@ -11,6 +11,7 @@ from histotile.config.sections import Config
 from histotile.config.slides import Inspect, Labels, Mask, Quality, Split, Tile
 from histotile.config.strategy import Alarms, Baseline, Decide, SimilarityRule, SizeRule, Verify
 from histotile.config.synthetic import Pretrain, SyndromeTiles, Synthesize, Synthetic
+from histotile.config.task import TaskSettings
 from histotile.config.values import Section, Strength
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "SyndromeTiles",
     "Synthesize",
     "Synthetic",
+    "TaskSettings",
     "Tile",
     "Train",
     "Verify",

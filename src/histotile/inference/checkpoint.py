@@ -3,7 +3,7 @@
 import json
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from histotile.inference.model_metadata import (
 )
 from histotile.inference.onnx_export import Graph
 from histotile.io.atomic import replacing
-from histotile.tasks.registry import AUTO, make_task, read_task
+from histotile.tasks.registry import AUTO, make_task, options_of, read_task
 from histotile.tasks.task import Task
 from histotile.trust.taught import Taught
 
@@ -36,8 +36,8 @@ from histotile.trust.taught import Taught
 class TrainedModel:
     """A network that gives the logits of a task for a tile, and the tiles it was trained on.
 
-    `classes` are the names of its task, which is of that `kind`; tiles measure `tile_px` pixels
-    at `tile_mpp` um/px.
+    `classes` are the names of its task, which is of that `kind` with these
+    `options`; tiles measure `tile_px` pixels at `tile_mpp` um/px.
     `backbone` and `settings` are the configuration sections it was made by, `strategy` how.
     `taught` is what recognises slides unlike those trained on. `model_id` names the weights.
     """
@@ -52,11 +52,12 @@ class TrainedModel:
     settings: Mapping[str, Any]
     taught: Taught | None = None
     kind: str = AUTO
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
         """What it has learnt."""
-        return make_task(self.classes, self.kind)
+        return make_task(self.classes, self.kind, self.options)
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -174,6 +175,7 @@ def _model(network: nn.Module, facts: Mapping[str, Any]) -> TrainedModel:
         architecture=_architecture(facts),
         classes=task.names,
         kind=task.kind,
+        options=options_of(task),
         tile_mpp=float(facts["tile_mpp"]),
         tile_px=int(facts["tile_px"]),
         strategy=parse_strategy(facts),

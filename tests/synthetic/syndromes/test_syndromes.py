@@ -20,6 +20,7 @@ from histotile.synthetic.syndromes.cohort import (
     write_syndrome_cohort,
 )
 from histotile.synthetic.syndromes.picture import SYNDROMES
+from histotile.tasks.registry import make_task
 from histotile.tiling.image_cohort.listing import list_images
 
 
@@ -85,7 +86,7 @@ def test_the_verb_writes_a_cohort_of_ready_made_tiles(
     done = CliRunner().invoke(cli, ["synthesize", "s", "--tiles", "96x128", *few])
     assert done.exit_code == 0, done.output
     assert "classes: [Z, A, B, C]" in done.output
-    listing = list_images(Path("s/tiles.csv"), CLASSES)
+    listing = list_images(Path("s/tiles.csv"), make_task(CLASSES))
     assert len(listing.images) == 40
     assert listing.cohort.has_patients and len(listing.cohort.slides) == 8
     first = Path(listing.images[0].file)

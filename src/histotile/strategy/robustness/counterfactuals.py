@@ -41,7 +41,8 @@ def find_counterfactuals(
     if similarity.basis == "saturated":
         limit = settings.similarity.saturated
         last = similarity.stages[-1].score.value
-        return [f"A harder task: the last stage below {limit:g} AUROC (now {last:.3f})."]
+        now_at = f"{similarity.score_name} (now {last:.3f})"
+        return [f"A harder task: the last stage below {limit:g} {now_at}."]
     other_size = "large" if size.counts_as == "small" else "small"
     there = choose(other_size, _asked(other_size, similarity)).strategy
     if there != now:
@@ -125,9 +126,10 @@ def _similarity_changes(
         ]
     if similarity.verdict == "similar":
         return [
-            f"An earlier stage within {rule.stage_tolerance:g} AUROC of the last one -> {there}."
+            f"An earlier stage within {rule.stage_tolerance:g} {similarity.score_name} of the "
+            f"last one -> {there}."
         ]
     return [
-        f"A backbone whose last stage is better than all others by {rule.stage_tolerance:g} AUROC, "
-        f"or one pre-trained on pathology -> {there}."
+        f"A backbone whose last stage is better than all others by {rule.stage_tolerance:g} "
+        f"{similarity.score_name}, or one pre-trained on pathology -> {there}."
     ]
