@@ -19,8 +19,8 @@ DECIDES = {"multilabel": "auroc", "regression": "spearman"}  # what baselines ar
 def value_cells(units: Units, model: str, weights: Floats, task: Task) -> Cells:
     """Measures of a model on the units of one fold, all of them scored by it.
 
-    `multilabel`: `auroc` and `auprc`, the mean over labels that some units bear and some do not,
-    then those of each label. `regression`: `spearman`, `r2`, and `mae (unit)`.
+    `multilabel`: `auroc` and `auprc`, the mean over labels that some units bear and some do not
+    (as is `n_positive`), then those of each label. `regression`: `spearman`, `r2`, and `mae (unit)`.
     """
     if isinstance(task, Regression):
         return _of_numbers(units, model, weights, task)
