@@ -88,6 +88,7 @@ def test_several_labels_are_measured_one_by_one_and_together() -> None:
     assert mean["lower"] < mean["value"] < mean["upper"]
     assert row(found, "tile", "auroc", of="colour")["value"] == pytest.approx(0.5, abs=0.1)
     assert row(found, "tile", "auroc_difference", of="network-colour")["lower"] > 0.2
+    assert row(found, "tile", "auprc", "1")["n_positive"] <= len(truth)
     assert {r["level"] for r in found.summary["metrics"]} == {"tile", "slide", "patient"}
     assert found.summary["patients"][2]["label"] == "a;b"
     assert found.summary["counts"]["tiles_without_label"] == PATIENTS

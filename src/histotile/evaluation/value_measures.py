@@ -19,8 +19,8 @@ DECIDES = {"multilabel": "auroc", "regression": "spearman"}  # what baselines ar
 def value_cells(units: Units, model: str, weights: Floats, task: Task) -> Cells:
     """Measures of a model on the units of one fold, all of them scored by it.
 
-    `multilabel`: `auroc` and `auprc`, the mean over labels that some units bear and some do not,
-    then those of each label. `regression`: `spearman`, `r2`, and `mae (unit)`.
+    `multilabel`: `auroc` and `auprc`, the mean over labels that some units bear and some do not
+    (as is `n_positive`), then those of each label. `regression`: `spearman`, `r2`, `mae (unit)`.
     """
     if isinstance(task, Regression):
         return _of_numbers(units, model, weights, task)
@@ -60,9 +60,8 @@ def _of_labels(units: Units, model: str, weights: Floats, task: Multilabel) -> C
         mean = average([cell.metric for cell in known]) if known else _nothing(weights)
         without = [name for name, own in each.items() if not own[k].known]
         remark = f"without {', '.join(without)}" if without and known else ""
-        cells[measure] = Cell(
-            mean, n, sum(own[k].n_positive for own in each.values()), reason, remark
-        )
+        borne_by = round(float(np.mean([own[k].n_positive for own in each.values()])))
+        cells[measure] = Cell(mean, n, borne_by, reason, remark)
     for k, measure in enumerate(("auroc", "auprc")):
         cells |= {f"{measure} {name}": own[k] for name, own in each.items()}
     return cells
