@@ -112,7 +112,7 @@ def test_training_all_layers_is_forecast_to_its_last_epoch(config: Config, strat
 
 
 def test_small_cohorts_take_the_passes_that_fill_their_steps(config: Config) -> None:
-    steps, size = config.train.min_steps, config.train.batch_size
+    steps, size = config.train.min_steps, config.train.at_once
     assert tiles_passed(size * 4, 1, config) >= steps * size
     assert trained_strategy(config) is None and "not included" in _note(config)
 
