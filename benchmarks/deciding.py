@@ -99,7 +99,7 @@ def prepare(folder: Path) -> Any:
     from histotile.inference.embed import embed_slide
     from histotile.io import tables
     from histotile.synthetic.slides.sampler import TileSampler
-    from histotile.tasks.registry import make_task
+    from histotile.tasks.registry import config_task, make_task
     from histotile.tiling.image_cohort.listing import list_images
     from histotile.tiling.image_cohort.tile_table import tabulate_images
     from histotile.tiling.measures import Readers
@@ -112,14 +112,14 @@ def prepare(folder: Path) -> Any:
         path = folder / config.classes[label] / f"p{number % 30:02d}" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), rgb[..., ::-1])
-    found = list_images(folder, config.classes)
+    found = list_images(folder, config_task(config))
     tile = config.tile.model_copy(update={"tile_px": TILE_PX, "stride_px": TILE_PX})
     backbone = Backbone(name="auto", weights="shipped:natural", domain="auto", options={})
     slides = []
     for k, slide in enumerate(found.cohort.slides):
         name = slide.slide_id
         images = [image for image in found.images if image.group == name]
-        columns, footer = tabulate_images(images, name, config.classes, tile, Readers(1))
+        columns, footer = tabulate_images(images, name, config_task(config), tile, Readers(1))
         table, features = folder / f"{name}.parquet", folder / f"{name}.h5"
         tables.write_table(table, columns, tables.TILES, footer)
         augment = config.train.augment

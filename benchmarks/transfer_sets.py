@@ -167,14 +167,14 @@ def tabulate(case: Case, folder: Path) -> list[Group]:
         writer = csv.writer(handle)
         writer.writerow(("path", "label", "group" if data.tested else "split"))
         writer.writerows(_listed(case.dataset))
-    found = list_images(cohort, data.classes)
+    found = list_images(cohort, make_task(data.classes))
     groups = []
     for slide in found.cohort.slides:
         images = [image for image in found.images if image.group == slide.slide_id]
         path = folder / "tile" / f"{slide.slide_id}.parquet"
         if not path.is_file():
             columns, footer = tabulate_images(
-                images, slide.slide_id, data.classes, case.config.tile, Readers(1)
+                images, slide.slide_id, make_task(data.classes), case.config.tile, Readers(1)
             )
             tables.write_table(path, columns, tables.TILES, footer)
         labels = frozenset(image.label for image in images)

@@ -53,3 +53,20 @@ def test_one_that_was_not_asked_for_or_cannot_be_made_has_its_reason(tiles: Path
         file.write("results: mine.yaml/results\n")
     status, text = check("--json")
     assert status == 2 and json.loads(text)["no_forecast"] == "errors stand in its way"
+
+
+def test_licence_and_scale_of_a_published_backbone_are_told_before_the_first_job(
+    tiles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(*_: object, **__: object) -> str:
+        raise FileNotFoundError("no network")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    settings = yaml.safe_load(Path("mine.yaml").read_text())
+    settings["backbone"] = {"name": "auto", "weights": "hf-hub:MahmoodLab/UNI"}
+    settings["tile"]["mpp"] = 1.0
+    Path("mine.yaml").write_text(yaml.safe_dump(settings))
+    found = json.loads(check("--json")[1])
+    told = {warning["where"]: warning["fact"] for warning in found["warnings"]}
+    assert "CC-BY-NC-ND-4.0" in told["backbone"]
+    assert "trained on 224 px at 0.5 um/px" in told["tile.mpp"]

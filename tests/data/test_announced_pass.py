@@ -23,9 +23,10 @@ from histotile.slides.readers.tiff import reader as direct
 from histotile.slides.readers.tiff.decoded_tile_cache import DecodedTiles
 from histotile.slides.slide import Slide
 from histotile.slides.tile_reader import read_tile
+from histotile.tasks.registry import make_task
 from histotile.tiling import tile_table as tabulating
-from histotile.tiling.labels import SlideTruth
 from histotile.tiling.measures import Readers
+from histotile.tiling.truth import SlideTruth
 
 SIDE = 256  # of compressed tiles
 MakeScan = Callable[..., Path]
@@ -170,7 +171,7 @@ def test_tile_tables_decode_each_compressed_tile_once(
     path = make_scan("s", 1900, 2600)
     found = examine(path, "s", settings.inspect)
     truth, tile = (
-        SlideTruth("s", ("a",)),
+        SlideTruth("s", make_task(("a",))),
         settings.tile.model_copy(update={"mpp": 0.5, "tile_px": 224, "stride_px": 224}),
     )
     columns, _ = tabulating.tabulate(found, None, truth, tile, Readers(2))

@@ -1,6 +1,9 @@
 """Each format says what the model says, loaded by its own runtime and nothing of ours."""
 
+import dataclasses
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,19 +16,20 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from histotile.config import Export
+from histotile.backbones.build import build_network
+from histotile.config import Backbone, Export
 from histotile.errors import HistotileError
 from histotile.exports import timm_folder
 from histotile.exports.formats import FORMATS, export_model
 from histotile.exports.parity import Omission, Parity, compare
-from histotile.inference.checkpoint import TrainedModel
+from histotile.inference.checkpoint import TrainedModel, load
 
 Make = Callable[..., TrainedModel]
 Tiles = NDArray[np.uint8]
 BOTH = Export(formats=("timm", "onnx"), tolerance=1e-4, tiles=5)
 
 
-@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit", "lenet5", "cnn3", "alexnet"])
 def test_every_format_agrees_with_the_model(
     tmp_path: Path, make_model: Make, tiles: Tiles, name: str
 ) -> None:
@@ -38,7 +42,7 @@ def test_every_format_agrees_with_the_model(
     assert [f["tiles"] for f in parity["formats"]] == [5, 5]
 
 
-@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit", "cnn3"])
 def test_a_network_cut_off_at_a_stage_goes_out_as_onnx_alone(
     tmp_path: Path, make_model: Make, tiles: Tiles, name: str
 ) -> None:
@@ -71,6 +75,50 @@ def test_timm_folder_stands_alone(tmp_path: Path, make_model: Make, tiles: Tiles
     assert stored["label_names"] == list(model.classes)
     assert stored["histotile"]["tile_mpp"] == 0.5
     assert "Research use only" in stored["histotile"]["notice"]
+
+
+def test_a_folder_says_what_timm_must_import_to_know_its_network(
+    tmp_path: Path, make_model: Make
+) -> None:
+    timm_folder.write(make_model("lenet5"), tmp_path / "ours")
+    timm_folder.write(make_model("test_vit"), tmp_path / "theirs")
+    module = json.loads((tmp_path / "ours/config.json").read_text())["histotile"]["import"]
+    line = f"import timm, {module}; timm.create_model('local-dir:{tmp_path}/ours', pretrained=True)"
+    subprocess.run([sys.executable, "-c", line], check=True)
+    assert "import" not in json.loads((tmp_path / "theirs/config.json").read_text())["histotile"]
+
+
+def test_a_published_architecture_agrees_in_every_format(
+    tmp_path: Path, make_model: Make, tiles: Tiles
+) -> None:
+    small = {"embed_dim": 48, "depth": 2, "num_heads": 3, "patch_size": 16}
+    backbone = Backbone(name="Virchow2", weights="none", domain="auto", options=small)
+    network, architecture = build_network(backbone, 3, 64)
+    model = dataclasses.replace(
+        make_model("test_vit"),
+        network=network.eval(),
+        architecture=architecture,
+        backbone=backbone.model_dump(),
+    )
+    results = export_model(model, tmp_path, tiles, BOTH)
+    assert all(isinstance(r, Parity) and r.max_difference < 1e-5 for r in results)
+    model.save(tmp_path / "model.ckpt")
+    assert load(tmp_path / "model.ckpt").model_id == model.model_id
+
+
+def test_the_licence_of_a_published_backbone_goes_out_with_every_format(
+    tmp_path: Path, make_model: Make
+) -> None:
+    named = {"name": "auto", "weights": "hf-hub:MahmoodLab/UNI"}
+    model = dataclasses.replace(make_model("test_vit"), backbone=named)
+    for form in FORMATS.values():
+        form.write(model, tmp_path)
+    kept = json.loads((tmp_path / "config.json").read_text())["histotile"]
+    assert "may not be handed on" in kept["backbone_licence"]
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    facts = json.loads(session.get_modelmeta().custom_metadata_map["histotile"])
+    assert facts["backbone_licence"] == kept["backbone_licence"]
+    assert "backbone_licence" not in make_model("test_vit").metadata()
 
 
 def test_onnx_is_one_file_that_takes_any_number_of_tiles(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from histotile.errors import HistotileError
-from histotile.io.cohort import read_cohort
+from histotile.io.cohort import Cohort, CohortSlide, read_cohort
 from histotile.io.cohort_checks import (
     accepted_lines,
     check_classes,
@@ -148,3 +148,11 @@ def test_a_row_behind_a_hash_is_asked_about(tmp_path: Path) -> None:
     (finding,) = find_spellings(cohort)
     assert "'#a' (row 2)" in finding.fact
     check_cohort(cohort, {finding.id: "ids of our archive"}, "s.csv")
+
+
+def test_numbers_as_labels_may_be_written_in_several_ways(tmp_path: Path) -> None:
+    rows = [
+        CohortSlide(f"s{n}", f"p{n}", tmp_path / f"s{n}", text)
+        for n, text in enumerate(["5", "5.0", "5,0"])
+    ]
+    assert not find_spellings(Cohort(tuple(rows), True))

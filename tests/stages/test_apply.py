@@ -14,6 +14,7 @@ from histotile.inference.model_metadata import ModelMetadata
 from histotile.io.tables import TILES, prediction_schema, write_table
 from histotile.reports.facts import SlideScore
 from histotile.stages import apply, heatmap, predictions
+from histotile.tasks.registry import config_task
 from histotile.tiling.tile_table import no_tiles
 
 
@@ -93,3 +94,16 @@ def test_a_slide_that_lost_many_tiles_ends_with_a_status_of_its_own(
     done = CliRunner().invoke(cli, line)
     assert done.exit_code == code
     assert "report/slides/slide.html" in done.output
+
+
+def test_the_task_is_that_of_the_model() -> None:
+    config = config_in_force()
+    mean = config.aggregate.model_copy(update={"method": "mean"})
+    options = {"low": 0, "high": 50, "unit": "%", "is_bounded": True, "trained_by": "mean_square"}
+    model = ModelMetadata(
+        ("marked",), 1.0, 64, "0" * 12, "linear_probe", kind="regression", options=options
+    )
+    fitted = apply._fit(config.model_copy(update={"aggregate": mean}), model)
+    assert config_task(fitted).metadata() == model.task.metadata()
+    with pytest.raises(HistotileError, match=r"aggregate\.method"):
+        apply._fit(config, model)

@@ -12,6 +12,7 @@ from histotile.config import Backbone, Train
 from histotile.errors import HistotileError
 from histotile.stages import find_lr
 from histotile.stages.folds import Inputs, Network
+from histotile.tasks.registry import make_task
 from histotile.training.job import FoldSlide, Machine
 
 
@@ -25,7 +26,7 @@ def inputs(tmp_path: Path, fold: list[FoldSlide]) -> Inputs:
 
 @pytest.fixture
 def network(tiny_backbone: Backbone) -> Network:
-    return Network(tiny_backbone, ("healthy", "tumour"))
+    return Network(tiny_backbone, make_task(("healthy", "tumour")))
 
 
 @pytest.mark.parametrize("strategy", ["finetune", "retrain"])

@@ -3,7 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from histotile.stages.provenance import count_folds, find_commit, find_licence, list_versions
+from histotile.config.yaml_file import read_config
+from histotile.stages.provenance import (
+    count_folds,
+    find_commit,
+    find_licence,
+    gather_run,
+    list_versions,
+)
 
 
 @pytest.fixture
@@ -63,3 +70,14 @@ def test_versions_name_what_histotile_stands_on() -> None:
     found = list_versions()
     assert {"Python", "histotile", "torch", "openslide-python"} <= set(found)
     assert "pytest" not in found
+
+
+def test_a_published_backbone_brings_its_licence_and_what_to_mind(
+    tmp_path: Path, repository: Path
+) -> None:
+    config = read_config(repository / "config/config.yaml")
+    assert gather_run(tmp_path, config).backbone_doubts == []
+    backbone = config.backbone.model_copy(update={"weights": "hf-hub:paige-ai/Virchow2"})
+    facts = gather_run(tmp_path, config.model_copy(update={"backbone": backbone}))
+    assert facts.backbone_licence is not None and "CC-BY-NC-ND-4.0" in facts.backbone_licence
+    assert [doubt.split(" ")[0] for doubt in facts.backbone_doubts] == ["The"]

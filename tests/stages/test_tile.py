@@ -11,8 +11,11 @@ from click.testing import CliRunner, Result
 from PIL import Image, PngImagePlugin
 
 from histotile.cli import cli
+from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.ledger import Entry
+from histotile.io.tile_spec import read_spec
+from histotile.tasks.registry import check_task, make_task
 
 SIDE = 512
 SETTINGS = ("--set", "mpp=0.5", "--set", "tile_px=64", "--set", "stride_px=64")
@@ -119,3 +122,34 @@ def test_a_slide_known_to_be_healthy_keeps_what_lies_outside_unknown_outlines(
 ) -> None:
     tile(slide, mask, square(0, 0, 128, "Fat"), label="healthy")
     assert labels_of(slide) == {None: 4, "healthy": 60, "tumour": 0}
+
+
+def of_task(slide: Path, mask: Path, task: dict[str, Any], outside: str) -> list[str | None]:
+    outlines = slide.with_name("a.geojson")
+    features = [square(0, 0, 96, "tumour"), square(64, 0, 64, "necrosis")]
+    outlines.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    line = ["tile", str(slide), "-o", str(slide.with_name("t.parquet")), "--mask", str(mask)]
+    line += [*SETTINGS, "--annotation", str(outlines), "--classes", json.dumps(task)]
+    line += ["--set", "labels.names={}", "--set", f"labels.outside={outside}"]
+    done = CliRunner().invoke(cli, line, catch_exceptions=False)
+    assert not done.exit_code, done.output
+    table = tables.read_table(slide.with_name("t.parquet"), ["label"])["label"].to_pylist()
+    return [table[0], table[1], table[2]]
+
+
+def test_outlines_give_several_labels_and_shares(slide: Path, mask: Path) -> None:
+    several = {"task": "multilabel", "classes": ["necrosis", "tumour"]}
+    assert of_task(slide, mask, several, "none") == ["tumour", "necrosis;tumour", "none"]
+    spec = read_spec(slide.with_name("t.parquet"))
+    assert (spec.task, spec.classes) == ("multilabel", ("necrosis", "tumour"))
+    assert spec.counts["labels"]["several labels"] == 1
+    with pytest.raises(HistotileError, match="labelled for the task multilabel"):
+        check_task("t.parquet", spec, make_task(("healthy", "tumour")))
+    options = {"low": 0, "high": 100, "unit": "%", "trained_by": "huber"}
+    number = {"task": "regression", "classes": ["tumour"], "task_options": options}
+    assert of_task(slide, mask, number, "null") == ["100", None, "0"]
+    spec = read_spec(slide.with_name("t.parquet"))
+    assert "trained_by" not in spec.task_options
+    check_task("t.parquet", spec, make_task(("tumour",), "regression", options))
+    with pytest.raises(HistotileError, match="0 to 100 %"):
+        check_task("t.parquet", spec, make_task(("tumour",), "regression", {**options, "high": 1}))

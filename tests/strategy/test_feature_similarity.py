@@ -114,7 +114,8 @@ def test_without_random_weights_large_cohorts_count_as_similar(
     assert record.gain is None
     assert record.gain_sufficient is None
     assert any("unmeasured" in reason for reason in record.reasons)
-    assert np.isnan(found.resample(every_patient(found.stages[0].plan.patients))[2]).all()
+    assert found.plan is not None
+    assert np.isnan(found.resample(every_patient(found.plan.patients))[2]).all()
 
 
 def test_too_few_patients_leave_it_to_experience(
@@ -270,3 +271,18 @@ def test_foreign_takes_certainty(
     assert found.similarity.best_gain is not None
     assert found.similarity.best_gain.value < 0.9 and (found.similarity.best_gain.high or 1) > 0
     assert found.similarity.basis == "measured"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_backbone_that_hardly_tells_the_labels_is_retrained_at_any_size(
+    make_evidence: MakeEvidence, quick_settings: Decide, size: str
+) -> None:
+    evidence = make_evidence(own=(0.5, 0.6), random=(0.1, 0.1))
+    found = judge(evidence, with_rule(quick_settings, min_skill=0.6), True, size)
+    best = max(stage.score.value for stage in found.similarity.stages)
+    assert 0.6 < best < 0.8
+    assert (found.similarity.verdict, found.similarity.basis) == ("different", "weak")
+    assert choose(found.counts_as, found.similarity).strategy == "retrain"
+    assert f"{2 * best - 1:.2f} of the way" in " ".join(found.similarity.reasons)
+    lax = judge(evidence, with_rule(quick_settings, min_skill=2 * best - 1.01), True, size)
+    assert lax.similarity.basis != "weak"

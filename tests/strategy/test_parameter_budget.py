@@ -53,9 +53,9 @@ def test_training_names_rates_weights_and_the_penalty(
         stages = [2] if budget.strategy == "early_probe" else [3]
         lines = describe_training(budget, stages, wide, size, config.train)
         texts[budget.strategy] = " ".join(lines)
-    assert "0.003" in texts["finetune"]
+    assert "AdamW with a peak learning rate of 0.001 (0.0003" in texts["finetune"]
     assert "0.75 times" in texts["finetune"]
-    assert "0.01" in texts["retrain"]
+    assert "0.001" in texts["retrain"]
     assert "Dropped: the stages above it, 4,300 weights" in texts["early_probe"]
     assert "needs its L2 penalty" in texts["linear_probe"]
     assert "needs its L2 penalty" not in texts["early_probe"]

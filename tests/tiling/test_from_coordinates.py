@@ -17,13 +17,14 @@ from histotile.slides.annotations.read import Annotation, read_layers
 from histotile.slides.inspection import Inspection, examine
 from histotile.slides.slide import Bounds, Slide
 from histotile.slides.tile_reader import read_tile
+from histotile.tasks.registry import make_task
 from histotile.tiling.from_coordinates import tabulate_coordinates
-from histotile.tiling.labels import SlideTruth
 from histotile.tiling.measures import Readers
 from histotile.tiling.tile_table import tabulate
+from histotile.tiling.truth import SlideTruth
 
 CLASSES = ("healthy", "tumour")
-TRUTH = SlideTruth("s", CLASSES, "tumour")
+TRUTH = SlideTruth("s", make_task(CLASSES), "tumour")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_our_own_grid_by_coordinates_gives_our_own_table(
 ) -> None:
     slide, settings = found_in(make_slide("s"), config), tiling(config, source="annotation")
     outline = Annotation("Tumor", shapely.box(30, 30, 300, 250))
-    truth = SlideTruth("s", CLASSES, "tumour", [outline])
+    truth = SlideTruth("s", make_task(CLASSES), "tumour", [outline])
     ours, our_footer = tabulate(slide, None, truth, settings, Readers(1))
     corners = np.stack([ours["x"], ours["y"]], axis=1)
     path = write_clam(tmp_path / "s.h5", np.random.default_rng(1).permutation(corners))
@@ -159,7 +160,7 @@ def test_a_real_slide_with_outlines_of_luna(
     labels = []
     for files in ([drawn], [drawn, tmp_path / "new.geojson"]):
         outlines = read_layers(files, Bounds(*slide.bounds), size)
-        truth = SlideTruth("s", CLASSES, "tumour", outlines)
+        truth = SlideTruth("s", make_task(CLASSES), "tumour", outlines)
         columns, footer = tabulate_coordinates(slide, file, truth, settings, Readers(2))
         places = zip(columns["x"].tolist(), columns["y"].tolist(), strict=True)
         labels.append(dict(zip(places, columns["label"], strict=True)))
@@ -181,7 +182,7 @@ def test_what_another_program_listed_is_in_the_ledger(
         Annotation("Fat", shapely.box(64, 0, 128, 64)),
     ]
     columns, footer = tabulate_coordinates(
-        slide, path, SlideTruth("s", CLASSES, "tumour", outlines), settings, Readers(1)
+        slide, path, SlideTruth("s", make_task(CLASSES), "tumour", outlines), settings, Readers(1)
     )
     assert columns["label"] == ["tumour", None, "healthy"]
     told = {line["reason"]: line["count"] for line in footer["ledger"]}

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from histotile.config import Labels
 from histotile.errors import HistotileError
 from histotile.slides.annotations.read import Annotation
-from histotile.tiling.labels import MISSED, SlideTruth, TileLabels, label_tiles
+from histotile.tasks.registry import make_task
+from histotile.tiling.area_labels import MISSED
+from histotile.tiling.labels import label_tiles
 from histotile.tiling.overlaps import overlap_shares
+from histotile.tiling.truth import SlideTruth, TileLabels
 
 CLASSES = ("healthy", "tumour", "necrosis")
 
@@ -31,7 +34,7 @@ def rule(source: str = "annotation", outside: str | None = "healthy") -> Labels:
 
 
 def truth(label: str | None, *outlines: Annotation, file: bool = True) -> SlideTruth:
-    return SlideTruth("s1", CLASSES, label, outlines if file else None)
+    return SlideTruth("s1", make_task(CLASSES), label, outlines if file else None)
 
 
 def told(found: TileLabels) -> tuple[list[str | None], np.ndarray]:

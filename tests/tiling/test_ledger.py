@@ -15,10 +15,11 @@ from histotile.io.ledger import Entry, read_ledger
 from histotile.slides.annotations.read import Annotation, Annotations
 from histotile.slides.annotations.shapes import OUTSIDE, PassedOver
 from histotile.slides.inspection import inspect_slide
-from histotile.tiling.labels import SlideTruth
+from histotile.tasks.registry import make_task
 from histotile.tiling.ledger import of_mask, tell_ledger, with_tissue
 from histotile.tiling.measures import Readers
 from histotile.tiling.tile_table import tabulate
+from histotile.tiling.truth import SlideTruth
 
 RULE = Labels(
     source="annotation",
@@ -41,7 +42,7 @@ def footer_of(
     path: Path, outlines: Annotations | None, mask: Any = None, source: str = "annotation"
 ) -> dict[str, Any]:
     found = inspect_slide(path, "s", read_config(standard_config()).inspect, 0.5)
-    truth = SlideTruth("s", ("healthy", "tumour"), None, outlines)
+    truth = SlideTruth("s", make_task(("healthy", "tumour")), None, outlines)
     settings = tiling()
     labels = settings.labels.model_copy(update={"source": source})
     return tabulate(found, mask, truth, settings.model_copy(update={"labels": labels}), Readers(1))[

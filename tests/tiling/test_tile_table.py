@@ -19,11 +19,12 @@ from histotile.slides.slide import Slide, UnreadableTile
 from histotile.slides.tile_reader import read_tile
 from histotile.slides.tissue import quality
 from histotile.slides.tissue.tissue import INK
-from histotile.tiling.labels import SlideTruth
+from histotile.tasks.registry import make_task
 from histotile.tiling.measures import Readers, mark_tiles, measure_tiles
 from histotile.tiling.tile_table import count_tiles, tabulate
+from histotile.tiling.truth import SlideTruth
 
-TRUTH = SlideTruth("s", ("healthy", "tumour"), "tumour")
+TRUTH = SlideTruth("s", make_task(("healthy", "tumour")), "tumour")
 HALF = np.arange(96)[None, :].repeat(64, 0) < 48  # the left half of a slide of 768 x 512 px
 
 
@@ -122,7 +123,7 @@ def test_only_tissue_becomes_tiles_and_pixels_are_read_once(
 
 
 def test_a_class_called_none_is_counted_apart_from_tiles_without_label() -> None:
-    counts = count_tiles(3, ["none", None, None], [None] * 3, ("none", "tumour"))
+    counts = count_tiles(3, ["none", None, None], [None] * 3, make_task(("none", "tumour")))
     assert counts["labels"] == {"none": 1, "tumour": 0, "no label": 2}
 
 
@@ -131,7 +132,7 @@ def test_labels_come_from_outlines(make_slide: Any) -> None:
         Annotation("Tumour", shapely.box(0, 0, 160, 512)),
         Annotation("fat", shapely.box(600, 0, 609, 9)),
     ]
-    truth = SlideTruth("s", ("healthy", "tumour"), "tumour", outlines)
+    truth = SlideTruth("s", make_task(("healthy", "tumour")), "tumour", outlines)
     labels = Labels(
         source="annotation", names={}, outside="healthy", positive_overlap=0.6, negative_overlap=0
     )

@@ -49,9 +49,20 @@ class Coarseness:
     positive: ClassVar[str | None] = None
     score_name: ClassVar[str] = "one minus mean error"
     chance: ClassVar[float] = 0.5
+    is_exclusive: ClassVar[bool] = False
 
     def labels(self, texts: Iterable[str | None]) -> Numbers:
         return np.array([DEGREES.get(text or "", np.nan) for text in texts])
+
+    def texts(self, labels: Numbers) -> list[str | None]:
+        named = {number: text for text, number in DEGREES.items()}
+        return [named.get(label) for label in labels.tolist()]
+
+    def merged(self, texts: Iterable[str | None]) -> str | None:
+        return next((text for text in texts if text), None)
+
+    def lacking(self, labels: Numbers) -> list[str]:
+        return ["another number"] if np.ptp(labels) == 0 else []
 
     def foreign(self, texts: Iterable[str | None]) -> list[str]:
         return sorted({text for text in texts if text is not None} - set(DEGREES))

@@ -64,9 +64,16 @@ PORTIONS = (
     else [("", "{slide_id}", ["{slide_id}"])]
 )
 FOLDS = [f"fold{k}" for k in range(CONFIG.split.folds)]
-CLASSES = plain(json.dumps(CONFIG.classes, ensure_ascii=False))
+# What labels and values mean, and beside it how it is learnt.
+CLASSES, TASK = (
+    plain(
+        json.dumps(CONFIG.task.facts(CONFIG.classes, of_training), ensure_ascii=False)
+    )
+    for of_training in (False, True)
+)
 SHOWN_ON_SLIDES = {
     "classes",
+    "task",
     "accept",
     "inspect",
     "mask",

@@ -252,7 +252,7 @@ rule train:
         folder=subpath(output.model, parent=True),
         backbone=BACKBONE,
         weights=weights_digest,
-        classes=CLASSES,
+        classes=TASK,
         accept=accepted("alarm"),
         settings=settings("train"),
         code=digest("histotile.stages.train"),
@@ -291,7 +291,7 @@ rule compare:
         packs=packs_option,
         backbone=BACKBONE,
         weights=weights_digest,
-        classes=CLASSES,
+        classes=TASK,
         accept=accepted("alarm"),
         settings=CONFIG.train.model_copy(
             update={"strategy": "auto", "tensorboard": False}

@@ -98,13 +98,16 @@ def _check_patients(facts: Sequence[FoldSlide]) -> None:
             )
 
 
-def aggregate_slide(probabilities: Floats, settings: Aggregate) -> NDArray[np.float64]:
+def aggregate_slide(
+    probabilities: Floats, settings: Aggregate, has_background: bool = True
+) -> NDArray[np.float64]:
     """The score of each class for one slide; NaN where the slide has no tile.
 
     `mean` averages the tiles. The other methods look for a lesion, i.e. a change that a small part
     of the tissue may carry; they pool every class but the first, and the first, the background,
     scores 1 - the highest of these. So the class of the highest score is the slide's `pred` for
-    every method, and a lesion is called from a score of 0.5.
+    every method, and a lesion is called from a score of 0.5. Without background (several labels, a
+    number) every value is pooled alike.
 
     - `top_k`: mean of the k largest probabilities (of all, where there are fewer tiles);
     - `quantile`: that quantile of the probabilities, linear between neighbours;
@@ -116,15 +119,19 @@ def aggregate_slide(probabilities: Floats, settings: Aggregate) -> NDArray[np.fl
     Args:
         probabilities: (N, C), one row per tile; rows that hold a NaN (no prediction) are left out.
         settings: Method and its parameters.
+        has_background: Whether the first class is the background.
     """
     known = probabilities[~np.isnan(probabilities).any(axis=1)].astype(np.float64)
     if len(known) == 0:
         return np.full(probabilities.shape[1], np.nan)
-    return with_background(pool(known, settings), settings)
+    return with_background(pool(known, settings), settings, has_background)
 
 
 def aggregate_patient(
-    scores: Floats, n_tiles: NDArray[np.integer[Any]], settings: Aggregate
+    scores: Floats,
+    n_tiles: NDArray[np.integer[Any]],
+    settings: Aggregate,
+    has_background: bool = True,
 ) -> NDArray[np.float64]:
     """The score of each class for one patient; NaN where no slide has a tile.
 
@@ -135,22 +142,15 @@ def aggregate_patient(
         scores: (S, C), one row per slide, as `aggregate_slide` gives them.
         n_tiles: (S,) tiles behind each row.
         settings: The settings the slides were aggregated with.
+        has_background: Whether the first class is the background.
     """
     known = n_tiles > 0
     if not known.any():
         return np.full(scores.shape[1], np.nan)
     if settings.method == "mean":
         return np.asarray(np.average(scores[known], axis=0, weights=n_tiles[known]))
-    return with_background(scores[known].max(axis=0).astype(np.float64), settings)
-
-
-def patient_label(labels: Iterable[str | None], classes: Sequence[str]) -> str | None:
-    """The label of a patient: of its slides' labels the last in class order; None if none has one.
-
-    So one slide with a lesion outweighs any number of healthy ones.
-    """
-    known = {label for label in labels if label is not None}
-    return max(known, key=lambda label: classes.index(label), default=None)
+    highest = scores[known].max(axis=0).astype(np.float64)
+    return with_background(highest, settings, has_background)
 
 
 def aggregate_cohort(
@@ -185,8 +185,9 @@ def aggregate_cohort(
         row = rows[slide_id]
         if len(tiles.probabilities):
             distances[row], flags[row] = tiles.distance, tiles.familiarity
-        scores[row] = aggregate_slide(tiles.probabilities, settings)
-        bounds[:, row] = score_interval(tiles.x, tiles.y, tiles.probabilities, settings)
+        p, whole = tiles.probabilities, task.is_exclusive
+        scores[row] = aggregate_slide(p, settings, whole)
+        bounds[:, row] = score_interval(tiles.x, tiles.y, p, settings, whole)
         n_tiles[row] = int((~np.isnan(tiles.probabilities).any(axis=1)).sum())
     slides: Columns = {
         name: [getattr(slide, name) for slide in facts]
@@ -211,10 +212,13 @@ def _patient_columns(
     for row, slide in enumerate(facts):
         members.setdefault(slide.patient_id, []).append(row)
     groups = list(members.values())
-    pooled = [aggregate_patient(scores[rows], n_tiles[rows], settings) for rows in groups]
+    pooled = [
+        aggregate_patient(scores[rows], n_tiles[rows], settings, task.is_exclusive)
+        for rows in groups
+    ]
     columns: Columns = {
         "patient_id": list(members),
-        "label": [patient_label((facts[r].label for r in rows), classes) for rows in groups],
+        "label": [task.merged(facts[r].label for r in rows) for rows in groups],
         "site": [_joined(facts[r].site for r in rows) for rows in groups],
         "fold": [facts[rows[0]].fold for rows in groups],
         "n_slides": [len(rows) for rows in groups],

@@ -17,7 +17,7 @@ _TAILS = (0.025, 0.975)
 
 
 def score_interval(
-    x: Ints, y: Ints, probabilities: Floats, settings: Aggregate
+    x: Ints, y: Ints, probabilities: Floats, settings: Aggregate, has_background: bool = True
 ) -> NDArray[np.float64]:
     """(2, C): the 95 % percentile interval of each score when the tissue is resampled in blocks.
 
@@ -34,6 +34,7 @@ def score_interval(
         y: (N,) top edges.
         probabilities: (N, C); rows that hold a NaN are left out.
         settings: Number of resamples; method of pooling and its parameters.
+        has_background: Whether the first class is the background.
     """
     known = ~np.isnan(probabilities).any(axis=1)
     blocks, n_blocks = tissue_blocks(x[known], y[known])
@@ -43,7 +44,8 @@ def score_interval(
     shares = np.full(n_blocks, 1 / n_blocks)
     weights = generator.multinomial(n_blocks, shares, size=settings.bootstraps)
     tiles = probabilities[known].astype(np.float64)
-    draws = with_background(pool_resamples(tiles, blocks, weights, settings), settings)
+    pooled = pool_resamples(tiles, blocks, weights, settings)
+    draws = with_background(pooled, settings, has_background)
     return np.quantile(draws, _TAILS, axis=0)
 
 

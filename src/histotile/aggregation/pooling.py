@@ -56,9 +56,12 @@ def pool_resamples(
     return np.stack(each, axis=1)
 
 
-def with_background(scores: Doubles, settings: Aggregate) -> Doubles:
-    """The same scores (..., C); unless averaged, the first class gets 1 - the highest other."""
-    if settings.method == "mean":
+def with_background(scores: Doubles, settings: Aggregate, has_background: bool = True) -> Doubles:
+    """The same scores (..., C); unless averaged, the first class gets 1 - the highest other.
+
+    Where the first name is no background, nothing changes.
+    """
+    if settings.method == "mean" or not has_background:
         return scores
     background = 1 - scores[..., 1:].max(axis=-1, keepdims=True)
     return np.concatenate([background, scores[..., 1:]], axis=-1)

@@ -10,6 +10,7 @@ import torch
 from timm.data import resolve_model_data_config
 from torch import nn
 
+from histotile.backbones.foundation.recipe import spell_out
 from histotile.backbones.sources import describe_weights, folder_of, source_of, unreachable
 from histotile.backbones.stages import truncate
 from histotile.backbones.weights import load_weights
@@ -38,23 +39,30 @@ def build_network(backbone: Backbone, classes: int, tile_px: int) -> tuple[nn.Mo
     """A network with a new head of `classes` outputs, and how to build it again.
 
     Weights from a folder or the hub bring their own architecture; `backbone.name` must then be the
-    same or `auto`. Networks made for one input size are built for `tile_px` (their position
-    embedding is resampled).
+    same or `auto`, or name a published model (`foundation/models.py`). Networks made for one input
+    size are built for `tile_px` (their position embedding is resampled).
 
     Raises:
         HistotileError: Unknown name, missing or unfitting weights, hub out of reach, or tiles too
             small for the network.
     """
     find_weights(backbone.weights)
+    backbone = spell_out(backbone)
     folder = folder_of(backbone.weights)
     source = source_of(backbone, folder)
     arguments = dict(backbone.options)
+    if (channels := arguments.get("in_chans", 3)) != 3:
+        fact = f"in_chans is {channels}, but tiles have 3 channels, grey ones too"
+        raise HistotileError("backbone.options", fact, "leave in_chans out")
     config = describe_weights(source, backbone, folder)
     if config.get("fixed_input_size") and not arguments.get("dynamic_img_size"):
         arguments.setdefault("img_size", tile_px)
     overlay = arguments.pop("pretrained_cfg_overlay", None)
     hub = backbone.weights == "imagenet" or source.startswith("hf-hub:")
     network = _create(source, backbone, hub, overlay, classes, arguments)
+    if getattr(network, "global_pool", None) == "":
+        fact = f"{source} hands out its tokens unpooled"
+        raise HistotileError("backbone.options", fact, "say how, e.g. {global_pool: token}")
     if not hub and backbone.weights != "none":
         load_weights(network, _weights_file(backbone.weights, folder))
     stored = {k: v for k, v in (config.get("model_args") or {}).items() if k != "num_classes"}
@@ -165,11 +173,12 @@ def _check_tile(name: str, network: nn.Module, tile_px: int) -> None:
     info = getattr(network, "feature_info", None)
     stride = int(info[-1]["reduction"]) if info else 1
     fixed = network.pretrained_cfg.get("fixed_input_size")  # type: ignore[operator, union-attr]
-    if fixed and tile_px % stride:
+    own = getattr(network, "least_px", None)  # of networks that take any size above it
+    if fixed and own is None and tile_px % stride:
         fact = f"is {tile_px}; {name} takes multiples of {stride} px"
         remedy = f"use {tile_px // stride * stride + stride} or another backbone.name"
         raise HistotileError("tile.tile_px", fact, remedy)
-    least = stride if fixed else 2 * stride
+    least = own or (stride if fixed else 2 * stride)
     if tile_px < least:
-        fact = f"is {tile_px}; {name} shrinks its input {stride}-fold and needs {least} px or more"
+        fact = f"is {tile_px}; {name} shrinks its input and needs {least} px or more"
         raise HistotileError("tile.tile_px", fact, "use larger tiles or another backbone.name")

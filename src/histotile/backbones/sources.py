@@ -6,11 +6,14 @@ from typing import Any
 
 import timm
 
+from histotile.backbones.foundation import network as foundation_network
+from histotile.backbones.lecture import models as lecture_networks
 from histotile.config import Backbone
 from histotile.errors import HistotileError
 from histotile.io.names import nearest
 
 SHIPPED = Path(__file__).parent / "shipped"
+OWN = (lecture_networks.default_cfgs, foundation_network.default_cfgs)  # now in timm's registry
 
 
 def folder_of(weights: str) -> Path | None:
@@ -50,6 +53,9 @@ def describe_weights(source: str, backbone: Backbone, folder: Path | None) -> di
             known = None
         if known is None:
             raise _unknown(backbone.name)
+        if backbone.weights == "imagenet" and not known.has_weights:
+            fact = f"there are no published weights of {backbone.name}"
+            raise HistotileError("backbone.weights", fact, "start at random: `weights: none`")
         return dict(known.to_dict())
     _check_name(backbone, str(data.get("architecture")))
     return {**data.get("pretrained_cfg", data), "model_args": data.get("model_args")}

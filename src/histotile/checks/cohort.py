@@ -17,6 +17,8 @@ from histotile.io.cohort import Cohort, CohortSlide, read_cohort
 from histotile.io.cohort_checks import find_spellings, strange_labels, torn_patients
 from histotile.io.findings import Finding, accept
 from histotile.io.vocabulary import TEST
+from histotile.tasks.registry import config_task
+from histotile.tasks.task import Task
 
 _NAMED = 20
 _SINGLE = 5  # missing files that have an entry each; of more, one names them all
@@ -114,7 +116,9 @@ def _near_file(path: Path) -> Path | None:
 
 
 def _labels(slides: Sequence[CohortSlide], config: Config, source: str) -> list[Problem]:
-    held_out = set(config.split.test_patients)
+    held_out, task = set(config.split.test_patients), config_task(config)
+    if not task.is_exclusive:
+        return _labels_of(task, slides, config, source)
     remedy = "mend the column `label`, or `classes` in config.yaml"
     problems = [
         Problem("error", source, fact, remedy, "split")
@@ -130,6 +134,34 @@ def _labels(slides: Sequence[CohortSlide], config: Config, source: str) -> list[
         fact = f"{every}; labels are {', '.join(config.classes)}"
         remedy = "fill the column `label`: folds are balanced by it, and scores compared with it"
         problems.append(Problem("error", source, fact, remedy, "split"))
+    return problems
+
+
+def _labels_of(
+    task: Task, slides: Sequence[CohortSlide], config: Config, source: str
+) -> list[Problem]:
+    """Labels that are none of a task without classes, and slides that none is known of.
+
+    Where outlines tell numbers, slides need none of their own.
+    """
+    remedy = "mend the column `label`, or `task` and `classes` in config.yaml; see docs/tasks.md"
+    problems = [
+        Problem(
+            "error", source, f"label {text!r} (slide {slide.slide_id}) is none of {task}", remedy
+        )
+        for slide in slides
+        for text in task.foreign([slide.label])
+    ]
+    by_outlines = task.kind == "regression" and config.tile.labels.source == "annotation"
+    held_out = set(config.split.test_patients)
+    bare = [
+        slide.slide_id
+        for slide in slides
+        if slide.label is None and slide.split != TEST and slide.patient_id not in held_out
+    ]
+    if bare and not by_outlines:
+        every = "no slide has a label" if len(bare) == len(slides) else f"no label: {_some(bare)}"
+        problems.append(Problem("error", source, f"{every}, as {task} needs", remedy, "split"))
     return problems
 
 
@@ -161,6 +193,8 @@ def _with_id(finding: Finding) -> str:
 
 def _patients(cohort: Cohort, config: Config) -> list[Problem]:
     """Classes with fewer patients than the folds need; quarantined slides can but lessen them."""
+    if not config_task(config).is_exclusive:
+        return []  # the division into folds names what is too rare
     fixed = {*config.split.test_patients}
     fixed |= {slide.patient_id for slide in cohort.slides if slide.split == TEST}
     pairs = {

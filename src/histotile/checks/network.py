@@ -10,10 +10,10 @@ def check_network(config: Config) -> list[Problem]:
     And whether it has attention, where additions to it shall learn.
     """
     from histotile.backbones.build import build_network
-    from histotile.tasks.registry import make_task
+    from histotile.tasks.registry import config_task
 
     problems: list[Problem] = []
-    outputs = make_task(config.classes).outputs
+    outputs = config_task(config).outputs
     built = attempt(problems, build_network, config.backbone, outputs, config.tile.tile_px)
     if built and (rank := config.train.finetune.lora_rank):
         from histotile.backbones.lora import adapt_attention

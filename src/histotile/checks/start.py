@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from histotile.backbones.foundation.lookup import doubts
 from histotile.checks.cohort import check_cohort, check_cohort_file, of_findings
 from histotile.checks.marks import marked_settings
 from histotile.checks.problem import Problem, attempt
@@ -15,6 +16,7 @@ from histotile.io.cohort import Cohort
 from histotile.io.cohort_checks import find_class_spellings
 from histotile.io.digests import find_weights, weight_files
 from histotile.io.names import nearest
+from histotile.tasks.registry import config_task
 from histotile.tiling.image_cohort.listing import Listing, holds_images, list_images
 
 _SHIPPED = ("shipped:natural", "shipped:histology")
@@ -68,7 +70,7 @@ def look(
     if "cohort" not in wrong:
         if attempt([], holds_images, path):
             if "classes" not in wrong:
-                listing = attempt(problems, list_images, path, config.classes)
+                listing = attempt(problems, list_images, path, config_task(config))
                 cohort = listing.cohort if listing else None
                 remarks = listing.remarks if listing else ()
                 problems += [Problem("warning", config.cohort, remark) for remark in remarks]
@@ -78,6 +80,8 @@ def look(
         problems += check_cohort(cohort, config, wrong, config.cohort, stored)
     if "backbone" not in wrong:
         problems += _weights(config, is_module)
+        told = doubts(config.backbone, config.tile.mpp)
+        problems += [Problem("warning", where, fact) for where, fact in told.items()]
     return Start(tuple(problems), config, cohort, listing)
 
 

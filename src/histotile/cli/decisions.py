@@ -1,7 +1,7 @@
 """Verbs of the decision table: baseline, decide, compare, verify."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,9 +11,9 @@ from histotile.cli.options import (
     PATH,
     accept_option,
     backbone_option,
-    classes_option,
     output_option,
     slides_options,
+    task_option,
     threads_option,
     verb,
 )
@@ -25,13 +25,16 @@ FOLDS_FILE = click.option("--folds", type=FILE, required=True, help="Fold table.
 TILES = click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables.")
 DECISION = click.option("--decision", type=FILE, required=True, help="decision.json.")
 
+if TYPE_CHECKING:
+    from histotile.tasks.task import Task
+
 
 @verb("baseline")
 @click.argument("folds", type=FILE)
 @TILES
 @output_option("HDF5: the sample of tiles, and their features by random weights.")
 @slides_options
-@classes_option
+@task_option
 @backbone_option
 @threads_option
 def baseline(
@@ -40,7 +43,7 @@ def baseline(
     output: Path,
     cohort: Path | None,
     prefix: str,
-    classes: tuple[str, ...],
+    task: "Task",
     backbone: Backbone,
     threads: int,
     settings: Baseline,
@@ -49,7 +52,7 @@ def baseline(
     from histotile.stages import baseline as stage
 
     inputs, outputs = stage.Inputs(folds, tiles, cohort, prefix), stage.Outputs(output)
-    stage.run(inputs, outputs, settings, classes, backbone, threads)
+    stage.run(inputs, outputs, settings, task, backbone, threads)
 
 
 @verb("decide")
@@ -63,7 +66,7 @@ def baseline(
 @output_option(
     "decision.json (fields: strategy/decision.schema.json of the package), groups.csv beside it."
 )
-@classes_option
+@task_option
 def decide(
     cohort: Path,
     folds: Path,
@@ -73,7 +76,7 @@ def decide(
     inspections: Path | None,
     train: str | None,
     output: Path,
-    classes: tuple[str, ...],
+    task: "Task",
     settings: Decide,
 ) -> None:
     """Choose the strategy of transfer learning for COHORT, and say why."""
@@ -82,7 +85,7 @@ def decide(
     inputs = stage.Inputs(cohort, folds, features, baseline, tiles, inspections)
     given: Train = partial_section("train", train)
     outputs = stage.Outputs(output, output.with_name("groups.csv"))
-    stage.run(inputs, outputs, settings, given, classes)
+    stage.run(inputs, outputs, settings, given, task)
 
 
 @verb("train")
@@ -105,7 +108,7 @@ def decide(
 @slides_options
 @accept_option
 @output_option("Parquet: labelled test tiles of the fold with prob_<class>.")
-@classes_option
+@task_option
 @backbone_option
 @threads_option
 def compare(
@@ -121,7 +124,7 @@ def compare(
     prefix: str,
     accept: dict[str, str],
     output: Path,
-    classes: tuple[str, ...],
+    task: "Task",
     backbone: Backbone,
     threads: int,
     settings: Train,
@@ -134,7 +137,7 @@ def compare(
     inputs = Inputs(folds, fold, tiles, decision, features, cohort, prefix, baseline, accept)
     progress = Progress(f"{fold} {strategy}", "steps")
     machine = Machine(1, threads, packs=packs, progress=progress)
-    network, outputs = Network(backbone, classes), stage.Outputs(output)
+    network, outputs = Network(backbone, task), stage.Outputs(output)
     stage.run(inputs, outputs, settings, network, strategy, machine)
 
 

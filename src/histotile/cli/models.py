@@ -1,7 +1,7 @@
 """Verbs that make models and hand them on: split, train, export, pretrain."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,14 +12,17 @@ from histotile.cli.options import (
     PATH,
     accept_option,
     backbone_option,
-    classes_option,
     output_option,
     slides_options,
+    task_option,
     threads_option,
     verb,
 )
 from histotile.config import Backbone, Export, Pretrain, Split, Train
 from histotile.io.progress import Progress
+
+if TYPE_CHECKING:
+    from histotile.tasks.task import Task
 
 
 @verb("split")
@@ -27,19 +30,19 @@ from histotile.io.progress import Progress
 @click.option("--triage", type=FILE, help="Ledger; its quarantined slides are left out.")
 @output_option("CSV of folds: the role of each slide in each fold.")
 @accept_option
-@classes_option
+@task_option
 def split(
     cohort: Path,
     triage: Path | None,
     output: Path,
     accept: dict[str, str],
-    classes: tuple[str, ...],
+    task: "Task",
     settings: Split,
 ) -> None:
     """Divide the patients of COHORT into folds; no patient stands in two."""
     from histotile.stages import split as stage
 
-    stage.run(stage.Inputs(cohort, triage), stage.Outputs(output), settings, classes, accept)
+    stage.run(stage.Inputs(cohort, triage), stage.Outputs(output), settings, task, accept)
 
 
 @verb("train")
@@ -57,7 +60,7 @@ def split(
     help="Processes that read tiles, per device; default: all cores but one beside a GPU, else 0.",
 )
 @output_option("Folder: model.ckpt, model.onnx, curves.csv, curves.svg, summary.json.")
-@classes_option
+@task_option
 @backbone_option
 @accept_option
 @threads_option
@@ -73,7 +76,7 @@ def train(
     devices: int,
     workers: int | None,
     output: Path,
-    classes: tuple[str, ...],
+    task: "Task",
     backbone: Backbone,
     accept: dict[str, str],
     threads: int,
@@ -86,7 +89,7 @@ def train(
 
     inputs = Inputs(folds, fold, tiles, decision, features, cohort, prefix, accept=accept)
     machine = Machine(devices, threads, workers, packs, progress=Progress(fold, "steps"))
-    network = Network(backbone, classes)
+    network = Network(backbone, task)
     stage.run(inputs, stage.Outputs(output), settings, network, machine)
 
 

@@ -90,21 +90,27 @@ def _settings_options(section: str) -> Callable[[F], F]:
     return decorate
 
 
-def classes_option(function: F) -> F:
-    """`--classes healthy,tumour` as a tuple, by default those of the config.yaml in force."""
+def task_option(function: F) -> F:
+    """`--classes healthy,tumour` as a task, by default that of the config.yaml in force."""
 
-    def parse(_: click.Context, __: click.Parameter, given: str | None) -> tuple[str, ...]:
+    def parse(_: click.Context, __: click.Parameter, given: str | None) -> Any:
+        from histotile.tasks.registry import config_task, make_task, read_task
+
         if given is None:
-            return config_in_force().classes
+            return config_task(config_in_force())
+        if given.startswith("{"):
+            return read_task(json.loads(given))
         if given.startswith("["):
-            return tuple(map(str, json.loads(given)))
-        return tuple(name.strip() for name in given.split(","))
+            return make_task(map(str, json.loads(given)))
+        return make_task(name.strip() for name in given.split(","))
 
     return click.option(
         "--classes",
+        "task",
         callback=parse,
         metavar="A,B,...",
-        help="Class names in order, background first; comma-separated or a JSON list.",
+        help="Class names in order, background first; comma-separated or a JSON list. Of other "
+        'tasks JSON: {"task": "multilabel", "classes": ["a", "b"]}.',
     )(function)
 
 

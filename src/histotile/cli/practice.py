@@ -1,6 +1,7 @@
 """Verbs around a training: augment and find-lr before it, runs behind several."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,10 +11,10 @@ from histotile.cli.options import (
     PATH,
     accept_option,
     backbone_option,
-    classes_option,
     output_option,
     slide_option,
     slides_options,
+    task_option,
     threads_option,
     verb,
 )
@@ -30,7 +31,7 @@ from histotile.config import Backbone, Train
 @click.option("--steps", type=click.IntRange(30), default=100, help="From lowest to highest rate.")
 @click.option("--workers", type=click.IntRange(0), help="Processes that read tiles.")
 @output_option("Folder: find_lr.json, find_lr.svg.")
-@classes_option
+@task_option
 @backbone_option
 @accept_option
 @threads_option
@@ -45,7 +46,7 @@ def find_lr(
     steps: int,
     workers: int | None,
     output: Path,
-    classes: tuple[str, ...],
+    task: Any,
     backbone: Backbone,
     accept: dict[str, str],
     threads: int,
@@ -58,7 +59,7 @@ def find_lr(
 
     inputs = Inputs(folds, fold, tiles, decision, None, cohort, prefix, accept=accept)
     machine = Machine(1, threads, workers, packs)
-    network = Network(backbone, classes)
+    network = Network(backbone, task)
     stage.run(inputs, stage.Outputs(output), settings, network, machine, steps)
 
 

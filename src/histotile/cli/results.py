@@ -1,20 +1,16 @@
 """Verbs that turn predictions into results: aggregate, evaluate, heatmap, label-errors."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from histotile.cli.options import (
-    FILE,
-    FOLDER,
-    PATH,
-    classes_option,
-    output_option,
-    slide_option,
-    verb,
-)
+from histotile.cli.options import FILE, FOLDER, PATH, output_option, slide_option, task_option, verb
 from histotile.cli.settings import section_settings
 from histotile.config import Aggregate, Evaluate, Heatmap
+
+if TYPE_CHECKING:
+    from histotile.tasks.task import Task
 
 
 @verb("aggregate")
@@ -23,14 +19,14 @@ from histotile.config import Aggregate, Evaluate, Heatmap
 @click.option("--cohort", type=FILE, help="Instead of folds: cohort file of new slides.")
 @click.option("--slides", type=PATH, required=True, help="CSV of slide scores to write.")
 @click.option("--patients", type=PATH, help="CSV of patient scores to write.")
-@classes_option
+@task_option
 def aggregate(
     predictions: Path,
     folds: Path | None,
     cohort: Path | None,
     slides: Path,
     patients: Path | None,
-    classes: tuple[str, ...],
+    task: "Task",
     settings: Aggregate,
 ) -> None:
     """Turn the tile probabilities in the folder PREDICTIONS into slide and patient scores."""
@@ -39,7 +35,7 @@ def aggregate(
     if not folds and not cohort:
         raise click.UsageError("give --folds (trained slides) or --cohort (new slides)")
     inputs = stage.Inputs(predictions, folds, cohort)
-    stage.run(inputs, stage.Outputs(slides, patients), settings, classes)
+    stage.run(inputs, stage.Outputs(slides, patients), settings, task)
 
 
 @verb("evaluate")
@@ -52,7 +48,7 @@ def aggregate(
 @click.option("--confusion", type=PATH, required=True, help="CSV of counts to write.")
 @click.option("--evaluation", type=PATH, required=True, help="JSON to write, for the report.")
 @click.option("--figures", type=PATH, required=True, help="JSON to write, for `report-figures`.")
-@classes_option
+@task_option
 def evaluate(
     cohort: Path,
     folds: Path,
@@ -63,7 +59,7 @@ def evaluate(
     confusion: Path,
     evaluation: Path,
     figures: Path,
-    classes: tuple[str, ...],
+    task: "Task",
     settings: Evaluate,
 ) -> None:
     """Measure held-out predictions of COHORT, with intervals, beside a colour-only baseline."""
@@ -71,7 +67,7 @@ def evaluate(
 
     inputs = stage.Inputs(cohort, folds, tiles, predictions)
     outputs = stage.Outputs(metrics, confusion, evaluation, figures)
-    stage.run(inputs, outputs, settings, section_settings("aggregate", pooling), classes)
+    stage.run(inputs, outputs, settings, section_settings("aggregate", pooling), task)
 
 
 @verb("heatmap")

@@ -10,9 +10,9 @@ from histotile.cli.options import (
     FOLDER,
     PATH,
     accept_option,
-    classes_option,
     mpp_option,
     output_option,
+    task_option,
     threads_option,
     verb,
 )
@@ -22,13 +22,25 @@ from histotile.io.progress import Progress
 
 if TYPE_CHECKING:
     from histotile.stages.inspections import Now
+    from histotile.tasks.task import Task
 
 
 @verb("synthesize")
 @click.argument("output", type=PATH)
 @click.option("--processes", type=click.IntRange(1), default=1, help="Slides made side by side.")
-def synthesize(output: Path, processes: int, settings: Synthesize) -> None:
-    """Make a cohort of synthetic H&E slides with known truth in the folder OUTPUT."""
+@click.option("--tiles", metavar="HEIGHTxWIDTH", help="Make small pictures of four syndromes.")
+def synthesize(output: Path, processes: int, tiles: str | None, settings: Synthesize) -> None:
+    """Make a cohort of synthetic H&E slides with known truth in the folder OUTPUT.
+
+    With --tiles 96x128: a cohort of ready-made tiles instead, by the settings `tiles.*` and `seed`.
+    """
+    if tiles is not None:
+        from histotile.synthetic.syndromes.cohort import CLASSES, parse_size, write_syndrome_cohort
+
+        drawn, size, told = settings.tiles, parse_size(tiles), Progress("synthesize", "tiles")
+        listed = write_syndrome_cohort(output, drawn, size, settings.seed, told)
+        click.echo(f"{drawn.count} tiles, {listed}; classes: [{', '.join(CLASSES)}]")
+        return
     from histotile.synthetic.slides.cohort import synthesize_cohort
 
     cohort = synthesize_cohort(output, settings, Progress("synthesize", "slides"), processes)
@@ -114,7 +126,7 @@ def mask(
 @click.option("--label", help="Label of the slide.")
 @mpp_option
 @threads_option
-@classes_option
+@task_option
 def tile(
     slide: Path,
     output: Path,
@@ -125,7 +137,7 @@ def tile(
     label: str | None,
     mpp: float | None,
     threads: int,
-    classes: tuple[str, ...],
+    task: "Task",
     settings: Tile,
 ) -> None:
     """Lay a grid of tiles over the tissue of SLIDE: where, how good, and with what label."""
@@ -133,7 +145,7 @@ def tile(
 
     inputs = stage.Inputs(slide, inspection, mask_path, annotations, coordinates)
     now = None if inspection and mask_path else _now(mpp)
-    labels = stage.Labels(classes, label)
+    labels = stage.Labels(task, label)
     stage.run(inputs, stage.Outputs(output), settings, labels, threads, now)
 
 

@@ -10,7 +10,8 @@ from histotile.config.results import Aggregate, Apply, Evaluate, Export, Heatmap
 from histotile.config.sections import Config
 from histotile.config.slides import Inspect, Labels, Mask, Quality, Split, Tile
 from histotile.config.strategy import Alarms, Baseline, Decide, SimilarityRule, SizeRule, Verify
-from histotile.config.synthetic import Pretrain, Synthesize, Synthetic
+from histotile.config.synthetic import Pretrain, SyndromeTiles, Synthesize, Synthetic
+from histotile.config.task import TaskSettings
 from histotile.config.values import Section, Strength
 
 __all__ = [
@@ -41,8 +42,10 @@ __all__ = [
     "SizeRule",
     "Split",
     "Strength",
+    "SyndromeTiles",
     "Synthesize",
     "Synthetic",
+    "TaskSettings",
     "Tile",
     "Train",
     "Verify",

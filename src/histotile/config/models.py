@@ -14,7 +14,8 @@ class Backbone(Section):
 
     name: str = Field(
         description="timm model name, e.g. resnet18 or vit_small_patch16_224; `auto` where the "
-        "weights bring their own network (hf-hub, local-dir, shipped)."
+        "weights bring their own network (hf-hub, local-dir, shipped). Also `lenet5`, `cnn3`, "
+        "`alexnet` of lectures, and published pathology models such as UNI2-h (docs/networks.md)."
     )
     weights: str = Field(
         description="`imagenet` (timm's own, from the hub), `hf-hub:org/name`, `local-dir:/folder` "

@@ -6,6 +6,7 @@ from histotile.config.models import Backbone, Embed, Engine, Pack, Train
 from histotile.config.results import Aggregate, Apply, Evaluate, Export, Heatmap, Report
 from histotile.config.slides import Inspect, Mask, Split, Tile
 from histotile.config.strategy import Baseline, Decide, Verify
+from histotile.config.task import NONE_OF_THEM, TaskSettings
 from histotile.config.values import Place, Reasons, Section
 from histotile.io.names import nearest
 
@@ -20,10 +21,11 @@ class Config(Section):
     )
     results: Place = Field(description="Folder of all results.")
     classes: tuple[str, ...] = Field(
-        min_length=2,
+        min_length=1,
         description="Class names in order. The first is the background (healthy), the last the one "
-        "that heatmaps show.",
+        "that heatmaps show. Of a multilabel task the labels, of a regression its number's name.",
     )
+    task: TaskSettings
     backbone: Backbone
     engine: Engine
     inspect: Inspect
@@ -53,6 +55,9 @@ class Config(Section):
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"`classes`: {', '.join(self.classes)} names a class twice")
         labels = self.tile.labels
+        if told := self.task.problems(self.classes, labels.outside, self.aggregate.method):
+            raise ValueError("\n".join(told))
+        known = {*self.classes, *([NONE_OF_THEM] if self.task.kind == "multilabel" else [])}
         used: list[tuple[str, str | None]] = []
         used += [(f"tile.labels.names.{name}", to) for name, to in labels.names.items()]
         used += [("tile.labels.outside", labels.outside)]
@@ -61,7 +66,7 @@ class Config(Section):
             f"`{key}`: {name!r} is none of `classes` ({', '.join(self.classes)})"
             + (f"; did you mean {near!r}?" if (near := nearest(name, self.classes)) else "")
             for key, name in used
-            if name is not None and name not in self.classes
+            if name is not None and name not in known
         ]
         if wrong:
             raise ValueError("\n".join(wrong))

@@ -58,6 +58,11 @@ class SimilarityRule(Section):
         description="Gain of the best stage below which, if its whole 95 % interval lies below 0, "
         "no stage is worth keeping: the weights are only a start, in cohorts of any size."
     )
+    min_skill: Fraction = Field(
+        description="Least skill of the best stage for a head to rest on: the way of its score "
+        "from guessing to perfect, 0.6 for an AUROC of 0.8. Below it the weights are only a start: "
+        "all layers are retrained, in cohorts of any size."
+    )
     saturated: Fraction = Field(
         description="AUROC of the last stage from which there is nothing to gain: similar, and "
         "the cheapest strategy."

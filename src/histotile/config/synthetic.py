@@ -2,9 +2,37 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from histotile.config.values import Fraction, Positive, Section
+
+
+class SyndromeTiles(Section):
+    """Small pictures in place of slides: `histotile synthesize --tiles 96x128`."""
+
+    count: Annotated[int, Field(ge=4)] = Field(description="Number of pictures.")
+    patients: Annotated[int, Field(ge=4)] = Field(
+        description="Number of patients, each with one syndrome: Z (none), A (1-2 big tumours, 0-2 "
+        "medium ones), B (4-8 medium, 0-3 small), C (20-48 small)."
+    )
+    stain: Literal["grey", "h_and_e"] = Field(
+        description="Grey pictures with bright tumours, or haematoxylin and eosin."
+    )
+    mode: Literal["easy", "hard"] = Field(
+        description="`hard`: fainter tumours, coarser texture, stronger alterations."
+    )
+    alteration: Annotated[float, Field(ge=0, le=2)] = Field(
+        description="Strength of shrinking, moving, ghosts, contrast, shade and noise. 0: none."
+    )
+    patient_effect: Annotated[float, Field(ge=0, le=2)] = Field(
+        description="How far patients differ in base picture and stain. 0: not at all."
+    )
+
+    @model_validator(mode="after")
+    def _every_patient_has_a_picture(self) -> "SyndromeTiles":
+        if self.count < self.patients:
+            raise ValueError(f"{self.count} pictures are too few for {self.patients} patients")
+        return self
 
 
 class Synthesize(Section):
@@ -83,6 +111,7 @@ class Synthesize(Section):
         description="Probability of a pen stroke, of a fold and of a blurred place on each slide."
     )
     seed: int = Field(description="Seed of everything; the same seed gives the same cohort.")
+    tiles: SyndromeTiles
 
 
 class Pretrain(Section):

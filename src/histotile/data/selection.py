@@ -18,6 +18,7 @@ from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.identity import Identity
 from histotile.io.tile_spec import TileSpec, read_spec
+from histotile.tasks.registry import check_task
 from histotile.tasks.task import UNKNOWN, Labels, Task, counts
 
 
@@ -132,9 +133,11 @@ def make_selection(
         slides: As for `select_tiles`.
 
     Raises:
-        HistotileError: Tables of different mpp or tile_px.
+        HistotileError: Tables of different mpp or tile_px, or made for another task.
     """
     specs = [read_spec(tile_tables[s]) for s in slide_ids]
+    for name, spec in zip(slide_ids, specs, strict=True):
+        check_task(tile_tables[name], spec, task)
     tile_mpp, tile_px = common_scale(specs)
     slide = np.repeat(np.arange(len(parts), dtype=np.int32), [len(p.labels) for p in parts])
     tile_id, x, y = np.concatenate([part.places for part in parts], axis=1)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from histotile.evaluation.units import Patients, SlideTiles
+from histotile.tasks.task import UNKNOWN, Task
 
 _FEW_PATIENTS = 10  # per class; below it percentile intervals are known to be too narrow
 _NAMED = 10  # slides named in one sentence
@@ -163,3 +164,49 @@ def _about_calls(rows: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"threshold on validation data before calling {level}s."
             )
     return found
+
+
+def value_caveats(
+    slides: Sequence[SlideTiles],
+    patients: Patients,
+    rows: Sequence[Mapping[str, Any]],
+    task: Task,
+    has_patients: bool,
+) -> list[str]:
+    """The same of a task without exclusive classes."""
+    of_images = any(tiles.labels_source == "image" for tiles in slides)
+    levels = {row["level"] for row in rows}
+    found = _about_patients(has_patients, of_images)
+    if len(patients.ids) < 2 * _FEW_PATIENTS:
+        found.append(f"Few patients ({len(patients.ids)}): intervals are rough.")
+    if "slide" not in levels:
+        found.append("No slide has a label of its own: there are numbers at tile level alone.")
+    elif task.kind == "regression" and any(t.slide.label is None for t in slides):
+        found.append(
+            "Slides without a number in the cohort file are compared with the mean of their tiles' "
+            "labels, if aggregate.method is mean; else they are left out."
+        )
+    weak = sum(t.labels_source == "slide" for t in slides)
+    if weak:
+        found.append(
+            f"Tile labels of {weak} slides are inherited from the slide (weak labels): numbers at "
+            "tile level tell agreement with the slide's label, not with what the tile shows."
+        )
+    unlabelled = sum(int((task.stratum(t.labels) == UNKNOWN).sum()) for t in slides)
+    if unlabelled:
+        total = sum(len(t.labels) for t in slides)
+        found.append(f"{unlabelled:,} of {total:,} tiles have no label.")
+    return [*found, *_colour_leads(rows)]
+
+
+def _colour_leads(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        f"At {row['level']} level the network is not clearly better than colour alone: "
+        f"{str(row['metric']).removesuffix('_difference')} differs by {row['value']:+.3f} "
+        f"[{row['lower']:+.3f}, {row['upper']:+.3f}]."
+        for row in rows
+        if str(row["metric"]).endswith("_difference")
+        and row["fold"] == "mean"
+        and row["lower"] is not None
+        and row["lower"] <= 0
+    ]

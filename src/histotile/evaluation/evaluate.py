@@ -11,6 +11,7 @@ from histotile.aggregation.aggregate import HOLDOUT, Columns
 from histotile.config import Aggregate, Evaluate
 from histotile.evaluation.caveats import caveats
 from histotile.evaluation.colour_baseline import predict_from_colour
+from histotile.evaluation.evaluate_values import measure_values
 from histotile.evaluation.figures.confidence_bands import mean_bands
 from histotile.evaluation.figures.reliability import reliability
 from histotile.evaluation.figures.roc_pr import fold_curves
@@ -89,7 +90,7 @@ def evaluate(
     classes = task.names
     colour, skipped = predict_from_colour(slides, folds, task)
     guesses: Probabilities = {NETWORK: [t.probabilities for t in slides], COLOUR_ONLY: colour}
-    patients = list_patients(slides, classes)
+    patients = list_patients(slides, task)
     by_slide, by_patient = pooled_units(slides, patients, guesses, classes, aggregate)
     levels = _levels(slides, tile_units(slides, patients, guesses), by_slide, by_patient)
     screened = levels[1:] if task.positive else []
@@ -116,6 +117,21 @@ def evaluate(
         summary,
         _shown(levels, by_slide, names, weights, settings, classes),
     )
+
+
+def evaluate_values(
+    slides: Sequence[SlideTiles],
+    folds: Mapping[str, Sequence[Any]],
+    task: Task,
+    settings: Evaluate,
+    aggregate: Aggregate,
+    has_patients: bool,
+) -> Evaluation:
+    """The same as `evaluate` of a task without exclusive classes, which has no confusion."""
+    rows, found, shown = measure_values(slides, folds, task, settings, aggregate, has_patients)
+    facts = _facts(slides, list_patients(slides, task), task, settings, aggregate)
+    nothing = _columns([], ("level", "model", "fold", "label", "pred", "count"))
+    return Evaluation(_columns(rows, KEYS + NUMBERS), nothing, {**facts, **found}, shown)
 
 
 def _levels(slides: Sequence[SlideTiles], tiles: Units, *pooled: Units) -> list[Units]:
@@ -157,18 +173,18 @@ def _facts(
         **task.metadata(),
         "positive": task.positive,
         "settings": {"evaluate": settings.model_dump(), "aggregate": aggregate.model_dump()},
-        "counts": _counts(slides, patients),
+        "counts": _counts(slides, patients, task),
     }
 
 
-def _counts(slides: Sequence[SlideTiles], patients: Patients) -> dict[str, int]:
+def _counts(slides: Sequence[SlideTiles], patients: Patients, task: Task) -> dict[str, int]:
     return {
         "patients": len(patients.ids),
         "slides": len(slides),
         "slides_without_tiles": sum(len(t.labels) == 0 for t in slides),
         "slides_without_label": sum(t.slide.label is None for t in slides),
         "tiles": sum(len(t.labels) for t in slides),
-        "tiles_without_label": sum(int((t.labels < 0).sum()) for t in slides),
+        "tiles_without_label": sum(int((task.stratum(t.labels) < 0).sum()) for t in slides),
         "tiles_without_prediction": sum(
             int(np.isnan(t.probabilities).any(axis=1).sum()) for t in slides
         ),

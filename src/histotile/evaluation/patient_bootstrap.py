@@ -54,7 +54,7 @@ def _ranking(
 ) -> dict[str, Measurement]:
     n_classes = scores.shape[1]
     asked = [1] if n_classes == 2 else [c for c in range(n_classes) if (labels == c).any()]
-    each = [_one_class(labels == c, scores[:, c], patients, weights) for c in asked]
+    each = [one_class(labels == c, scores[:, c], patients, weights) for c in asked]
     empty = Measurement(np.nan, np.full(len(weights), np.nan))
     return {
         name: average([found[i] for found in each]) if each else empty
@@ -62,9 +62,10 @@ def _ranking(
     }
 
 
-def _one_class(
+def one_class(
     positive: NDArray[np.bool_], scores: Floats, patients: Ints, weights: Floats
 ) -> tuple[Measurement, Measurement]:
+    """AUROC and AUPRC of N scores."""
     exact = split_histograms(positive, scores, patients * 0, 1, None)
     binned = split_histograms(positive, scores, patients, weights.shape[1], MAX_BINS)
     draws = np.concatenate([*_resampled(*binned, weights)], axis=1)

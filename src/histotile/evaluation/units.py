@@ -9,16 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from histotile.aggregation.aggregate import (
-    FoldSlide,
-    aggregate_patient,
-    aggregate_slide,
-    patient_label,
-)
+from histotile.aggregation.aggregate import FoldSlide, aggregate_patient, aggregate_slide
 from histotile.config import Aggregate
 from histotile.errors import HistotileError
 from histotile.io.tables import COLOUR
-from histotile.tasks.task import UNKNOWN, Task, missing_columns, read_values
+from histotile.tasks.task import UNKNOWN, Labels, Task, missing_columns, read_values
 
 Floats = NDArray[np.floating[Any]]
 Probabilities = dict[str, list[NDArray[np.float32]]]  # model -> (N, C) per slide
@@ -32,7 +27,7 @@ class SlideTiles:
 
     Args:
         slide: Whose they are, and the fold that tests them.
-        labels: (N,) class index, -1 without label.
+        labels: (N, ...) of the task, e.g. class index, -1 without label.
         colour: (N, 6) as `tables.COLOUR`.
         probabilities: (N, C) values of the network; NaN where it predicted nothing.
         labels_source: `annotation`, `slide`, or `image`: ready-made tiles, in groups that stand
@@ -40,7 +35,7 @@ class SlideTiles:
     """
 
     slide: FoldSlide
-    labels: NDArray[np.int64]
+    labels: Labels
     colour: NDArray[np.float32]
     probabilities: NDArray[np.float32]
     labels_source: str
@@ -68,7 +63,9 @@ def slide_tiles(
     used = tiles.filter(pc.is_null(tiles["excluded"]))
     texts = used["label"].to_pylist()
     if foreign := task.foreign(texts):
-        raise HistotileError(slide.slide_id, f"labels {foreign} are no classes", "tile again")
+        raise HistotileError(
+            slide.slide_id, f"labels {foreign} are none of the task {task}", "tile again"
+        )
     colour = [used[name].to_numpy().astype(np.float32) for name in COLOUR]
     probabilities = np.full((len(used), len(task.columns)), np.nan, dtype=np.float32)
     if predictions is not None:
@@ -100,7 +97,7 @@ class Units:
 
     Args:
         level: `tile`, `slide` or `patient`.
-        labels: (N,) class index, -1 without label.
+        labels: (N, ...) of the task, e.g. class index, -1 without label.
         slides: (N,) index of the slide; of a patient, the first.
         patients: (N,) index of the patient.
         folds: (N,) fold that tests it, as text.
@@ -108,7 +105,7 @@ class Units:
     """
 
     level: str
-    labels: NDArray[np.int64]
+    labels: Labels
     slides: NDArray[np.int64]
     patients: NDArray[np.int64]
     folds: NDArray[np.str_]
@@ -144,13 +141,13 @@ class Patients:
     members: list[list[int]]  # indices of slides
 
 
-def list_patients(slides: Sequence[SlideTiles], classes: Sequence[str]) -> Patients:
-    """The patients behind these slides; a patient's label is by `patient_label`."""
+def list_patients(slides: Sequence[SlideTiles], task: Task) -> Patients:
+    """The patients behind these slides; a patient's label is by `Task.merged`."""
     members: dict[str, list[int]] = {}
     for i, tiles in enumerate(slides):
         members.setdefault(tiles.slide.patient_id, []).append(i)
     groups = list(members.values())
-    labels = [patient_label((slides[i].slide.label for i in g), classes) for g in groups]
+    labels = [task.merged(slides[i].slide.label for i in g) for g in groups]
     return Patients(list(members), labels, [slides[g[0]].slide.fold for g in groups], groups)
 
 

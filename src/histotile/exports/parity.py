@@ -42,7 +42,7 @@ def compare(
     tiles: NDArray[np.uint8],
     tolerance: float,
 ) -> Parity:
-    """How far the logits of an export lie from the model's own, as values of its task.
+    """How far the logits of an export lie from the model's own, as shares of its task's scale.
 
     Raises:
         HistotileError: No tiles, other shapes, or a difference above the tolerance.
@@ -57,7 +57,13 @@ def compare(
         raise HistotileError(
             f"export {name}", fact, "report this: the format cannot hold the model"
         )
-    difference = float(np.abs(model.task.activate(own) - model.task.activate(logits)).max())
+    task = model.task
+    scales = [task.layer(name) for name in task.names]
+    apart = [
+        np.abs(scale.share(a) - scale.share(b)).max()
+        for scale, a, b in zip(scales, task.activate(own).T, task.activate(logits).T, strict=True)
+    ]
+    difference = float(max(apart))
     if not difference <= tolerance:
         fact = f"values differ by up to {difference:.2e}, more than {tolerance:.0e}"
         remedy = f"take {name!r} out of export.formats, or raise export.tolerance knowingly"

@@ -58,4 +58,6 @@ def _save(model: TrainedModel, folder: Path) -> None:
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     config["histotile"] = {**model.metadata(), "notice": RESEARCH_USE}
+    if not (module := type(model.network).__module__).startswith("timm."):
+        config["histotile"]["import"] = module  # timm knows the network's name only with it
     write_text(path, json.dumps(config, indent=2, ensure_ascii=False) + "\n")

@@ -50,7 +50,7 @@ def paint_heatmap(
     shown = found.meaning(settings.class_name)
     legend = Legend(
         shown=shown,
-        threshold=settings.threshold,
+        threshold=shown.at(settings.threshold),
         bar=_blend(_tissue_below(larger, shown.share(spread)), np.linspace(0, 1, 256), settings),
         um_per_px=caption.mpp * downsample / factor if caption.mpp else None,
         is_empty=bool(np.isnan(spread).all()),
@@ -73,9 +73,10 @@ def paint_map(found: ProbabilityMap, settings: Heatmap, caption: Caption) -> Rgb
         HistotileError: `settings.class_name` is not in the map.
     """
     painted, downsample = paint_cells(found, settings)
+    shown = found.meaning(settings.class_name)
     legend = Legend(
-        shown=found.meaning(settings.class_name),
-        threshold=settings.threshold,
+        shown=shown,
+        threshold=shown.at(settings.threshold),
         bar=colours(np.linspace(0, 1, 256), settings),
         um_per_px=caption.mpp * downsample if caption.mpp else None,
         is_empty=bool(np.isnan(found.layer(settings.class_name)).all()),
@@ -104,10 +105,9 @@ def paint_cells(found: ProbabilityMap, settings: Heatmap) -> tuple[Rgb, float]:
     downsample = found.step / per_cell
     spread = _spread(replace(found, x0=0.0, y0=0.0), layer, size, downsample)
     painted = np.full((*size, 3), _NO_TILE, np.uint8)
-    known = ~np.isnan(spread)
-    shares = found.meaning(settings.class_name).share(spread[known])
-    painted[known] = colours(shares, settings)
-    _draw_lines(painted, spread, settings.threshold, found.covered / downsample)
+    known, shown = ~np.isnan(spread), found.meaning(settings.class_name)
+    painted[known] = colours(shown.share(spread[known]), settings)
+    _draw_lines(painted, spread, shown.at(settings.threshold), found.covered / downsample)
     return painted, downsample
 
 
@@ -138,14 +138,14 @@ def paint_overlay(
         settings: Class, threshold, colours.
     """
     spread = _spread(found, found.layer(settings.class_name), overview.shape, downsample)
-    shares = found.meaning(settings.class_name).share(spread)
-    painted = overview.copy()
+    shown = found.meaning(settings.class_name)
+    shares, painted = shown.share(spread), overview.copy()
     for top in range(0, len(painted), _STRIP):
         p = shares[top : top + _STRIP]
         known = ~np.isnan(p)
         strip = painted[top : top + _STRIP]
         strip[known] = _blend(strip[known], p[known], settings)
-    _draw_lines(painted, spread, settings.threshold, found.covered / downsample)
+    _draw_lines(painted, spread, shown.at(settings.threshold), found.covered / downsample)
     return painted
 
 
@@ -178,7 +178,7 @@ def _tissue_below(overview: Rgb, spread: NDArray[np.float32]) -> NDArray[np.floa
     if len(known) == 0:
         return np.full(3, 255.0)
     some = known[:: 1 + len(known) // _ENOUGH]
-    weights = spread.ravel()[some] + 0.02
+    weights = np.clip(spread.ravel()[some], 0, None) + 0.02
     return np.asarray(np.average(overview.reshape(-1, 3)[some], axis=0, weights=weights))
 
 
@@ -225,7 +225,7 @@ def _draw_lines(painted: Rgb, spread: NDArray[np.float32], threshold: float, til
     """
     known = ~np.isnan(spread)
     painted[_grown(known, 1) & ~known] = _ANALYSED
-    high = np.where(known, spread, -1) >= threshold
+    high = np.where(known, spread, -np.inf) >= threshold
     px = _line_px(painted.shape, tile)
     painted[_grown(high, px) & ~high] = 0
     low = np.pad(~high, px, constant_values=True)  # so that lines close at the picture's edge

@@ -103,6 +103,7 @@ def read_map(path: Path) -> tuple[ProbabilityMap, dict[str, Any]]:
         with tifffile.TiffFile(path) as tiff:
             facts = _annotation(tiff.ome_metadata or "")
             classes, kind = tuple(facts.pop("classes")), str(facts.pop("task", AUTO))
+            options = facts.pop("task_options", {})
             pages = [tiff.pages[c].asarray() for c in range(len(classes))]
         place = {name: float(facts.pop(name)) for name in _PLACE}
         values = np.stack(pages)
@@ -110,7 +111,7 @@ def read_map(path: Path) -> tuple[ProbabilityMap, dict[str, Any]]:
             raise ValueError(f"its px are {values.dtype}, {values.ndim - 1} axes")
     except _DAMAGE as error:
         raise HistotileError(path, f"not a readable map ({error})", "make it again") from error
-    return ProbabilityMap(values, classes, **place, kind=kind), facts
+    return ProbabilityMap(values, classes, **place, kind=kind, options=options), facts
 
 
 def halvings(values: Values) -> list[Values]:
@@ -150,6 +151,7 @@ def _metadata(found: ProbabilityMap, mpp: float | None, facts: Mapping[str, Any]
     """What both kinds of map say in OME's terms."""
     place = {name: getattr(found, name) for name in _PLACE}
     note = {**facts, "task": found.kind, "classes": list(found.classes), **place, "mpp": mpp}
+    note |= {"task_options": dict(found.options)} if found.options else {}
     told = {str(key): _exact(value) for key, value in note.items()}
     content = hashlib.sha256(json.dumps(told).encode() + found.values.tobytes()).hexdigest()
     metadata: dict[str, Any] = {

@@ -1,8 +1,8 @@
 """The map of a slide's probabilities: as data, not as a picture."""
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from histotile.errors import HistotileError
 from histotile.io.tile_spec import TileSpec
-from histotile.tasks.registry import AUTO, make_task, task_of
+from histotile.tasks.registry import AUTO, make_task, options_of, task_of
 from histotile.tasks.task import Layer, Task, read_values
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class ProbabilityMap:
         covered: Side of the part of a cell, from its top left, that tiles cover, level-0 px; less
             than `step` only where tiles lie apart.
         kind: Of the task that `classes` are the names of.
+        options: What that task needs beside.
     """
 
     values: NDArray[np.float32]
@@ -76,10 +77,11 @@ class ProbabilityMap:
     step: float
     covered: float
     kind: str = AUTO
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def meaning(self, name: str | None) -> Layer:
         """What that layer shows; None: the last."""
-        task = make_task(self.classes, self.kind)
+        task = make_task(self.classes, self.kind, self.options)
         return task.layer(self.classes[-1] if name is None else name)
 
     def layer(self, name: str | None) -> NDArray[np.float32]:
@@ -131,7 +133,9 @@ def probability_map(
     shape = tuple(max(1, int(np.ceil(side / step))) for side in (layout.height, layout.width))
     values = _blended(columns[known], rows[known], probabilities[known], layout.tile / step, shape)
     covered = min(layout.tile, step)
-    return ProbabilityMap(values, task.names, layout.x0, layout.y0, step, covered, task.kind)
+    return ProbabilityMap(
+        values, task.names, layout.x0, layout.y0, step, covered, task.kind, options_of(task)
+    )
 
 
 def _on_grid(place: NDArray[np.float64], stride: float) -> bool:
@@ -184,6 +188,6 @@ def slide_map(predictions: "pa.Table", spec: TileSpec) -> ProbabilityMap:
     task, layout = task_of(spec), Layout.of(spec)
     if layout is None:
         layer = np.full((len(task.names), 1, 1), np.nan, np.float32)
-        return ProbabilityMap(layer, task.names, 0.0, 0.0, 1.0, 1.0, task.kind)
+        return ProbabilityMap(layer, task.names, 0.0, 0.0, 1.0, 1.0, task.kind, options_of(task))
     x, y = predictions["x"].to_numpy(), predictions["y"].to_numpy()
     return probability_map(x, y, read_values(task, predictions), task, layout)

@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from histotile.config.task import NONE_OF_THEM
 from histotile.heatmaps.regions import Region
 from histotile.io.palette import class_colours
 from histotile.io.text.qupath import Feature, feature, square, write_features
@@ -38,6 +39,8 @@ def write_tile_objects(
 ) -> None:
     """A GeoJSON file of tile objects: a square each, as its most probable class.
 
+    Of several labels that is the most probable one from 0.5, else `none`.
+
     Its measurements are the columns of the task (6 decimals); its id follows from slide and
     place, so that the same tile has the same id in every run. Tiles whose row holds a NaN (no
     prediction) are left out. Coordinates count from the corner of the bounds, as QuPath's do.
@@ -51,10 +54,15 @@ def write_tile_objects(
         bounds: x, y, width, height of the scanned area, level-0 px.
     """
     classes = task.names
+    if task.kind == "multilabel":  # none stands first, as the background does
+        classes = (NONE_OF_THEM, *classes)
     known = ~np.isnan(values).any(axis=1)
     places = zip(tiles.x[known].tolist(), tiles.y[known].tolist(), strict=True)
     rows = np.round(values[known].astype(np.float64), 6).tolist()
-    best = values[known].argmax(axis=1).tolist()
+    judged = values[known]
+    if task.kind == "multilabel":
+        judged = np.column_stack([np.full(len(judged), 0.5), judged])
+    best = judged.argmax(axis=1).tolist()
     colours = class_colours(classes)
     write_features(
         path,
@@ -120,7 +128,7 @@ def _region_features(
 def _measurements(region: Region) -> dict[str, float]:
     area = {} if region.area_mm2 is None else {"area_mm2": round(region.area_mm2, 6)}
     return area | {
-        "max_probability": round(region.max_probability, 6),
-        "mean_probability": round(region.mean_probability, 6),
+        f"max_{region.measure}": round(region.max_probability, 6),
+        f"mean_{region.measure}": round(region.mean_probability, 6),
         "cells": region.cells,
     }

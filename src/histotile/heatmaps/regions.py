@@ -28,6 +28,7 @@ class Region:
         mean_probability: The mean of its cells.
         peak: x, y of the centre of its most probable cell, level-0 px; of the first in reading
             order where several are.
+        measure: What they are of, `value` where the task measures a number.
     """
 
     class_name: str
@@ -37,12 +38,15 @@ class Region:
     max_probability: float
     mean_probability: float
     peak: tuple[float, float]
+    measure: str = "probability"
 
 
 def find_regions(
     found: ProbabilityMap, class_name: str | None, threshold: float, mpp: float | None
 ) -> list[Region]:
     """The regions of one class: cells with p >= threshold, joined along their sides.
+
+    Of a number, the threshold lies that far from low to high on its scale.
 
     Probability and threshold are compared as 32-bit floats. Where tiles lie apart, nothing joins
     them, and each is a region of its own. The area is cells * covered^2 * mpp^2 * 1e-6 mm2.
@@ -60,7 +64,7 @@ def find_regions(
         HistotileError: There is no such class.
     """
     layer = found.layer(class_name)
-    labels = _labelled(layer >= np.float32(threshold), found)
+    labels = _labelled(layer >= np.float32(found.meaning(class_name).at(threshold)), found)
     rows, columns = np.nonzero(labels)
     if len(rows) == 0:
         return []
@@ -81,6 +85,7 @@ def find_regions(
             max_probability=float(p[peaks[k]]),
             mean_probability=float(mean[k]),
             peak=(float(x[k]), float(y[k])),
+            measure="value" if found.kind == "regression" else "probability",
         )
         for k in np.argsort(-cells, kind="stable").tolist()
     ]

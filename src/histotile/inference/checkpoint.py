@@ -3,7 +3,7 @@
 import json
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import nn
 
 from histotile import __version__
 from histotile.backbones.build import Architecture, digest_of, rebuild
+from histotile.backbones.foundation.lookup import licence_of
 from histotile.backbones.stages import WithFeatures
 from histotile.errors import HistotileError
 from histotile.inference.model_metadata import (
@@ -26,7 +27,7 @@ from histotile.inference.model_metadata import (
 )
 from histotile.inference.onnx_export import Graph
 from histotile.io.atomic import replacing
-from histotile.tasks.registry import AUTO, make_task, read_task
+from histotile.tasks.registry import AUTO, make_task, options_of, read_task
 from histotile.tasks.task import Task
 from histotile.trust.taught import Taught
 
@@ -35,8 +36,8 @@ from histotile.trust.taught import Taught
 class TrainedModel:
     """A network that gives the logits of a task for a tile, and the tiles it was trained on.
 
-    `classes` are the names of its task, which is of that `kind`; tiles measure `tile_px` pixels
-    at `tile_mpp` um/px.
+    `classes` are the names of its task, which is of that `kind` with these
+    `options`; tiles measure `tile_px` pixels at `tile_mpp` um/px.
     `backbone` and `settings` are the configuration sections it was made by, `strategy` how.
     `taught` is what recognises slides unlike those trained on. `model_id` names the weights.
     """
@@ -51,11 +52,12 @@ class TrainedModel:
     settings: Mapping[str, Any]
     taught: Taught | None = None
     kind: str = AUTO
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
         """What it has learnt."""
-        return make_task(self.classes, self.kind)
+        return make_task(self.classes, self.kind, self.options)
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -74,7 +76,9 @@ class TrainedModel:
 
     def metadata(self) -> dict[str, Any]:
         """Everything but the weights, ready for JSON."""
-        return {
+        licence = licence_of(*(str(self.backbone.get(key, "")) for key in ("name", "weights")))
+        bound = {"backbone_licence": licence} if licence else {}
+        return bound | {
             "histotile": __version__,
             "model_id": self.model_id,
             **self.task.metadata(),
@@ -171,6 +175,7 @@ def _model(network: nn.Module, facts: Mapping[str, Any]) -> TrainedModel:
         architecture=_architecture(facts),
         classes=task.names,
         kind=task.kind,
+        options=options_of(task),
         tile_mpp=float(facts["tile_mpp"]),
         tile_px=int(facts["tile_px"]),
         strategy=parse_strategy(facts),

@@ -5,14 +5,14 @@ import pickletools
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from histotile.config.renamed import STRATEGIES
 from histotile.errors import HistotileError
 from histotile.inference.onnx_metadata import read_onnx_metadata
-from histotile.tasks.registry import AUTO, make_task, read_task
+from histotile.tasks.registry import AUTO, make_task, options_of, read_task
 from histotile.tasks.task import Task
 from histotile.trust.taught import Taught
 
@@ -28,9 +28,9 @@ _EXPORT = "export it with `histotile export`"
 class ModelMetadata:
     """What a model has learnt, and the tiles it was trained on.
 
-    `classes` are the names of its task, which is of that `kind`. Tiles measure `tile_px` pixels at
-    `tile_mpp` um/px; `model_id` names the weights, `strategy` how they were trained. `taught`
-    recognises slides unlike those trained on; None in models of older make.
+    `classes` are the names of its task, which is of that `kind` with these `options`. Tiles measure
+    `tile_px` pixels at `tile_mpp` um/px; `model_id` names the weights, `strategy` how they were
+    trained. `taught` recognises slides unlike those trained on; None in models of older make.
     """
 
     classes: tuple[str, ...]
@@ -40,11 +40,12 @@ class ModelMetadata:
     strategy: str
     taught: Taught | None = None
     kind: str = AUTO
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
         """What it has learnt."""
-        return make_task(self.classes, self.kind)
+        return make_task(self.classes, self.kind, self.options)
 
 
 class _Member(Protocol):
@@ -76,6 +77,7 @@ def parse_metadata(entry: Mapping[str, Any]) -> ModelMetadata:
     return ModelMetadata(
         classes=task.names,
         kind=task.kind,
+        options=options_of(task),
         tile_mpp=float(entry["tile_mpp"]),
         tile_px=int(entry["tile_px"]),
         model_id=str(entry["model_id"]),

@@ -8,7 +8,7 @@ from histotile.errors import HistotileError
 from histotile.io.cohort import Cohort, CohortSlide
 from histotile.io.findings import Finding, accept, stop
 from histotile.io.names import alike, choose, nearest, show
-from histotile.io.text.csv_file import some
+from histotile.io.text.csv_file import decimal, some
 from histotile.io.vocabulary import NOBODY, TEST
 
 _COLUMNS = ("slide_id", "patient_id", "site", "label")
@@ -57,6 +57,8 @@ def find_spellings(cohort: Cohort) -> list[Finding]:
         slides.pop("", None)
         if cohort.of_images and column == "slide_id" and cohort.has_patients:
             continue  # groups stand in both columns
+        if column == "label" and all(decimal(name) is not None for name in slides):
+            continue  # 5 and 5.0 are one number, and no class unless it is spelt as one
         found += [_spelling(column, group, slides) for group in alike(slides)]
         if column == "patient_id":
             found += [_doubt(name, slides[name]) for name in slides if _doubts(name, slides[name])]

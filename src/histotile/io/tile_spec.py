@@ -41,6 +41,7 @@ class TileSpec:
         labels_source: Where labels come from: `tile.labels.source`.
         classes: Names of the task.
         task: Its kind; None: by the number of names.
+        task_options: What it needs beside, such as unit and range.
         counts: Tiles by label and by reason of exclusion.
     """
 
@@ -61,6 +62,7 @@ class TileSpec:
     labels_source: str | None = None
     classes: tuple[str, ...] = ()
     task: str | None = None
+    task_options: Mapping[str, Any] = field(default_factory=dict)
     counts: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod

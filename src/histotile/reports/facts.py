@@ -16,6 +16,7 @@ from histotile.reports.slide.viewer_data import Scene
 from histotile.reports.wording import used_tiles
 from histotile.strategy.record import Alarm, Decision
 from histotile.strategy.verification.regret import Verification
+from histotile.tasks.task import Layer
 from histotile.trust.judging import Familiarity
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ class SlideFacts:
         marks: Number of tiles per quality mark (blur, pen, fold), excluded or not.
         score: None where nothing was predicted.
         shown_class: Class of the heatmap and of the top tiles.
-        threshold: Probability at which the heatmap's contour is drawn.
+        scale: Of the number that a regression gives; None: classes have probabilities.
+        threshold: Probability at which the heatmap's contour is drawn; of a number, its share of
+            the scale.
         heatmap: Over the overview of the slide; for print, and where scripts are off.
         mask_overlay: Outline of the tissue mask on the overview of the slide.
         thumbnail: A small JPEG made with the page of the slide; None: made from the heatmap.
@@ -82,6 +85,7 @@ class SlideFacts:
     marks: Mapping[str, int] = field(default_factory=dict)
     score: SlideScore | None = None
     shown_class: str | None = None
+    scale: Layer | None = None
     threshold: float | None = None
     heatmap: Picture | None = None
     mask_overlay: Picture | None = None

@@ -18,7 +18,10 @@ class RunFacts:
         models: The summary of each fold's training, in the order of folds.
         folds: Fold -> role (train, val, test) -> (patients, slides).
         split_digest: 12 hex digits over the fold table.
-        backbone_licence: Licence of the backbone's weights, where their files name one.
+        backbone_licence: Licence of the backbone's weights, where their files name one or their
+            name is known, and what follows for models trained on them.
+        backbone_doubts: What to mind of a published backbone: its licence, another scale than
+            that of its pre-training; as sentences without a full stop.
         written: When the pages were written, ISO 8601.
     """
 
@@ -30,6 +33,7 @@ class RunFacts:
     folds: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
     split_digest: str | None = None
     backbone_licence: str | None = None
+    backbone_doubts: Sequence[str] = ()
     written: str | None = None
 
     @property

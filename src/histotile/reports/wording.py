@@ -12,6 +12,9 @@ _MEASURES = {
     "auprc": "AUPRC",
     "auroc": "AUROC",
     "brier": "Brier score",
+    "mae": "mean absolute error",
+    "r2": "R²",
+    "spearman": "Spearman's rho",
     "ece": "calibration error (ECE)",
     "nll": "negative log-likelihood",
 }
@@ -20,8 +23,12 @@ _UNSAFE_IN_TERMINAL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u
 
 
 def measure(key: object) -> str:
-    """The name of a measure: "tile_auroc" becomes "tile AUROC", "balanced_accuracy" words."""
-    return " ".join(_MEASURES.get(word, word) for word in str(key).split("_"))
+    """The name of a measure: "tile_auroc" becomes "tile AUROC", "balanced_accuracy" words.
+
+    What stands behind a blank, such as a label or a unit, is left as it is.
+    """
+    name, blank, rest = str(key).partition(" ")
+    return " ".join(_MEASURES.get(word, word) for word in name.split("_")) + blank + rest
 
 
 def reason(key: object) -> str:

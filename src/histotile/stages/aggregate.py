@@ -12,7 +12,6 @@ from histotile.io.tables import read_table
 from histotile.io.text.csv_file import write_columns
 from histotile.splitting.fold_table import read_folds
 from histotile.stages.files import read_familiarity
-from histotile.tasks.registry import make_task
 from histotile.tasks.task import Task, read_values
 
 
@@ -39,10 +38,9 @@ class Outputs:
     patients: Path | None = None
 
 
-def run(inputs: Inputs, outputs: Outputs, settings: Aggregate, classes: tuple[str, ...]) -> None:
+def run(inputs: Inputs, outputs: Outputs, settings: Aggregate, task: Task) -> None:
     """Writes the scores."""
     members = _members(inputs)
-    task = make_task(classes)
     tiles = ((m.slide_id, read_tiles(inputs.predictions, m.slide_id, task)) for m in members)
     by_slide, by_patient = aggregate_cohort(members, tiles, task, settings)
     write_columns(outputs.slides, by_slide)

@@ -23,7 +23,7 @@ from histotile.stages.files import read_familiarity
 from histotile.stages.machine import Machine
 from histotile.stages.results_folder import Gathered
 from histotile.stages.scores import read_score
-from histotile.tasks.registry import make_task
+from histotile.tasks.registry import config_task, settings_of
 from histotile.trust.judging import Familiarity
 
 
@@ -111,6 +111,7 @@ def _fit(config: Config, model: ModelMetadata) -> Config:
     settings["stride_px"] = max(1, round(stride_px))
     settings["labels"] |= {"source": "slide", "names": {}, "outside": None}
     data["classes"] = list(model.classes)
+    data["task"] |= settings_of(model.task)
     if data["heatmap"]["class_name"] not in model.classes:
         data["heatmap"]["class_name"] = None
     return validate(Config, data, "settings for this model")
@@ -121,7 +122,7 @@ def _tile(inputs: Inputs, outputs: Outputs, config: Config, threads: int) -> Non
     given = (inputs.slide_id, inputs.mpp)
     inspect.run(inspect.Inputs(slide), outputs.inspection, config.inspect, *given)
     mask.run(mask.Inputs(slide, found), outputs.mask, config.mask)
-    labels = tile.Labels(config.classes)
+    labels = tile.Labels(config_task(config))
     known = tile.Inputs(slide, found, outputs.mask.mask)
     tile.run(known, outputs.tiles, config.tile, labels, threads)
 
@@ -137,13 +138,13 @@ def _write_page(inputs: Inputs, outputs: Outputs, config: Config, of_cohort: boo
 
 
 def _score(folder: Path, name: str, config: Config) -> SlideScore:
-    task = make_task(config.classes)
+    task = config_task(config)
     facts = [FoldSlide(name, name, None, None, "new")]
     columns, _ = aggregate_cohort(
         facts, [(name, read_tiles(folder, name, task))], task, config.aggregate
     )
     row = {column: "" if value is None else str(value) for column, (value,) in columns.items()}
-    return read_score(row, config.classes)
+    return read_score(row, task)
 
 
 def _tell(spec: TileSpec, familiarity: Familiarity, score: SlideScore, page: Path) -> bool:

@@ -10,7 +10,7 @@ from histotile.io.progress import Progress
 from histotile.splitting.fold_table import fold_rows
 from histotile.stages.files import slide_places
 from histotile.strategy.baselines.random_features import BaselineSlide, measure_baseline
-from histotile.tasks.registry import make_task
+from histotile.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def run(
     inputs: Inputs,
     outputs: Outputs,
     settings: Baseline,
-    classes: tuple[str, ...],
+    task: Task,
     backbone: Backbone,
     threads: int,
 ) -> None:
@@ -53,7 +53,6 @@ def run(
         if found != {"test"}
     ]
     progress = Progress("baseline")
-    task = make_task(classes)
     found = measure_baseline(slides, task, backbone, settings, threads, progress)
     found.write(outputs.baseline)
     click.echo(f"{len(found.tile_ids)} tiles of {len(set(found.slide_ids))} slides")

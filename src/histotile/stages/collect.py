@@ -10,6 +10,7 @@ import click
 from histotile.io.atomic import write_text
 from histotile.io.cohort import cohort_csv
 from histotile.io.cohort_checks import accepted_lines, check_cohort
+from histotile.tasks.task import Task
 from histotile.tiling.image_cohort.listing import list_images
 from histotile.tiling.image_cohort.other_files import count_others_below, say_others
 
@@ -28,12 +29,10 @@ class Outputs:
     cohort: Path
 
 
-def run(
-    inputs: Inputs, outputs: Outputs, classes: tuple[str, ...], accept: Mapping[str, str]
-) -> None:
+def run(inputs: Inputs, outputs: Outputs, task: Task, accept: Mapping[str, str]) -> None:
     """Writes the groups of images where a cohort of slides lists slides."""
     cohort = inputs.cohort
-    found = list_images(cohort, classes)
+    found = list_images(cohort, task)
     check_cohort(found.cohort, accept, cohort)
     write_text(outputs.cohort, cohort_csv(found.cohort))
     suffixes = Counter(Path(image.file).suffix.lower() for image in found.images)

@@ -16,7 +16,6 @@ from histotile.strategy.verification.train_baselines import (
     compare_random,
     compare_sklearn,
 )
-from histotile.tasks.registry import make_task
 from histotile.training.job import Machine
 
 
@@ -49,7 +48,7 @@ def run(
     assert inputs.decision is not None, "comparisons are of a decision"
     decision = follow(inputs.decision, inputs.accept)
     slides = [*fold_slides(inputs, ("train", "val")), *fold_slides(inputs, ("test",))]
-    task = make_task(network.classes)
+    task = network.task
     if strategy == "colour":
         found = compare_colour(slides, task, settings)
     elif strategy == RANDOM_WEIGHTS:
@@ -64,4 +63,6 @@ def run(
     footer: dict[str, Any] = {"fold": inputs.fold, "strategy": strategy, **task.metadata()}
     footer |= {"seconds": found.pop("seconds"), "gave_way": found.pop("gave_way", False)}
     found.pop("kept", None)
+    if found["label"].ndim > 1:
+        found["label"] = task.texts(found["label"])
     write_table(outputs.comparison, found, comparison_schema(task.columns, task.label_type), footer)

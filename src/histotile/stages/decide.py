@@ -19,7 +19,7 @@ from histotile.strategy.leakage.suggested_groups import suggest_groups
 from histotile.strategy.left_out import find_left_out
 from histotile.strategy.load_evidence import gather_evidence, patients_of_folds
 from histotile.strategy.record import Decision
-from histotile.tasks.registry import make_task
+from histotile.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,10 @@ class Outputs:
     groups: Path
 
 
-def run(
-    inputs: Inputs, outputs: Outputs, settings: Decide, train: Train, classes: tuple[str, ...]
-) -> None:
+def run(inputs: Inputs, outputs: Outputs, settings: Decide, train: Train, task: Task) -> None:
     """Writes strategy and reasons."""
     rows = [row | {"fold": f"fold{row['fold']}"} for row in fold_rows(inputs.folds)]
-    cohort, task = read_cohort(inputs.cohort), make_task(classes)
+    cohort = read_cohort(inputs.cohort)
     evidence = gather_evidence(
         inputs.features, inputs.baseline, inputs.tiles, rows, task, cohort.has_patients
     )

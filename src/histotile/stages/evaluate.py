@@ -5,7 +5,7 @@ from pathlib import Path
 
 from histotile.aggregation.aggregate import fold_slides
 from histotile.config import Aggregate, Evaluate
-from histotile.evaluation.evaluate import evaluate
+from histotile.evaluation.evaluate import evaluate, evaluate_values
 from histotile.evaluation.units import slide_tiles
 from histotile.io import tables
 from histotile.io.atomic import write_json
@@ -13,7 +13,8 @@ from histotile.io.cohort import read_cohort
 from histotile.io.text.csv_file import write_columns
 from histotile.io.tile_spec import read_spec
 from histotile.splitting.fold_table import read_folds
-from histotile.tasks.registry import make_task
+from histotile.tasks.registry import check_task
+from histotile.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,22 @@ def run(
     outputs: Outputs,
     settings: Evaluate,
     aggregate: Aggregate,
-    classes: tuple[str, ...],
+    task: Task,
 ) -> None:
     """Writes metrics, confusion, and what report and figures show."""
-    table, task = read_folds(inputs.folds), make_task(classes)
+    table = read_folds(inputs.folds)
     slides = []
     for member in fold_slides(table):
         path = inputs.tiles / f"{member.slide_id}.parquet"
-        source = read_spec(path).labels_source or ""
+        spec = read_spec(path)
+        check_task(path, spec, task)
         guesses = tables.read_table(inputs.predictions / f"{member.slide_id}.parquet")
-        slides.append(slide_tiles(member, tables.read_table(path), guesses, source, task))
+        slides.append(
+            slide_tiles(member, tables.read_table(path), guesses, spec.labels_source or "", task)
+        )
     has_patients = read_cohort(inputs.cohort).has_patients
-    found = evaluate(slides, table, task, settings, aggregate, has_patients)
+    measure = evaluate if task.is_exclusive else evaluate_values
+    found = measure(slides, table, task, settings, aggregate, has_patients)
     write_columns(outputs.metrics, found.metrics)
     write_columns(outputs.confusion, found.confusion)
     write_json(outputs.evaluation, found.summary)

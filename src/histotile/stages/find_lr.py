@@ -14,7 +14,6 @@ from histotile.errors import HistotileError
 from histotile.io.atomic import write_json
 from histotile.stages.folds import Inputs, Network, fold_slides
 from histotile.strategy.leakage.follow import follow
-from histotile.tasks.registry import make_task
 from histotile.training.job import Job, Machine, gather_tiles
 from histotile.training.lr_finder import draw_range_test, range_test
 from histotile.training.optimizer import make_optimizer
@@ -57,7 +56,7 @@ def run(
     found = follow(inputs.decision, inputs.accept).of_fold(inputs.fold) if inputs.decision else None
     decided = (found.strategy, tuple(found.early_stages)) if found else None
     strategy, stages = chosen_strategy(settings, decided)
-    slides, task = fold_slides(inputs, ("train", "val")), make_task(network.classes)
+    slides, task = fold_slides(inputs, ("train", "val")), network.task
     fold = gather_tiles(slides, task, settings.max_tiles_per_slide, settings.seed)
     job = Job(outputs.folder, fold, network.backbone, settings, machine, strategy, stages)
     approach, section = _approach(job)

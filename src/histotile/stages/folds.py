@@ -8,6 +8,7 @@ from histotile.config import Backbone
 from histotile.errors import HistotileError
 from histotile.splitting.fold_table import fold_rows
 from histotile.stages.files import slide_places
+from histotile.tasks.task import Task
 from histotile.training.job import FoldSlide
 
 
@@ -52,10 +53,10 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Network:
-    """What is trained: a backbone, and the classes it learns to tell, background first."""
+    """What is trained: a backbone, and what it learns."""
 
     backbone: Backbone
-    classes: tuple[str, ...]
+    task: Task
 
 
 def fold_slides(inputs: Inputs, roles: Collection[str]) -> list[FoldSlide]:

@@ -117,7 +117,8 @@ def _predictions_of(tiles: Path, predictions: Path, task: Task) -> "pa.Table":
 def list_regions(found: ProbabilityMap, settings: Heatmap, mpp: float | None) -> list[Region]:
     """Regions above the threshold: of the class shown, then of others but the background."""
     shown = settings.class_name or found.classes[-1]
-    others = [name for name in found.classes[1:] if name != shown]
+    beside = found.classes[1:] if found.kind in ("binary", "multiclass", "auto") else found.classes
+    others = [name for name in beside if name != shown]
     return [
         region
         for name in (shown, *others)

@@ -78,6 +78,9 @@ def run(inputs: Inputs, outputs: Outputs, most: int, least: float) -> None:
     specs = {s.slide_id: read_spec(inputs.of_slide(s.slide_id)[0]) for s in known}
     _tell(inputs, [s.slide_id for s in members.slides if s not in known], specs)
     task = task_of(next(iter(specs.values())))
+    if not task.is_exclusive:
+        remedy = "look at the tiles of the slide pages instead"
+        raise HistotileError("label-errors", f"it compares classes, not labels of {task}", remedy)
     found = find_label_errors(_slides(inputs, known), task, most, least)
     rows = [error.row() for error in found]
     write_columns(outputs.folder / TABLE, {name: [r[name] for r in rows] for name in COLUMNS})

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import histotile
+from histotile.backbones.foundation.lookup import doubts, licence_of
 from histotile.config import Config
 from histotile.io.digests import digest
 from histotile.reports.run_facts import RunFacts
@@ -22,7 +23,7 @@ PACKAGE = Path(histotile.__file__).parent
 
 def gather_run(results: Path, config: Config) -> RunFacts:
     """Settings, folds, models and code of the run in this folder; what is not there is empty."""
-    folds = results / "split/folds.csv"
+    folds, backbone = results / "split/folds.csv", config.backbone
     return RunFacts(
         settings=config.model_dump(),
         settings_digest=_short(config.model_dump_json().encode()),
@@ -31,7 +32,12 @@ def gather_run(results: Path, config: Config) -> RunFacts:
         models=[_json(p) for p in sorted((results / "train").glob("fold*/summary.json"))],
         folds=count_folds(folds) if folds.is_file() else {},
         split_digest=_short(folds.read_bytes()) if folds.is_file() else None,
-        backbone_licence=find_licence(config.backbone.weights),
+        backbone_licence=licence_of(backbone.name, backbone.weights)
+        or find_licence(backbone.weights),
+        backbone_doubts=[
+            f"{'The backbone' if where == 'backbone' else where}: {fact}"
+            for where, fact in doubts(backbone, config.tile.mpp).items()
+        ],
         written=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

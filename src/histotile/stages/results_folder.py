@@ -20,10 +20,11 @@ from histotile.reports.facts import CohortFacts, SlideFacts, SlideSummary
 from histotile.stages.accepted import find_accepted
 from histotile.stages.files import read_bytes, read_familiarity, read_json, read_rows, read_text
 from histotile.stages.provenance import gather_run, list_versions
-from histotile.stages.scores import read_score
+from histotile.stages.scores import read_score, scale_of, spelt
 from histotile.strategy.entry import read_record
 from histotile.strategy.record import Alarm, Decision, read_decision
 from histotile.strategy.verification.regret import Verification
+from histotile.tasks.registry import config_task
 from histotile.trust.judging import Familiarity
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Gathered:
         self.config = config
         self.settings = settings
         self.shown_class = config.heatmap.class_name or config.classes[-1]
+        self.task = config_task(config)
+        self.scale = scale_of(self.task)
 
     def slide(self, slide: CohortSlide, pictured: bool = True) -> SlideFacts:
         """All facts of a slide but those that need the slide itself; see `slide_viewer`.
@@ -91,11 +94,12 @@ class Gathered:
             inspection=self._inspection(slide, known.spec if known else None),
             patient_id=slide.patient_id if self.cohort.has_patients else None,
             site=slide.site,
-            label=slide.label,
+            label=spelt(slide.label, self.task),
             tiles=known.footer if known else None,
             marks=_marks(known.tiles) if known else {},
-            score=read_score(row, self.config.classes) if row else None,
+            score=read_score(row, self.task) if row else None,
             shown_class=self.shown_class,
+            scale=self.scale,
             threshold=self.config.heatmap.threshold,
             heatmap=read_bytes(picture) if pictured else None,
             mask_overlay=read_bytes(overlay) if pictured else None,
@@ -133,7 +137,7 @@ class Gathered:
         return CohortFacts(
             title=self.settings.title,
             slides=slides,
-            shown_class=self.shown_class,
+            shown_class=self.scale.label if self.scale else self.shown_class,
             metrics=evaluation.get("metrics", ()),
             metrics_missing=None if evaluation else "these slides were predicted, not evaluated",
             warnings=[*losses, *evaluation.get("warnings", ()), *remarks],

@@ -1,12 +1,17 @@
 """Rows of the table of slide scores, as the pages take them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from histotile.reports.facts import SlideScore
+from histotile.tasks.task import Layer, Task
 
 
-def read_score(row: Mapping[str, str], classes: Sequence[str]) -> SlideScore:
-    """The score in a row of aggregate/slides.csv; what it has no columns for is left out."""
+def read_score(row: Mapping[str, str], task: Task) -> SlideScore:
+    """The score in a row of aggregate/slides.csv; what it has no columns for is left out.
+
+    A number is its own pred, and none is named beside it.
+    """
+    classes = task.names
 
     def by_class(prefix: str) -> dict[str, float]:
         texts = {name: row.get(f"{prefix}_{name}") for name in classes}
@@ -15,8 +20,20 @@ def read_score(row: Mapping[str, str], classes: Sequence[str]) -> SlideScore:
     low, high = by_class("low"), by_class("high")
     return SlideScore(
         scores=dict.fromkeys(classes) | by_class("score"),
-        pred=row["pred"] or None,
+        pred=None if task.kind == "regression" else row["pred"] or None,
         fold=row["fold"] or None,
         intervals={name: (low[name], high[name]) for name in low if name in high},
         calibrated=by_class("calibrated"),
     )
+
+
+def spelt(label: str | None, task: Task) -> str | None:
+    """A label of the cohort file in the one spelling that preds have."""
+    if task.is_exclusive or label is None:
+        return label
+    return task.texts(task.labels([label]))[0]
+
+
+def scale_of(task: Task) -> Layer | None:
+    """The scale of the number that a regression gives; None: classes have probabilities."""
+    return task.layer(task.names[0]) if task.kind == "regression" else None

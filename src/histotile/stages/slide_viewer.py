@@ -21,7 +21,7 @@ from histotile.reports.slide.deepzoom import TILE_PX, Pyramid, Read, write_pyram
 from histotile.reports.slide.viewer_data import Outline, Places, Scene
 from histotile.stages.results_folder import MARKS, Gathered, SlideTiles
 from histotile.tasks.registry import task_of
-from histotile.tasks.task import missing_columns, read_values
+from histotile.tasks.task import Task, missing_columns, read_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,7 +56,7 @@ def slide_facts(gathered: Gathered, slide: CohortSlide, folder: Path | None = No
 
     check_table(known.spec, slide.path)
     with Slide.open(slide.path, known.spec.mpp) as opened:
-        top, uncertain = _galleries(gathered.settings.top_tiles, scene)
+        top, uncertain = _galleries(gathered.settings.top_tiles, scene, gathered.task)
         return replace(
             facts,
             scene=scene,
@@ -76,16 +76,22 @@ def _scene(gathered: Gathered, slide: CohortSlide, known: SlideTiles, table: "pa
     p = read_values(task, table)
     predicted = ~np.isnan(p).any(axis=1)
     x, y = (table[axis].to_numpy()[predicted] for axis in "xy")
-    p = p[predicted]
+    p, found = p[predicted], slide_map(table, spec)
+    shown = gathered.shown_class
+    if gathered.scale:  # the viewer counts from 0 to 1
+        shown = f"{shown}, share of {gathered.scale.low:g} to {gathered.scale.high:g}"
+        values = gathered.scale.share(found.values).astype(np.float32)
+        found = replace(found, values=values, classes=(shown,), kind="multilabel", options={})
+        p = gathered.scale.share(p)
     return Scene(
         width=spec.width,
         height=spec.height,
         mpp=spec.mpp,
-        shown=gathered.shown_class,
+        shown=shown,
         threshold=settings.threshold,
         opacity=settings.opacity,
         colormap=settings.colormap,
-        found=slide_map(table, spec),
+        found=found,
         side=spec.size_level0_px or 0.0,
         places=(x, y),
         probabilities=p,
@@ -139,16 +145,19 @@ def _mask(path: Path) -> bytes | None:
     return encoded.getvalue()
 
 
-def _galleries(most: int, scene: Scene) -> tuple[Ints, Ints]:
+def _galleries(most: int, scene: Scene, task: Task) -> tuple[Ints, Ints]:
     """Rows of `scene.probabilities`: most probable tiles of the shown class, most uncertain ones.
 
-    Uncertain is where the two most probable classes are closest. Ties fall to the first tile.
+    Uncertain is where the two most probable classes are closest, or a label nearest to 0.5; of
+    numbers none is. Ties fall to the first tile.
     """
     p = scene.probabilities
     top = np.argsort(-p[:, scene.found.classes.index(scene.shown)], kind="stable")
+    if task.kind == "regression":
+        return top[:most], top[:0]
     ranked = np.sort(p, axis=1)
-    uncertain = np.argsort(ranked[:, -1] - ranked[:, -2], kind="stable")
-    return top[:most], uncertain[:most]
+    gaps = ranked[:, -1] - ranked[:, -2] if task.is_exclusive else np.abs(p - 0.5).min(axis=1)
+    return top[:most], np.argsort(gaps, kind="stable")[:most]
 
 
 def _tiles(opened: "Slide", scene: Scene, known: SlideTiles, rows: Ints) -> Sequence[TopTile]:

@@ -15,6 +15,8 @@ from histotile.io.text.csv_file import read_csv_file, some
 from histotile.io.vocabulary import VERDICTS
 from histotile.splitting.fold_table import write_folds
 from histotile.splitting.splits import make_folds
+from histotile.splitting.strata import slide_strata
+from histotile.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,16 @@ def run(
     inputs: Inputs,
     outputs: Outputs,
     settings: Split,
-    classes: tuple[str, ...],
+    task: Task,
     accept: Mapping[str, str],
 ) -> None:
     """Writes folds in which no patient stands on two sides."""
     found = read_cohort(inputs.cohort)
-    check_classes(classes, accept)
+    check_classes(task.names, accept)
     check_cohort(found, accept, inputs.cohort)
     usable = _usable(inputs.triage, found) if inputs.triage else {s.slide_id for s in found.slides}
     slides = [s for s in found.slides if s.slide_id in usable]
+    classes, slides = slide_strata(task, slides, settings.folds)
     write_folds(outputs.folds, make_folds(slides, settings, classes, found.has_patients))
     for line in accepted_lines(found, accept):
         click.echo(line)

@@ -17,11 +17,12 @@ from histotile.slides.slide import Bounds
 from histotile.slides.tissue.mask_file import read_levels
 from histotile.stages.inspections import Now, look_at
 from histotile.stages.mask import find_tissue
+from histotile.tasks.task import Task
 from histotile.tiling.from_coordinates import tabulate_coordinates
-from histotile.tiling.labels import SlideTruth
 from histotile.tiling.ledger import of_mask, tell_ledger, with_tissue
 from histotile.tiling.measures import Readers
 from histotile.tiling.tile_table import tabulate
+from histotile.tiling.truth import SlideTruth
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Labels:
-    """The names of the classes, background first, and that of the slide, if known."""
+    """What is learnt, and the label of the slide, if known."""
 
-    classes: tuple[str, ...]
+    task: Task
     of_slide: str | None = None
 
 
@@ -70,7 +71,7 @@ def run(
     found = look_at(inputs.slide, inputs.inspection, now)
     usable = found.verdict == "ok"
     outlines = _outlines(inputs, found) if usable and inputs.annotations else None
-    truth = SlideTruth(found.slide_id, labels.classes, labels.of_slide, outlines)
+    truth = SlideTruth(found.slide_id, labels.task, labels.of_slide, outlines)
     readers = Readers(threads, Progress(f"tile {found.slide_id}"))
     levels, aside = _levels(inputs, found, now) if usable else (None, [])
     if inputs.coordinates:

@@ -10,6 +10,7 @@ from histotile.config import Tile
 from histotile.errors import HistotileError
 from histotile.io import tables
 from histotile.io.progress import Progress
+from histotile.tasks.task import Task
 from histotile.tiling.image_cohort.listing import list_groups
 from histotile.tiling.image_cohort.tile_table import tabulate_images
 from histotile.tiling.ledger import tell_ledger
@@ -35,7 +36,7 @@ def run(
     outputs: Outputs,
     settings: Tile,
     groups: Sequence[str],
-    classes: tuple[str, ...],
+    task: Task,
     threads: int,
 ) -> None:
     """Writes the tables of the images of these groups.
@@ -43,12 +44,12 @@ def run(
     Raises:
         HistotileError: There is no such group.
     """
-    found = list_groups(inputs.cohort, classes, groups)
+    found = list_groups(inputs.cohort, task, groups)
     if missing := [group for group, images in found.items() if not images]:
         fact, remedy = f"no image of group {missing[0]!r}", "see what `collect` lists"
         raise HistotileError(inputs.cohort, fact, remedy)
     for group, images in found.items():
         readers = Readers(threads, Progress(f"tile {group}", "images"))
-        columns, footer = tabulate_images(images, group, classes, settings, readers)
+        columns, footer = tabulate_images(images, group, task, settings, readers)
         tables.write_table(outputs.tiles[groups.index(group)], columns, tables.TILES, footer)
         click.echo("\n".join([f"{group}: {footer['counts']}", *tell_ledger(footer)]))

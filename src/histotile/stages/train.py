@@ -13,7 +13,6 @@ from histotile.config import Train
 from histotile.data.profiling.profiler import process_age_s
 from histotile.stages.folds import Inputs, Network, fold_slides
 from histotile.strategy.leakage.follow import follow
-from histotile.tasks.registry import make_task
 from histotile.training.job import Machine, Run
 from histotile.training.learning_curve import Point, curve_line
 from histotile.training.resume import LAST, STATE
@@ -53,7 +52,7 @@ def run(
         click.echo(f"{fold}: nothing learnable was measured; {found.strategy}, all the same")
     machine.profiler.start_s += process_age_s()
     try:
-        task = make_task(network.classes)
+        task = network.task
         machine = replace(machine, show=partial(_show, fold, task.score_name))
         run = Run(machine, decided, portable=True, icc=icc)
         summary = train_fold(outputs.folder, slides, task, network.backbone, settings, run)

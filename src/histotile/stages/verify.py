@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -17,7 +18,7 @@ from histotile.strategy.verification.baselines import NAMES
 from histotile.strategy.verification.comparison import Comparison
 from histotile.strategy.verification.regret import verify
 from histotile.tasks.registry import read_task
-from histotile.tasks.task import read_values
+from histotile.tasks.task import Labels, Task, read_values
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def _comparison(path: Path) -> Comparison:
     return Comparison(
         footer["fold"],
         footer["strategy"],
-        table["label"].to_numpy(),
+        _labels(task, table),
         np.array(table["patient_id"].to_pylist(), dtype=np.str_),
         read_values(task, table),
         float(footer["seconds"]),
@@ -80,3 +81,9 @@ def _comparison(path: Path) -> Comparison:
         np.char.add(np.char.add(slides, " "), table["tile_id"].to_numpy().astype(np.str_)),
         bool(footer.get("gave_way", False)),
     )
+
+
+def _labels(task: Task, table: Any) -> Labels:
+    """Labels as the task numbers or measures them; texts where a column holds no such number."""
+    column = table["label"]
+    return task.labels(column.to_pylist()) if task.label_type == "string" else column.to_numpy()

@@ -4,6 +4,8 @@ from pydantic import Field
 
 from histotile.strategy.entry import Entry
 
+ANY_LABEL = "any label"  # of tasks without exclusive classes
+
 
 class Cost(Entry):
     """Hours that training all folds takes, to their last planned epoch."""
@@ -26,6 +28,8 @@ class LeftOut(Entry):
 
     def of_class(self, name: str) -> str:
         """Excluded tiles of a class by reason, e.g. "12 (10 blurred, 2 pen ink)"; or "0"."""
-        why = self.tiles.get(name, {})
+        every = self.tiles.get(ANY_LABEL, {})  # sides of a number have no tiles of their own
+        why = self.tiles.get(name, every)
         told = ", ".join(f"{count} {reason}" for reason, count in why.items())
-        return f"{sum(why.values())} ({told})" if why else "0"
+        of_all = ", of both" if why is every and every else ""
+        return f"{sum(why.values())}{of_all} ({told})" if why else "0"

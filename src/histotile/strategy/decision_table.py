@@ -15,6 +15,7 @@ FARTHEST = 100.0  # a size axis ends where a threshold is missed or exceeded a h
 KNOWN_OF_ALL = {
     "pathology": 1.0,
     "foreign": -1.0,
+    "weak": -1.0,
     "nothing": 0.0,
 }  # place where no resample moves it
 UNMEASURED = 0.25  # place above or below the middle where similarity was not measured
@@ -33,9 +34,9 @@ def choose(counts_as: str, similarity: Similarity) -> Choice:
     last = (similarity.stages[-1].stage,)
     if similarity.basis in {"saturated", "pathology"}:
         return Choice("linear_probe", last)
-    if similarity.basis == "foreign":
-        return Choice("retrain", last)
     similar = similarity.verdict == "similar"
+    if similarity.basis in {"foreign", "weak"}:
+        return Choice("retrain", last)  # no head has anything to rest on
     if counts_as == "large" and similarity.basis != "nothing":  # it trains no more than a head
         strategy: Strategy = "finetune" if similar else "retrain"
         return Choice(strategy, last)

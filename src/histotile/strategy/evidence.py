@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from histotile.io.features import Half, Stage
+    from histotile.tasks.task import Labels, Task
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Evidence:
         counts: (P, C) tiles per patient and class over all labelled tiles, not the sample alone.
         facts: backbone (its name and weights), backbone_id, has_patients (bool), patient_ids and
             slide_ids (lists of names behind the numbers), ...
+        task: What is learnt; None: classes.
+        truth: (N, ...) labels of the task, where they are no class numbers; `classes` are then the
+            two sides of `tasks.groups`.
     """
 
     classes: tuple[str, ...]
@@ -45,6 +49,19 @@ class Evidence:
     domain: Literal["natural", "pathology"]
     counts: NDArray[np.int64]
     facts: Mapping[str, Any]
+    task: Task | None = None
+    truth: Labels | None = None
+
+    @property
+    def score_name(self) -> str:
+        """What stages are judged by: AUROC, if there are classes."""
+        is_other = self.task is not None and not self.task.is_exclusive
+        return self.task.score_name if self.task and is_other else "AUROC"
+
+    @property
+    def chance(self) -> float:
+        """That score of guessing."""
+        return self.task.chance if self.task else 0.5
 
     def where(self, patients: Collection[int]) -> Evidence:
         """The same of some patients alone, who are numbered anew from 0 in their old order."""
@@ -62,5 +79,6 @@ class Evidence:
             slides=self.slides[rows],
             colour=self.colour[rows],
             counts=self.counts[kept],
+            truth=None if self.truth is None else self.truth[rows],
             facts={**self.facts, **fewer},
         )

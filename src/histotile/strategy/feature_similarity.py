@@ -23,7 +23,8 @@ from histotile.stats.crossvalidation import Floats, Plan, divide, patients_per_c
 from histotile.stats.logistic import Single
 from histotile.strategy.probing import transferability
 from histotile.strategy.probing.depth import ALONE
-from histotile.strategy.probing.linear_probe import HeldOut, components, hold_out
+from histotile.strategy.probing.linear_probe import components
+from histotile.strategy.probing.task_probe import Held, hold_out_task
 from histotile.strategy.record import Similarity, StageScore
 from histotile.strategy.similarity_rule import Profile, estimate, gain, similarity_of
 
@@ -48,9 +49,9 @@ class Judgement:
     similarity: Similarity
     counts_as: str
     plan: Plan | None
-    stages: tuple[HeldOut, ...]
-    random: tuple[HeldOut, ...]
-    colour: HeldOut | None
+    stages: tuple[Held, ...]
+    random: tuple[Held, ...]
+    colour: Held | None
 
     def resample(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
         """What the rule would compare in other cohorts made of the same patients.
@@ -101,16 +102,19 @@ def judge(evidence: Evidence, settings: Decide, quick: bool, size: str) -> Judge
     stages, known = [], []
     for features in evidence.features:
         points = components(features, settings.seed)
-        stages.append(hold_out(points, plan))
+        stages.append(hold_out_task(points, plan, evidence))
         known.append((None, None) if quick else _informing(points, plan))
     own = np.stack([stage.scores(weights) for stage in stages], axis=1)
     if not np.isfinite(own[0]).all():  # no fold holds all it takes
         return _unmeasured(evidence, settings, fewest, size)
-    random = tuple(hold_out(components(f, settings.seed), plan) for f in evidence.random)
+    random = tuple(
+        hold_out_task(components(f, settings.seed), plan, evidence) for f in evidence.random
+    )
     twin = np.stack([stage.scores(weights) for stage in random], axis=1) if random else None
-    colour = hold_out(_colour(evidence), plan)
+    colour = hold_out_task(_colour(evidence), plan, evidence)
     table = _table(evidence, own, twin, known)
-    profile = Profile(table, fewest, own, twin, colour.scores(weights))
+    judged_by = evidence.score_name, evidence.chance
+    profile = Profile(table, fewest, own, twin, colour.scores(weights), *judged_by)
     verdict = similarity_of(profile, evidence, settings.similarity, size)
     return Judgement(*verdict, plan, tuple(stages), random, colour)
 
@@ -150,7 +154,7 @@ def _table(
 
 def _unmeasured(evidence: Evidence, settings: Decide, fewest: int, size: str) -> Judgement:
     """Chance, without an interval, stands for scores that could not be measured."""
-    chance = np.full((1, len(evidence.stages)), 0.5)
+    chance = np.full((1, len(evidence.stages)), evidence.chance)
     stages = _table(evidence, chance, None, [(None, None)] * len(evidence.stages))
     profile = Profile(stages, fewest, None, None)
     verdict = similarity_of(profile, evidence, settings.similarity, size)

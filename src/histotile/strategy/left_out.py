@@ -9,7 +9,7 @@ import numpy as np
 
 from histotile.io import tables
 from histotile.io.ledger import WORDS, read_ledger
-from histotile.strategy.beside import LeftOut
+from histotile.strategy.beside import ANY_LABEL, LeftOut
 from histotile.tasks.task import UNKNOWN, Task
 
 Reasons = dict[str, Counter[str]]  # stratum -> why a tile is excluded -> tiles
@@ -47,7 +47,7 @@ def find_left_out(
             total[name].update(why)
     tested = {p for s, p in cohort.items() if roles.get(s) == {"test"}}
     return LeftOut(
-        tiles={name: dict(total[name]) for name in task.strata if total[name]},
+        tiles={name: dict(total[name]) for name in _names(task) if total[name]},
         unlabelled=dict(sum(unlabelled.values(), Counter())),
         slides=sorted(slide for slides in gone.values() for slide in slides),
         patients=[
@@ -61,12 +61,18 @@ def find_left_out(
     )
 
 
+def _names(task: Task) -> tuple[str, ...]:
+    """What tiles are counted by: classes, or all labels together where they are none."""
+    return task.strata if task.is_exclusive else (ANY_LABEL,)
+
+
 def _count(path: Path, task: Task, used: Counter[str], excluded: Reasons) -> None:
     table = tables.read_table(path, ["label", "excluded"])
     strata = task.stratum(task.labels(table["label"].to_pylist()))
     reasons = table["excluded"].to_pylist()
     for row in np.flatnonzero(strata != UNKNOWN):
-        name, why = task.strata[strata[row]], reasons[row]
+        name = task.strata[strata[row]] if task.is_exclusive else ANY_LABEL
+        why = reasons[row]
         if why is None:
             used[name] += 1
         else:

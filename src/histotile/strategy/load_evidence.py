@@ -17,6 +17,8 @@ from histotile.io.features import BaselineFile, Half, read_baseline, read_featur
 from histotile.io.identity import check_same
 from histotile.io.tile_spec import read_spec
 from histotile.strategy.evidence import Evidence
+from histotile.tasks.groups import group_labels
+from histotile.tasks.registry import check_task
 from histotile.tasks.task import Labels, Task
 
 Rows = Sequence[Mapping[str, Any]]
@@ -30,7 +32,7 @@ class _SlideRows:
     features: tuple[Half, ...]
     labels: Labels
     colour: NDArray[np.float32]
-    counts: NDArray[np.int64]  # (C,)
+    every: Labels  # of all labelled tiles in use
 
 
 def gather_evidence(
@@ -65,16 +67,16 @@ def gather_evidence(
     site_names, site_of = _number([slides[name]["site"] or "" for name in names])
     found = [_read_slide(features, tiles, name, against, task) for name in names]
     sizes = [len(rows.kept) for rows in found]
-    counts = np.zeros((len(patient_ids), len(task.strata)), np.int64)
-    np.add.at(counts, patient_of, np.array([rows.counts for rows in found]))
     kept = np.concatenate([rows.kept for rows in found])
+    truth, patients = np.concatenate([rows.labels for rows in found]), np.repeat(patient_of, sizes)
+    classes, labels, counts = _grouped(task, found, patient_of)
     return Evidence(
-        classes=task.strata,
+        classes=classes,
         stages=against.stages,
         features=tuple(map(np.concatenate, zip(*(rows.features for rows in found), strict=True))),
         random=tuple(against.of_stage(stage.number)[kept] for stage in against.stages),
-        labels=np.concatenate([rows.labels for rows in found]),
-        patients=np.repeat(patient_of, sizes),
+        labels=labels,
+        patients=patients,
         sites=np.repeat(site_of, sizes) if site_names != [""] else None,
         slides=np.repeat(np.arange(len(names)), sizes),
         colour=np.concatenate([rows.colour for rows in found]),
@@ -89,7 +91,25 @@ def gather_evidence(
             "site_names": site_names,
             "tile": _scale(against.facts),
         },
+        task=task,
+        truth=None if task.is_exclusive else truth,
     )
+
+
+def _grouped(
+    task: Task, found: Sequence[_SlideRows], patient_of: NDArray[np.int64]
+) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
+    """Names of groups, the group of each sampled tile, and (P, groups) counts of all tiles."""
+    every = np.concatenate([rows.every for rows in found])
+    owners = np.repeat(patient_of, [len(rows.every) for rows in found])
+    sampled = np.concatenate([rows.labels for rows in found])
+    of_sampled = np.repeat(patient_of, [len(rows.labels) for rows in found])
+    names, numbers = group_labels(
+        task, np.concatenate([every, sampled]), np.concatenate([owners, of_sampled])
+    )
+    counts = np.zeros((int(patient_of.max()) + 1, len(names)), np.int64)
+    np.add.at(counts, (owners, numbers[: len(every)]), 1)
+    return names, numbers[len(every) :], counts
 
 
 def patients_of_folds(folds: Rows, evidence: Evidence) -> dict[str, set[int]]:
@@ -117,12 +137,13 @@ def _read_slide(
 ) -> _SlideRows:
     table = tables.read_table(tiles / f"{slide_id}.parquet")
     labels, strata = read_labels(table, task)
-    counts = np.array([len(rows) for rows in strata], np.int64)
+    check_task(tiles / f"{slide_id}.parquet", read_spec(tiles / f"{slide_id}.parquet"), task)
+    every = labels[np.concatenate(strata)]
     asked = np.flatnonzero(baseline.slide_ids == slide_id)
     if not len(asked):
         nothing = tuple(np.zeros((0, stage.width), np.float16) for stage in baseline.stages)
         colour = np.zeros((0, len(tables.COLOUR)), np.float32)
-        return _SlideRows(asked, nothing, labels[:0], colour, counts)
+        return _SlideRows(asked, nothing, labels[:0], colour, every)
     file = read_features(features / f"{slide_id}.h5")
     _check_backbone(features / f"{slide_id}.h5", file.facts, file.stages, baseline)
     known_by = read_spec(tiles / f"{slide_id}.parquet").identity
@@ -137,7 +158,7 @@ def _read_slide(
         features=tuple(file.of_stage(stage.number)[rows] for stage in file.stages),
         labels=labels[ids],
         colour=np.stack([table[c].to_numpy() for c in tables.COLOUR], 1)[ids].astype(np.float32),
-        counts=counts,
+        every=every,
     )
 
 

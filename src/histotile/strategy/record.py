@@ -1,7 +1,8 @@
 """The decision as it is written down: decision.json, its fields and their meaning.
 
-Scores are tile AUROCs (one class against the rest, mean over classes) of patients left out, mean
-over folds. Intervals are 95 % percentile intervals over resampled patients.
+Scores are tile AUROCs (one class against the rest, mean over classes), or what
+`similarity.score_name` names, of patients left out, mean over folds. Intervals are 95 % percentile
+intervals over resampled patients.
 """
 
 from pathlib import Path
@@ -15,7 +16,7 @@ from histotile.strategy.beside import Cost, LeftOut
 from histotile.strategy.entry import Entry, Estimate, read_record
 
 Strategy = Literal["linear_probe", "early_probe", "finetune", "retrain"]
-Basis = Literal["measured", "saturated", "prior", "pathology", "foreign", "nothing"]
+Basis = Literal["measured", "saturated", "prior", "pathology", "foreign", "weak", "nothing"]
 STRATEGIES: tuple[Strategy, ...] = ("linear_probe", "early_probe", "finetune", "retrain")
 
 
@@ -72,6 +73,8 @@ class Similarity(Entry):
     guessed: float | None = Field(
         default=None, description="What guessing may reach, where nothing learnable was measured"
     )
+    score_name: str = Field(default="AUROC", description="What stages are judged by")
+    chance: float = Field(default=0.5, description="That score of guessing")
 
     @property
     def best_random_stage(self) -> int:

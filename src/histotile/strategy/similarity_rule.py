@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from histotile.stats.auroc import CHANCE
 from histotile.stats.bootstrap import interval
 from histotile.stats.crossvalidation import Floats
 from histotile.strategy.entry import Estimate
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from histotile.strategy.evidence import Evidence
 
 Verdict = Literal["similar", "different"]
+CLASSES_BY = "AUROC"  # what tells classes
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Profile:
         own: (B + 1, K) AUROC; None: could not be measured.
         twin: (B + 1, K) AUROC of random weights; None: there are none.
         colour: (B + 1,) AUROC of colour alone; None: could not be measured.
+        score_name: What stands in for AUROC, where there are no classes.
+        chance: That score of guessing.
     """
 
     stages: list[StageScore]
@@ -38,6 +42,8 @@ class Profile:
     own: Floats | None
     twin: Floats | None
     colour: Floats | None = None
+    score_name: str = CLASSES_BY
+    chance: float = CHANCE
 
 
 def counted(size: str, gain: float | None, rule: SimilarityRule) -> str:
@@ -76,7 +82,10 @@ def similarity_of(
         lift = None if profile.twin is None else _gain(profile.own, profile.twin, last)
         kept = None if profile.twin is None else _gain(profile.own, profile.twin, depth.best)
         useful = None if lift is None else lift.value >= rule.min_gain
-        reasons = [depth_reason(profile.stages, depth), _gain_reason(profile, lift, rule.min_gain)]
+        reasons = [
+            depth_reason(profile.stages, depth, evidence.score_name),
+            _gain_reason(profile, lift, rule.min_gain),
+        ]
     counts_as = counted(size, None if lift is None else lift.value, rule)
     asked = depth.sufficient if counts_as == "small" else useful is not False
     doubts = _doubts(profile, depth, rule) if counts_as == "small" else []
@@ -97,6 +106,8 @@ def similarity_of(
         gain_sufficient=useful,
         reasons=[*reasons, *why],
         guessed=nothing[1] if nothing else None,
+        score_name=evidence.score_name,
+        chance=evidence.chance,
     )
     return similarity, counts_as
 
@@ -116,8 +127,8 @@ def _decide(
         return _without_measure([])
     if depth.last >= rule.saturated:
         why = (
-            f"AUROC {depth.last:.3f} of the last stage reaches {rule.saturated:g}: nothing is left "
-            "to gain, so the features count as similar."
+            f"{evidence.score_name} {depth.last:.3f} of the last stage reaches "
+            f"{rule.saturated:g}: nothing is left to gain, so the features count as similar."
         )
         return "similar", "saturated", [why]
     if kept is not None and kept.value < rule.min_best_gain and (kept.high or 0.0) < 0:
@@ -127,6 +138,15 @@ def _decide(
             f"{kept.high:.2f}): its features are foreign to this tissue."
         )
         return "different", "foreign", [why]
+    top = depth.last + depth.shortfall.value
+    skill = (top - CHANCE) / (1 - CHANCE)
+    if skill < rule.min_skill:
+        why = (
+            f"AUROC {top:.3f} of the best stage is but {skill:.2f} of the way from guessing "
+            f"to perfect, less than {rule.min_skill:g}: too little for a head to rest on, so all "
+            "layers learn."
+        )
+        return "different", "weak", [why]
     if doubts:
         return _without_measure(doubts)
     return ("similar" if asked else "different"), "measured", []
@@ -190,7 +210,7 @@ def _gain_reason(profile: Profile, lift: Estimate | None, least: float) -> str:
     top = profile.stages[-1].score.value
     compared = "at least" if lift.value >= least else "below"
     return (
-        f"Random weights reach AUROC {profile.twin[0, best]:.3f} (stage "
+        f"Random weights reach {profile.score_name} {profile.twin[0, best]:.3f} (stage "
         f"{profile.stages[best].stage}), the backbone's last stage {top:.3f}: a gain of "
         f"{lift.value:.2f}, {compared} {least:g}."
     )

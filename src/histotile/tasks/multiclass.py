@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -22,12 +22,25 @@ PREFIX = "prob_"  # of columns of probabilities
 
 
 def class_loss(
-    logits: "torch.Tensor", labels: "torch.Tensor", weights: "torch.Tensor | None" = None
+    logits: "torch.Tensor",
+    labels: "torch.Tensor",
+    weights: "torch.Tensor | None" = None,
+    smoothing: float = 0.0,
+    focal_gamma: float = 0.0,
 ) -> "torch.Tensor":
     """Mean cross-entropy of logits (N, C), weighted by class; tiles without label do not count."""
     from torch.nn.functional import cross_entropy
 
-    return cross_entropy(logits, labels, weights, ignore_index=UNKNOWN)
+    if not focal_gamma:
+        return cross_entropy(
+            logits, labels, weights, ignore_index=UNKNOWN, label_smoothing=smoothing
+        )
+    known = labels != UNKNOWN
+    logits, labels = logits[known], labels[known]
+    losses = cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+    told = logits.softmax(1).gather(1, labels[:, None])[:, 0]
+    counted = told.new_ones(len(told)) if weights is None else weights[labels]
+    return ((1 - told) ** focal_gamma * losses * counted).sum() / counted.sum()
 
 
 @dataclass(frozen=True)
@@ -38,12 +51,15 @@ class Multiclass:
     """
 
     names: tuple[str, ...]
+    smoothing: float = field(default=0.0, compare=False)
+    focal_gamma: float = field(default=0.0, compare=False)
 
     kind: ClassVar[str] = "multiclass"
     label_type: ClassVar[str] = "int32"
     error_name: ClassVar[str] = "cross-entropy (nats)"
     score_name: ClassVar[str] = "tile AUROC"
     chance: ClassVar[float] = 0.5
+    is_exclusive: ClassVar[bool] = True
 
     def __str__(self) -> str:
         """E.g. "binary (healthy, tumour)"."""
@@ -53,6 +69,10 @@ class Multiclass:
         """(N,) class numbers."""
         number = {name: c for c, name in enumerate(self.names)}
         return np.array([number.get(text or "", UNKNOWN) for text in texts], np.int64)
+
+    def texts(self, labels: Integers) -> list[str | None]:
+        """The names of the classes."""
+        return [None if label == UNKNOWN else self.names[label] for label in labels.tolist()]
 
     def foreign(self, texts: Iterable[str | None]) -> list[str]:
         """Texts that name no class."""
@@ -66,6 +86,16 @@ class Multiclass:
     def stratum(self, labels: Integers) -> Integers:
         """The class number."""
         return labels
+
+    def merged(self, texts: Iterable[str | None]) -> str | None:
+        """The last in class order: one slide with a lesion outweighs any number of healthy ones."""
+        known = {text for text in texts if text is not None}
+        return max(known, key=self.names.index, default=None)
+
+    def lacking(self, labels: Integers) -> list[str]:
+        """Classes without a tile."""
+        there = set(np.unique(labels).tolist())
+        return [name for number, name in enumerate(self.names) if number not in there]
 
     @property
     def outputs(self) -> int:
@@ -84,11 +114,11 @@ class Multiclass:
     def loss(
         self, logits: "torch.Tensor", labels: "torch.Tensor", weights: "torch.Tensor | None" = None
     ) -> "torch.Tensor":
-        """Class-weighted cross-entropy."""
-        return class_loss(logits, labels, weights)
+        """Class-weighted cross-entropy; smoothed and focal where asked."""
+        return class_loss(logits, labels, weights, self.smoothing, self.focal_gamma)
 
     def error(self, logits: Doubles, labels: Integers, weights: Doubles | None = None) -> float:
-        """Class-weighted mean cross-entropy (nats)."""
+        """Class-weighted mean cross-entropy (nats), neither smoothed nor focal."""
         top = logits.max(1, keepdims=True)
         log_sum = np.log(np.exp(logits - top).sum(1)) + top[:, 0]
         losses = log_sum - logits[np.arange(len(labels)), labels]
@@ -142,5 +172,8 @@ class Multiclass:
         return Layer(f"Probability of {name}", f"p({name})", "p", 0.0, 1.0)
 
     def metadata(self) -> dict[str, Any]:
-        """Kind and classes."""
-        return {"task": self.kind, "classes": list(self.names)}
+        """Kind, classes, and how they are trained."""
+        given = {"smoothing": self.smoothing, "focal_gamma": self.focal_gamma}
+        options = {name: value for name, value in given.items() if value}
+        facts = {"task": self.kind, "classes": list(self.names)}
+        return facts | ({"task_options": options} if options else {})

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from histotile.stats.crossvalidation import divide
 from histotile.stats.linear_head import LinearHead
 from histotile.stats.logistic import STRENGTHS
-from histotile.tasks.task import UNKNOWN, Labels, Task
+from histotile.tasks.groups import group_labels
+from histotile.tasks.task import Labels, Task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -96,7 +97,7 @@ def fit_probe(task: Task, features: Features, balanced: bool, seed: int) -> Prob
 
     Args:
         task: What is learnt.
-        features: Training tiles; all strata must occur.
+        features: Training tiles; they lack nothing, see `Task.lacking`.
         balanced: Whether rare strata weigh more.
         seed: Of the inner divisions of patients.
     """
@@ -123,12 +124,6 @@ def mean_head(heads: Sequence[LinearHead]) -> LinearHead:
     return LinearHead(weight, np.mean([head.bias for head in heads], axis=0))
 
 
-def shows_all(task: Task, labels: Labels) -> bool:
-    """Whether every stratum occurs among these labels."""
-    strata: Sequence[int] = np.unique(task.stratum(labels)).tolist()
-    return len(set(strata) - {UNKNOWN}) == len(task.strata)
-
-
 def _thinned(features: Features) -> Features:
     count = len(features.labels)
     if count <= CHOICE_TILES:
@@ -142,13 +137,13 @@ def choose_strength(
     """The strength of least mean loss over patient-disjoint inner folds, and the loss of each.
 
     Folds are divided several times: one division alone picks strengths by luck. An inner fold
-    whose lessons lack a stratum has no say. With too few patients the strength is 0.1, which a few
+    whose lessons lack a class has no say. With too few patients the strength is 0.1, which a few
     hundred independent tiles can carry, and there are no losses.
     """
     thin = _thinned(features)
     _, patients = np.unique(thin.groups, return_inverse=True)
-    strata = task.stratum(thin.labels)
-    plan = divide(strata, patients, len(task.strata), CHOICE_TIMES, seed)
+    names, strata = group_labels(task, thin.labels, patients)
+    plan = divide(strata, patients, len(names), CHOICE_TIMES, seed)
     if plan is None:
         return 0.1, {}
     weights = task.weights(thin.labels, balanced)
@@ -156,7 +151,7 @@ def choose_strength(
     for r, f in np.ndindex(plan.repeats, plan.folds):
         taught = thin[np.flatnonzero(plan.train[r, f])]
         judge = thin[np.flatnonzero(plan.test[r] == f)].as_is()
-        if shows_all(task, taught.labels):
+        if not task.lacking(taught.labels):
             for strength, head in task.fit(taught, balanced, STRENGTHS).items():
                 loss = task.error(head.logits(judge.values), judge.labels, weights)
                 found[strength].append(loss)

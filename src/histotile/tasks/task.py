@@ -36,6 +36,11 @@ class Layer(NamedTuple):
         shares: NDArray[Any] = (values - self.low) / (self.high - self.low)
         return shares
 
+    def at(self, share: float) -> float:
+        """The value that lies there on the scale."""
+        is_share = (self.low, self.high) == (0, 1)
+        return share if is_share else self.low + share * (self.high - self.low)
+
 
 class Task(Protocol):
     """One kind of task with its names; a file of this room each, and a row in the registry.
@@ -51,10 +56,17 @@ class Task(Protocol):
     def names(self) -> tuple[str, ...]:
         """Of the values, in the order of their columns: classes, labels, quantities."""
 
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether a tile is of exactly one of the names, the first of which is the background."""
+
     # Labels of tiles
 
     def labels(self, texts: Iterable[str | None]) -> Labels:
         """The labels that the texts of a tile table mean; see `strata` for tiles without one."""
+
+    def texts(self, labels: Labels) -> list[str | None]:
+        """What a tile table writes of labels, in one spelling; None: without label."""
 
     def foreign(self, texts: Iterable[str | None]) -> list[str]:
         """Texts that are no label of this task, sorted."""
@@ -69,6 +81,12 @@ class Task(Protocol):
 
     def stratum(self, labels: Labels) -> NDArray[np.int64]:
         """(N,) number of the group of each tile; UNKNOWN without a label."""
+
+    def merged(self, texts: Iterable[str | None]) -> str | None:
+        """The label of a patient whose slides have these; None if none has one."""
+
+    def lacking(self, labels: Labels) -> list[str]:
+        """What training tiles must show beside these labels; empty: the task can be learnt."""
 
     # Learning
 

@@ -16,11 +16,12 @@ from histotile.io.ledger import Entry
 from histotile.slides.inspection import Inspection
 from histotile.slides.slide import Slide
 from histotile.tiling.external_coordinates import Coordinates, read_coordinates
-from histotile.tiling.labels import SlideTruth, label_tiles
+from histotile.tiling.labels import label_tiles
 from histotile.tiling.ledger import keep_ledger
 from histotile.tiling.mask_levels import inked_shares
 from histotile.tiling.measures import Readers, mark_tiles, measure_tiles
 from histotile.tiling.tile_table import count_tiles, make_columns, no_tiles, slide_facts
+from histotile.tiling.truth import SlideTruth
 
 _TWICE = "listed twice by the file"
 MOST_OFF = 0.02  # of the scale: programs cut by nominal magnification, or at whole px
@@ -76,7 +77,7 @@ def tabulate_coordinates(
     unknown = np.full(len(found.x), np.nan, np.float32)
     columns = make_columns(found.x, found.y, unknown, known.labels, known.overlap, measures)
     footer |= _facts(path, found, inspection.mpp, settings)
-    footer["counts"] = count_tiles(len(found.x), known.labels, excluded, truth.classes)
+    footer["counts"] = count_tiles(len(found.x), known.labels, excluded, truth.task)
     footer |= keep_ledger(footer, truth, known, settings)
     if twice := found.listed - len(found.x):
         footer["ledger"].append(Entry("tiles", _TWICE, twice, None, twice / found.listed).to_json())

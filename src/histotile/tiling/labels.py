@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,66 +12,21 @@ from numpy.typing import NDArray
 
 from histotile.config import Labels
 from histotile.errors import HistotileError
+from histotile.tiling.area_labels import MISSED, label_by_areas
 from histotile.tiling.outline_names import Meaning, NoLabel, meaning, names_of_classes
 from histotile.tiling.overlaps import overlap_shares
 from histotile.tiling.partition import Areas, divide
+from histotile.tiling.truth import SlideTruth, TileLabels, all_alike, why_not_understood
 
 if TYPE_CHECKING:
     from histotile.slides.annotations.read import Annotation
 
 _BETWEEN = "between the limits of overlap"
-MISSED = "no outline lies on a tile: are they of this slide, in level-0 px?"
 _BLANK: dict[Meaning, str] = {
     NoLabel.UNLISTED: "touching an outline whose name is no class",
     NoLabel.IGNORED: "touching a region that is left out",
     NoLabel.MEASURED: "touching what a program measured as a class, but nobody outlined",
 }
-
-
-@dataclass(frozen=True)
-class SlideTruth:
-    """What is known of a slide before any model has seen it.
-
-    Attributes:
-        slide_id: Named in errors.
-        classes: All classes, in the order of the config.
-        label: Label of the slide, None if unknown.
-        annotations: Its outlines in level-0 px; None if it has no annotation file.
-    """
-
-    slide_id: str
-    classes: tuple[str, ...]
-    label: str | None = None
-    annotations: Sequence[Annotation] | None = None
-
-    @property
-    def passed_over(self) -> Mapping[str, int]:
-        """What the annotation files hold besides outlines: kind -> number."""
-        found: Mapping[str, int] = getattr(self.annotations, "ignored", {})
-        return found
-
-    def meanings(self, settings: Labels) -> list[tuple[Annotation, Meaning]]:
-        """Each outline, and the class that it stands for or why it stands for none."""
-        known = names_of_classes(self.classes, settings.names)
-        return [(annotation, meaning(annotation, known)) for annotation in self.annotations or ()]
-
-
-@dataclass(frozen=True)
-class TileLabels:
-    """The labels of the tiles of a slide.
-
-    Attributes:
-        labels: One for each tile; None: not to be trained on.
-        overlap: Largest share of each tile's area in outlines of one class other than `outside`;
-            NaN where no outlines were used.
-        why_none: Why tiles have no label -> how many.
-        contested_px: Area that outlines of two classes claim, level-0 px.
-    """
-
-    labels: list[str | None]
-    overlap: NDArray[np.float32]
-    why_none: Mapping[str, int] = field(default_factory=dict)
-    contested_px: float = 0.0
 
 
 def label_tiles(
@@ -100,19 +55,24 @@ def label_tiles(
             the same stand for different classes.
     """
     _check_label(truth)
+    task = truth.task
+    if not task.is_exclusive and truth.label is not None:
+        truth = replace(truth, label=task.texts(task.labels([truth.label]))[0])
     if settings.source == "slide":
-        return _alike(len(x), truth.label)
+        return all_alike(len(x), truth.label)
+    if not task.is_exclusive:
+        return label_by_areas(x, y, size, truth, settings)
     is_outside = settings.outside is not None and truth.label == settings.outside
     if truth.annotations is None:
         if is_outside or truth.label is None:
-            return _alike(len(x), truth.label)
-        return _alike(len(x), None, "no annotation file")
+            return all_alike(len(x), truth.label)
+        return all_alike(len(x), None, "no annotation file")
     meanings = truth.meanings(settings)
     areas = divide([*_measured(truth, settings), *meanings])
     _check_conflict(truth, settings, {name for name in areas if isinstance(name, str)})
-    unknown = _not_understood(truth, [meant for _, meant in meanings])
+    unknown = why_not_understood(truth, [meant for _, meant in meanings])
     if unknown and not is_outside:
-        return _alike(len(x), None, unknown)
+        return all_alike(len(x), None, unknown)
     found = _from_areas(x, y, size, areas, truth, settings)
     if is_outside or not len(x) or found.overlap.any():
         return found
@@ -120,7 +80,7 @@ def label_tiles(
     shown = named.pop(settings.outside, None) if settings.outside else None
     if not named or (shown is not None and overlap_shares(shown, x, y, size).any()):
         return found
-    return replace(_alike(len(x), None, MISSED), overlap=found.overlap)
+    return replace(all_alike(len(x), None, MISSED), overlap=found.overlap)
 
 
 def _measured(truth: SlideTruth, settings: Labels) -> list[tuple[Annotation, Meaning]]:
@@ -130,20 +90,6 @@ def _measured(truth: SlideTruth, settings: Labels) -> list[tuple[Annotation, Mea
     others = set(truth.classes) - {settings.outside}
     found = (a for a in measured if meaning(a, known) in others)
     return [(replace(a, layer=-1), NoLabel.MEASURED) for a in found]
-
-
-def _not_understood(truth: SlideTruth, meanings: Sequence[Meaning]) -> str | None:
-    """Why the annotation does not say what lies outside its outlines; None: it does."""
-    if any(isinstance(meant, str) for meant in meanings):
-        return None
-    if NoLabel.UNLISTED in meanings:
-        return "no outline bears the name of a class"
-    return "no outline in the annotation file" if truth.passed_over and not meanings else None
-
-
-def _alike(count: int, label: str | None, why: str | None = None) -> TileLabels:
-    unknown = np.full(count, np.nan, np.float32)
-    return TileLabels([label] * count, unknown, {why: count} if why and count else {})
 
 
 def _from_areas(
@@ -186,7 +132,13 @@ def _from_areas(
 
 
 def _check_label(truth: SlideTruth) -> None:
-    if truth.label is not None and truth.label not in truth.classes:
+    if truth.label is None:
+        return
+    if not truth.task.is_exclusive and truth.task.foreign([truth.label]):
+        fact = f"its label {truth.label!r} is none of the task {truth.task}"
+        remedy = "mend it in the cohort file, or `task` and `classes`; see docs/tasks.md"
+        raise HistotileError(f"slide {truth.slide_id}", fact, remedy)
+    if truth.task.is_exclusive and truth.label not in truth.classes:
         raise HistotileError(
             f"slide {truth.slide_id}",
             f"its label {truth.label!r} is not among classes {list(truth.classes)}",

@@ -14,8 +14,8 @@ from histotile.config import Tile
 from histotile.io.ledger import WORDS, Entry, largest, read_ledger, tell, tell_names
 from histotile.slides.annotations.shapes import NO_AREA, OUTSIDE, PARTLY
 from histotile.slides.tissue.mask_file import CHUNK
-from histotile.tiling.labels import SlideTruth, TileLabels
 from histotile.tiling.outline_names import NoLabel, suggest
+from histotile.tiling.truth import SlideTruth, TileLabels
 
 _UNUSED = "not used, as tile.labels.source is `slide`"
 _MOST_NAMES = 20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,14 @@ from histotile.errors import HistotileError
 from histotile.io.digests import digest
 from histotile.slides.inspection import Inspection
 from histotile.slides.slide import Slide
+from histotile.tasks.registry import tile_facts
+from histotile.tasks.task import Task, counts
 from histotile.tiling.grid import Grid, plan_grid, tissue_fractions
-from histotile.tiling.labels import SlideTruth, label_tiles
+from histotile.tiling.labels import label_tiles
 from histotile.tiling.ledger import keep_ledger
 from histotile.tiling.mask_levels import Levels, inked_shares, is_tissue, why_empty
 from histotile.tiling.measures import MEASURES, Readers, mark_tiles, measure_tiles
+from histotile.tiling.truth import SlideTruth
 
 
 def tabulate(
@@ -73,7 +75,7 @@ def tabulate(
         "size_level0_px": grid.size_level0_px,
         "stride_level0_px": grid.stride_level0_px,
         "reason": grid.empty_reason or (None if len(x) else why_empty(levels, settings)),
-        "counts": count_tiles(grid.count, found.labels, excluded, truth.classes),
+        "counts": count_tiles(grid.count, found.labels, excluded, truth.task),
     }
     footer |= keep_ledger(footer, truth, found, settings)
     columns = make_columns(x, y, tissue, found.labels, found.overlap, measures)
@@ -145,11 +147,11 @@ def slide_facts(inspection: Inspection, truth: SlideTruth, settings: Tile) -> di
         "width": inspection.width,
         "height": inspection.height,
         "bounds": list(inspection.bounds),
-        "classes": list(truth.classes),
+        **tile_facts(truth.task),
         "labels_source": settings.labels.source,
         "slide_label": truth.label,
         "settings": settings.model_dump(mode="json"),
-        "counts": count_tiles(0, [], [], truth.classes),
+        "counts": count_tiles(0, [], [], truth.task),
         "ledger": [],
         "verdict": inspection.verdict,
         "reason": inspection.reason,
@@ -158,7 +160,7 @@ def slide_facts(inspection: Inspection, truth: SlideTruth, settings: Tile) -> di
 
 
 def count_tiles(
-    grid: int, labels: list[str | None], excluded: list[str | None], classes: Sequence[str]
+    grid: int, labels: list[str | None], excluded: list[str | None], task: Task
 ) -> dict[str, Any]:
     """How many tiles there are, of which labels, and why some are not used, for the footer.
 
@@ -166,14 +168,14 @@ def count_tiles(
         grid: Tiles before those without tissue were left out.
         labels: Of the tiles in the table.
         excluded: Why each is not used.
-        classes: All classes.
+        task: What is learnt; of tasks without classes, tiles are counted by stratum.
     """
-    by_label = Counter(labels)
-    none = "no label" if "none" in classes else "none"  # a class may be called so
+    by_label = counts(task, task.labels(labels))
+    none = "no label" if "none" in by_label else "none"  # a class may be called so
     return {
         "grid": grid,
         "no_tissue": grid - len(labels),
         "tiles": len(labels),
         "excluded": dict(sorted(Counter(e for e in excluded if e is not None).items())),
-        "labels": {**{c: by_label[c] for c in classes}, none: by_label[None]},
+        "labels": {**by_label, none: len(labels) - sum(by_label.values())},
     }

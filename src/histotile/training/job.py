@@ -211,7 +211,7 @@ def _check_strata(train: Selection, val: Selection) -> None:
     if not len(val):
         raise HistotileError("training", "no slide of role val has a labelled tile", _REMEDY)
     counts = train.count()
-    missing = [name for name, count in counts.items() if not count]
+    missing = train.task.lacking(train.label)
     if missing:
         there = ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "none at all"
         fact = f"no training tile is labelled {' or '.join(missing)} (there are: {there})"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from histotile.backbones.build import build_network, head
 from histotile.config import Backbone, Recipe
 from histotile.errors import HistotileError
-from histotile.tasks.probe import Features, fit_probe, shows_all
+from histotile.tasks.probe import Features, fit_probe
 from histotile.training.datamodule import TileDataModule
 from histotile.training.job import Job
 from histotile.training.lightning_module import Objective, TileModule
@@ -99,6 +99,6 @@ def _start_head(module: TileModule, data: TileDataModule, job: Job) -> None:
     selection = data.probed.selection
     groups = job.fold.patients(selection)[numbers]
     seen = Features(values, selection.label[numbers], groups)
-    if shows_all(job.task, seen.labels):
+    if not job.task.lacking(seen.labels):
         probe = fit_probe(job.task, seen, job.settings.class_weights, job.settings.seed)
         probe.fill(head(module.network))

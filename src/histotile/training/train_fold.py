@@ -16,6 +16,7 @@ from histotile.inference.checkpoint import TrainedModel
 from histotile.inference.model_metadata import CHECKPOINT, ONNX
 from histotile.inference.onnx_export import keep_onnx
 from histotile.io.atomic import write_json
+from histotile.tasks.registry import options_of
 from histotile.tasks.task import Task
 from histotile.training.diagnosis import Diagnosis, diagnose, independent_samples
 from histotile.training.familiarity import remember
@@ -132,6 +133,7 @@ def _model(job: Job, outcome: Outcome, taught: Taught | None) -> TrainedModel:
         architecture=outcome.architecture,
         classes=job.task.names,
         kind=job.task.kind,
+        options=options_of(job.task),
         tile_mpp=job.fold.train.tile_mpp,
         tile_px=job.fold.train.tile_px,
         strategy=job.strategy,

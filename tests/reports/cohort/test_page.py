@@ -9,6 +9,7 @@ from histotile.reports.cohort.page import count_cohort, list_quarantined, render
 from histotile.reports.cohort.remarks import list_remarks
 from histotile.reports.cohort.terminal_summary import summary_lines
 from histotile.reports.facts import CohortFacts, SlideFacts, SlideScore, summarise_slide
+from histotile.reports.model_card.model_card import render_model_card
 from histotile.reports.run_facts import RunFacts
 from histotile.reports.scripts import read_script
 from histotile.strategy.record import Decision
@@ -34,6 +35,16 @@ def test_numbers_shown_are_the_numbers_given(make_cohort: Cohort, read: Read) ->
     assert page.row("used") == ["2,468", "28 %"]
     assert page.row("rejected: too little tissue") == ["6,348", "71 %"]
     assert page.row("positions of the grid") == ["8,900", ""]
+
+
+def test_what_to_mind_of_a_backbone_stands_on_page_card_and_terminal(
+    make_cohort: Cohort, read: Read
+) -> None:
+    run = RunFacts(backbone_doubts=["tile.mpp: is 1, but UNI was trained at 0.5 um/px"])
+    facts = make_cohort(run=run)
+    for html in (render_cohort_page(facts), render_model_card(facts)):
+        assert "but UNI was trained at 0.5 um/px." in read(html).text
+    assert "Attention: tile.mpp: is 1, but UNI was trained at 0.5 um/px." in summary_lines(facts)
 
 
 def test_every_slide_has_a_row_that_links_its_page(

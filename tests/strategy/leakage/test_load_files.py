@@ -16,6 +16,7 @@ from histotile.io.features import FeatureFile, Stage
 from histotile.io.text.csv_file import write_columns
 from histotile.strategy.leakage.load_files import gather_alarm_files, gather_tiles
 from histotile.strategy.leakage.suggested_groups import suggest_groups
+from histotile.tasks.registry import make_task
 from histotile.tiling.image_cohort.listing import list_images
 
 ROWS = [
@@ -97,7 +98,7 @@ def test_suggested_groups_of_ready_made_tiles_are_a_cohort_file(
     found = gather_alarm_files(embedded, None, ROWS, quick_settings).duplicates
     assert found is not None
     write_columns(tmp_path / "groups.csv", suggest_groups(found, {"a": "p1", "b": "p2"}, images))
-    listed = list_images(tmp_path / "groups.csv", ("healthy", "tumour"))
+    listed = list_images(tmp_path / "groups.csv", make_task(("healthy", "tumour")))
     assert len(listed.images) == 8 and {image.group for image in listed.images} == {"p1"}
     apart = [CohortSlide(name, name, Path(name)) for name in "ab"]
     assert not gather_tiles(Cohort(tuple(apart), True), tiles, embedded)

@@ -92,8 +92,8 @@ def test_the_strength_of_a_fold_is_chosen_by_the_others() -> None:
     found = np.zeros((len(STRENGTHS), 1, 3))
     found[0, 0] = [0.9, 0.5, 0.5]  # wins fold 0 alone
     found[1, 0] = [0.5, 0.6, 0.6]
-    assert linear_probe._crossed(found)[0].tolist() == [1, 0, 0]
-    assert linear_probe._crossed(np.full_like(found, np.nan)).tolist() == [[0, 0, 0]]
+    assert linear_probe.best_of_others(found)[0].tolist() == [1, 0, 0]
+    assert linear_probe.best_of_others(np.full_like(found, np.nan)).tolist() == [[0, 0, 0]]
 
 
 @pytest.mark.parametrize("classes", [2, 5])

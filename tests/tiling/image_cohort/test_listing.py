@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from histotile.errors import HistotileError
 from histotile.io.cohort import Cohort, cohort_csv, read_cohort
 from histotile.io.cohort_checks import check_cohort
+from histotile.tasks.registry import make_task
 from histotile.tiling.image_cohort.folders import TileImage
 from histotile.tiling.image_cohort.listing import (
     PORTION,
@@ -21,6 +22,7 @@ from histotile.tiling.image_cohort.listing import (
 from histotile.tiling.image_cohort.pseudo_groups import deal
 
 CLASSES = ("healthy", "tumour")
+TASK = make_task(CLASSES)
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -31,7 +33,7 @@ def touch(root: Path, *names: str) -> Path:
 
 
 def groups(path: Path) -> dict[str, tuple[str, ...]]:
-    return {s.slide_id: s.labels for s in list_images(path, CLASSES).cohort.slides}
+    return {s.slide_id: s.labels for s in list_images(path, TASK).cohort.slides}
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ def groups(path: Path) -> dict[str, tuple[str, ...]]:
 def test_groups_lie_below_or_above_classes(tmp_path: Path, layout: str) -> None:
     places = [("p1", "healthy"), ("p1", "tumour"), ("p2", "tumour"), ("p10", "healthy")]
     names = [layout.format(group=g, label=c, name=f"{n}.PNG") for g, c in places for n in (1, 2)]
-    found = list_images(touch(tmp_path, *names, "README.txt", ".hidden/x.png"), CLASSES)
+    found = list_images(touch(tmp_path, *names, "README.txt", ".hidden/x.png"), TASK)
     assert groups(tmp_path) == {"p1": CLASSES, "p10": ("healthy",), "p2": ("tumour",)}
     assert found.cohort.has_patients
     assert found.cohort.of_images
@@ -51,10 +53,10 @@ def test_groups_lie_below_or_above_classes(tmp_path: Path, layout: str) -> None:
 
 def assert_groups_are_listed_alone(path: Path) -> None:
     """list_groups gives what list_images gives, group by group."""
-    found = list_images(path, CLASSES)
+    found = list_images(path, TASK)
     for group in found.digests:
         expected = [(i.file, i.label) for i in found.images if i.group == group]
-        assert [(i.file, i.label) for i in list_groups(path, CLASSES, [group])[group]] == expected
+        assert [(i.file, i.label) for i in list_groups(path, TASK, [group])[group]] == expected
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_one_group_is_listed_as_among_all(tmp_path: Path, layout: str) -> None:
 
 def test_folders_named_as_splits_are_splits(tmp_path: Path) -> None:
     names = [f"{s}/{c}/{n}.png" for s in ("Train", "test") for c in CLASSES for n in range(30)]
-    found = list_images(touch(tmp_path, *names), CLASSES).cohort
+    found = list_images(touch(tmp_path, *names), TASK).cohort
     assert not found.has_patients
     assert {(s.slide_id[:4], s.split) for s in found.slides} == {
         ("test", "test"),
@@ -101,7 +103,7 @@ def test_csv_says_group_site_and_split(tmp_path: Path) -> None:
     path = tmp_path / "tiles.csv"
     path.write_text("\n".join(rows) + "\n")
     assert holds_images(path)
-    one, two = list_images(path, CLASSES).cohort.slides
+    one, two = list_images(path, TASK).cohort.slides
     assert (one.patient_id, one.site, one.label, one.labels) == ("p 1", "north", None, CLASSES)
     assert (two.label, two.split, two.site) == ("tumour", "test", None)
     assert_groups_are_listed_alone(path)
@@ -112,15 +114,15 @@ def test_words_of_the_split_of_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyP
     rows = "path;label;group;split\na.png;healthy;p1;{}\nb.png;tumour;p2;{}\n"
     Path("t.csv").write_bytes(rows.format("Held out", "Training").encode("utf-16"))
     assert holds_images(Path("t.csv"))
-    assert [s.split for s in list_images(Path("t.csv"), CLASSES).cohort.slides] == ["test", None]
+    assert [s.split for s in list_images(Path("t.csv"), TASK).cohort.slides] == ["test", None]
     Path("t.csv").write_text(rows.format("val", "train"))
     with pytest.raises(HistotileError, match="row 2: split 'val' is no side"):
-        list_images(Path("t.csv"), CLASSES)
+        list_images(Path("t.csv"), TASK)
 
 
 def test_folders_of_a_validation_part_are_told(tmp_path: Path) -> None:
     names = [f"{s}/{c}/1.png" for s in ("train", "valid", "Hold-out") for c in CLASSES]
-    found = list_images(touch(tmp_path, *names), CLASSES)
+    found = list_images(touch(tmp_path, *names), TASK)
     assert {s.split for s in found.cohort.slides} == {None, "test"}
     (remark,) = found.remarks
     assert "'valid'" in remark
@@ -129,12 +131,12 @@ def test_folders_of_a_validation_part_are_told(tmp_path: Path) -> None:
 def test_groups_and_sites_of_tiles_are_spelt_in_one_way(tmp_path: Path) -> None:
     folder = touch(tmp_path, "healthy/P01/1.png", "tumour/p 01/1.png", "healthy/P2/1.png")
     with pytest.raises(HistotileError, match=r"'P01' \(slide P01\) and 'p 01' \(slide p 01\)"):
-        check_cohort(list_images(folder, CLASSES).cohort, {})
+        check_cohort(list_images(folder, TASK).cohort, {})
 
 
 def test_the_cohort_of_groups_survives_its_file(tmp_path: Path) -> None:
     touch(tmp_path / "in", *[f"ü {p}/{c}/1.png" for p in "ab" for c in CLASSES], "c/tumour/2.png")
-    cohort = list_images(tmp_path / "in", CLASSES).cohort
+    cohort = list_images(tmp_path / "in", TASK).cohort
     path = tmp_path / "slides.csv"
     path.write_text(cohort_csv(cohort), encoding="utf-8")
     assert not holds_images(path)
@@ -143,9 +145,9 @@ def test_the_cohort_of_groups_survives_its_file(tmp_path: Path) -> None:
 
 def test_digests_change_with_files_of_their_group_alone(tmp_path: Path) -> None:
     touch(tmp_path, *[f"{p}/{c}/1.png" for p in ("p1", "p2") for c in CLASSES])
-    before = list_images(tmp_path, CLASSES)
+    before = list_images(tmp_path, TASK)
     (tmp_path / "p2/tumour/1.png").write_bytes(b"mended in place")
-    after = list_images(tmp_path, CLASSES)
+    after = list_images(tmp_path, TASK)
     assert before.digests["p1"] == after.digests["p1"]
     assert before.digests["p2"] != after.digests["p2"]
     assert before.digest != after.digest
@@ -165,7 +167,7 @@ def test_folders_that_fit_no_layout_are_refused(
     tmp_path: Path, names: list[str], facts: list[str]
 ) -> None:
     with pytest.raises(HistotileError) as caught:
-        list_images(touch(tmp_path, *names), CLASSES)
+        list_images(touch(tmp_path, *names), TASK)
     for fact in [*facts, "Remedy"]:
         assert fact in str(caught.value)
 
@@ -187,7 +189,7 @@ def test_wrong_rows_are_named(
     monkeypatch.chdir(touch(tmp_path, "a.png", "b.png"))
     Path("t.csv").write_text("\n".join(["path,label,group", *rows]) + "\n")
     with pytest.raises(HistotileError) as caught:
-        list_images(Path("t.csv"), CLASSES)
+        list_images(Path("t.csv"), TASK)
     for fact in facts:
         assert fact in str(caught.value)
 
@@ -200,7 +202,7 @@ def test_a_group_has_one_site_and_one_side(
     rows = [f"a.png,healthy,p,{values[0]}", f"b.png,tumour,p,{values[1]}"]
     Path("t.csv").write_text("\n".join([f"path,label,group,{column}", *rows]) + "\n")
     with pytest.raises(HistotileError, match=f"group 'p' stands in several {column}s"):
-        list_images(Path("t.csv"), CLASSES)
+        list_images(Path("t.csv"), TASK)
 
 
 def test_a_csv_of_slides_is_none_of_images(tmp_path: Path) -> None:
@@ -232,13 +234,13 @@ def test_dealing_keeps_splits_apart() -> None:
 
 
 def test_real_sets(shared_data: Path) -> None:
-    found = list_images(shared_data / "tiles/idc_ps50", ("0", "1"))
+    found = list_images(shared_data / "tiles/idc_ps50", make_task(("0", "1")))
     assert (len(found.images), len(found.cohort.slides)) == (4527, 126)
     assert found.cohort.has_patients
     assert "labels" in cohort_csv(found.cohort)
     tissue = shared_data / "tiles/kather2016_24tif"
     classes = tuple(sorted(p.name for p in tissue.iterdir() if p.is_dir()))
-    assert len(list_images(tissue, classes).images) == 24
+    assert len(list_images(tissue, make_task(classes)).images) == 24
 
 
 def portions(sizes: dict[str, int]) -> list[tuple[str, ...]]:

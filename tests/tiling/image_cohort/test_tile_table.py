@@ -65,11 +65,13 @@ def tabulated(tmp_path: Path, folder: Path) -> Tabulated:
     """Tables of all groups of the folder as it is when called."""
 
     def make(tile_px: int = 32, classes: tuple[str, ...] = CLASSES) -> dict[str, Path]:
-        found = list_images(folder, classes)
+        found = list_images(folder, make_task(classes))
         paths = {}
         for group in found.digests:
-            images = list_groups(folder, classes, [group])[group]
-            table, footer = tabulate_images(images, group, classes, settings(tile_px), Readers(2))
+            images = list_groups(folder, make_task(classes), [group])[group]
+            table, footer = tabulate_images(
+                images, group, make_task(classes), settings(tile_px), Readers(2)
+            )
             paths[group] = tmp_path / "tables" / f"{group}.parquet"
             tables.write_table(paths[group], table, tables.TILES, footer)
         return paths
@@ -195,8 +197,10 @@ def test_every_reader_gives_the_images(folder: Path, tabulated: Tabulated) -> No
 def test_real_tiles(shared_data: Path, tmp_path: Path) -> None:
     paths: dict[str, Path] = {}
     for group in ("10253", "9290"):
-        images = list_groups(shared_data / "tiles/idc_ps50", ("0", "1"), [group])[group]
-        table, footer = tabulate_images(images, group, ("0", "1"), settings(50), Readers(1))
+        images = list_groups(shared_data / "tiles/idc_ps50", make_task(("0", "1")), [group])[group]
+        table, footer = tabulate_images(
+            images, group, make_task(("0", "1")), settings(50), Readers(1)
+        )
         paths[group] = tmp_path / f"{group}.parquet"
         tables.write_table(paths[group], table, tables.TILES, footer)
         assert footer["counts"]["excluded"] == {}
@@ -217,8 +221,8 @@ def test_ready_made_tiles_are_left_out_for_ink_only_where_that_is_asked(
     chosen = settings(64)
     quality = chosen.quality.model_copy(update={"exclude": exclude})
     chosen = chosen.model_copy(update={"quality": quality})
-    images = list_groups(tmp_path, CLASSES, ("p1",))["p1"]
-    columns, _ = tabulate_images(images, "p1", CLASSES, chosen, Readers(1))
+    images = list_groups(tmp_path, TASK, ("p1",))["p1"]
+    columns, _ = tabulate_images(images, "p1", TASK, chosen, Readers(1))
     assert columns["pen"].sum() == 1
     assert sum(e == "pen" for e in columns["excluded"]) == left_out
 
@@ -228,6 +232,6 @@ def test_a_stain_that_looks_like_ink_is_no_ink_where_most_tiles_show_it(tmp_path
         path = tmp_path / "p1" / "healthy" / f"{n}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((64, 64, 3), (60, 150, 110 + n), np.uint8)).save(path)
-    images = list_groups(tmp_path, CLASSES, ("p1",))["p1"]
-    columns, _ = tabulate_images(images, "p1", CLASSES, settings(64), Readers(1))
+    images = list_groups(tmp_path, TASK, ("p1",))["p1"]
+    columns, _ = tabulate_images(images, "p1", TASK, settings(64), Readers(1))
     assert not columns["pen"].any()

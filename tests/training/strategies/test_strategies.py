@@ -1,4 +1,4 @@
-"""What moves in real trainings and what must not, on seven families of networks.
+"""What moves in real trainings and what must not, on eight families of networks.
 
 Random weights of a fixed seed, with statistics that are not those of a start, stand for
 pre-trained ones.
@@ -37,6 +37,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "vit": ("test_vit", {}),
     "swin": ("swin_tiny_patch4_window7_224", SMALL_SWIN),
     "densenet": ("densenet121", {"growth_rate": 8, "block_config": (2, 2, 2, 2)}),
+    "lecture": ("cnn3", {"act_layer": "elu", "batch_norm": True}),
 }
 
 

@@ -119,8 +119,10 @@ def _tiles(
     from histotile.slides.overview import read_overview
     from histotile.slides.slide import Bounds, Slide
     from histotile.slides.tissue.tissue import find_tissue
+    from histotile.tasks.registry import config_task
     from histotile.tiling.grid import plan_grid, tissue_fractions
-    from histotile.tiling.labels import SlideTruth, label_tiles
+    from histotile.tiling.labels import label_tiles
+    from histotile.tiling.truth import SlideTruth
 
     assert found.mpp is not None
     with Slide.open(slide.path, found.mpp) as opened:
@@ -132,7 +134,7 @@ def _tiles(
         outlines = read_layers(slide.annotations, Bounds(*found.bounds), size)
     share = tissue_fractions(tissue, size, grid)
     rows, columns = np.nonzero(share >= config.tile.min_tissue_fraction - 1e-6)
-    truth = SlideTruth(slide.slide_id, config.classes, slide.label, outlines)
+    truth = SlideTruth(slide.slide_id, config_task(config), slide.label, outlines)
     x, y = grid.columns[columns], grid.rows[rows]
     labels = label_tiles(x, y, grid.size_level0_px, truth, config.tile.labels).labels
     remarks = (grid.empty_reason or "no tissue was found on its overview",) if not len(x) else ()

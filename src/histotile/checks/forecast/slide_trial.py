@@ -11,7 +11,7 @@ from histotile.checks.forecast.made_up import some_tissue, spread_table, write_g
 from histotile.checks.forecast.sample import Seen
 from histotile.config import Config
 from histotile.io.tables import read_table
-from histotile.tasks.registry import make_task
+from histotile.tasks.registry import config_task
 
 TILES = 256  # about the most tiles of each that are read
 
@@ -30,7 +30,10 @@ class SlideTrial(Bench):
         super().__init__(folder, config, cores)
         self.seen = seen
         self.names = [f"m{number}" for number in range(len(seen))]
-        self.classes = ("--classes", json.dumps(config.classes))
+        self.classes = (
+            "--classes",
+            json.dumps(config.task.facts(config.classes, of_training=False)),
+        )
         self.backbone = ("--backbone", config.backbone.model_dump_json())
 
     def _network(self) -> None:
@@ -77,7 +80,7 @@ class SlideTrial(Bench):
     def _paint(self, name: str, seen: Seen) -> None:
         """Pictures and page of a slide with all its tiles, whose probabilities are made up."""
         tiles, guesses = f"tile/{name}.parquet", f"predict/{name}.parquet"
-        write_guesses(self.folder / tiles, make_task(self.config.classes), self.folder / guesses)
+        write_guesses(self.folder / tiles, config_task(self.config), self.folder / guesses)
         picture = f"heatmap/{name}.png"
         self.do("heatmap", 1, tiles, guesses, "-o", picture, *self.settings("heatmap"))
         drawn = size_of(*self.folder.glob(f"heatmap/{name}.*"))

@@ -9,6 +9,7 @@ import numpy as np
 from histotile.evaluation.figures.confidence_bands import Band
 from histotile.evaluation.figures.reliability import Reliability
 from histotile.evaluation.figures.roc_pr import Curve
+from histotile.evaluation.figures.scatter import Points
 from histotile.evaluation.figures.score_distribution import Lane
 
 
@@ -21,21 +22,27 @@ class Shown:
         bands: Those round the network's mean curves, per level.
         reliability: Bins per level.
         lanes: Scores of slides by label and fold.
+        points: Of a regression, true and predicted numbers per level.
     """
 
     curves: Sequence[Curve]
     bands: Sequence[Band]
     reliability: Sequence[Reliability]
     lanes: Sequence[Lane]
+    points: Sequence[Points] = ()
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able facts; `from_json` gives the same back."""
-        return {name: [_plain(part) for part in parts] for name, parts in vars(self).items()}
+        shown = (
+            vars(self) if self.points else {k: v for k, v in vars(self).items() if k != "points"}
+        )
+        return {name: [_plain(part) for part in parts] for name, parts in shown.items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Shown":
         """What `to_json` wrote."""
         kinds = {"curves": Curve, "bands": Band, "reliability": Reliability, "lanes": Lane}
+        kinds |= {"points": Points} if "points" in data else {}
         return cls(**{n: [kind(**_whole(p)) for p in data[n]] for n, kind in kinds.items()})
 
 

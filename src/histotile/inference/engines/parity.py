@@ -49,7 +49,7 @@ def hold_against(
 ) -> tuple[Trial, list[Judgement]]:
     """How far networks in two precisions lie apart, and what the reduced ones say.
 
-    Compared are mean values of the first `TRIAL_TILES` tiles.
+    Compared are mean values of the first `TRIAL_TILES` tiles, as shares of their scale.
 
     Args:
         full: Each network in 32-bit floats.
@@ -61,12 +61,15 @@ def hold_against(
     found: list[Judgement] = []
     differences: list[float] = []
     tried = 0
+    scales = [task.layer(name) for name in task.names]
+    spans = np.array([scale.high - scale.low for scale in scales], np.float32)
     for tiles in batches:
         found.append(judge(reduced, tiles, task))
         some = tiles[: TRIAL_TILES - tried]
         if len(some):
             wanted = judge(full, some, task).values
-            differences.append(float(np.abs(wanted - found[-1].values[: len(some)]).max()))
+            apart = (wanted - found[-1].values[: len(some)]) / spans
+            differences.append(float(np.abs(apart).max()))
             tried += len(some)
     largest = float(np.max(differences))  # which keeps NaN, and NaN never passes
     return Trial(reduced[0].precision, largest, tried, bound), found

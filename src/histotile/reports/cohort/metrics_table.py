@@ -7,6 +7,7 @@ from typing import Any
 from histotile.aggregation.aggregate import HOLDOUT
 from histotile.evaluation.per_fold import COLOUR_ONLY, DIFFERENCE, MEAN, NETWORK
 from histotile.evaluation.screening import SET_ASIDE
+from histotile.evaluation.value_measures import DECIDES
 from histotile.reports.wording import known, measure, score
 
 Row = Mapping[str, Any]
@@ -44,7 +45,7 @@ SITE_MEASURES = (
 class Comparison:
     """One measure at one level in one fold: the rows of network and baseline; either may lack.
 
-    `difference` is the row of the network's lead over the baseline, known for AUROC alone.
+    `difference` is the row of the network's lead over the baseline, known for what decides alone.
     """
 
     level: str
@@ -105,8 +106,8 @@ def overall(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 
 def headline(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """AUROC at every level: mean over folds, then the fixed test set."""
-    return [c for c in overall(comparisons) if c.metric == "auroc"]
+    """What decides, at every level: mean over folds, then the fixed test set."""
+    return [c for c in overall(comparisons) if c.metric in DECIDES.values()]
 
 
 def by_fold(comparisons: Sequence[Comparison]) -> list[FoldTable]:

@@ -121,13 +121,14 @@ def list_quarantined(facts: CohortFacts) -> list[Mapping[str, Any]]:
 
 
 def other_warnings(facts: CohortFacts) -> list[str]:
-    """The evaluation's warnings, less those that the banners of every page give already."""
+    """Of the backbone and the evaluation, less what the banners of every page give already."""
     told = []
     if facts.has_patients is False:
         told += ["no patient_id", "Patients are unknown"]
     if facts.labels_source == "slide":
         told.append("of all slides are inherited")
-    return [w for w in facts.warnings if not any(part in w for part in told)]
+    found = [*(f"{doubt}." for doubt in facts.run.backbone_doubts), *facts.warnings]
+    return [w for w in found if not any(part in w for part in told)]
 
 
 def _count_patients(facts: CohortFacts) -> int:

@@ -10,6 +10,7 @@ from histotile.reports.facts import CohortFacts
 from histotile.reports.provenance import digest_cohort
 from histotile.reports.tile_counts import add_counts
 from histotile.reports.wording import count, known, mpp, used_tiles
+from histotile.tasks.registry import read_task
 
 Line = tuple[str, str | None, str | None]  # term, value (None: to be completed), remark
 
@@ -24,7 +25,12 @@ def describe_model(facts: CohortFacts) -> list[Line]:
     """What the model is, what it gives, which version of it this is."""
     ids = ", ".join(str(model.get("model_id", "unknown")) for model in facts.run.models)
     pooling = section(facts, "aggregate").get("method")
+    told = facts.run.models[0] if facts.run.models else {}
     output = "one probability per class and tile"
+    if told.get("task") == "regression":
+        output = f"one number per tile; {read_task(told)}"
+    elif told.get("task") == "multilabel":
+        output = "one probability per label and tile; labels do not exclude each other"
     if pooling:
         output += f"; of a slide, its tiles pooled by {pooling.replace('_', ' ')}"
     classes = facts.run.models[0].get("classes", []) if facts.run.models else []

@@ -71,7 +71,7 @@ def render_model_card(facts: CohortFacts) -> str:
 
 def list_limits(facts: CohortFacts, comparisons: list[Comparison]) -> list[str]:
     """What limits the model as far as the run itself can tell, as sentences."""
-    found = list(facts.warnings)
+    found = [*(f"{doubt}." for doubt in facts.run.backbone_doubts), *facts.warnings]
     if not any(c.fold == HOLDOUT for c in comparisons):
         found.append(
             "All measures come from cross-validation within this cohort; the model has not been "

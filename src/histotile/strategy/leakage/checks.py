@@ -98,10 +98,12 @@ def find_alarms(
     told = [shortcut.alarm(evidence.classes, settings) for shortcut in shortcuts]
     alarms += [alarm for alarm in told if alarm is not None]
     alarms += _features(scores.get("site"), alarms)
-    shift = compare_stain(
-        evidence.colour, evidence.labels, evidence.patients, evidence.counts, seed
-    )
-    alarms += _colour(scores.get("colour"), similarity.stages[-1].score, shift)
+    shift = None
+    if evidence.task is None or evidence.task.is_exclusive:  # else there is no background
+        shift = compare_stain(
+            evidence.colour, evidence.labels, evidence.patients, evidence.counts, seed
+        )
+    alarms += _colour(scores.get("colour"), similarity, shift)
     return sorted(alarms, key=lambda alarm: alarm.level != "error")
 
 
@@ -152,8 +154,11 @@ def _features(probe: Estimate | None, shortcuts: Sequence[Alarm]) -> list[Alarm]
     return [Alarm(level="warning", name="site_features", fact=fact, remedy=remedy)]
 
 
-def _colour(colour: Estimate | None, last: Estimate, shift: StainShift | None) -> list[Alarm]:
+def _colour(
+    colour: Estimate | None, similarity: Similarity, shift: StainShift | None
+) -> list[Alarm]:
     """Colour as good as the network, or good enough to be a shortcut, or staining by label."""
+    last = similarity.stages[-1].score
     facts = []
     if shift is not None and shift.p < MORE_CERTAIN and shift.auroc >= COLOUR_TELLS:
         facts.append(
@@ -165,8 +170,9 @@ def _colour(colour: Estimate | None, last: Estimate, shift: StainShift | None) -
     rival = min(COLOUR_SOLVES, max(COLOUR_TELLS, last.value - error))
     if colour is not None and colour.value >= rival:
         facts.append(
-            f"mean and spread of colour alone tell the label of unseen patients with AUROC "
-            f"{colour.value:.2f}; the backbone's last stage reaches {last.value:.2f}"
+            f"mean and spread of colour alone tell the label of unseen patients with "
+            f"{similarity.score_name} {colour.value:.2f}; the backbone's last stage reaches "
+            f"{last.value:.2f}"
         )
     remedy = (
         "compare slides of both labels side by side: if laboratory or staining differ, balance "

@@ -72,15 +72,15 @@ def early_stages(stages: Sequence[StageScore], tolerance: float) -> list[int]:
     return sorted(chosen)
 
 
-def depth_reason(stages: Sequence[StageScore], depth: Depth) -> str:
+def depth_reason(stages: Sequence[StageScore], depth: Depth, score: str) -> str:
     """The comparison as a sentence."""
     last = stages[-1]
     if len(stages) == 1:
-        return f"The backbone has one stage ({last.name}, AUROC {last.score.value:.3f})."
+        return f"The backbone has one stage ({last.name}, {score} {last.score.value:.3f})."
     rival = max(stages[:-1], key=lambda stage: stage.score.value)
     needed = "it needs none beside it" if depth.sufficient else "a head on both may know more"
     return (
-        f"The last stage ({last.name}) reaches AUROC {last.score.value:.3f}, the best earlier one "
-        f"({rival.stage}, {rival.name}) {rival.score.value:.3f}: {depth.lead:+.3f}, "
+        f"The last stage ({last.name}) reaches {score} {last.score.value:.3f}, the best earlier "
+        f"one ({rival.stage}, {rival.name}) {rival.score.value:.3f}: {depth.lead:+.3f}, "
         f"{'no less than' if depth.sufficient else 'less than'} {depth.tolerance:g}: {needed}."
     )

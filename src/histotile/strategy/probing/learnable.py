@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histotile.stats.auroc import CHANCE
 from histotile.strategy.entry import Estimate
-from histotile.strategy.record import Similarity, Size
+from histotile.strategy.record import Similarity
 
 if TYPE_CHECKING:
     from histotile.stats.crossvalidation import Floats
@@ -31,24 +30,24 @@ def why_nothing(profile: Profile) -> tuple[str, float] | None:
     if profile.own is None or profile.colour is None:
         return None
     scores = np.column_stack([profile.own, profile.colour])
-    limit = guessed(scores, profile.fewest)
+    limit = guessed(scores, profile.fewest, profile.chance)
     top = float(scores[0].max())
     if limit is None or top > limit:
         return None
     if profile.twin is not None and float(profile.twin[0].max()) > top:
-        by_random = guessed(profile.twin, profile.fewest)
+        by_random = guessed(profile.twin, profile.fewest, profile.chance)
         if by_random is None or float(profile.twin[0].max()) > by_random:
             return None
     best = max((stage.score for stage in profile.stages), key=lambda score: score.value)
     sentence = (
-        f"Nothing learnable was measured: the best stage reaches AUROC {told(best)}, colour alone "
-        f"{float(scores[0, -1]):.3f}; by guessing, the best of {scores.shape[1]} such scores may "
-        f"reach {limit:.3f} on this cohort."
+        f"Nothing learnable was measured: the best stage reaches {profile.score_name} "
+        f"{told(best)}, colour alone {float(scores[0, -1]):.3f}; by guessing, the best of "
+        f"{scores.shape[1]} such scores may reach {limit:.3f} on this cohort."
     )
     return sentence, limit
 
 
-def guessed(scores: Floats, fewest: int) -> float | None:
+def guessed(scores: Floats, fewest: int, chance: float) -> float | None:
     """What the best of K scores may reach by guessing; None: too few resamples for it.
 
     That is as far above chance as the best of them lies above itself in 97.5 % of resamples of
@@ -58,15 +57,16 @@ def guessed(scores: Floats, fewest: int) -> float | None:
     Args:
         scores: (B + 1, K) AUROC; the first row is the cohort, the others resamples of it.
         fewest: Patients of the scarcest class.
+        chance: The score of guessing.
     """
     resamples = scores[1:][np.isfinite(scores[1:]).all(1)]
     if len(resamples) < max(2, len(scores) / 2):
         return None
     spread = float(np.percentile((resamples - scores[0]).max(1), 97.5))
     few = max(2, fewest)
-    limit: float = CHANCE + max(spread, 0.0) * REFIT * (few / (few - 1)) ** 0.5
+    limit: float = chance + max(spread, 0.0) * REFIT * (few / (few - 1)) ** 0.5
     top = float(scores[0].max())
-    holds = bool((np.percentile(resamples, 2.5, axis=0) <= CHANCE).all())
+    holds = bool((np.percentile(resamples, 2.5, axis=0) <= chance).all())
     return max(limit, top) if holds else limit
 
 
@@ -77,11 +77,10 @@ def told(score: Estimate) -> str:
     return f"{score.value:.3f} (95 % {score.low:.3f} to {score.high:.3f})"
 
 
-def ways_out(size: Size, similarity: Similarity, tile: str) -> list[str]:
+def ways_out(similarity: Similarity, tile: str) -> list[str]:
     """What may make something learnable, as sentences.
 
     Args:
-        size: Classes and their patients.
         similarity: Scores of the stages.
         tile: Side and scale of the tiles, in words.
     """
@@ -92,19 +91,18 @@ def ways_out(size: Size, similarity: Similarity, tile: str) -> list[str]:
         "Other labels: outlines instead of the slide's label for every tile, or classes that "
         "tiles can show at all.",
     ]
-    text = "Another backbone, e.g. one pre-trained on pathology"
-    if size.verdict != "small":
-        text += (
-            ", or training all layers (train.strategy: retrain): only frozen features were "
-            "measured, and a cohort of this size may teach a network what they lack"
-        )
-    return [*found, f"{text}."]
+    return [
+        *found,
+        "Another backbone, e.g. one pre-trained on pathology, or training all layers "
+        "(train.strategy: retrain): only frozen features were measured, and a network may learn "
+        "what they lack.",
+    ]
 
 
 def _more_patients(similarity: Similarity) -> str:
     """By how many patients guessing would reach less than the best stage did."""
     best = max((stage.score for stage in similarity.stages), key=lambda score: score.value)
-    lead, reach = best.value - CHANCE, (similarity.guessed or 1.0) - CHANCE
+    lead, reach = best.value - similarity.chance, (similarity.guessed or 1.0) - similarity.chance
     times = (reach / lead) ** 2 if lead > 0 else MOST_TIMES
     if times >= MOST_TIMES:
         return (

@@ -79,7 +79,7 @@ def hold_out(points: Single, plan: Plan) -> HeldOut:
     logits = np.stack([_tested(points, path.reshape(shape), plan) for path in paths])
     once = bootstrap.every_patient(plan.patients)
     found = np.stack([auroc.fold_scores(plan, each, once)[0] for each in logits])
-    choice = _crossed(found)
+    choice = best_of_others(found)
     mixed = np.full_like(logits[0], np.nan)
     for r in range(plan.repeats):
         for f in range(plan.folds):
@@ -108,7 +108,7 @@ def _tested(points: Single, coefficients: Single, plan: Plan) -> Single:
     return logits
 
 
-def _crossed(found: Floats) -> Integers:
+def best_of_others(found: Floats) -> Integers:
     """(R, F) number of the strength best on the other folds, from scores (S, R, F)."""
     known = np.isfinite(found)
     values = np.where(known, found, 0)

@@ -16,6 +16,7 @@ from histotile.stats.logistic import Single
 from histotile.strategy.entry import Estimate
 from histotile.strategy.leakage.shortcuts import site_shortcut
 from histotile.strategy.probing.linear_probe import components, hold_out
+from histotile.strategy.probing.task_probe import hold_out_task
 from histotile.strategy.probing.transferability import NEIGHBOURS, neighbours
 from histotile.strategy.record import Baseline
 from histotile.strategy.similarity_rule import estimate
@@ -44,7 +45,7 @@ def measure(evidence: Evidence, settings: Decide, judgement: Judgement) -> list[
         last = judgement.stages[-1].scores(weights)
         assert judgement.colour is not None
         found.insert(0, _colour(judgement.colour.scores(weights), last))
-        found.append(_learning_curve(points, judgement.plan, (last, weights), settings))
+        found.append(_learning_curve(evidence, points, judgement.plan, (last, weights), settings))
     if evidence.sites is not None and len(np.unique(evidence.sites)) > 1:
         of_sites = (
             site_probe(evidence, settings),
@@ -157,7 +158,7 @@ def _leave_site_out(
     plan = leave_site_out(evidence.labels, evidence.patients, sites, len(evidence.classes))
     if plan is None:
         return None
-    found = hold_out(points, plan).scores(weights)
+    found = hold_out_task(points, plan, evidence).scores(weights)
     if not np.isfinite(found[0]):
         return None
     meaning = f"The last stage on sites it was not taught by, mean over {plan.folds} sites."
@@ -165,12 +166,17 @@ def _leave_site_out(
 
 
 def _learning_curve(
-    points: Single, plan: Plan, scored: tuple[Floats, Floats], settings: Decide
+    evidence: Evidence,
+    points: Single,
+    plan: Plan,
+    scored: tuple[Floats, Floats],
+    settings: Decide,
 ) -> Baseline:
     """What more patients still add to the last stage; `scored`: by all, at which weights."""
     whole, weights = scored
     steps = [
-        hold_out(points, plan.thinned(share, settings.seed)).scores(weights) for share in SHARES
+        hold_out_task(points, plan.thinned(share, settings.seed), evidence).scores(weights)
+        for share in SHARES
     ]
     climb = whole - steps[1]
     error = float(np.nanstd(climb[1:], ddof=1))
@@ -179,8 +185,9 @@ def _learning_curve(
     curve = ", ".join(
         f"{name} {found[0]:.3f}" for name, found in zip(names, [*steps, whole], strict=True)
     )
-    meaning = f"AUROC the last stage gains from 50 % to all of the patients ({curve}): " + (
-        "data-limited, more patients would help." if climbs else "no longer climbing."
+    meaning = (
+        f"{evidence.score_name} the last stage gains from 50 % to all of the patients ({curve}): "
+        + ("data-limited, more patients would help." if climbs else "no longer climbing.")
     )
     score = _estimated(climb)
     return Baseline(name="learning curve", score=score, meaning=meaning)

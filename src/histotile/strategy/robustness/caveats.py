@@ -35,7 +35,7 @@ def take_notes(
 
 
 def _about_border(size: Size, similarity: Similarity, settings: Decide) -> str:
-    if similarity.basis in {"pathology", "foreign", "saturated", "nothing"}:
+    if similarity.basis in {"pathology", "foreign", "weak", "saturated", "nothing"}:
         return "The size is borderline, which changes nothing here: the features alone decide."
     gain = similarity.gain
     if gain is None:
@@ -81,10 +81,11 @@ def _about_similarity(similarity: Similarity) -> list[str]:
             "Similarity rests on experience, not on measured transfer: resampled cohorts that are "
             "small all share it."
         )
-    if similarity.basis == "foreign":
+    if similarity.basis in {"foreign", "weak"}:
+        number = "gain" if similarity.basis == "foreign" else "best stage's score"
         found.append(
-            "All resampled cohorts share the verdict that the features are foreign: not their "
-            "agreement but the interval of the gain tells how sure it is."
+            f"All resampled cohorts share the verdict that the features are {similarity.basis}: "
+            f"not their agreement but the interval of the {number} tells how sure it is."
         )
     if similarity.basis == "pathology":
         found.append(

@@ -23,7 +23,7 @@ def find_counterfactuals(
     Changes that lead to the same strategy are left out. `tile`: side and scale of the tiles.
     """
     if similarity.basis == "nothing":
-        return ways_out(size, similarity, tile)
+        return ways_out(similarity, tile)
     now = choose(size.counts_as, similarity).strategy
     found = []
     if similarity.basis == "pathology":
@@ -33,10 +33,16 @@ def find_counterfactuals(
             "A backbone of which some stage does better than random weights: size and similarity "
             "would decide. One pre-trained on pathology -> linear_probe."
         ]
+    if similarity.basis == "weak":
+        return [
+            "A backbone of which some stage tells the labels better (decide.similarity.min_skill): "
+            "size and similarity would decide. One pre-trained on pathology -> linear_probe."
+        ]
     if similarity.basis == "saturated":
         limit = settings.similarity.saturated
         last = similarity.stages[-1].score.value
-        return [f"A harder task: the last stage below {limit:g} AUROC (now {last:.3f})."]
+        now_at = f"{similarity.score_name} (now {last:.3f})"
+        return [f"A harder task: the last stage below {limit:g} {now_at}."]
     other_size = "large" if size.counts_as == "small" else "small"
     there = choose(other_size, _asked(other_size, similarity)).strategy
     if there != now:
@@ -120,9 +126,10 @@ def _similarity_changes(
         ]
     if similarity.verdict == "similar":
         return [
-            f"An earlier stage within {rule.stage_tolerance:g} AUROC of the last one -> {there}."
+            f"An earlier stage within {rule.stage_tolerance:g} {similarity.score_name} of the "
+            f"last one -> {there}."
         ]
     return [
-        f"A backbone whose last stage is better than all others by {rule.stage_tolerance:g} AUROC, "
-        f"or one pre-trained on pathology -> {there}."
+        f"A backbone whose last stage is better than all others by {rule.stage_tolerance:g} "
+        f"{similarity.score_name}, or one pre-trained on pathology -> {there}."
     ]

@@ -56,6 +56,8 @@ class Verification(Entry):
     margin: float
     gaps: list[Gap] = Field(description="The best strategy against each baseline")
     reasons: list[str]
+    score_name: str = Field(default="tile AUROC", description="What strategies are judged by")
+    chance: float = Field(default=0.5, description="That score of guessing")
 
     @property
     def headline(self) -> str:
@@ -98,6 +100,8 @@ def verify(
         "baselines": [_strategy_score(c, table[c], resamples[c]) for c in baselines],
         "margin": settings.margin,
         "gaps": against,
+        "score_name": comparisons[0].task.score_name,
+        "chance": comparisons[0].task.chance,
     }
     beside = tell_gaps(against, resamples[best] if best else None, comparisons[0].task.chance)
     beside += tell_gave_way(table)

@@ -79,8 +79,8 @@ def compare_sklearn(
     """The same columns by a few lines of scikit-learn, on the features of a stage.
 
     Standardised; balanced logistic regression (one per label where there may be several; numbers:
-    ridge regression), its strength by inner folds of patients. It learns from all tiles of train and val, at most `MOST` of them, drawn at
-    random.
+    ridge regression), its strength by inner folds of patients. It learns from all tiles of train
+    and val, at most `MOST` of them, drawn at random.
 
     Args:
         slides: Of the fold, test slides too, with their features.

@@ -103,13 +103,13 @@ def _csv(folder: Path, slides: list[SyntheticSlide]) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("slide_id", "patient_id", "path", "label", "annotation", "site"))
     for s in slides:
-        drawn = _shown(annotation_path(folder, s)) if s.spec.scenario != "Z" else ""
-        path = _shown(slide_path(folder, s))
+        drawn = shown(annotation_path(folder, s)) if s.spec.scenario != "Z" else ""
+        path = shown(slide_path(folder, s))
         table.writerow((s.slide_id, s.patient_id, path, s.label, drawn, s.site))
     return text.getvalue()
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """The path from the working directory if that contains it, else in full."""
     whole, here = path.resolve(), Path.cwd().resolve()
     return (whole.relative_to(here) if whole.is_relative_to(here) else whole).as_posix()

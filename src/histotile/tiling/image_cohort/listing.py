@@ -14,6 +14,7 @@ from histotile.io.cohort import Cohort, CohortSlide, is_file_name
 from histotile.io.names import choose, nearest
 from histotile.io.text.csv_file import CsvFile, check_columns, read_csv_file, read_header, some
 from histotile.io.vocabulary import COLUMNS, NO_SIDE, TEST, TILE_COLUMNS, TRAIN, side
+from histotile.tasks.task import Task
 from histotile.tiling.image_cohort.folders import (
     SUFFIXES,
     TileImage,
@@ -26,6 +27,7 @@ from histotile.tiling.image_cohort.pseudo_groups import deal
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("group", "site", "split")
+MOST_NAMED = 20  # labels in an error
 PORTION = 256  # images of a job: a second or more of work, beside a second of start
 
 
@@ -80,7 +82,7 @@ def holds_images(path: Path) -> bool:
     return not is_of_slides and set(REQUIRED) <= {choose(name, TILE_COLUMNS) for name in header}
 
 
-def list_images(path: Path, classes: Sequence[str]) -> Listing:
+def list_images(path: Path, task: Task) -> Listing:
     """The labelled images of a cohort, in groups that stand where slides stand.
 
     In a folder, class/..., class/group/... and group/class/... are known, each also below folders
@@ -91,38 +93,39 @@ def list_images(path: Path, classes: Sequence[str]) -> Listing:
         path: A folder, or a CSV with `path`, `label` and optionally `group` (the patient), `site`,
             `split` (`test`: fixed test set); relative paths count from the working directory. How
             groups and sites are spelt is for `cohort_checks` to say.
-        classes: Names that labels must be among.
+        task: What labels must be of; those of other tasks than of classes stand in a CSV.
 
     Raises:
         HistotileError: No image, images outside the classes, a class without images, groups for
             some images only, a group at two sites or on both sides of the test set, missing files.
     """
-    found, remarks = _of_folder(path, classes) if path.is_dir() else (_of_table(path, classes), ())
-    _check(path, found, classes)
+    if path.is_dir() and not task.is_exclusive:
+        fact, remedy = f"folders name one class each, not labels of {task}", "list them in a CSV"
+        raise HistotileError(path, fact, f"{remedy} of path, label, group; see docs/tasks.md")
+    found, remarks = _of_folder(path, task.names) if path.is_dir() else (_of_table(path, task), ())
+    _check(path, found, task)
     has_patients = any(image.group for image in found)
     if not has_patients:
         groups = deal([(i.split or "", i.label, i.file) for i in found])
         found = [i._replace(group=group) for i, group in zip(found, groups, strict=True)]
     images = tuple(sorted(found, key=lambda image: (image.group, image.file)))
     groups_of = groupby(images, key=lambda image: image.group)
-    slides = [_slide(path, group, list(members), classes) for group, members in groups_of]
+    slides = [_slide(path, group, list(members), task) for group, members in groups_of]
     return Listing(images, Cohort(tuple(slides), has_patients), remarks)
 
 
-def list_groups(
-    path: Path, classes: Sequence[str], groups: Collection[str]
-) -> dict[str, list[TileImage]]:
+def list_groups(path: Path, task: Task, groups: Collection[str]) -> dict[str, list[TileImage]]:
     """The images of each of these groups, as `list_images` lists them, without a look at others.
 
     Where groups are dealt, all images must be listed.
     """
     wanted = set(groups)
     if path.is_dir():
-        found, _ = place(list(walk(str(path), (), wanted, classes)), classes)
+        found, _ = place(list(walk(str(path), (), wanted, task.names)), task.names)
     else:
         found = [_of_row(row, (0, 0)) for row in _rows(path).rows if row.get("group") in wanted]
     if wanted - {image.group for image in found}:
-        found = list(list_images(path, classes).images)
+        found = list(list_images(path, task).images)
     return {group: sorted(i for i in found if i.group == group) for group in groups}
 
 
@@ -162,7 +165,7 @@ def _rows(path: Path) -> CsvFile:
     return found
 
 
-def _of_table(path: Path, classes: Sequence[str]) -> list[TileImage]:
+def _of_table(path: Path, task: Task) -> list[TileImage]:
     found = _rows(path)
     rows = found.rows
     problems = [f"row {n}: path is empty" for n, row in found if not row["path"]]
@@ -173,10 +176,13 @@ def _of_table(path: Path, classes: Sequence[str]) -> list[TileImage]:
     ]
     counts = Counter(row["path"] for row in rows)
     problems += [f"{file!r} is listed {n} times" for file, n in counts.items() if file and n > 1]
-    strange = Counter(row["label"] for row in rows if row["label"] not in classes)
+    known = dict.fromkeys(row["label"] for row in rows)
+    foreign = {*task.foreign(known), *([""] if "" in known else [])}
+    strange = Counter(row["label"] for row in rows if row["label"] in foreign)
+    wanted = f"classes {list(task.names)}" if task.is_exclusive else f"the task {task}"
     problems += [
-        f"{n} images labelled {label!r}, which is none of classes {list(classes)}"
-        + (f": did you mean {meant!r}?" if (meant := nearest(label, classes)) else "")
+        f"{n} images labelled {label!r}, which is none of {wanted}"
+        + (f": did you mean {meant!r}?" if (meant := nearest(label, task.names)) else "")
         for label, n in strange.items()
     ]
     stamps = {row["path"]: _stamp_of(row["path"]) for row in rows if row["path"]}
@@ -195,24 +201,26 @@ def _of_row(row: Mapping[str, str], stamp: tuple[int, int]) -> TileImage:
     return TileImage(row["path"], row["label"], row.get("group") or "", site, split, stamp)
 
 
-def _check(path: Path, images: Sequence[TileImage], classes: Sequence[str]) -> None:
+def _check(path: Path, images: Sequence[TileImage], task: Task) -> None:
     counts = Counter(image.label for image in images)
-    problems = [f"class {name!r} has no image" for name in classes if not counts[name]]
+    lacking = task.lacking(task.labels(image.label for image in images))
+    what = "class {!r} has no image" if task.is_exclusive else "no image is labelled {}"
+    problems = [what.format(name) for name in lacking]
     bare = sum(not image.group for image in images)
     if 0 < bare < len(images):
         problems.append(f"{bare} of {len(images)} images have no group, the others have one")
     groups = {image.group for image in images if image.group}
     problems += [f"group {g!r} cannot name a file" for g in sorted(groups) if not is_file_name(g)]
     if problems:
-        found = ", ".join(f"{label} ({n})" for label, n in sorted(counts.items()))
+        found = ", ".join(f"{label} ({n})" for label, n in sorted(counts.items())[:MOST_NAMED])
         fact = f"{some(problems)}; found: {found}"
         raise HistotileError(path, fact, "mend `classes`, the folders, or the CSV")
 
 
-def _slide(
-    path: Path, group: str, images: Sequence[TileImage], classes: Sequence[str]
-) -> CohortSlide:
-    labels = tuple(name for name in classes if any(i.label == name for i in images))
+def _slide(path: Path, group: str, images: Sequence[TileImage], task: Task) -> CohortSlide:
+    there = {i.label for i in images}
+    ordered = task.names if task.is_exclusive else sorted(there)
+    labels = tuple(name for name in ordered if name in there)
     sites, splits = {i.site for i in images}, {i.split for i in images}
     if len(sites) > 1 or len(splits) > 1:
         what = "sites" if len(sites) > 1 else "splits"

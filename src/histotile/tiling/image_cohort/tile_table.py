@@ -20,6 +20,8 @@ from histotile.io.digests import digest
 from histotile.io.tile_spec import IMAGES
 from histotile.slides.slide import UnreadableTile
 from histotile.slides.triage import LEDGER
+from histotile.tasks.registry import tile_facts
+from histotile.tasks.task import Task, counts
 from histotile.tiling.image_cohort.folders import TileImage
 from histotile.tiling.image_cohort.other_files import count_others, say_others
 from histotile.tiling.ledger import list_tiles, why_unused
@@ -33,7 +35,7 @@ Copy = tuple[str, str, str]  # group, label, file
 def tabulate_images(
     images: Sequence[TileImage],
     group: str,
-    classes: Sequence[str],
+    task: Task,
     settings: Tile,
     readers: Readers,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -46,12 +48,12 @@ def tabulate_images(
     Args:
         images: The images of the group, from `list_groups`.
         group: Its name.
-        classes: Names in order.
+        task: What is learnt.
         settings: The tile section of the config.
         readers: What reads the images.
     """
     files = [image.file for image in images]
-    labels: list[str | None] = [image.label for image in images]
+    labels = task.texts(task.labels(image.label for image in images))
     sums: list[str | None] = [None] * len(files)
     sizes: dict[int, tuple[int, int]] = {}
 
@@ -73,9 +75,9 @@ def tabulate_images(
     none, unknown = np.zeros(len(files), np.int32), np.full(len(files), np.nan, np.float32)
     columns = make_columns(none, none, unknown, labels, unknown, measures) | marks
     columns |= {"excluded": excluded, "file": files, "checksum": sums}
-    counts = _counts(labels, excluded, list(sizes.values()), classes, settings.tile_px)
+    counts = _counts(labels, excluded, list(sizes.values()), task, settings.tile_px)
     aside = list_tiles(counts, None, {})
-    footer = _facts(group, files, classes, settings) | {"counts": counts}
+    footer = _facts(group, files, task, settings) | {"counts": counts}
     footer |= {"reason": why_unused(counts, aside), "ledger": [e.to_json() for e in aside]}
     footer["other_files"] = count_others(str(Path(file).parent) for file in files)
     return columns, footer
@@ -91,24 +93,22 @@ def _counts(
     labels: Sequence[str | None],
     excluded: Sequence[str | None],
     sizes: Sequence[tuple[int, int]],
-    classes: Sequence[str],
+    task: Task,
     tile_px: int,
 ) -> dict[str, Any]:
-    by_label = Counter(labels)
+    by_label = counts(task, task.labels(labels))
     return {
         "grid": len(labels),
         "no_tissue": 0,
         "tiles": len(labels),
         "excluded": dict(sorted(Counter(e for e in excluded if e is not None).items())),
-        "labels": {"none": 0, **{c: by_label[c] for c in classes}},  # a class may be called so
+        "labels": {"none": 0, **by_label},  # a class may be called so
         "resized": sum(min(size) != tile_px for size in sizes),
         "cropped": sum(width != height for width, height in sizes),
     }
 
 
-def _facts(
-    group: str, files: Sequence[str], classes: Sequence[str], settings: Tile
-) -> dict[str, Any]:
+def _facts(group: str, files: Sequence[str], task: Task, settings: Tile) -> dict[str, Any]:
     return {
         "source": IMAGES,
         "slide_id": group,
@@ -120,7 +120,7 @@ def _facts(
         "stride_px": settings.tile_px,
         "size_level0_px": None,
         "stride_level0_px": None,
-        "classes": list(classes),
+        **tile_facts(task),
         "labels_source": "image",
         "slide_label": None,
         "settings": settings.model_dump(mode="json"),

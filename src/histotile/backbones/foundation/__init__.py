@@ -1,0 +1,1 @@
+"""Published pathology backbones, by name: their facts, and how each is built."""

@@ -1,0 +1,1 @@
+"""The networks of lectures, which timm has not."""

@@ -1,0 +1,238 @@
+"""The evaluation of tasks without exclusive classes: several labels, numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histotile.aggregation.aggregate import HOLDOUT, aggregate_patient, aggregate_slide
+from histotile.config import Aggregate, Evaluate
+from histotile.evaluation.caveats import value_caveats
+from histotile.evaluation.figures.scatter import Points
+from histotile.evaluation.figures.score_distribution import Lane
+from histotile.evaluation.figures.shown import Shown
+from histotile.evaluation.per_fold import (
+    COLOUR_ONLY,
+    DIFFERENCE,
+    NETWORK,
+    Cell,
+    Cells,
+    Row,
+    cells_by_fold,
+    fold_rows,
+)
+from histotile.evaluation.units import Patients, Probabilities, SlideTiles, Units, list_patients
+from histotile.evaluation.value_measures import DECIDES, value_cells
+from histotile.stats.bootstrap import draw_weights
+from histotile.tasks.probe import Features
+from histotile.tasks.regression import Regression
+from histotile.tasks.task import UNKNOWN, Labels, Task
+
+MOST_POINTS = 2000  # of a scatter plot
+BORNE = ("without", "with")  # a label, in the picture of scores
+
+
+def measure_values(
+    slides: Sequence[SlideTiles],
+    folds: Mapping[str, Sequence[Any]],
+    task: Task,
+    settings: Evaluate,
+    aggregate: Aggregate,
+    has_patients: bool,
+) -> tuple[list[Row], dict[str, Any], Shown]:
+    """Rows of metrics, the parts of the summary that are of this task, and what figures show.
+
+    As `evaluate.evaluate` does for classes: within each fold, then the mean over folds; patients
+    are resampled within their fold; colour alone beside it.
+    """
+    colour, skipped = _from_colour(slides, folds, task)
+    guesses: Probabilities = {NETWORK: [t.probabilities for t in slides], COLOUR_ONLY: colour}
+    patients = list_patients(slides, task)
+    levels = _levels(slides, patients, guesses, task, aggregate)
+    names = sorted({str(fold) for fold in folds["fold"]}, key=lambda f: (len(f), f))
+    weights = draw_weights(patients.folds, settings.bootstraps, settings.seed)
+    rows = [row for units in levels for row in _rows(units, names, weights, task, settings)]
+    warnings = value_caveats(slides, patients, rows, task, has_patients)
+    summary = {
+        "folds": names,
+        "has_patients": has_patients,
+        "metrics": rows,
+        "confusion": [],
+        "screening": [],
+        "sites": [],
+        "patients": _patient_rows(slides, patients, levels[-1], task) if has_patients else [],
+        "warnings": [*warnings, *(f"Colour-only baseline: {why}." for why in skipped.values())],
+    }
+    return rows, summary, _shown(levels, names, task)
+
+
+def _known(labels: Labels, task: Task) -> NDArray[np.bool_]:
+    return np.asarray(task.stratum(labels) != UNKNOWN)
+
+
+def _from_colour(
+    slides: Sequence[SlideTiles], folds: Mapping[str, Sequence[Any]], task: Task
+) -> tuple[list[NDArray[np.float32]], dict[str, str]]:
+    """The task's own head on mean and SD of red, green and blue; see `colour_baseline`."""
+    heads, skipped = {}, {}
+    for fold in dict.fromkeys(map(str, folds["fold"])):
+        rows = zip(folds["fold"], folds["slide_id"], folds["role"], strict=True)
+        taught = {slide for number, slide, role in rows if str(number) == fold and role == "train"}
+        own = [t for t in slides if t.slide.slide_id in taught]
+        usable = [_known(t.labels, task) & np.isfinite(t.colour).all(axis=1) for t in own]
+        labels = [t.labels[k] for t, k in zip(own, usable, strict=True)]
+        if not own or (lacking := task.lacking(np.concatenate(labels))):
+            what = f" ({', '.join(lacking)})" if own else ""
+            skipped[fold] = f"fold {fold} lacks training tiles{what}"
+            continue
+        colour = np.concatenate([t.colour[k] for t, k in zip(own, usable, strict=True)])
+        groups = np.zeros(len(colour), np.str_)
+        strength = 1 / len(colour)
+        seen = Features(colour, np.concatenate(labels), groups)
+        heads[fold] = task.fit(seen, True, (strength,))[strength]
+    found = []
+    for tiles in slides:
+        fold = tiles.slide.fold
+        chosen = [head for name, head in heads.items() if fold in (name, HOLDOUT)]
+        values = np.full((len(tiles.labels), len(task.names)), np.nan, np.float32)
+        finite = np.isfinite(tiles.colour).all(axis=1)
+        if chosen and finite.any():
+            each = [task.activate(head.logits(tiles.colour[finite])) for head in chosen]
+            values[finite] = np.mean(each, axis=0)
+        found.append(values)
+    return found, skipped
+
+
+def _levels(
+    slides: Sequence[SlideTiles],
+    patients: Patients,
+    guesses: Probabilities,
+    task: Task,
+    aggregate: Aggregate,
+) -> list[Units]:
+    """Labelled tiles; all slides and all patients, scored as `aggregate` scores them."""
+    owner = np.zeros(len(slides), np.int64)
+    for patient, members in enumerate(patients.members):
+        owner[members] = patient
+    folds = np.array([t.slide.fold for t in slides])
+    counts = [len(t.labels) for t in slides]
+    tiles = Units(
+        "tile",
+        np.concatenate([t.labels for t in slides]),
+        np.repeat(np.arange(len(slides)), counts),
+        np.repeat(owner, counts),
+        np.repeat(folds, counts),
+        {model: np.concatenate(v).astype(np.float64) for model, v in guesses.items()},
+    )
+    n_tiles = {
+        model: np.array([int((~np.isnan(p).any(axis=1)).sum()) for p in values])
+        for model, values in guesses.items()
+    }
+    scores = {
+        model: np.array([aggregate_slide(p, aggregate, has_background=False) for p in values])
+        for model, values in guesses.items()
+    }
+    pooled = {
+        model: np.array(
+            [aggregate_patient(s[m], n_tiles[model][m], aggregate, False) for m in patients.members]
+        )
+        for model, s in scores.items()
+    }
+    of_slides = _slide_labels(slides, task, aggregate)
+    of_patients = task.labels(
+        task.merged(task.texts(of_slides[np.array(members)])) for members in patients.members
+    )
+    firsts = np.array([members[0] for members in patients.members], np.int64)
+    whole = np.arange(len(slides))
+    return [
+        tiles.where(_known(tiles.labels, task)),
+        Units("slide", of_slides, whole, owner, folds, scores),
+        Units("patient", of_patients, firsts, owner[firsts], np.array(patients.folds), pooled),
+    ]
+
+
+def _slide_labels(slides: Sequence[SlideTiles], task: Task, aggregate: Aggregate) -> Labels:
+    """Those of the cohort file; where it tells no number, the mean of the tiles' own."""
+    labels = task.labels(tiles.slide.label for tiles in slides)
+    if isinstance(task, Regression) and aggregate.method == "mean":
+        for row, tiles in enumerate(slides):
+            known = np.isfinite(tiles.labels)
+            if np.isnan(labels[row]) and known.any():
+                labels[row] = tiles.labels[known].mean()
+    return labels
+
+
+def _rows(
+    units: Units, folds: Sequence[str], weights: NDArray[np.float64], task: Task, settings: Evaluate
+) -> list[Row]:
+    labelled = units.where(_known(units.labels, task))
+    if units.level != "tile" and not len(labelled.labels):
+        return []  # ready-made tiles, or outlines alone, tell nothing of slides; a caveat says so
+
+    def network(part: Units) -> Cells:
+        return value_cells(part.scored_by(NETWORK), NETWORK, weights, task)
+
+    def colour(part: Units) -> Cells:
+        return value_cells(part.scored_by(NETWORK, COLOUR_ONLY), COLOUR_ONLY, weights, task)
+
+    measured = {NETWORK: cells_by_fold(labelled, folds, network)}
+    measured[COLOUR_ONLY] = cells_by_fold(labelled, folds, colour)
+    name = DECIDES[task.kind]
+    measured[DIFFERENCE] = {
+        f: {f"{name}_difference": _gain(own[name], measured[COLOUR_ONLY][f][name])}
+        for f, own in measured[NETWORK].items()
+    }
+    return [
+        {"level": units.level, "model": model, **row}
+        for model, by_fold in measured.items()
+        for row in fold_rows(by_fold, folds, settings)
+    ]
+
+
+def _gain(network: Cell, colour: Cell) -> Cell:
+    reason = colour.reason if network.known else network.reason
+    return replace(colour, metric=network.metric - colour.metric, reason=reason)
+
+
+def _patient_rows(
+    slides: Sequence[SlideTiles], patients: Patients, units: Units, task: Task
+) -> list[Row]:
+    """As `subgroups.patient_rows`; `score` is the number, None where there are several labels."""
+    preds, is_number = task.preds(units.scores[NETWORK]), isinstance(task, Regression)
+    labels = task.texts(units.labels)
+    return [
+        {
+            "patient_id": patients.ids[row],
+            "label": labels[row],
+            "score": float(units.scores[NETWORK][row, 0]) if is_number and preds[row] else None,
+            "pred": preds[row],
+            "fold": patients.folds[row],
+            "slides": len(members),
+            "tiles": sum(len(slides[i].labels) for i in members),
+        }
+        for row, members in enumerate(patients.members)
+    ]
+
+
+def _shown(levels: Sequence[Units], folds: Sequence[str], task: Task) -> Shown:
+    scored = [u.where(_known(u.labels, task)).scored_by(NETWORK) for u in levels]
+    if isinstance(task, Regression):
+        return Shown([], [], [], [], [_points(units) for units in scored if len(units.labels)])
+    slides, lanes = scored[1] if len(scored[1].labels) else scored[0], []
+    for c, name in enumerate(task.names):
+        for fold in [*folds, HOLDOUT]:
+            own = slides.of_fold(fold)
+            for side, word in enumerate(BORNE):
+                scores = own.scores[NETWORK][own.labels[:, c] == side, c]
+                if len(scores):
+                    lanes.append(Lane(fold, word, name, np.sort(scores)))
+    return Shown([], [], [], lanes)
+
+
+def _points(units: Units) -> Points:
+    rows = np.linspace(0, len(units.labels) - 1, min(len(units.labels), MOST_POINTS)).astype(int)
+    return Points(
+        units.level, units.labels[rows], units.scores[NETWORK][rows, 0], len(units.labels)
+    )

@@ -1,0 +1,1 @@
+"""Small pictures of syndromes that the number and size of tumours tell apart."""
