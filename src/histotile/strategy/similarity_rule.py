@@ -139,10 +139,10 @@ def _decide(
         )
         return "different", "foreign", [why]
     top = depth.last + depth.shortfall.value
-    skill = (top - CHANCE) / (1 - CHANCE)
+    skill = (top - evidence.chance) / (1 - evidence.chance)
     if skill < rule.min_skill:
         why = (
-            f"AUROC {top:.3f} of the best stage is but {skill:.2f} of the way from guessing "
+            f"{evidence.score_name} {top:.3f} of the best stage is but {skill:.2f} of the way from guessing "
             f"to perfect, less than {rule.min_skill:g}: too little for a head to rest on, so all "
             "layers learn."
         )
