@@ -142,9 +142,9 @@ def _decide(
     skill = (top - evidence.chance) / (1 - evidence.chance)
     if skill < rule.min_skill:
         why = (
-            f"{evidence.score_name} {top:.3f} of the best stage is but {skill:.2f} of the way from guessing "
-            f"to perfect, less than {rule.min_skill:g}: too little for a head to rest on, so all "
-            "layers learn."
+            f"{evidence.score_name} {top:.3f} of the best stage is but {skill:.2f} of the way from "
+            f"guessing to perfect, less than {rule.min_skill:g}: too little for a head to rest on, "
+            "so all layers learn."
         )
         return "different", "weak", [why]
     if doubts:
