@@ -116,9 +116,7 @@ def settings(make_settings: Callable[..., Train]) -> Callable[..., Train]:
     def make(strategy: str, **changes: Any) -> Train:
         plain = make_settings(max_tiles_per_slide=8, batch_size=12, epochs=1)
         recipes = {
-            name: getattr(plain, name).model_copy(
-                update={"optimizer": "sgd", "adamw_lr": 1e-3, "sgd_lr": 0.01}
-            )
+            name: getattr(plain, name).model_copy(update={"optimizer": "adamw", "adamw_lr": None})
             for name in ("finetune", "retrain")
         }
         return plain.model_copy(update={"strategy": strategy, **recipes, **changes})
@@ -155,7 +153,7 @@ def test_finetune(
     assert len(watch.rates) == 4
     own = {id(p) for p in head(network).parameters()}
     depth = watch.groups[-1]["layer"]
-    base = 0.01 if batch_norms(network) else 1e-3
+    base = 1e-3 if batch_norms(network) else 3e-4
     for step, rates in enumerate(watch.rates):
         for group, rate in zip(watch.groups, rates, strict=True):
             factor = rate_factor(step, 4, 0.05) * 0.75 ** (depth - group["layer"])
@@ -233,4 +231,4 @@ def test_init(
     assert all(layer.momentum == 0.1 for layer in norms)
     assert {round(r / rates[0], 9) for rates in watch.rates for r in rates} == {1.0}
     assert summary["frozen_weights"] == 0
-    assert {e["lr"] for e in summary["lr"]} == {0.01 if norms else 1e-3}
+    assert {e["lr"] for e in summary["lr"]} == {1e-3 if norms else 3e-4}
