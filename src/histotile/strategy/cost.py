@@ -204,8 +204,8 @@ def tell_budget(
             f"{wanted}, which the table says, would take {costs[wanted].hours:.2g} processor "
             f"hours, more than decide.max_hours ({most:g}): {trained} takes its place "
             f"({costs[trained].hours:.2g} hours). Applied everywhere it cost {mean:.3f} AUROC more "
-            f"regret than the table ({low:.3f} to {high:.3f}, 36 settings of real tiles at 64 px, by "
-            "the recipes of that time)."
+            f"regret than the table ({low:.3f} to {high:.3f}, 36 settings of real tiles at 64 px, "
+            "by the recipes of that time)."
         )
     if costs[trained].hours > most:
         found.append(
