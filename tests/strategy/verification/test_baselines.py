@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from histotile.config import Verify
+from histotile.strategy.entry import Estimate
+from histotile.strategy.verification.baselines import Gap
 from histotile.strategy.verification.comparison import Comparison
 from histotile.strategy.verification.regret import Verification, verify
 from histotile.tasks.registry import make_task
@@ -65,6 +67,22 @@ def test_a_head_may_equal_scikit_learn_but_not_be_worse(probe: float, told: str 
         told for reason in found.reasons if told and told in reason
     ]
     assert ("scikit-learn" in found.headline) == (told is not None)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (0.01, 0.02, "certainly better"),
+        (-0.02, -0.01, "certainly worse"),
+        (0.0001, 0.0002, "the interval holds zero: the baseline may do as well"),
+        (-0.01, 0.02, "the interval holds zero: the baseline may do as well"),
+        (None, None, "too few patients to tell"),
+    ],
+)
+def test_a_gap_is_told_by_its_interval(low: float | None, high: float | None, told: str) -> None:
+    difference = Estimate(value=0.0, low=low, high=high)
+    gap = Gap(baseline="sklearn", strategy="linear_probe", difference=difference, tiles=1)
+    assert gap.told == told
 
 
 def test_a_training_that_scikit_learn_equals_is_told() -> None:

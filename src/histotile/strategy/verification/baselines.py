@@ -43,6 +43,18 @@ class Gap(Entry):
         return self.difference.high is not None and self.difference.high < 0
 
     @property
+    def told(self) -> str:
+        """What the interval says, in three digits."""
+        low, high = self.difference.low, self.difference.high
+        if low is None or high is None:
+            return "too few patients to tell"
+        if round(high, 3) < 0:
+            return "certainly worse"
+        if round(low, 3) > 0:
+            return "certainly better"
+        return "the interval holds zero: the baseline may do as well"
+
+    @property
     def verb(self) -> str:
         """What the baseline does, beside the strategy."""
         return "does better than" if self.is_behind else "may do as well as"
