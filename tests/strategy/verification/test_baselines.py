@@ -67,6 +67,7 @@ def test_a_head_may_equal_scikit_learn_but_not_be_worse(probe: float, told: str 
         told for reason in found.reasons if told and told in reason
     ]
     assert ("scikit-learn" in found.headline) == (told is not None)
+    assert ("does better" in found.headline) == (told is not None)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from histotile.io.features import BaselineFile, Stage
 from histotile.strategy.verification import train_baselines
 from histotile.strategy.verification.train_alternatives import compare
 from histotile.strategy.verification.train_baselines import compare_random, compare_sklearn
+from histotile.tasks.probe import Features
 from histotile.tasks.registry import make_task
 from histotile.tasks.task import score
 from histotile.training.job import FoldSlide
@@ -91,14 +92,26 @@ def test_scikit_learn_learns_numbers_and_several_labels_at_once(kind: str) -> No
     seen = rng.normal(size=(300, 6))
     truth = seen[:, :2] + 0.1 * rng.normal(size=(300, 2))
     labels = truth[:, 0] if kind == "numbers" else (truth > 0).astype(np.int8)
-    names = 1 if kind == "numbers" else 2
+    given = {"low": -5.0, "high": 5.0} if kind == "numbers" else {}
+    names = ("size",) if kind == "numbers" else ("a", "b")
+    task = make_task(names, "regression" if kind == "numbers" else "multilabel", given)
     groups = np.repeat(np.arange(30).astype(str), 10)
-    values = train_baselines._by_sklearn(seen[:200], labels[:200], groups[:200], seen[200:], names)
-    assert values.shape == (100, names)
+    lessons = Features(seen[:200], labels[:200], groups[:200])
+    values = train_baselines._by_sklearn(task, lessons, seen[200:])
+    assert values.shape == (100, len(names))
     for column, right in zip(values.T, truth[200:].T, strict=False):
         assert (
             np.corrcoef(np.argsort(np.argsort(column)), np.argsort(np.argsort(right)))[0, 1] > 0.9
         )
+
+
+def test_scikit_learn_learns_where_no_inner_fold_has_both_classes() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 20)
+    seen = rng.normal(size=(40, 4)) + 3 * labels[:, None]
+    lessons = Features(seen, labels, np.repeat(["a", "b"], 20))
+    values = train_baselines._by_sklearn(TASK, lessons, seen)
+    assert np.mean((values[:, 1] > 0.5) == labels) > 0.9
 
 
 def test_scikit_learn_learns_from_a_single_patient_without_a_choice_of_strength(

@@ -17,7 +17,14 @@ from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
 from histotile.strategy.entry import Entry, Estimate
 from histotile.strategy.similarity_rule import estimate
-from histotile.strategy.verification.baselines import NAMES, RANDOM_WEIGHTS, Gap, gaps, tell_gaps
+from histotile.strategy.verification.baselines import (
+    HEADS,
+    NAMES,
+    RANDOM_WEIGHTS,
+    Gap,
+    gaps,
+    tell_gaps,
+)
 from histotile.strategy.verification.comparison import Comparison, Scores, resample
 
 AGAIN = "run `histotile compare` for every strategy again"
@@ -61,9 +68,13 @@ class Verification(Entry):
 
     @property
     def headline(self) -> str:
-        """The verdict, and the baselines that may do as well as the best strategy."""
-        names = [NAMES.get(gap.baseline, gap.baseline) for gap in self.gaps if gap.is_open]
-        return f"{self.verdict}; {' and '.join(names)} may do as well" if names else self.verdict
+        """The verdict, and the baselines that do better or may do as well as the best strategy."""
+        told: list[str] = [self.verdict]
+        for behind, verb in ((True, "does better"), (False, "may do as well")):
+            gaps = [gap for gap in self.gaps if gap.is_open and gap.is_behind == behind]
+            names = " and ".join(NAMES.get(gap.baseline, gap.baseline) for gap in gaps)
+            told += [f"{names} {verb}"] if names else []
+        return "; ".join(told)
 
 
 def verify(
@@ -160,7 +171,7 @@ def tell_gave_way(table: Mapping[str, Mapping[str, Comparison]]) -> list[str]:
 
 def tell_cheaper(strategies: Sequence[StrategyScore]) -> list[str]:
     """Whether a head on cached features does as well as training layers, in a part of the time."""
-    heads = [s for s in strategies if s.strategy in {"linear_probe", "early_probe"}]
+    heads = [s for s in strategies if s.strategy in HEADS]
     layers = [s for s in strategies if s.strategy in {"finetune", "retrain"}]
     if not heads or not layers:
         return []

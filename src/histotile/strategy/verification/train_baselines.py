@@ -25,25 +25,11 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # its C; the inverse is the alpha of 
 def compare_colour(slides: Sequence[FoldSlide], task: Task, settings: Train) -> dict[str, Any]:
     """The same columns from mean and SD of red, green and blue alone: the baseline."""
     start = time.monotonic()
-    limit = settings.max_tiles_per_slide
-    tested = [s for s in slides if s.role == "test"]
-    taught = [s for s in slides if s.role != "test"]
-    train, test = (
-        select_tiles(
-            {s.slide_id: s.tiles for s in some},
-            [s.slide_id for s in some],
-            task,
-            limit,
-            settings.seed,
-        )
-        for some in (taught, tested)
-    )
-    groups = np.array([s.patient_id for s in taught])[train.slide]
-    seen = Features(_colour(train, taught), train.label, groups)
+    train, test = (_drawn(slides, task, settings, is_tested) for is_tested in (False, True))
+    seen = Features(_colour(train, slides), train.label, _patients(train, slides))
     head = fit_probe(task, seen, settings.class_weights, settings.seed).head
-    values = task.activate(head.logits(_colour(test, tested)))
-    patients = np.array([s.patient_id for s in tested])[test.slide]
-    return judged_columns(test, patients, values, time.monotonic() - start)
+    values = task.activate(head.logits(_colour(test, slides)))
+    return judged_columns(test, _patients(test, slides), values, time.monotonic() - start)
 
 
 def compare_random(
@@ -65,12 +51,10 @@ def compare_random(
         _sampled([s for s in slides if (s.role == "test") == is_tested], task, sample)
         for is_tested in (False, True)
     )
-    groups = np.array([s.patient_id for s in slides if s.role != "test"])[train.slide]
-    seen = Features(values[taught], train.label, groups)
+    seen = Features(values[taught], train.label, _patients(train, slides))
     head = fit_probe(task, seen, settings.class_weights, settings.seed).head
-    patients = np.array([s.patient_id for s in slides if s.role == "test"])[test.slide]
     found = task.activate(head.logits(values[tested]))
-    return judged_columns(test, patients, found, time.monotonic() - start)
+    return judged_columns(test, _patients(test, slides), found, time.monotonic() - start)
 
 
 def compare_sklearn(
@@ -89,36 +73,16 @@ def compare_sklearn(
         stage: The best one, as `decide` judged it.
     """
     start = time.monotonic()
-    tested = [s for s in slides if s.role == "test"]
-    taught = [s for s in slides if s.role != "test"]
-    train, test = (
-        select_tiles(
-            {s.slide_id: s.tiles for s in some},
-            [s.slide_id for s in some],
-            task,
-            settings.max_tiles_per_slide,
-            settings.seed,
-        )
-        for some in (taught, tested)
-    )
+    train, test = (_drawn(slides, task, settings, is_tested) for is_tested in (False, True))
     rng = np.random.default_rng(settings.seed)
-    drawn = np.sort(rng.permutation(len(train.label))[:MOST])
-    groups = np.array([s.patient_id for s in taught])[train.slide][drawn]
-    seen = chosen_features(train, taught, (stage,))[drawn]
-    values = _by_sklearn(
-        seen, train.label[drawn], groups, chosen_features(test, tested, (stage,)), len(task.names)
-    )
-    patients = np.array([s.patient_id for s in tested])[test.slide]
-    return judged_columns(test, patients, values, time.monotonic() - start)
+    some = np.sort(rng.permutation(len(train.label))[:MOST])
+    groups = _patients(train, slides)
+    seen = Features(chosen_features(train, slides, (stage,)), train.label, groups)[some]
+    values = _by_sklearn(task, seen, chosen_features(test, slides, (stage,)))
+    return judged_columns(test, _patients(test, slides), values, time.monotonic() - start)
 
 
-def _by_sklearn(
-    seen: NDArray[np.float64],
-    labels: NDArray[Any],
-    groups: NDArray[np.str_],
-    tested: NDArray[np.float64],
-    names: int,
-) -> NDArray[np.float64]:
+def _by_sklearn(task: Task, seen: Features, tested: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, names) values of tested tiles."""
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold
@@ -126,7 +90,7 @@ def _by_sklearn(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    folds = min(4, len(np.unique(groups)))
+    labels, groups = seen.labels, seen.groups
     logistic = LogisticRegression(class_weight="balanced", max_iter=300)
     if np.issubdtype(labels.dtype, np.floating):
         model, way, score = Ridge(), GroupKFold, "r2"
@@ -138,20 +102,32 @@ def _by_sklearn(
         model, way, score = logistic, StratifiedGroupKFold, "balanced_accuracy"
         grid = {"logisticregression__C": list(STRENGTHS)}
     chain = make_pipeline(StandardScaler(), model)
+    folds = min(4, len(np.unique(groups)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of inner folds that lack a class, and of its iterations
-        if folds > 1:
-            chain = GridSearchCV(chain, grid, scoring=score, cv=way(folds))
-            chain.fit(seen, labels, groups=groups)
-        else:
-            chain.fit(seen, labels)
+        plan = way(folds).split(seen.values, labels, groups) if folds > 1 else ()
+        plan = [part for part in plan if not task.lacking(labels[part[0]])]
+        if plan:  # else its own strength, 1
+            chain = GridSearchCV(chain, grid, scoring=score, cv=plan)
+        chain.fit(seen.values, labels)
         if isinstance(model, Ridge):
-            return np.asarray(chain.predict(tested), np.float64).reshape(-1, names)
+            return np.asarray(chain.predict(tested), np.float64).reshape(-1, 1)
         if labels.ndim == 2:
             return np.asarray(chain.predict_proba(tested), np.float64)
-        found = np.zeros((len(tested), names))
+        found = np.zeros((len(tested), len(task.names)))
         found[:, chain.classes_] = chain.predict_proba(tested)
     return found
+
+
+def _drawn(slides: Sequence[FoldSlide], task: Task, settings: Train, is_tested: bool) -> Selection:
+    """The tiles that every strategy learns from, or is judged on."""
+    paths = {s.slide_id: s.tiles for s in slides if (s.role == "test") == is_tested}
+    return select_tiles(paths, list(paths), task, settings.max_tiles_per_slide, settings.seed)
+
+
+def _patients(chosen: Selection, slides: Sequence[FoldSlide]) -> NDArray[np.str_]:
+    owners = {s.slide_id: s.patient_id for s in slides}
+    return np.array([owners[slide_id] for slide_id in chosen.slide_ids])[chosen.slide]
 
 
 def _sampled(
