@@ -17,7 +17,7 @@ layers (`finetune`, `retrain`, and a practitioner's recipe, see practitioner.py)
 `TRAINED`, 300 steps of 32 tiles each, some 12 processor minutes at 224 px and 2 at 96 px, in all
 under ten processor hours. Each training is kept in the CSV as soon as it is done, so any
 interruption costs one; two runs side by side share the work. Rows at 64 px were measured by the
-first version of this script, with its heads.
+first version of this script, with its heads and recipes.
 """
 
 import argparse

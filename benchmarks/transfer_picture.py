@@ -2,6 +2,7 @@
 
 The summary holds every strategy applied everywhere against the table: by the rule in force, by the
 textbook rule it started from, and with thresholds fitted on one data set and applied to the other.
+What the rows of larger tiles say is printed.
 """
 
 from collections.abc import Sequence
@@ -214,12 +215,48 @@ def tell_heads(rows: pd.DataFrame) -> str:
     )
 
 
+LIMITS = (0.6, 0.75, 0.8, 0.85, 0.9, 0.95, 0.985)  # AUROC of the best stage
+
+
+def tell_trained(rows: pd.DataFrame) -> list[str]:
+    """What trainings reach beside heads, and the regret of the table and of simpler rules."""
+    rows = rows.dropna(subset=list(STRATEGIES)).reset_index(drop=True)
+    keys = rows[["dataset", "px"]].astype(str).agg("/".join, axis=1)
+
+    def told(name: str, values: Floats) -> str:
+        known = np.isfinite(values)
+        each = pd.Series(np.flatnonzero(known).astype(str))
+        low, high = interval(values[known], each)
+        span = f"95 % {low:+.3f} to {high:+.3f}, {known.sum()} settings"
+        return f"{name}: {values[known].mean():+.3f} ({span})"
+
+    def limited(limit: float, some: pd.DataFrame) -> list[str]:
+        return [
+            "retrain" if row["best_score"] < limit else "early_probe" for _, row in some.iterrows()
+        ]
+
+    left_out = np.zeros(len(rows))
+    for key in keys.unique():
+        here = (keys == key).to_numpy()
+        others = rows[~here]
+        limit = min(LIMITS, key=lambda limit: regrets(others, limited(limit, others)).mean())
+        left_out[here] = regrets(rows[here], limited(limit, rows[here]))
+        print(f"limit of the best stage for {key}, chosen on the others: {limit:g}")
+    return [
+        told("retrain - early_probe", (rows["retrain"] - rows["early_probe"]).to_numpy()),
+        told("retrain - practitioner", (rows["retrain"] - rows["practitioner"]).to_numpy()),
+        told("regret of the table", regrets(rows, rows["choice"].tolist())),
+        *(told(f"regret of always {s}", regrets(rows, [s] * len(rows))) for s in STRATEGIES),
+        told("regret of retrain below that limit, else early_probe", left_out),
+    ]
+
+
 def main() -> None:
     mpl.use("Agg")
     mpl.rcParams["svg.hashsalt"] = "histotile"
     rows = pd.read_csv(HERE / "transfer.csv")
-    print(tell_heads(rows[rows["px"] != 64]))
-    rows = rows[rows["px"] == 64]  # of larger tiles too few are trained so far
+    large, rows = rows[rows["px"] != 64], rows[rows["px"] == 64]
+    print(tell_heads(large), *tell_trained(large), sep="\n")
     parts = [summarise(rows[rows["backbone"].isin(REAL)]).assign(backbones="ImageNet")]
     rest = rows[~rows["backbone"].isin(REAL)]
     if len(rest):
