@@ -51,8 +51,42 @@ def test_tiles_outside_have_no_label_where_outlines_are_incomplete() -> None:
 def test_outlines_of_other_names_take_the_label() -> None:
     found = labelled(SEVERAL, outline("tumour", 0, 200), outline("fold", 100, 200))
     assert found.labels[:2] == ["tumour", None]
-    assert labelled(PERCENT, outline("tumour", 0, 200), outline("fold", 100, 200), outside=None)
     assert sum(found.why_none.values()) == 1
+    again = labelled(PERCENT, outline("tumour", 0, 200), outline("fold", 100, 200), outside=None)
+    assert again.labels == ["100", None, "0", "0"]
+
+
+@pytest.mark.parametrize(("task", "label"), [(SEVERAL, "tumour"), (PERCENT, "100")])
+def test_an_outline_around_the_tissue_leaves_the_labels_inside_it(task: object, label: str) -> None:
+    found = labelled(task, outline("tissue", 0, 400), outline("tumour", 0, 200), outside=None)
+    assert found.labels == [label, label, None, None]
+
+
+@pytest.mark.parametrize(("task", "label"), [(SEVERAL, "tumour"), (PERCENT, "100")])
+def test_what_a_program_measured_in_an_outline_takes_nothing_from_it(
+    task: object, label: str
+) -> None:
+    class Annotations(list[Annotation]):
+        measured = (outline("tumour", 20, 80), outline("tumour", 320, 380))
+
+    truth = SlideTruth("s", task, None, Annotations([outline("tumour", 0, 100)]))  # type: ignore[arg-type]
+    settings = Labels(
+        source="annotation", names={}, outside=None, positive_overlap=0.5, negative_overlap=0.02
+    )
+    found = label_tiles(X, Y, 100.0, truth, settings)
+    assert found.labels[0] == label
+    assert found.labels[3] is None, "measured, and not outlined"
+
+
+def test_a_slide_of_none_of_them_keeps_that_beside_an_empty_annotation() -> None:
+    assert labelled(SEVERAL, label="none", outside=None).labels == ["none"] * 4
+
+
+def test_a_number_without_outlines_does_not_make_its_tiles_zero() -> None:
+    found = labelled(PERCENT, label="50", outside=None)
+    assert found.labels == [None] * 4
+    assert "without outlines" in next(iter(found.why_none))
+    assert labelled(PERCENT, label="0", outside=None).labels == ["0"] * 4
 
 
 @pytest.mark.parametrize(("label", "word"), [("none", "'tumour'"), ("necrosis;tumour", "necrosis")])

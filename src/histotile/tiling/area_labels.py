@@ -15,7 +15,7 @@ from histotile.errors import HistotileError
 from histotile.tasks.multilabel import Multilabel, split_labels
 from histotile.tasks.regression import Regression
 from histotile.tasks.task import UNKNOWN
-from histotile.tiling.outline_names import Meaning, NoLabel, meaning, names_of_classes
+from histotile.tiling.outline_names import Meaning, NoLabel
 from histotile.tiling.overlaps import overlap_shares
 from histotile.tiling.partition import divide
 from histotile.tiling.truth import SlideTruth, TileLabels, all_alike, why_not_understood
@@ -30,6 +30,7 @@ MISSED = "no outline lies on a tile: are they of this slide, in level-0 px?"
 BETWEEN = "between the limits of overlap"
 BLANK = "touching an outline whose name is no class, or a region that is left out"
 OUTSIDE = "outside all outlines"
+UNDRAWN = "labelled with a number, but without outlines"
 
 
 def label_by_areas(
@@ -58,26 +59,30 @@ def label_by_areas(
     unknown = why_not_understood(truth, [meant for _, meant in meanings])
     if unknown and not bears_none:
         return all_alike(len(x), None, unknown)
+    if isinstance(task, Regression) and not named and task.labels([truth.label])[0] > task.low:
+        return all_alike(len(x), None, UNDRAWN)
     shares = np.stack([_shares(meanings, name, (x, y, size)) for name in task.names], axis=1)
     if named and not shares.any() and len(x):
         return all_alike(len(x), None, MISSED)
     is_blank = _blank(truth, settings, meanings, (x, y, size)) > settings.negative_overlap
     if isinstance(task, Regression):
-        values = task.low + (task.high - task.low) * np.clip(shares[:, 0].astype(np.float64), 0, 1)
+        areas = np.round(np.clip(shares[:, 0].astype(np.float64), 0, 1), 6)
+        values = np.round(task.low + (task.high - task.low) * areas, 9)
         values[is_blank] = np.nan
         why = {BLANK: int(is_blank.sum())} if is_blank.any() else {}
         return TileLabels(task.texts(values), shares.max(axis=1), why)
-    return _borne(task, shares, is_blank, settings)
+    return _borne(task, shares, is_blank, settings, settings.outside is None and not bears_none)
 
 
 def _borne(
-    task: object, shares: Shares, is_blank: NDArray[np.bool_], settings: Labels
+    task: object, shares: Shares, is_blank: NDArray[np.bool_], settings: Labels, only_inside: bool
 ) -> TileLabels:
+    """`only_inside`: tissue outside all outlines has no label."""
     assert isinstance(task, Multilabel), "the other task without classes"
     bears, lacks = shares >= settings.positive_overlap, shares <= settings.negative_overlap
     flags = np.where(bears, 1, 0).astype(np.int8)
     is_between = ~(bears | lacks).all(axis=1)
-    is_outside = lacks.all(axis=1) & (settings.outside is None)
+    is_outside = lacks.all(axis=1) & only_inside
     flags[is_between | is_outside | is_blank] = UNKNOWN
     why = np.select([is_blank, is_between], [BLANK, BETWEEN], OUTSIDE)
     labels = task.texts(flags)
@@ -106,15 +111,17 @@ def _blank(
     meanings: Outlines,
     tiles: tuple[NDArray[np.int32], NDArray[np.int32], float],
 ) -> Shares:
-    """Share of each tile in outlines that say nothing, or in what a program alone measured."""
-    known = names_of_classes(truth.classes, settings.names)
-    measured: Sequence[Annotation] = getattr(truth.annotations, "measured", ())
-    found = [(a, NoLabel.MEASURED) for a in measured if meaning(a, known) in truth.classes]
-    found += [(a, meant) for a, meant in meanings if not isinstance(meant, str)]
+    """Share of each tile in what says nothing: as for classes, a named outline inside it speaks.
+
+    Names may overlap, so they count as one here and contest nothing.
+    """
+    one = truth.classes[0]
+    named = [(a, one if isinstance(meant, str) else meant) for a, meant in meanings]
+    areas = divide([*truth.measured(settings), *named])
     x, y, size = tiles
-    areas = divide(found)
+    blank = [area for meant, area in areas.items() if isinstance(meant, NoLabel)]
     none = np.zeros(len(x), np.float32)
-    return sum((overlap_shares(area, x, y, size) for area in areas.values()), none)
+    return sum((overlap_shares(area, x, y, size) for area in blank), none)
 
 
 def _check_conflict(truth: SlideTruth, settings: Labels, outlined: set[str]) -> None:

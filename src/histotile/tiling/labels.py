@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +11,10 @@ from numpy.typing import NDArray
 from histotile.config import Labels
 from histotile.errors import HistotileError
 from histotile.tiling.area_labels import MISSED, label_by_areas
-from histotile.tiling.outline_names import Meaning, NoLabel, meaning, names_of_classes
+from histotile.tiling.outline_names import Meaning, NoLabel
 from histotile.tiling.overlaps import overlap_shares
 from histotile.tiling.partition import Areas, divide
 from histotile.tiling.truth import SlideTruth, TileLabels, all_alike, why_not_understood
-
-if TYPE_CHECKING:
-    from histotile.slides.annotations.read import Annotation
 
 _BETWEEN = "between the limits of overlap"
 _BLANK: dict[Meaning, str] = {
@@ -68,7 +63,7 @@ def label_tiles(
             return all_alike(len(x), truth.label)
         return all_alike(len(x), None, "no annotation file")
     meanings = truth.meanings(settings)
-    areas = divide([*_measured(truth, settings), *meanings])
+    areas = divide([*truth.measured(settings), *meanings])
     _check_conflict(truth, settings, {name for name in areas if isinstance(name, str)})
     unknown = why_not_understood(truth, [meant for _, meant in meanings])
     if unknown and not is_outside:
@@ -81,15 +76,6 @@ def label_tiles(
     if not named or (shown is not None and overlap_shares(shown, x, y, size).any()):
         return found
     return replace(all_alike(len(x), None, MISSED), overlap=found.overlap)
-
-
-def _measured(truth: SlideTruth, settings: Labels) -> list[tuple[Annotation, Meaning]]:
-    """Objects that a program called a class: neither outlines of it nor outside of it."""
-    known = names_of_classes(truth.classes, settings.names)
-    measured: Sequence[Annotation] = getattr(truth.annotations, "measured", ())
-    others = set(truth.classes) - {settings.outside}
-    found = (a for a in measured if meaning(a, known) in others)
-    return [(replace(a, layer=-1), NoLabel.MEASURED) for a in found]
 
 
 def _from_areas(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,6 +48,15 @@ class SlideTruth:
         """Each outline, and the class that it stands for or why it stands for none."""
         known = names_of_classes(self.classes, settings.names)
         return [(annotation, meaning(annotation, known)) for annotation in self.annotations or ()]
+
+    def measured(self, settings: Labels) -> list[tuple[Annotation, Meaning]]:
+        """Objects that a program called a class: neither outlines of it nor outside of it."""
+        known = names_of_classes(self.classes, settings.names)
+        found: Sequence[Annotation] = getattr(self.annotations, "measured", ())
+        others = set(self.classes) - {settings.outside}
+        return [
+            (replace(a, layer=-1), NoLabel.MEASURED) for a in found if meaning(a, known) in others
+        ]
 
 
 @dataclass(frozen=True)
