@@ -32,6 +32,19 @@ def test_resamples_score_as_if_written_out(made: tuple[np.ndarray, ...]) -> None
         assert found == pytest.approx(wanted, abs=1e-9)
 
 
+def test_many_tiles_are_ranked_in_bins_to_the_third_digit() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.gamma(1.0, 1.0, 30_000).round(2)  # skewed, with ties
+    guesses = truth + rng.normal(0, 1, len(truth))
+    patients = rng.integers(0, 40, len(truth))
+    weights = np.stack([np.ones(40), *(rng.multinomial(40, np.ones(40) / 40) for _ in range(3))])
+    found = spearmans(guesses, truth, patients, weights)
+    for value, weight in zip(found, weights, strict=True):
+        rows = np.repeat(np.arange(len(truth)), weight[patients].astype(int))
+        assert value == pytest.approx(spearmanr(guesses[rows], truth[rows]).statistic, abs=1e-3)
+    assert np.isnan(spearmans(guesses, truth * 0, patients, weights)).all()
+
+
 def test_what_is_constant_has_no_correlation(made: tuple[np.ndarray, ...]) -> None:
     guesses, truth, patients, weights = made
     assert np.isnan(spearmans(guesses, truth * 0 + 3, patients, weights)).all()
