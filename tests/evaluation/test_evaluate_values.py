@@ -67,6 +67,32 @@ def measured(task: Task, labels: Sequence[str | None]) -> tuple[Evaluation, list
     return evaluate_values(slides, folds, task, SETTINGS, MEAN, True), slides
 
 
+@pytest.mark.parametrize("method", ["mean", "quantile"])
+def test_perfect_predictions_are_perfect_of_patients_with_unequal_slides(method: Any) -> None:
+    rng = np.random.default_rng(0)
+    members = [(p, s) for p in range(PATIENTS) for s in range(2)]
+    names = ("fold", "slide_id", "patient_id", "site", "label", "role")
+    folds: dict[str, Any] = {name: [] for name in names}
+    for fold in range(FOLDS):
+        for p, s in members:
+            role = "test" if p % FOLDS == fold else "train"
+            label = f"{7 * p + s:g}" if method == "quantile" else None
+            cells = (fold, f"s{p}_{s}", f"p{p}", None, label, role)
+            for name, value in zip(names, cells, strict=True):
+                folds[name].append(value)
+    slides = []
+    for slide in fold_slides(folds):
+        p, s = map(int, slide.slide_id[1:].split("_"))
+        numbers = np.full(40 if s else 4, 7.0 * p + s) + (rng.random() * (method == "mean"))
+        table = tile_table(PERCENT.texts(numbers), rng.normal(size=(len(numbers), 6)))
+        values = guesses(PERCENT, numbers[:, None])
+        slides.append(slide_tiles(slide, table, values, "annotation", PERCENT))
+    how = Aggregate(method=method, top_k=5, quantile=0.9, bootstraps=0)
+    found = evaluate_values(slides, folds, PERCENT, SETTINGS, how, True)
+    for level in ("slide", "patient"):
+        assert row(found, level, "r2")["value"] == pytest.approx(1, abs=1e-4)
+
+
 def row(found: Evaluation, level: str, metric: str, fold: str = "mean", of: str = "network") -> Any:
     (one,) = (
         r

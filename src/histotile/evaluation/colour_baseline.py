@@ -14,7 +14,7 @@ from histotile.tasks.task import Task
 Floats = NDArray[np.float32]
 _Model = tuple[NDArray[np.int64], LinearHead]  # the classes it saw, and its head
 
-_ENOUGH = 200_000  # tiles a model of seven weights per class can learn from; more add time only
+ENOUGH = 200_000  # tiles a model of seven weights per class can learn from; more add time only
 
 
 def predict_from_colour(
@@ -59,7 +59,7 @@ def _training_tiles(
     colour = np.concatenate([tiles.colour[tiles.labels != UNLABELLED] for tiles in chosen])
     labels = np.concatenate([tiles.labels[tiles.labels != UNLABELLED] for tiles in chosen])
     finite = np.isfinite(colour).all(axis=1)
-    step = max(1, -(-int(finite.sum()) // _ENOUGH))
+    step = max(1, -(-int(finite.sum()) // ENOUGH))
     return colour[finite][::step], labels[finite][::step]
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from histotile.aggregation.aggregate import HOLDOUT, aggregate_patient, aggregate_slide
 from histotile.config import Aggregate, Evaluate
 from histotile.evaluation.caveats import value_caveats
+from histotile.evaluation.colour_baseline import ENOUGH
 from histotile.evaluation.figures.scatter import Points
 from histotile.evaluation.figures.score_distribution import Lane
 from histotile.evaluation.figures.shown import Shown
@@ -88,9 +89,10 @@ def _from_colour(
             skipped[fold] = f"fold {fold} lacks training tiles{what}"
             continue
         colour = np.concatenate([t.colour[k] for t, k in zip(own, usable, strict=True)])
-        groups = np.zeros(len(colour), np.str_)
-        strength = 1 / len(colour)
-        seen = Features(colour, np.concatenate(labels), groups)
+        step = max(1, -(-len(colour) // ENOUGH))
+        seen = Features(colour, np.concatenate(labels), np.zeros(len(colour), np.str_))
+        seen = seen[np.arange(0, len(colour), step)]
+        strength = 1 / len(seen.labels)
         heads[fold] = task.fit(seen, True, (strength,))[strength]
     found = []
     for tiles in slides:
@@ -114,8 +116,8 @@ def _levels(
 ) -> list[Units]:
     """Labelled tiles; all slides and all patients, scored as `aggregate` scores them."""
     owner = np.zeros(len(slides), np.int64)
-    for patient, members in enumerate(patients.members):
-        owner[members] = patient
+    for patient, rows in enumerate(patients.members):
+        owner[rows] = patient
     folds = np.array([t.slide.fold for t in slides])
     counts = [len(t.labels) for t in slides]
     tiles = Units(
@@ -134,23 +136,37 @@ def _levels(
         model: np.array([aggregate_slide(p, aggregate, has_background=False) for p in values])
         for model, values in guesses.items()
     }
+    of_slides = _slide_labels(slides, task, aggregate)
+    members = [_compared(np.array(rows), of_slides, task) for rows in patients.members]
     pooled = {
         model: np.array(
-            [aggregate_patient(s[m], n_tiles[model][m], aggregate, False) for m in patients.members]
+            [aggregate_patient(s[m], n_tiles[model][m], aggregate, False) for m in members]
         )
         for model, s in scores.items()
     }
-    of_slides = _slide_labels(slides, task, aggregate)
-    of_patients = task.labels(
-        task.merged(task.texts(of_slides[np.array(members)])) for members in patients.members
-    )
-    firsts = np.array([members[0] for members in patients.members], np.int64)
+    if isinstance(task, Regression):  # pooled as its predictions are, over the same slides
+        tiles_of = n_tiles[NETWORK]
+        of_patients = np.array(
+            [
+                aggregate_patient(of_slides[m, None], tiles_of[m], aggregate, False)[0]
+                for m in members
+            ]
+        )
+    else:
+        of_patients = task.labels(task.merged(task.texts(of_slides[m])) for m in members)
+    firsts = np.array([m[0] for m in patients.members], np.int64)
     whole = np.arange(len(slides))
     return [
         tiles.where(_known(tiles.labels, task)),
         Units("slide", of_slides, whole, owner, folds, scores),
         Units("patient", of_patients, firsts, owner[firsts], np.array(patients.folds), pooled),
     ]
+
+
+def _compared(rows: NDArray[np.int64], labels: Labels, task: Task) -> NDArray[np.int64]:
+    """Slides of a patient that stand for it: of a number those that have one, if any do."""
+    known = rows[_known(labels[rows], task)] if isinstance(task, Regression) else rows
+    return known if len(known) else rows
 
 
 def _slide_labels(slides: Sequence[SlideTiles], task: Task, aggregate: Aggregate) -> Labels:
