@@ -1,5 +1,6 @@
 """What does not fit together in `task`, `classes`, and the settings that hang on them."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def configured(repository: Path, changes: dict[str, Any], outside: str | None = 
         (NUMBER | {"aggregate": {"method": "top_k"}}, None, "looks for lesions"),
         (NUMBER | {"task": {"kind": "regression"}}, None, "least and greatest"),
         (NUMBER | {"task": NUMBER["task"] | {"range": [5, 5]}}, None, "least and greatest"),
+        (NUMBER | {"task": NUMBER["task"] | {"range": [0, math.inf]}}, None, "least and greatest"),
         (NUMBER | {"task": NUMBER["task"] | {"focal_gamma": 2}}, None, "no label_smoothing"),
         (NUMBER, "marked", "no class"),
         ({"task": {"range": [0, 1]}}, "healthy", "of a regression"),

@@ -30,7 +30,7 @@ def test_texts_mean_labels(text: str | None, flags: tuple[int, int], spelt: str 
 
 
 def test_what_is_no_label_is_foreign_and_unknown() -> None:
-    strange = ["fat", "none;tumour", "tumour;fat"]
+    strange = ["fat", "none;tumour", "tumour;fat", ";", " ; "]
     assert TASK.foreign([*strange, "none", "tumour", None, "a;a"]) == sorted([*strange, "a;a"])
     assert (TASK.labels(strange) == UNKNOWN).all()
 

@@ -23,6 +23,20 @@ def test_texts_mean_numbers_of_the_range() -> None:
     assert TASK.texts(np.array([12.5, np.nan, 1 / 3])) == ["12.5", None, "0.333333"]
 
 
+@pytest.mark.parametrize("high", [1234567.0, 2 / 3, 0.1234567, 1e-7])
+def test_the_ends_of_the_range_survive_being_written(high: float) -> None:
+    task = make_task(("size",), "regression", {"low": 0.0, "high": high})
+    ends = np.array([0.0, high])
+    np.testing.assert_array_equal(task.labels(task.texts(ends)), ends)
+
+
+def test_a_number_that_may_be_two_is_refused() -> None:
+    task = make_task(("size",), "regression", {"low": 0.0, "high": 2000.0})
+    assert task.foreign(["1,250", "1.250", "1,25", "1250", "0,250"]) == ["1,250"]
+    narrow = make_task(("size",), "regression", {"low": 0.0, "high": 100.0})
+    assert narrow.foreign(["1,250"]) == [], "1250 is beyond the range"
+
+
 def test_strata_part_the_range_and_say_its_unit() -> None:
     assert len(TASK.strata) == 10
     assert TASK.strata[-1] == "90 to 100 %"

@@ -1,5 +1,6 @@
 """Settings of what is learnt: its kind, and what that kind needs."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -48,8 +49,8 @@ class TaskSettings(Section):
         if self.kind == "regression":
             assert self.range is not None, "checked below"
             found = {"unit": self.unit, "low": self.range[0], "high": self.range[1]}
-            found["is_bounded"] = self.activation == "sigmoid"
-            return found | ({"trained_by": self.loss} if of_training else {})
+            learnt = {"is_bounded": self.activation == "sigmoid", "trained_by": self.loss}
+            return found | (learnt if of_training else {})
         if of_training and self.label_smoothing:
             found["smoothing"] = self.label_smoothing
         if of_training and self.focal_gamma:
@@ -90,7 +91,7 @@ class TaskSettings(Section):
                 found.append("`tile.labels.outside`: say null: a regression has no class")
             if self.label_smoothing or self.focal_gamma:
                 found.append("`task`: a regression has no label_smoothing and no focal_gamma")
-            if self.range is None or not self.range[0] < self.range[1]:
+            if self.range is None or not -math.inf < self.range[0] < self.range[1] < math.inf:
                 found.append("`task.range`: say the least and greatest number, e.g. [0, 100]")
         elif self.range is not None or self.unit:
             found.append(f"`task`: range and unit are of a regression, not of {self.kind}")

@@ -8,10 +8,11 @@ import click
 from histotile.aggregation.aggregate import FoldSlide, PredictedTiles, aggregate_cohort, fold_slides
 from histotile.config import Aggregate
 from histotile.io.cohort import read_cohort
-from histotile.io.tables import read_table
+from histotile.io.tables import read_footer, read_table
 from histotile.io.text.csv_file import write_columns
 from histotile.splitting.fold_table import read_folds
 from histotile.stages.files import read_familiarity
+from histotile.tasks.registry import check_values
 from histotile.tasks.task import Task, read_values
 
 
@@ -61,6 +62,7 @@ def _members(inputs: Inputs) -> list[FoldSlide]:
 def read_tiles(folder: Path, slide_id: str, task: Task) -> PredictedTiles:
     """Values of a slide's tiles from its table in a folder of predictions."""
     path = folder / f"{slide_id}.parquet"
+    check_values(path, read_footer(path), task)
     table, known = read_table(path), read_familiarity(path)
     x, y = table["x"].to_numpy(), table["y"].to_numpy()
     return PredictedTiles(x, y, read_values(task, table), known.distance, known.flag)

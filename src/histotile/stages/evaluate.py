@@ -13,7 +13,7 @@ from histotile.io.cohort import read_cohort
 from histotile.io.text.csv_file import write_columns
 from histotile.io.tile_spec import read_spec
 from histotile.splitting.fold_table import read_folds
-from histotile.tasks.registry import check_task
+from histotile.tasks.registry import check_task, check_values
 from histotile.tasks.task import Task
 
 
@@ -58,7 +58,9 @@ def run(
         path = inputs.tiles / f"{member.slide_id}.parquet"
         spec = read_spec(path)
         check_task(path, spec, task)
-        guesses = tables.read_table(inputs.predictions / f"{member.slide_id}.parquet")
+        predicted = inputs.predictions / f"{member.slide_id}.parquet"
+        check_values(predicted, tables.read_footer(predicted), task)
+        guesses = tables.read_table(predicted)
         slides.append(
             slide_tiles(member, tables.read_table(path), guesses, spec.labels_source or "", task)
         )

@@ -79,9 +79,13 @@ class Multilabel:
         return SEPARATOR.join(named) or NONE_OF_THEM
 
     def foreign(self, texts: Iterable[str | None]) -> list[str]:
-        """Texts that name anything but labels, or `none` beside one."""
+        """Texts that name anything but labels, `none` beside one, or separators alone."""
         there = {text for text in texts if text is not None and text.strip()}
-        return sorted(text for text in there if set(split_labels(text)) - set(self.names))
+        return sorted(
+            text
+            for text in there
+            if set(split_labels(text)) - set(self.names) or not text.strip(f"{SEPARATOR} \t")
+        )
 
     @property
     def strata(self) -> tuple[str, ...]:

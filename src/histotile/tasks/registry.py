@@ -22,7 +22,12 @@ TASKS: dict[str, Callable[..., Task]] = {
     "multilabel": Multilabel,
     "regression": Regression,
 }
-OF_TRAINING = ("smoothing", "focal_gamma", "trained_by")  # no label hangs on these options
+OF_TRAINING = (
+    "smoothing",
+    "focal_gamma",
+    "trained_by",
+    "is_bounded",
+)  # no label hangs on these options
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -85,17 +90,33 @@ def settings_of(task: Task) -> dict[str, Any]:
     }
 
 
+def check_values(path: object, facts: Mapping[str, Any], task: Task) -> None:
+    """Nothing, if the values of a prediction table are such as the task reads.
+
+    Args:
+        path: Of the table.
+        facts: Its footer; older ones tell no task.
+        task: What reads them.
+
+    Raises:
+        HistotileError: They are of another task.
+    """
+    if "task" in facts and not _same(read_task(facts), task):
+        fact = f"holds predictions of the task {read_task(facts)}, not {task}"
+        raise HistotileError(path, fact, "predict again, or mend `task` and `classes`")
+
+
 def check_task(path: object, spec: TileSpec, task: Task) -> None:
     """Nothing, if the labels of a tile table are such as the task reads.
 
     Raises:
         HistotileError: They are of another task.
     """
-    if spec.task is None:  # of older make, when there were class names alone
-        return
-    made_for = task_of(spec)
-    if made_for.is_exclusive and task.is_exclusive:
-        return  # labels are class names either way; which classes count, the task says
-    if made_for != task:
-        fact = f"its tiles are labelled for the task {made_for}, not {task}"
+    if not _same(task_of(spec), task):
+        fact = f"its tiles are labelled for the task {task_of(spec)}, not {task}"
         raise HistotileError(path, fact, "tile again, or mend `task` and `classes`")
+
+
+def _same(made_for: Task, task: Task) -> bool:
+    """Of class names either way: which classes count, the task says."""
+    return made_for == task or (made_for.is_exclusive and task.is_exclusive)

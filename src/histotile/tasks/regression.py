@@ -1,5 +1,6 @@
 """A number: ridge regression or a chosen loss, Spearman's rank correlation as its score."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -23,6 +24,7 @@ Loss = Literal["huber", "mean_absolute", "mean_square"]
 
 PARTS = 10  # strata: equal parts of the range
 HUBER_DELTA = 0.1  # of the range: beyond it errors count as they are, not squared
+_THOUSANDS = re.compile(r"[1-9]\d{0,2},\d{3}")
 EDGE = 0.02  # shares nearer to 0 or 1 than this have no logit that a linear head should chase
 
 
@@ -37,7 +39,7 @@ class Regression:
     low: float = 0.0
     high: float = 1.0
     unit: str = ""
-    is_bounded: bool = False
+    is_bounded: bool = field(default=False, compare=False)
     trained_by: Loss = field(default="huber", compare=False)
 
     kind: ClassVar[str] = "regression"
@@ -64,14 +66,23 @@ class Regression:
 
     def _number(self, text: str | None) -> float:
         found = decimal(text.strip()) if text is not None else None
+        if text is not None and _THOUSANDS.fullmatch(text.strip()):
+            whole = float(text.replace(",", ""))
+            found = None if self.low <= whole <= self.high else found  # 1,250: 1.25, or 1250?
         return found if found is not None and self.low <= found <= self.high else np.nan
 
     def texts(self, labels: Doubles) -> list[str | None]:
         """What a table writes of numbers."""
-        return [None if np.isnan(label) else f"{label:.6g}" for label in labels.tolist()]
+        return [None if np.isnan(label) else self._text(label) for label in labels.tolist()]
+
+    def _text(self, number: float) -> str:
+        """Six digits, where they lie in the range and within a millionth of it; else all."""
+        short = float(f"{number:.6g}")
+        is_near = abs(short - number) <= 1e-6 * (self.high - self.low)
+        return f"{number:.6g}" if is_near and self.low <= short <= self.high else repr(number)
 
     def foreign(self, texts: Iterable[str | None]) -> list[str]:
-        """Texts that are no number of the range."""
+        """Texts that are no number of the range, or two, as 1,250 is 1.25 and 1250."""
         there = {text for text in texts if text is not None and text.strip()}
         return sorted(text for text in there if np.isnan(self._number(text)))
 
