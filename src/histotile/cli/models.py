@@ -82,7 +82,7 @@ def train(
     threads: int,
     settings: Train,
 ) -> None:
-    """Train FOLD (fold0, fold1, ...) on its training patients; stop early on its val patients."""
+    """Train FOLD (fold0, fold1, ...) on its training patients; validate on its val patients."""
     from histotile.stages import train as stage
     from histotile.stages.folds import Inputs, Network
     from histotile.training.job import Machine

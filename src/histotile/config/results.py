@@ -41,7 +41,9 @@ class Heatmap(Section):
     class_name: str | None = Field(
         description="Class to paint. null: the last of `classes`, by custom the lesion."
     )
-    threshold: Fraction = Field(description="Probability at which the contour is drawn.")
+    threshold: Fraction = Field(
+        description="Probability at which the contour is drawn; of a number its share of the range."
+    )
     colormap: Literal["cividis", "viridis"] = Field(
         description="Colour map; both are safe for the colour-blind. `viridis` keeps middling "
         "probabilities apart on pink and purple tissue; `cividis` suits green or grey stains."

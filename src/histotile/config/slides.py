@@ -146,7 +146,8 @@ class Split(Section):
         description="Number of cross-validation folds. Each class needs at least as many patients."
     )
     val_fraction: Annotated[float, Field(gt=0, lt=0.6)] = Field(
-        description="Share of a fold's training patients kept for early stopping."
+        description="Share of a fold's training patients kept for validation: curves, whether "
+        "a training betters its probe, and when train.patience ends it."
     )
     test_patients: tuple[str, ...] = Field(
         description="patient_ids held out of all folds as a fixed test set, predicted by the "
