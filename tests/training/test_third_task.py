@@ -4,7 +4,7 @@ How coarse a tile's texture is, a number from 0 to 1, learnt by least squares.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +20,7 @@ from histotile.heatmaps.probability_map import Layout, probability_map
 from histotile.inference.checkpoint import load
 from histotile.inference.ensemble import Ensemble
 from histotile.inference.predict import predict_slide
-from histotile.io.tables import prediction_schema, read_table, write_table
+from histotile.io.tables import TILES, prediction_schema, read_footer, read_table, write_table
 from histotile.stats.linear_head import LinearHead
 from histotile.strategy.verification.comparison import Comparison
 from histotile.strategy.verification.regret import verify
@@ -130,6 +130,19 @@ def task(monkeypatch: pytest.MonkeyPatch) -> Task:
     """The task, with its row in the registry."""
     monkeypatch.setitem(registry.TASKS, Coarseness.kind, Coarseness)
     return registry.make_task(("coarseness",), "coarseness")
+
+
+@pytest.fixture
+def fold(fold: list[FoldSlide], task: Task, tmp_path: Path) -> list[FoldSlide]:
+    """The slides, whose tables say that they are labelled for the task."""
+
+    def told(slide: FoldSlide) -> FoldSlide:
+        path = tmp_path / slide.tiles.name
+        columns = read_table(slide.tiles).to_pydict()
+        write_table(path, columns, TILES, read_footer(slide.tiles) | task.metadata())
+        return replace(slide, tiles=path)
+
+    return [told(slide) for slide in fold]
 
 
 @pytest.mark.parametrize("strategy", ["linear_probe", "early_probe", "finetune"])

@@ -92,7 +92,7 @@ def evaluate(
     guesses: Probabilities = {NETWORK: [t.probabilities for t in slides], COLOUR_ONLY: colour}
     patients = list_patients(slides, task)
     by_slide, by_patient = pooled_units(slides, patients, guesses, classes, aggregate)
-    levels = _levels(slides, tile_units(slides, patients, guesses), by_slide, by_patient)
+    levels = _levels(slides, tile_units(slides, patients, guesses, task), by_slide, by_patient)
     screened = levels[1:] if task.positive else []
     names = sorted({str(fold) for fold in folds["fold"]}, key=lambda f: (len(f), f))
     strata = list(zip(patients.folds, patients.labels, strict=True))

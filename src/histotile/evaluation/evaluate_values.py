@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.aggregation.aggregate import HOLDOUT, aggregate_patient, aggregate_slide
+from histotile.aggregation.aggregate import HOLDOUT, aggregate_patient
 from histotile.config import Aggregate, Evaluate
 from histotile.evaluation.caveats import value_caveats
 from histotile.evaluation.colour_baseline import ENOUGH
@@ -24,12 +24,23 @@ from histotile.evaluation.per_fold import (
     cells_by_fold,
     fold_rows,
 )
-from histotile.evaluation.units import Patients, Probabilities, SlideTiles, Units, list_patients
+from histotile.evaluation.units import (
+    Patients,
+    Probabilities,
+    SlideTiles,
+    Units,
+    count_predicted,
+    has_label,
+    list_patients,
+    owners,
+    pool_scores,
+    tile_units,
+)
 from histotile.evaluation.value_measures import DECIDES, value_cells
 from histotile.stats.bootstrap import draw_weights
 from histotile.tasks.probe import Features
 from histotile.tasks.regression import Regression
-from histotile.tasks.task import UNKNOWN, Labels, Task
+from histotile.tasks.task import Labels, Task
 
 MOST_POINTS = 2000  # of a scatter plot
 BORNE = ("without", "with")  # a label, in the picture of scores
@@ -69,10 +80,6 @@ def measure_values(
     return rows, summary, _shown(levels, names, task)
 
 
-def _known(labels: Labels, task: Task) -> NDArray[np.bool_]:
-    return np.asarray(task.stratum(labels) != UNKNOWN)
-
-
 def _from_colour(
     slides: Sequence[SlideTiles], folds: Mapping[str, Sequence[Any]], task: Task
 ) -> tuple[list[NDArray[np.float32]], dict[str, str]]:
@@ -82,7 +89,7 @@ def _from_colour(
         rows = zip(folds["fold"], folds["slide_id"], folds["role"], strict=True)
         taught = {slide for number, slide, role in rows if str(number) == fold and role == "train"}
         own = [t for t in slides if t.slide.slide_id in taught]
-        usable = [_known(t.labels, task) & np.isfinite(t.colour).all(axis=1) for t in own]
+        usable = [has_label(t.labels, task) & np.isfinite(t.colour).all(axis=1) for t in own]
         labels = [t.labels[k] for t, k in zip(own, usable, strict=True)]
         if not own or (lacking := task.lacking(np.concatenate(labels))):
             what = f" ({', '.join(lacking)})" if own else ""
@@ -115,49 +122,20 @@ def _levels(
     aggregate: Aggregate,
 ) -> list[Units]:
     """Labelled tiles; all slides and all patients, scored as `aggregate` scores them."""
-    owner = np.zeros(len(slides), np.int64)
-    for patient, rows in enumerate(patients.members):
-        owner[rows] = patient
-    folds = np.array([t.slide.fold for t in slides])
-    counts = [len(t.labels) for t in slides]
-    tiles = Units(
-        "tile",
-        np.concatenate([t.labels for t in slides]),
-        np.repeat(np.arange(len(slides)), counts),
-        np.repeat(owner, counts),
-        np.repeat(folds, counts),
-        {model: np.concatenate(v).astype(np.float64) for model, v in guesses.items()},
-    )
-    n_tiles = {
-        model: np.array([int((~np.isnan(p).any(axis=1)).sum()) for p in values])
-        for model, values in guesses.items()
-    }
-    scores = {
-        model: np.array([aggregate_slide(p, aggregate, has_background=False) for p in values])
-        for model, values in guesses.items()
-    }
-    of_slides = _slide_labels(slides, task, aggregate)
+    of_slides, n_tiles = _slide_labels(slides, task, aggregate), count_predicted(guesses)
     members = [_compared(np.array(rows), of_slides, task) for rows in patients.members]
-    pooled = {
-        model: np.array(
-            [aggregate_patient(s[m], n_tiles[model][m], aggregate, False) for m in members]
-        )
-        for model, s in scores.items()
-    }
+    scores, pooled = pool_scores(guesses, n_tiles, members, aggregate, has_background=False)
     if isinstance(task, Regression):  # pooled as its predictions are, over the same slides
-        tiles_of = n_tiles[NETWORK]
-        of_patients = np.array(
-            [
-                aggregate_patient(of_slides[m, None], tiles_of[m], aggregate, False)[0]
-                for m in members
-            ]
-        )
+        tiles, truth = n_tiles[NETWORK], of_slides[:, None]
+        pooled_truth = [aggregate_patient(truth[m], tiles[m], aggregate, False) for m in members]
+        of_patients = np.concatenate(pooled_truth)
     else:
         of_patients = task.labels(task.merged(task.texts(of_slides[m])) for m in members)
+    owner, whole = owners(patients, len(slides)), np.arange(len(slides))
     firsts = np.array([m[0] for m in patients.members], np.int64)
-    whole = np.arange(len(slides))
+    folds = np.array([t.slide.fold for t in slides])
     return [
-        tiles.where(_known(tiles.labels, task)),
+        tile_units(slides, patients, guesses, task),
         Units("slide", of_slides, whole, owner, folds, scores),
         Units("patient", of_patients, firsts, owner[firsts], np.array(patients.folds), pooled),
     ]
@@ -165,7 +143,7 @@ def _levels(
 
 def _compared(rows: NDArray[np.int64], labels: Labels, task: Task) -> NDArray[np.int64]:
     """Slides of a patient that stand for it: of a number those that have one, if any do."""
-    known = rows[_known(labels[rows], task)] if isinstance(task, Regression) else rows
+    known = rows[has_label(labels[rows], task)] if isinstance(task, Regression) else rows
     return known if len(known) else rows
 
 
@@ -183,7 +161,7 @@ def _slide_labels(slides: Sequence[SlideTiles], task: Task, aggregate: Aggregate
 def _rows(
     units: Units, folds: Sequence[str], weights: NDArray[np.float64], task: Task, settings: Evaluate
 ) -> list[Row]:
-    labelled = units.where(_known(units.labels, task))
+    labelled = units.where(has_label(units.labels, task))
     if units.level != "tile" and not len(labelled.labels):
         return []  # ready-made tiles, or outlines alone, tell nothing of slides; a caveat says so
 
@@ -233,7 +211,7 @@ def _patient_rows(
 
 
 def _shown(levels: Sequence[Units], folds: Sequence[str], task: Task) -> Shown:
-    scored = [u.where(_known(u.labels, task)).scored_by(NETWORK) for u in levels]
+    scored = [u.where(has_label(u.labels, task)).scored_by(NETWORK) for u in levels]
     if isinstance(task, Regression):
         return Shown([], [], [], [], [_points(units) for units in scored if len(units.labels)])
     slides, lanes = scored[1] if len(scored[1].labels) else scored[0], []

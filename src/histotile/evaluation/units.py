@@ -1,6 +1,6 @@
 """What is evaluated: tiles, slides and patients, with truth and guesses as aligned arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,12 +151,17 @@ def list_patients(slides: Sequence[SlideTiles], task: Task) -> Patients:
     return Patients(list(members), labels, [slides[g[0]].slide.fold for g in groups], groups)
 
 
+def has_label(labels: Labels, task: Task) -> NDArray[np.bool_]:
+    """(N,) which of these labels are known."""
+    return np.asarray(task.stratum(labels) != UNKNOWN)
+
+
 def tile_units(
-    slides: Sequence[SlideTiles], patients: Patients, probabilities: Probabilities
+    slides: Sequence[SlideTiles], patients: Patients, probabilities: Probabilities, task: Task
 ) -> Units:
     """All labelled tiles of the cohort."""
-    kept = [tiles.labels != UNLABELLED for tiles in slides]
-    owner = _owners(patients, len(slides))
+    kept = [has_label(tiles.labels, task) for tiles in slides]
+    owner = owners(patients, len(slides))
     counts = [int(k.sum()) for k in kept]
     scores = {
         model: np.concatenate([p[k] for p, k in zip(values, kept, strict=True)]).astype(np.float64)
@@ -180,21 +185,9 @@ def pooled_units(
     settings: Aggregate,
 ) -> tuple[Units, Units]:
     """All slides, and all patients, scored as `aggregate` scores them; labelled or not."""
-    n_tiles = {
-        model: np.array([int((~np.isnan(p).any(axis=1)).sum()) for p in values])
-        for model, values in probabilities.items()
-    }
-    scores = {
-        model: np.array([aggregate_slide(p, settings) for p in values])
-        for model, values in probabilities.items()
-    }
-    pooled = {
-        model: np.array(
-            [aggregate_patient(s[m], n_tiles[model][m], settings) for m in patients.members]
-        )
-        for model, s in scores.items()
-    }
-    owner = _owners(patients, len(slides))
+    n_tiles = count_predicted(probabilities)
+    scores, pooled = pool_scores(probabilities, n_tiles, patients.members, settings)
+    owner = owners(patients, len(slides))
     firsts = np.array([members[0] for members in patients.members], dtype=np.int64)
     labels = _indices([tiles.slide.label for tiles in slides], classes)
     folds = np.array([tiles.slide.fold for tiles in slides])
@@ -206,11 +199,41 @@ def pooled_units(
     )
 
 
+def count_predicted(probabilities: Probabilities) -> dict[str, NDArray[np.int64]]:
+    """Model -> (slides,) tiles it said something of."""
+    return {
+        model: np.array([int((~np.isnan(p).any(axis=1)).sum()) for p in values], np.int64)
+        for model, values in probabilities.items()
+    }
+
+
+def pool_scores(
+    probabilities: Probabilities,
+    n_tiles: Mapping[str, NDArray[np.int64]],
+    members: Sequence[Any],
+    settings: Aggregate,
+    has_background: bool = True,
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """Model -> (slides, C) and (patients, C) scores; `members`: per patient, rows of its slides."""
+    scores = {
+        model: np.array([aggregate_slide(p, settings, has_background) for p in values])
+        for model, values in probabilities.items()
+    }
+    pooled = {
+        model: np.array(
+            [aggregate_patient(s[m], n_tiles[model][m], settings, has_background) for m in members]
+        )
+        for model, s in scores.items()
+    }
+    return scores, pooled
+
+
 def _indices(labels: Sequence[str | None], classes: Sequence[str]) -> NDArray[np.int64]:
     return np.array([UNLABELLED if name is None else classes.index(name) for name in labels])
 
 
-def _owners(patients: Patients, n_slides: int) -> NDArray[np.int64]:
+def owners(patients: Patients, n_slides: int) -> NDArray[np.int64]:
+    """(slides,) which patient's each is."""
     owner = np.zeros(n_slides, dtype=np.int64)
     for patient, members in enumerate(patients.members):
         owner[members] = patient

@@ -77,7 +77,8 @@ def test_signals_leave_neither_folder_nor_job(tmp_path: Path, number: signal.Sig
     time.sleep(0.5)
     program.send_signal(number)
     program.send_signal(number)
-    assert program.wait(10) == 128 + number
+    # the second one may come when Python has put its own handlers away: the shell sees the same
+    assert program.wait(10) in (128 + number, -number)
     assert not list(tmp_path.iterdir())
     assert program.stdout.read() == ""  # its jobs had this end, too: none holds it any more
 
