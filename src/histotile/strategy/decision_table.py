@@ -34,9 +34,9 @@ def choose(counts_as: str, similarity: Similarity) -> Choice:
     if similarity.basis in {"saturated", "pathology"}:
         return Choice("linear_probe", last)
     similar = similarity.verdict == "similar"
-    if similarity.basis in {"foreign", "room"}:
+    if similarity.basis in {"foreign", "room"} or (similarity.basis == "nothing" and not similar):
         return Choice("retrain", last)  # no head is enough, whatever the size
-    if counts_as == "large" and similarity.basis != "nothing":  # it trains no more than a head
+    if counts_as == "large" and similarity.basis != "nothing":
         strategy: Strategy = "finetune" if similar else "retrain"
         return Choice(strategy, last)
     if similar:

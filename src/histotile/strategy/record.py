@@ -211,7 +211,7 @@ class Decision(Entry):
         if self.strategy != self.table_strategy:
             return f"within decide.max_hours; the table says {self.table_strategy}"
         known = self.similarity.basis != "nothing"
-        return "by the table" if known else "as the cheapest, so that a score is seen"
+        return "by the table" if known else "to see a score, since nothing speaks for a strategy"
 
     def of_fold(self, fold: str) -> FoldDecision:
         """The decision for a fold.
