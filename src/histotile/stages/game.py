@@ -48,7 +48,7 @@ def run(inputs: Inputs, outputs: Outputs, healthy: str, rounds: int, seed: int) 
     if inputs.results and len(inputs.results) != len(inputs.cohorts):
         fact = f"{len(inputs.results)} for {len(inputs.cohorts)} cohorts"
         raise HistotileError("--results", fact, "give one of each cohort, in their order")
-    modes = []
+    modes: list[Mode] = []
     for number, cohort in enumerate(inputs.cohorts):
         guesses = _guesses(inputs.results[number]) if inputs.results else {}
         cards = [Card(path, label, guesses.get(path)) for path, label in _listed(cohort)]

@@ -13,7 +13,7 @@ from histotile.reports.game.page import Card, Mode, deal, render_game
 
 
 def cards(folder: Path, counts: dict[str, int], guessed: int = 0) -> list[Card]:
-    found = []
+    found: list[Card] = []
     for label, count in counts.items():
         for number in range(count):
             path = folder / f"{len(found)}.png"

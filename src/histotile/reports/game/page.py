@@ -89,7 +89,7 @@ def render_game(modes: Sequence[Mode], rounds: int, seed: int) -> str:
         title="Guess game",
         deck_json=Markup(text),  # no < in it: it cannot end its element
         script=script,
-        has_model=any(card["guess"] is not None for deck in decks for card in deck["cards"]),
+        has_model=any(card.guess is not None for mode in modes for card in mode.cards),
     )
 
 
