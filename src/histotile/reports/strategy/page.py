@@ -14,7 +14,7 @@ BASIS = {
     "pathology": "the backbone was taught on pathology",
     "nothing": "no stage of the backbone and no colour does better than guessing",
     "foreign": "random weights do better than any stage of the backbone",
-    "room": "measured on this cohort: its best stage leaves room that all layers can use",
+    "room": "measured on this cohort",
 }
 
 
