@@ -45,6 +45,25 @@ def test_diagnosis(train: list[float], val: list[float], strategy: str, verdict:
 
 
 @pytest.mark.parametrize(
+    ("train", "val", "verdict"),
+    [
+        ([0.03, 0.004], [0.03, 0.013], "overfit"),
+        ([0.03, 0.012], [0.03, 0.0125], "good fit"),
+        ([0.03, 0.0005], [0.03, 0.001], "good fit"),
+    ],
+)
+def test_small_losses_are_judged_by_the_same_measure(
+    train: list[float], val: list[float], verdict: str
+) -> None:
+    points = [Point(i, t, t, v, 0.9) for i, (t, v) in enumerate(zip(train, val, strict=True))]
+    found = diagnose(points, points[-1], 0.03, "linear_probe", False)
+    assert found.verdict == verdict
+    larger = [Point(p.step, None, 20 * p.train_loss, 20 * p.val_loss, 0.9) for p in points]
+    same = diagnose(larger, larger[-1], 0.6, "linear_probe", False)
+    assert (same.verdict, same.gap) == (verdict, pytest.approx(found.gap))
+
+
+@pytest.mark.parametrize(
     ("train", "val", "running", "verdict", "remedy"),
     [
         ([0.6, 2.5, 1.9], [0.6, 2.4, 2.0], None, "underfit", "a lower rate in train.retrain"),

@@ -84,7 +84,7 @@ def diagnose(
         strategy: What was trained.
         over_epochs: Whether the curve runs over epochs, so that its shape counts too.
     """
-    gap = (best.val_loss - best.train_loss) / max(best.train_loss, 0.05)
+    gap = (best.val_loss - best.train_loss) / max(best.train_loss, 0.07 * blind)
     found = _leaps(curve, blind) if over_epochs else None
     found = found or _by_heart(curve, blind)
     found = found or _verdict(curve, best, blind, gap, over_epochs)
@@ -116,8 +116,8 @@ def _by_heart(curve: Sequence[Point], guessing: float) -> _Finding | None:
     learnt, judged = min(p.train_loss for p in curve), min(p.val_loss for p in curve)
     if learnt > 0.7 * guessing or judged < 0.97 * guessing:
         return None
-    fact = f"train was learnt by heart (loss {learnt:.3f}); on val no point betters guessing"
-    return _Finding("overfit", f"{fact} ({guessing:.3f})", (_LABELS,))
+    fact = f"train was learnt by heart (loss {learnt:.3g}); on val no point betters guessing"
+    return _Finding("overfit", f"{fact} ({guessing:.3g})", (_LABELS,))
 
 
 def _verdict(
@@ -126,7 +126,7 @@ def _verdict(
     last, least = curve[-1], min(curve, key=lambda point: point.val_loss)
     change = _price_of_change(best)
     if best.train_loss > 0.9 * guessing:
-        fact = f"even the training loss ({best.train_loss:.3f}) is near guessing ({guessing:.3f})"
+        fact = f"even the training loss ({best.train_loss:.3g}) is near guessing ({guessing:.3g})"
         if change > 0.1 * guessing:
             return _Finding("underfit", fact, (_LIGHTER,))
         return _Finding("underfit", fact, after=(_LABELS,))
@@ -137,7 +137,7 @@ def _verdict(
     if gap > 0.5 and best.val_loss - best.train_loss > 0.1 * guessing:
         return _Finding("overfit", f"the loss on val is {gap:.0%} above that on train")
     if change > 0.25 * guessing and best.train_loss > 0.25 * guessing:
-        fact = f"changed tiles cost {change:.3f} more than the same tiles as they are"
+        fact = f"changed tiles cost {change:.3g} more than the same tiles as they are"
         return _Finding("underfit", f"augmentation is too heavy: {fact}", (_LIGHTER,))
     if over_epochs and best.step > 0 and _falls(curve, guessing) and gap < 0.1:
         return _Finding("underfit", "the loss on val was still falling when the epochs ended")
