@@ -22,7 +22,8 @@ from histotile.training.lr_finder import (
     judge,
     range_test,
 )
-from histotile.training.start import Approach, begin, make_module
+from histotile.training.start import begin, make_module
+from histotile.training.strategies.approach import Approach
 
 TASK = make_task(("healthy", "tumour"))
 RATES = np.geomspace(LOWEST, HIGHEST, 100)
@@ -70,7 +71,7 @@ def sweep(
     """
     fold = gather_tiles(slides, TASK, 16, 0)
     job = Job(Path(), fold, backbone, settings, Machine(), "finetune", ())
-    approach = Approach(settings.finetune, lambda network: [])
+    approach = Approach("finetune", settings.finetune, lambda network: [])
     torch.manual_seed(0)
     module, data = make_module(job, approach)
     begin(module, data, job, approach)

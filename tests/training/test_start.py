@@ -11,7 +11,8 @@ from histotile.config import Backbone, Train
 from histotile.errors import HistotileError
 from histotile.tasks.registry import make_task
 from histotile.training.job import FoldSlide, Job, Machine, gather_tiles
-from histotile.training.start import Approach, make_module
+from histotile.training.start import make_module
+from histotile.training.strategies.approach import Approach
 
 TASK = make_task(("healthy", "tumour"))
 
@@ -25,7 +26,7 @@ def test_features_are_dropped_while_training_alone(
     backbone = Backbone(name=name, weights="none", domain="auto", options={})
     tiles = gather_tiles(fold, TASK, 4, 0)
     job = Job(Path(), tiles, backbone, settings, Machine(), "finetune", ())
-    module, _ = make_module(job, Approach(recipe, lambda network: [*_norms(network)]))
+    module, _ = make_module(job, Approach("finetune", recipe, lambda network: [*_norms(network)]))
     pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     module.train()
     assert not torch.equal(module(pixels), module(pixels))
@@ -49,4 +50,4 @@ def test_a_network_that_would_drop_nothing_is_refused(
     tiles = gather_tiles(fold, TASK, 4, 0)
     job = Job(Path(), tiles, tiny_backbone, settings, Machine(), "finetune", ())
     with pytest.raises(HistotileError, match="no drop-out"):
-        make_module(job, Approach(recipe, lambda network: []))
+        make_module(job, Approach("finetune", recipe, lambda network: []))

@@ -1,34 +1,19 @@
 """A network that is ready to learn: built, frozen where it must not move, its head begun."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from histotile.backbones.build import build_network, head
-from histotile.config import Backbone, Recipe
+from histotile.config import Backbone
 from histotile.errors import HistotileError
 from histotile.tasks.probe import Features, fit_probe
 from histotile.training.datamodule import TileDataModule
 from histotile.training.job import Job
 from histotile.training.lightning_module import Objective, TileModule
-
-
-@dataclass(frozen=True)
-class Approach:
-    """How one strategy has a network learn.
-
-    `freeze` takes `requires_grad` from what must not move and names the modules that stay in
-    evaluation; `prepare` readies the network before the linear probe; `finish` makes it one that
-    timm builds, where `freeze` put something in.
-    """
-
-    recipe: Recipe
-    freeze: Callable[[nn.Module], Sequence[nn.Module]]
-    prepare: Callable[[TileModule, TileDataModule], None] | None = None
-    finish: Callable[[nn.Module], None] = lambda network: None
+from histotile.training.strategies.approach import Approach
 
 
 def make_module(job: Job, approach: Approach) -> tuple[TileModule, TileDataModule]:
