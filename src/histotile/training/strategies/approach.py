@@ -34,10 +34,7 @@ def approach_of(job: Job) -> Approach | None:
     """How the layers of a job's network learn; None where a head alone is fitted."""
     from histotile.training.strategies import early_probe, finetune, retrain
 
-    if job.strategy == "finetune":
-        return finetune.approach(job)
-    if job.strategy == "retrain":
-        return retrain.approach(job)
-    if job.strategy == "early_probe" and job.settings.early_probe == "retrain_tail":
-        return early_probe.approach(job)
-    return None
+    if not job.settings.trains_layers(job.strategy):
+        return None
+    ways = {"finetune": finetune.approach, "retrain": retrain.approach}
+    return ways.get(job.strategy, early_probe.approach)(job)
