@@ -19,7 +19,7 @@ def approach(job: Job) -> Approach:
 
     def freeze(network: nn.Module) -> list[nn.Module]:
         if recipe.lora_rank:
-            adapt_attention(network, recipe.lora_rank)
+            adapt_attention(network, recipe.lora_rank, job.backbone.weights)
         return [] if job.untaught else [*batch_norms(network)]  # untaught: nothing to protect
 
     return Approach("finetune", recipe, freeze, finish=merge)
