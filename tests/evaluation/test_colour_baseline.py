@@ -42,7 +42,10 @@ def cohort(task: Task) -> tuple[list[SlideTiles], dict[str, list[Any]]]:
         slides.append(SlideTiles(slide, labels, colour, values, "annotation"))
     rows = [("0", "s0", "test"), ("0", "s2", "train"), ("1", "s1", "test"), ("1", "s2", "train")]
     rows += [("2", "s0", "test")]
-    return slides, dict(zip(("fold", "slide_id", "role"), map(list, zip(*rows)), strict=True))
+    return slides, {
+        name: [row[column] for row in rows]
+        for column, name in enumerate(("fold", "slide_id", "role"))
+    }
 
 
 @pytest.mark.parametrize("task", TASKS, ids=str)
