@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from histotile.data.selection import read_labels
 from histotile.io import tables
-from histotile.strategy.beside import Cost, LeftOut
+from histotile.strategy.context import Cost, LeftOut
 from histotile.strategy.decision_table import Choice
 from histotile.strategy.record import STRATEGIES, Similarity, Strategy
 
@@ -67,7 +67,7 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Beside:
+class DecisionContext:
     """What a decision needs to know beyond the evidence."""
 
     left_out: LeftOut = field(default_factory=LeftOut)
