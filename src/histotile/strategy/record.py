@@ -12,7 +12,7 @@ from pydantic import Field
 
 from histotile.errors import HistotileError
 from histotile.io.findings import Finding
-from histotile.strategy.beside import Cost, LeftOut
+from histotile.strategy.context import Cost, LeftOut
 from histotile.strategy.entry import Entry, Estimate, read_record
 
 Strategy = Literal["linear_probe", "early_probe", "finetune", "retrain"]
