@@ -215,6 +215,7 @@ def tell_heads(rows: pd.DataFrame) -> str:
     )
 
 
+RULE = ("imagenet_035", "natural")  # backbones of the rows by which `retrain` became the rule
 LIMITS = (0.6, 0.75, 0.8, 0.85, 0.9, 0.95, 0.985)  # AUROC of the best stage
 
 
@@ -235,19 +236,29 @@ def tell_trained(rows: pd.DataFrame) -> list[str]:
             "retrain" if row["best_score"] < limit else "early_probe" for _, row in some.iterrows()
         ]
 
+    def behind(strategy: str) -> Floats:
+        always, table = ([strategy] * len(rows), rows["choice"].tolist())
+        return regrets(rows, always) - regrets(rows, table)
+
+    lead = (rows["retrain"] - rows["early_probe"]).to_numpy()
     left_out = np.zeros(len(rows))
     for key in keys.unique():
         here = (keys == key).to_numpy()
-        others = rows[~here]
-        limit = min(LIMITS, key=lambda limit: regrets(others, limited(limit, others)).mean())
+        rest = rows[~here]
+        limit = min(LIMITS, key=lambda limit: regrets(rest, limited(limit, rest)).mean())
         left_out[here] = regrets(rows[here], limited(limit, rows[here]))
         print(f"limit of the best stage for {key}, chosen on the others: {limit:g}")
     return [
-        told("retrain - early_probe", (rows["retrain"] - rows["early_probe"]).to_numpy()),
+        told("retrain - early_probe", lead),
         told("retrain - practitioner", (rows["retrain"] - rows["practitioner"]).to_numpy()),
         told("regret of the table", regrets(rows, rows["choice"].tolist())),
         *(told(f"regret of always {s}", regrets(rows, [s] * len(rows))) for s in STRATEGIES),
         told("regret of retrain below that limit, else early_probe", left_out),
+        *(told(f"{s} behind the table", behind(s)) for s in STRATEGIES),
+        *(
+            told(f"retrain - early_probe, {size}", lead[(rows["size"] == size).to_numpy()])
+            for size in sorted(set(rows["size"]))
+        ),
     ]
 
 
@@ -257,6 +268,9 @@ def main() -> None:
     rows = pd.read_csv(HERE / "transfer.csv")
     large, rows = rows[rows["px"] != 64], rows[rows["px"] == 64]
     print(tell_heads(large), *tell_trained(large), sep="\n")
+    unseen = large[~large["backbone"].isin(RULE)]
+    if unseen["finetune"].notna().any():
+        print("Backbones that the rule was not set by:", *tell_trained(unseen), sep="\n")
     parts = [summarise(rows[rows["backbone"].isin(REAL)]).assign(backbones="ImageNet")]
     rest = rows[~rows["backbone"].isin(REAL)]
     if len(rest):
