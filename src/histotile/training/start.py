@@ -63,6 +63,18 @@ def _check_dropout(network: nn.Module, share: float) -> None:
         raise HistotileError("dropout", fact, "set it to 0, or choose another backbone.name")
 
 
+def can_drop(job: Job) -> bool:
+    """Whether the job's network can drop features out before its head."""
+    share = 0.5
+    try:
+        backbone = _with_dropout(job.backbone, share)
+        network, _ = build_network(backbone, job.task.outputs, job.fold.train.tile_px)
+        _check_dropout(network, share)
+    except HistotileError:
+        return False
+    return True
+
+
 def begin(module: TileModule, data: TileDataModule, job: Job, approach: Approach) -> None:
     """Ready the network as its strategy wants it, then its head by a linear probe.
 
