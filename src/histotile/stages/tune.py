@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,19 +78,18 @@ def run(
     name = name_search(job, trainings, space, settings.seed)
     _announce(inputs.fold, job, trainings, space, settings)
 
-    def attempt(values: dict[str, float], done: list[Trial]) -> Trial:
-        label = f"{inputs.fold} trial {len(done)}"
-        trial, _ = measure(trainings, changes(space, values, given.train), 0, label)
-        _tell_trial(label, trial, [*done, trial], settings.trials)
-        return trial
+    def attempt(values: dict[str, float], number: int) -> Trial:
+        label = f"{inputs.fold} trial {number}"
+        return measure(trainings, changes(space, values, given.train), 0, label)[0]
 
     def tell(label: str, trial: Trial) -> None:
         click.echo(f"{inputs.fold} {label}: {trial.told}")
 
+    tell_trials = partial(_tell_trials, inputs.fold, settings.trials)
     limits = (settings.trials, settings.max_hours, settings.seed)
     with opened(outputs.journal) as storage:
-        study, trials = search(storage, name, space, limits, attempt)
-        shares, missing = importance(study, space)
+        study, trials = search(storage, name, space, limits, attempt, tell_trials)
+        shares, missing = importance(study, space, len(trials))
         best = _chosen(trials)
         repeats, gain = (
             compare_fresh(storage, name, trials[best], trainings, settings, tell)
@@ -98,15 +98,7 @@ def run(
         )
     verdict, reasons = judge(trials, best, repeats, gain)
     found = Tuning(
-        histotile=__version__,
-        research_use=RESEARCH_USE,
-        fold=inputs.fold,
-        strategy=job.strategy,
-        score_name=job.task.score_name,
-        patients=len(trainings.patients),
-        inner_folds=settings.folds,
-        seed=settings.seed,
-        asked=settings.trials,
+        **_facts(inputs.fold, settings, job, len(trainings.patients)),
         space=space,
         trials=trials,
         chosen=best,
@@ -120,6 +112,20 @@ def run(
     )
     write_text(outputs.tuning, found.model_dump_json(indent=2) + "\n")
     _tell(inputs.fold, found)
+
+
+def _facts(fold: str, settings: Tune, job: Job, patients: int) -> dict[str, Any]:
+    return {
+        "histotile": __version__,
+        "research_use": RESEARCH_USE,
+        "fold": fold,
+        "strategy": job.strategy,
+        "score_name": job.task.score_name,
+        "patients": patients,
+        "inner_folds": settings.folds,
+        "seed": settings.seed,
+        "asked": settings.trials,
+    }
 
 
 def _announce(
@@ -210,13 +216,17 @@ def _caveats(inputs: Inputs, slides: Sequence[FoldSlide]) -> list[str]:
     return told
 
 
-def _tell_trial(label: str, trial: Trial, done: Sequence[Trial], trials: int) -> None:
-    settings = ", ".join(f"{key} {value}" for key, value in trial.settings.items())
+def _tell_trials(fold: str, asked: int, done: Sequence[Trial], is_new: bool) -> None:
+    if not is_new:
+        if done:
+            click.echo(f"{fold}: {len(done)} finished trials are taken from the journal")
+        return
+    changed = ", ".join(f"{key} {value}" for key, value in done[-1].settings.items())
     scores = [one.score for one in done if one.score is not None]
     best = f"; best {max(scores):.4f}" if scores else ""
-    left = sum(one.seconds for one in done) / len(done) * (trials - len(done))
-    words = f"{trial.told}{best}; {left / 60:.0f} min of search left"
-    click.echo(f"{label}: {settings or 'in force'}: {words}")
+    left = sum(one.seconds for one in done) / len(done) * (asked - len(done)) / 60
+    words = f"{done[-1].told}{best}; {left:.0f} min of search left"
+    click.echo(f"{fold} trial {len(done) - 1}: {changed or 'in force'}: {words}")
 
 
 def _tell(fold: str, found: Tuning) -> None:

@@ -47,7 +47,7 @@ def draw_search(tuning: Tuning) -> str:
 
     shares = tuning.importance or {}
     figure = Figure(figsize=(10 if shares else 6, 3.4), layout="constrained")
-    search, *others = np.atleast_1d(figure.subplots(1, 2 if shares else 1)).tolist()
+    search, *others = figure.subplots(1, 2 if shares else 1, squeeze=False)[0]
     scores = [trial.score for trial in tuning.trials]
     numbers = range(len(scores))
     points = [np.nan if score is None else score for score in scores]

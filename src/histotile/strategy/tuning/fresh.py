@@ -49,9 +49,10 @@ def compare_fresh(
         pair = []
         for which, found in (("in force", {}), ("best", best.settings)):
             label = f"repeat {repeat} of {settings.repeats}, {which}"
-            make = partial(_made, trainings, (found, repeat, label), weights, partial(tell, label))
+            make = partial(_made, trainings, (found, repeat, label), weights)
             key = _key(trainings, found, repeat, resamples)
             pair.append(recalled(storage, f"{name} fresh", key, make))
+            tell(label, Trial.model_validate(pair[-1]["trial"]))
         in_force, of_best = (Trial.model_validate(one["trial"]) for one in pair)
         repeats.append(Repeat(in_force=in_force, best=of_best))
         rows.append([one["scores"] for one in pair])
@@ -65,10 +66,8 @@ def _made(
     trainings: Trainings,
     what: tuple[dict[str, Any], int, str],
     weights: "Doubles",
-    tell: Callable[[Trial], None],
 ) -> dict[str, Any]:
     trial, said = measure(trainings, *what)
-    tell(trial)
     if trial.reason:
         return {"trial": trial.model_dump(), "scores": []}
     scores = weighted_scores(trainings.task, said, trainings.patients, weights)

@@ -23,19 +23,22 @@ def search(
     name: str,
     space: Sequence[Parameter],
     limits: tuple[int, float | None, int],
-    attempt: Callable[[Values, list[Trial]], Trial],
+    attempt: Callable[[Values, int], Trial],
+    tell: Callable[[list[Trial], bool], None],
 ) -> "tuple[Study, list[Trial]]":
     """All trials in order, those of an interrupted search of this name first.
 
     The first trial is the settings in force. What is proposed depends on the seed and the finished
-    trials alone, so that a search that was interrupted goes on as if it had not been.
+    trials alone, so that a search that was interrupted goes on as if it had not been; and of more
+    trials than are asked for, the first ones count.
 
     Args:
         storage: The journal.
         name: What the search is of; others in the journal do not count.
         space: What is searched.
         limits: Trials, hours after which none is begun or None, and seed.
-        attempt: Tries values; it is given the trials so far.
+        attempt: Tries values, as the trial of that number.
+        tell: Called with the trials so far at the start, and with True once another one is kept.
 
     Raises:
         HistotileError: All trials failed.
@@ -48,31 +51,42 @@ def search(
         storage=storage, study_name=name, direction="maximize", load_if_exists=True
     )
     _settle(study)
-    while len(done := finished(study)) < trials:
-        if done and max_hours and sum(one.seconds for one in done) >= max_hours * 3600:
-            break
+    done = [_outcome(one) for one in _finished(study)]
+    tell(done, False)
+    while (counted := _enough(done, trials, max_hours)) is None:
         study.sampler = optuna.samplers.TPESampler(seed=seed * 100_003 + len(done))
         waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
         if not done and not waiting:
             study.enqueue_trial({p.key: _default(p) for p in space})
         proposal = study.ask()
-        outcome = attempt({p.key: _proposed(proposal, p) for p in space}, done)
+        outcome = attempt({p.key: _proposed(proposal, p) for p in space}, len(done))
         proposal.set_user_attr(_OUTCOME, outcome.model_dump())
         _tell(study, proposal.number, outcome)
-    if all(one.score is None for one in done):
-        fact = f"all {len(done)} trials failed; the first: {done[0].reason}"
+        done.append(outcome)
+        tell(done, True)
+    if all(one.score is None for one in counted):
+        fact = f"all {len(counted)} trials failed; the first: {counted[0].reason}"
         remedy = "try a lower learning rate: `histotile find-lr` suggests one"
         raise HistotileError("tune", fact, remedy)
-    return study, done
+    return study, counted
 
 
-def finished(study: "Study") -> list[Trial]:
-    """The finished trials in order."""
-    return [
-        Trial.model_validate(one.user_attrs[_OUTCOME])
-        for one in study.get_trials(deepcopy=False)
-        if _OUTCOME in one.user_attrs
-    ]
+def _enough(done: list[Trial], trials: int, max_hours: float | None) -> list[Trial] | None:
+    """The first trials that are as many, or took as long, as was asked for; None: more are due."""
+    spent = 0.0
+    for number, trial in enumerate(done, 1):
+        spent += trial.seconds
+        if number == trials or (max_hours and spent >= max_hours * 3600):
+            return done[:number]
+    return None
+
+
+def _finished(study: "Study") -> "list[FrozenTrial]":
+    return [one for one in study.get_trials(deepcopy=False) if _OUTCOME in one.user_attrs]
+
+
+def _outcome(one: "FrozenTrial") -> Trial:
+    return Trial.model_validate(one.user_attrs[_OUTCOME])
 
 
 def _settle(study: "Study") -> None:
@@ -80,8 +94,7 @@ def _settle(study: "Study") -> None:
     from optuna.trial import TrialState
 
     for one in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        outcome = one.user_attrs.get(_OUTCOME)
-        _tell(study, one.number, Trial.model_validate(outcome) if outcome else None)
+        _tell(study, one.number, _outcome(one) if _OUTCOME in one.user_attrs else None)
 
 
 def _tell(study: "Study", number: int, outcome: Trial | None) -> None:
@@ -124,16 +137,25 @@ def recalled(
 
 
 def importance(
-    study: "Study", space: Sequence[Parameter]
+    study: "Study", space: Sequence[Parameter], trials: int
 ) -> tuple[dict[str, float] | None, str | None]:
-    """Share of the scores' variance that each parameter explains (fANOVA), or why there is none."""
+    """Share of the scores' variance that each parameter explains (fANOVA), or why there is none.
+
+    Args:
+        study: As `search` gives it.
+        space: What was searched.
+        trials: The first ones that count.
+    """
+    import optuna
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-    scores = [one.score for one in finished(study) if one.score is not None]
+    found = [one for one in _finished(study)[:trials] if one.value is not None]
     needed = _PER_PARAMETER * len(space)
-    if len(scores) < needed:
-        return None, f"{len(scores)} finished trials are too few for it: {needed} are needed"
-    if len(set(scores)) == 1:
+    if len(found) < needed:
+        return None, f"{len(found)} finished trials are too few for it: {needed} are needed"
+    if len({one.value for one in found}) == 1:
         return None, "all trials have the same score"
-    found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
-    return {key: float(share) for key, share in found.items()}, None
+    counted = optuna.create_study(direction="maximize")
+    counted.add_trials(found)
+    shares = get_param_importances(counted, evaluator=FanovaImportanceEvaluator(seed=0))
+    return {key: float(share) for key, share in shares.items()}, None
