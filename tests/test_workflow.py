@@ -346,6 +346,22 @@ def test_other_strategies_are_trained_and_held_against_the_choice(
     assert found["verdict"] in page
 
 
+def test_settings_are_searched_only_when_asked_and_change_nothing_else(done: Project) -> None:
+    page = "results/tune/index.html"
+    assert done.planned() == {}
+    assert done.planned("report_tuning") == {"tune": 1, "report_tuning": 1}
+    assert done.planned(page) == {"tune": 1, "report_tuning": 1}
+    done.write({**SETTINGS, "tune": {"trials": 5}})
+    try:
+        assert done.planned() == {}
+        refused = done.snakemake(page)  # a linear probe has nothing to search
+    finally:
+        done.write(SETTINGS)
+    assert refused.returncode != 0
+    told = (done.folder / "results/logs/tune.log").read_text()
+    assert "linear_probe fits its head exactly" in told
+
+
 def test_the_cluster_profile_plans_the_same_jobs(fresh: Project) -> None:
     run = fresh.snakemake("--dry-run", profile="profiles/slurm")
     assert run.returncode == 0, run.stdout + run.stderr

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 import yaml
 
 from histotile import __version__
@@ -69,23 +68,15 @@ def run(
             trials failed, or as `train` says.
     """
     check_optuna()
-    if machine.threads is not None:
-        torch.set_num_threads(machine.threads)
     slides = fold_slides(inputs, ("train", "val"))
     job = _job(inputs, given.train, network, machine, slides)
     space = make_space(job)
     trainings = _trainings(inputs, settings, given, job, slides)
     name = name_search(job, trainings, space, settings.seed)
     _announce(inputs.fold, job, trainings, space, settings)
-
-    def attempt(values: dict[str, float], number: int) -> Trial:
-        label = f"{inputs.fold} trial {number}"
-        return measure(trainings, changes(space, values, given.train), 0, label)[0]
-
-    def tell(label: str, trial: Trial) -> None:
-        click.echo(f"{inputs.fold} {label}: {trial.told}")
-
+    attempt = partial(_attempt, inputs.fold, trainings, space)
     tell_trials = partial(_tell_trials, inputs.fold, settings.trials)
+    tell = partial(_tell_repeat, inputs.fold)
     limits = (settings.trials, settings.max_hours, settings.seed)
     with opened(outputs.journal) as storage:
         study, trials = search(storage, name, space, limits, attempt, tell_trials)
@@ -112,6 +103,13 @@ def run(
     )
     write_text(outputs.tuning, found.model_dump_json(indent=2) + "\n")
     _tell(inputs.fold, found)
+
+
+def _attempt(
+    fold: str, trainings: Trainings, space: list[Parameter], values: dict[str, float], number: int
+) -> Trial:
+    found = changes(space, values, trainings.settings)
+    return measure(trainings, found, 0, f"{fold} trial {number}")[0]
 
 
 def _facts(fold: str, settings: Tune, job: Job, patients: int) -> dict[str, Any]:
@@ -227,6 +225,10 @@ def _tell_trials(fold: str, asked: int, done: Sequence[Trial], is_new: bool) -> 
     left = sum(one.seconds for one in done) / len(done) * (asked - len(done)) / 60
     words = f"{done[-1].told}{best}; {left:.0f} min of search left"
     click.echo(f"{fold} trial {len(done) - 1}: {changed or 'in force'}: {words}")
+
+
+def _tell_repeat(fold: str, label: str, trial: Trial) -> None:
+    click.echo(f"{fold} {label}: {trial.told}")
 
 
 def _tell(fold: str, found: Tuning) -> None:
