@@ -83,3 +83,16 @@ def test_numbers_are_divided_by_patients_means() -> None:
     for roles in inner_folds(rows, texts, number, split(3)):
         tested = [float(texts[name][0]) for name, role in roles.items() if role == "test"]
         assert min(tested) < 0.5 <= max(tested)
+
+
+def test_every_label_of_several_is_on_all_sides() -> None:
+    rows, _ = cohort(16)
+    several = make_task(("mitosis", "necrosis"), "multilabel")
+    texts = {
+        row["slide_id"]: ["none", ("mitosis", "mitosis;necrosis", "necrosis", "none")[n % 4]]
+        for n, row in enumerate(rows)
+    }
+    for roles in inner_folds(rows, texts, several, split(3)):
+        for role in ("train", "val", "test"):
+            found = {t for s, r in roles.items() if r == role for t in texts[s]}
+            assert {"mitosis", "necrosis"} <= {name for text in found for name in text.split(";")}

@@ -79,7 +79,8 @@ def test_it_finds_a_rate_that_learns_where_the_one_in_force_does_not(
     assert [len(trial.folds) for trial in found.trials] == [2] * 6
     assert found.chosen and found.gain
     assert (found.trials[found.chosen].score or 0) > (found.trials[0].score or 0)
-    assert found.verdict == "worth it"
+    assert found.verdict in {"worth it", "perhaps"}  # of 7 patients, chosen among 5
+    assert found.gain.difference.low is not None and found.gain.difference.low > 0
     told = capsys.readouterr().out
     assert "lines for config.yaml" in told and found.lines in told
     pasted = yaml.safe_load(found.lines)["train"]

@@ -83,7 +83,7 @@ def run(
         shares, missing = importance(study, space, len(trials))
         best = _chosen(trials)
         repeats, gain = (
-            compare_fresh(storage, name, trials[best], trainings, settings, tell)
+            compare_fresh(storage, name, (trials[best], len(trials) - 1), trainings, settings, tell)
             if best
             else ([], None)
         )
@@ -235,5 +235,5 @@ def _tell(fold: str, found: Tuning) -> None:
     click.echo(f"{fold}: {found.headline}")
     for reason in found.reasons:
         click.echo(f"{fold}: {reason}")
-    if found.verdict == "worth it":
+    if found.verdict in {"worth it", "perhaps"}:
         click.echo(f"{fold}: lines for config.yaml:\n{found.lines}")

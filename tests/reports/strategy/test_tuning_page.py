@@ -51,7 +51,12 @@ def tuning(**changes: Any) -> Tuning:
         "importance_missing": None,
         "repeats": [Repeat(in_force=trial(0.8), best=trial(0.83))],
         "gain": Gain(
-            difference=difference, in_force=0.8, best=0.83, spread=0.01, difference_spread=0.02
+            difference=difference,
+            low_of_chosen=0.002,
+            in_force=0.8,
+            best=0.83,
+            spread=0.01,
+            difference_spread=0.02,
         ),
         "verdict": "worth it",
         "reasons": ["trial 2 minus the settings in force: +0.030"],
@@ -111,7 +116,7 @@ def test_the_curve_never_falls_and_begins_where_a_trial_has_a_score() -> None:
     assert widths[0] > widths[1]
 
 
-@pytest.mark.parametrize("verdict", ["worth it", "not worth it", "not known"])
+@pytest.mark.parametrize("verdict", ["worth it", "perhaps", "not worth it", "not known"])
 def test_every_verdict_has_its_words(read: Read, verdict: str) -> None:
     page = read(render_tuning_page(tuning(verdict=verdict)))
     assert verdict in " ".join(page.words)

@@ -12,6 +12,7 @@ from histotile.strategy.tuning.record import Parameter, Tuning
 
 VERDICTS = {
     "worth it": ("good", "Worth it: the best trial is better on fresh divisions and seeds"),
+    "perhaps": ("warn", "Perhaps: better on these patients, but it was chosen on them"),
     "not worth it": ("warn", "Not worth it: leave the settings as they are"),
     "not known": ("warn", "Not known"),
 }

@@ -25,7 +25,7 @@ Tell = Callable[[str, Trial], None]
 def compare_fresh(
     storage: "JournalStorage",
     name: str,
-    best: Trial,
+    best: tuple[Trial, int],
     trainings: Trainings,
     settings: Tune,
     tell: Tell,
@@ -37,17 +37,19 @@ def compare_fresh(
     Args:
         storage: The journal.
         name: Of the search.
-        best: The trial that is held against the settings in force.
+        best: The trial that is held against the settings in force, and among how many it was
+            chosen.
         trainings: Its divisions behind the first are those of the repeats.
         settings: Section `tune`.
         tell: Called with a label and each outcome.
     """
+    chosen, chances = best
     resamples = (settings.bootstraps, settings.seed)
     weights = patient_weights(len(trainings.patients), *resamples)
     repeats, rows = [], []
     for repeat in range(1, settings.repeats + 1):
         pair = []
-        for which, found in (("in force", {}), ("best", best.settings)):
+        for which, found in (("in force", {}), ("best", chosen.settings)):
             label = f"repeat {repeat} of {settings.repeats}, {which}"
             make = partial(_made, trainings, (found, repeat, label), weights)
             key = _key(trainings, found, repeat, resamples)
@@ -59,7 +61,8 @@ def compare_fresh(
     if not all(scores for row in rows for scores in row):
         return repeats, None
     both = np.array(rows, np.float64)
-    return repeats, measure_gain(both[:, 0], both[:, 1], settings.seed)
+    sizes = (len(trainings.patients), chances)
+    return repeats, measure_gain(both[:, 0], both[:, 1], sizes, settings.seed)
 
 
 def _made(

@@ -18,23 +18,34 @@ def patient_weights(patients: int, resamples: int, seed: int) -> Doubles:
     return np.concatenate([plain, draw_weights([0] * patients, resamples, seed)])
 
 
-def measure_gain(in_force: Doubles, best: Doubles, seed: int) -> Gain:
+def measure_gain(in_force: Doubles, best: Doubles, sizes: tuple[int, int], seed: int) -> Gain:
     """The paired difference with its interval, over resampled patients and repeats.
+
+    The second lower end allows for the choice: whoever takes the best of many trials takes the one
+    that suits these patients, and the comparison is on the same ones. It is Bonferroni's, by
+    Student's t with one degree of freedom less than there are patients.
 
     Args:
         in_force: (R, 1 + B) scores of each repeat; the first as it is, then over resamples of
             patients, alike in both and in all repeats.
         best: The same of the best trial.
+        sizes: Patients, and trials among which the best was chosen.
         seed: Of the resampled repeats.
     """
+    from scipy.stats import t as student
+
+    patients, trials = sizes
     difference = best - in_force
     repeats, draws = len(difference), difference.shape[1] - 1
     drawn = np.random.default_rng(seed).integers(repeats, size=(draws, repeats))
     resampled = difference[drawn, 1 + np.arange(draws)[:, None]].mean(axis=1)
     ends = interval(resampled, 0.95)
-    several = repeats > 1
+    value = float(difference[:, 0].mean())
+    several, known = repeats > 1, resampled[np.isfinite(resampled)]
+    reach = float(student.ppf(1 - 0.025 / trials, patients - 1) * known.std()) if len(known) else 0
     return Gain(
-        difference=Estimate(value=float(difference[:, 0].mean()), low=ends.lower, high=ends.upper),
+        difference=Estimate(value=value, low=ends.lower, high=ends.upper),
+        low_of_chosen=None if ends.lower is None else min(value - reach, ends.lower),
         in_force=float(in_force[:, 0].mean()),
         best=float(best[:, 0].mean()),
         spread=float(in_force[:, 0].std(ddof=1)) if several else None,
@@ -64,9 +75,18 @@ def judge(
         return "not known", [f"{said}; too few patients for an interval"]
     said += f", 95 % {low:+.3f} to {high:+.3f}, on {len(repeats)} fresh divisions and seeds"
     reasons = [said, *_told_by_search(trials, chosen), *_same_probe(repeats)]
-    if low > 0:
-        return "worth it", reasons
-    return "not worth it", [*reasons, "these patients show no gain for certain: leave the settings"]
+    if low <= 0 or gain.low_of_chosen is None:
+        told = "these patients show no gain for certain: leave the settings"
+        return "not worth it", [*reasons, told]
+    chosen_low = f"{gain.low_of_chosen:+.3f}"
+    if gain.low_of_chosen > 0:
+        told = f"the choice among {len(trials) - 1} trials allowed for, it is above {chosen_low}"
+        return "worth it", [*reasons, told]
+    told = (
+        f"it was chosen among {len(trials) - 1} trials on the same patients, and that allowed for "
+        f"its lower end is {chosen_low}: patients who had no part in the choice must tell"
+    )
+    return "perhaps", [*reasons, told]
 
 
 def _failed(first: Trial, reasons: Sequence[str]) -> str:

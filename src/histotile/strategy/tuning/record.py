@@ -6,7 +6,7 @@ from pydantic import Field
 
 from histotile.strategy.entry import Entry, Estimate
 
-Verdict = Literal["worth it", "not worth it", "not known"]
+Verdict = Literal["worth it", "perhaps", "not worth it", "not known"]
 
 
 class Parameter(Entry):
@@ -53,6 +53,9 @@ class Gain(Entry):
     """The best trial minus the settings in force, over all repeats."""
 
     difference: Estimate = Field(description="95 %: patients and repeats resampled")
+    low_of_chosen: float | None = Field(
+        description="Lower end that allows for the choice among all trials on the same patients"
+    )
     in_force: float
     best: float
     spread: float | None = Field(
