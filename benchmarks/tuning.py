@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from histotile.io.atomic import replacing
-from histotile.strategy.tuning.gain import judge, measure_gain, patient_weights
+from histotile.strategy.tuning.gain import Doubles, judge, measure_gain, patient_weights
 from histotile.strategy.tuning.record import Repeat, Trial
 
 OUT = Path(__file__).with_suffix(".csv")
@@ -46,8 +46,8 @@ def search(patients: int, seed_sd: float, true: float, number: int) -> str:
     effects = rng.normal(size=(TRIALS, patients))
     effects[:3] += true * error
 
-    def trained(of: np.ndarray, times: int) -> np.ndarray:
-        seeds = seed_sd * error * rng.normal(size=(times, 1))
+    def trained(of: Doubles, times: int) -> Doubles:
+        seeds: Doubles = seed_sd * error * rng.normal(size=(times, 1))
         return of + seeds + 0.5 * rng.normal(size=(times, patients))
 
     best = effects[trained(effects, TRIALS).mean(axis=1).argmax()]
