@@ -103,7 +103,7 @@ def weights(backbone: Backbone, rank: int) -> int:
     """How many learn."""
     network, _ = build_network(backbone, 2, PX)
     if rank:
-        adapt_attention(network, rank)
+        adapt_attention(network, rank, backbone.weights)
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 

@@ -64,8 +64,16 @@ class Trial:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What names a row."""
-        return self.part, self.network, self.setting, str(self.seed), self.mode, str(self.px)
+        """What names a row: a changed recipe is another one."""
+        named = self.part, self.network, self.setting, str(self.seed), self.mode, str(self.px)
+        return *named, self.recipe
+
+    @property
+    def recipe(self) -> str:
+        """All else that a training hangs on, e.g. "epochs=6 lr=0.0005 ... batch_norm=True"."""
+        learnt = ("epochs", "lr", "train", "start", "inputs", "order", "optimizer")
+        told = {name: getattr(self, name) for name in learnt} | self.options
+        return " ".join(f"{name}={value}" for name, value in told.items())
 
 
 @cache
@@ -383,7 +391,7 @@ PARTS: dict[str, tuple[Callable[[], list[Trial]], Measure]] = {
     "by heart": (by_heart, learn_by_heart),
     "activations": (activations, learn),
 }
-KEYS = ["part", "network", "setting", "seed", "mode", "px"]
+KEYS = ["part", "network", "setting", "seed", "mode", "px", "recipe"]
 COLUMNS = [
     *KEYS,
     *("accuracy", "most_frequent", "spread", "train_loss", "first_gradient", "images", "cpu_s"),
@@ -409,6 +417,12 @@ def measure(parts: list[str]) -> None:
             with TABLE.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(row)
             print({k: v for k, v in row.items() if k != "date"}, flush=True)
+
+
+def planned(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of today's recipes; those of earlier ones stay in the table alone."""
+    keys = {trial.key for plan, _ in PARTS.values() for trial in plan()}
+    return rows[[key in keys for key in zip(*(rows[k].astype(str) for k in KEYS), strict=True)]]
 
 
 def interval(values: "pd.Series[float]") -> str:
@@ -479,7 +493,7 @@ def main() -> None:
     assert default_cfgs  # the networks are in timm's registry
     torch.set_num_threads(1)
     measure(sys.argv[1:] or list(PARTS))
-    rows = pd.read_csv(TABLE)
+    rows = planned(pd.read_csv(TABLE))
     tell(rows)
     if "gradients" in set(rows.part):
         draw(rows)

@@ -63,9 +63,25 @@ TASKS: dict[str, tuple[Cohort, dict[str, Any]]] = {
 
 
 def run(name: str, folder: Path, patients: int = PATIENTS, seed: int = 0) -> Path:
-    """The metrics after all stages, from a drawn cohort of this task to its evaluation."""
+    """The metrics of a drawn cohort of this task."""
     drawn, changes = TASKS[name]
     listed = write_labelled_tiles(folder / "data", drawn, patients, TILES, seed=seed)
+    groups = [f"p{patient:03d}" for patient in range(patients)]
+    return through_all_stages(name, folder, listed, groups, changes)
+
+
+def through_all_stages(
+    name: str, folder: Path, listed: Path, groups: list[str], changes: dict[str, Any]
+) -> Path:
+    """The metrics after all stages, from a list of tiles to its evaluation.
+
+    Args:
+        name: Of the cohort, for messages.
+        folder: Receives all files.
+        listed: CSV of path, label, group.
+        groups: Those in the list.
+        changes: Sections over the standard settings.
+    """
     settings = over_standard(yaml.safe_load(PLAIN) | changes, standard_config())
     settings["tile"]["labels"] |= {"names": {}, "outside": None}  # tiles have no outlines
     config = validate(Config, settings, name)
@@ -74,7 +90,6 @@ def run(name: str, folder: Path, patients: int = PATIENTS, seed: int = 0) -> Pat
         (folder / part).mkdir()
     cohort, folds = folder / "slides.csv", folder / "folds.csv"
     collect.run(collect.Inputs(listed), collect.Outputs(cohort), task, {})
-    groups = [f"p{patient:03d}" for patient in range(patients)]
     tables = [folder / "tile" / f"{group}.parquet" for group in groups]
     of_tiles = tile_images.Inputs(listed), tile_images.Outputs(tables)
     tile_images.run(*of_tiles, config.tile, groups, task, 1)
@@ -111,6 +126,39 @@ def scores(metrics: Path) -> dict[tuple[str, str], dict[str, str]]:
     }
 
 
+def tell(
+    task: str, known: dict[tuple[str, str], dict[str, str]], facts: dict[str, Any], seconds: float
+) -> list[dict[str, Any]]:
+    """A row per metric of a task, printed."""
+    decides = "spearman" if task == "regression" else "auroc"
+    others = [k for m, k in known if m == "network" and k.split()[0] in ("r2", "mae")]
+    found = []
+    for metric in (decides, *others):
+        own, colour = known["network", metric], known["colour", metric]
+        found.append(
+            {
+                "task": task,
+                "metric": metric,
+                **{k: f"{float(own[k]):.4f}" for k in ("value", "lower", "upper")},
+                "colour": f"{float(colour['value']):.4f}",
+                "tiles": own["n"],
+                **facts,
+                "seconds": round(seconds),
+                "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            }
+        )
+        print(found[-1], flush=True)
+    return found
+
+
+def write_rows(path: Path, found: list[dict[str, Any]]) -> None:
+    """The CSV."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(found[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(found)
+
+
 def main() -> None:
     """All tasks and seeds, one after the other."""
     found: list[dict[str, Any]] = []
@@ -118,28 +166,9 @@ def main() -> None:
         begun = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             known = scores(run(task, Path(folder), seed=seed))
-        decides = "spearman" if task == "regression" else "auroc"
-        others = [k for m, k in known if m == "network" and k.split()[0] in ("r2", "mae")]
-        for metric in (decides, *others):
-            own, colour = known["network", metric], known["colour", metric]
-            found.append(
-                {
-                    "task": task,
-                    "seed": seed,
-                    "metric": metric,
-                    **{k: f"{float(own[k]):.4f}" for k in ("value", "lower", "upper")},
-                    "colour": f"{float(colour['value']):.4f}",
-                    "patients": PATIENTS,
-                    "tiles": own["n"],
-                    "seconds": round(time.monotonic() - begun),
-                    "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-                }
-            )
-            print(found[-1], flush=True)
-        with (REPOSITORY / "benchmarks/tasks.csv").open("w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, list(found[0]), lineterminator="\n")
-            table.writeheader()
-            table.writerows(found)
+        facts = {"seed": seed, "patients": PATIENTS}
+        found += tell(task, known, facts, time.monotonic() - begun)
+        write_rows(REPOSITORY / "benchmarks" / "tasks.csv", found)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def test_additions_learn_and_merge_without_changing_an_output(name: str) -> None
     before = {key: value.clone() for key, value in net.state_dict().items()}
     tiles = torch.randn(2, 3, SIZED[name] or 64, SIZED[name] or 64)
     plain = net(tiles)
-    adapt_attention(net, 8)
+    adapt_attention(net, 8, "file.pth")
     torch.testing.assert_close(net(tiles), plain)
     own = {id(p) for p in head(net).parameters()}
     learning = {n: p for n, p in net.named_parameters() if p.requires_grad}
@@ -53,7 +53,7 @@ def test_additions_learn_and_merge_without_changing_an_output(name: str) -> None
 
 def test_rank_8_of_a_small_vit_is_a_small_share() -> None:
     net = network("test_vit")
-    adapt_attention(net, 8)
+    adapt_attention(net, 8, "file.pth")
     width, blocks = 64, 6
     expected = blocks * 8 * ((width + 3 * width) + (width + width)) + 2 * width + 2
     assert sum(p.numel() for p in net.parameters() if p.requires_grad) == expected
@@ -62,4 +62,11 @@ def test_rank_8_of_a_small_vit_is_a_small_share() -> None:
 @pytest.mark.parametrize("name", ["test_resnet", "test_convnext"])
 def test_networks_without_attention_are_refused(name: str) -> None:
     with pytest.raises(HistotileError, match=r"no attention(.|\n)*Remedy: .*lora_rank: 0"):
-        adapt_attention(timm.create_model(name), 8)
+        adapt_attention(timm.create_model(name), 8, "file.pth")
+
+
+def test_random_weights_are_not_frozen() -> None:
+    net = network("test_vit")
+    with pytest.raises(HistotileError, match=r"weights is none(.|\n)*Remedy: .*lora_rank: 0"):
+        adapt_attention(net, 8, "none")
+    assert all(p.requires_grad for p in net.parameters())

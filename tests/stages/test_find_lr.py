@@ -18,7 +18,10 @@ from histotile.training.job import FoldSlide, Machine
 
 @pytest.fixture
 def inputs(tmp_path: Path, fold: list[FoldSlide]) -> Inputs:
+    """Tiles of a fold; those of its test patient are nowhere to be read."""
     rows = [f"0,{s.slide_id},{s.patient_id},,,{s.role}" for s in fold]
+    rows.append("0,tested,p9,,,test")
+    assert not (fold[0].tiles.parent / "tested.parquet").exists()
     table = tmp_path / "folds.csv"
     table.write_text("\n".join(["fold,slide_id,patient_id,site,label,role", *rows]) + "\n")
     return Inputs(table, "fold0", fold[0].tiles.parent)

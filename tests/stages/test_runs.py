@@ -79,8 +79,36 @@ def test_scores_that_are_not_of_these_models_are_marked(tmp_path: Path) -> None:
         "fewer": "scores are of 2 folds, and 1 are trained",
         "later": "trained again since it was evaluated",
         "none": "not evaluated",
-        "mixed": "its folds were trained with different settings",
+        "mixed": "its folds were trained with different settings (train.finetune.sgd_lr)",
     }
+    assert {row["train.finetune.sgd_lr"] for row in found if row["run"] == "mixed"} == {
+        "0.003 | 0.03"
+    }
+
+
+def change(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_tasks_and_stages_that_differ_are_columns(tmp_path: Path) -> None:
+    for name, kind, options, stages in (
+        ("a", "multilabel", {"smoothing": 0.1}, [[2], [3]]),
+        ("b", "multilabel", {"smoothing": 0.2}, [[2], [2]]),
+        ("c", "binary", None, [[2], [2]]),
+    ):
+        write_run(tmp_path / name, 0.003, 0.8)
+        for fold in (0, 1):
+            path = tmp_path / name / f"train/fold{fold}/summary.json"
+            told = {"task_options": options} if options else {}
+            change(path, task=kind, stages=stages[fold], **told)
+        os.utime(tmp_path / name / "evaluate/evaluation.json", (4e9, 4e9))
+    runs.run(tmp_path, runs.Outputs(tmp_path / "runs.json"))
+    found = json.loads((tmp_path / "runs.json").read_text())["runs"]
+    assert [row["task.kind"] for row in found] == ["multilabel", "multilabel", "binary"]
+    assert [row["task.options.smoothing"] for row in found] == [0.1, 0.2, None]
+    assert [row["stages"] for row in found] == ["[2] | [3]", "[2]", "[2]"]
+    assert len({row["settings"] for row in found}) == 3
+    assert {row["note"] for row in found} == {""}  # stages are decided fold by fold
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ import pytest
 
 from histotile.config import Config, Decide
 from histotile.io import tables
-from histotile.strategy.beside import Cost
+from histotile.strategy.context import Cost
 from histotile.strategy.cost import (
     GPU_TIMES,
     LEARNT,
-    Beside,
+    DecisionContext,
     Effort,
     affordable,
     forecast,
@@ -35,7 +35,7 @@ EFFORT = Effort(0.02, "torch", "cpu", [(1000, 200)] * 3)
 def decided(evidence: Evidence, settings: Decide, config: Config, most: float | None) -> Decision:
     budget = settings.model_copy(update={"max_hours": most})
     folds = {"0": range(70), "1": range(10, 80)}
-    return decide(evidence, budget, config.train, folds, None, Beside(effort=EFFORT))
+    return decide(evidence, budget, config.train, folds, None, DecisionContext(effort=EFFORT))
 
 
 def test_heads_cost_minutes_and_layers_what_their_passes_take(

@@ -274,15 +274,15 @@ def test_foreign_takes_certainty(
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_backbone_that_hardly_tells_the_labels_is_retrained_at_any_size(
+def test_a_backbone_whose_stages_leave_room_is_retrained_at_any_size(
     make_evidence: MakeEvidence, quick_settings: Decide, size: str
 ) -> None:
     evidence = make_evidence(own=(0.5, 0.6), random=(0.1, 0.1))
-    found = judge(evidence, with_rule(quick_settings, min_skill=0.6), True, size)
+    found = judge(evidence, with_rule(quick_settings, head_skill=0.6), True, size)
     best = max(stage.score.value for stage in found.similarity.stages)
     assert 0.6 < best < 0.8
-    assert (found.similarity.verdict, found.similarity.basis) == ("different", "weak")
+    assert (found.similarity.verdict, found.similarity.basis) == ("different", "room")
     assert choose(found.counts_as, found.similarity).strategy == "retrain"
     assert f"{2 * best - 1:.2f} of the way" in " ".join(found.similarity.reasons)
-    lax = judge(evidence, with_rule(quick_settings, min_skill=2 * best - 1.01), True, size)
-    assert lax.similarity.basis != "weak"
+    lax = judge(evidence, with_rule(quick_settings, head_skill=2 * best - 1.01), True, size)
+    assert lax.similarity.basis != "room"

@@ -10,14 +10,19 @@ from histotile.training.learning_curve import Point
 
 
 def judged(
-    train: list[float], val: list[float], strategy: str, running: list[float] | None = None
+    train: list[float],
+    val: list[float],
+    strategy: str,
+    running: list[float] | None = None,
+    comparable: bool = True,
 ) -> Diagnosis:
     points = [
         Point(i, r, t, v, 0.9)
         for i, (t, v, r) in enumerate(zip(train, val, running or train, strict=True))
     ]
     best = min(points, key=lambda p: p.val_loss)
-    return diagnose(points, best, math.log(2), strategy, strategy in ("finetune", "retrain"))
+    section = {"finetune": "finetune", "retrain": "retrain"}.get(strategy)
+    return diagnose(points, best, math.log(2), strategy, section, comparable)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +50,25 @@ def test_diagnosis(train: list[float], val: list[float], strategy: str, verdict:
 
 
 @pytest.mark.parametrize(
+    ("train", "val", "verdict"),
+    [
+        ([0.03, 0.004], [0.03, 0.013], "overfit"),
+        ([0.03, 0.012], [0.03, 0.0125], "good fit"),
+        ([0.03, 0.0005], [0.03, 0.001], "good fit"),
+    ],
+)
+def test_small_losses_are_judged_by_the_same_measure(
+    train: list[float], val: list[float], verdict: str
+) -> None:
+    points = [Point(i, t, t, v, 0.9) for i, (t, v) in enumerate(zip(train, val, strict=True))]
+    found = diagnose(points, points[-1], 0.03, "linear_probe")
+    assert found.verdict == verdict
+    larger = [Point(p.step, None, 20 * p.train_loss, 20 * p.val_loss, 0.9) for p in points]
+    same = diagnose(larger, larger[-1], 0.6, "linear_probe")
+    assert same.verdict == verdict and same.gap == pytest.approx(found.gap)
+
+
+@pytest.mark.parametrize(
     ("train", "val", "running", "verdict", "remedy"),
     [
         ([0.6, 2.5, 1.9], [0.6, 2.4, 2.0], None, "underfit", "a lower rate in train.retrain"),
@@ -67,6 +91,28 @@ def test_the_cause_comes_first_among_the_remedies(
     assert len(set(found.remedies)) == len(found.remedies)
 
 
+@pytest.mark.parametrize("train", [[0.7, 0.65], [0.7, 0.35]])
+def test_what_drop_out_or_mixup_cost_is_not_held_against_augmentation(train: list[float]) -> None:
+    val, running = [loss + 0.01 for loss in train], [0.7, train[-1] + 0.25]
+    for comparable in (True, False):
+        found = judged(train, val, "retrain", running, comparable)
+        assert (found.remedies[:1] == ("lighter train.augment",)) == comparable
+        assert ("too heavy" in found.reason) == (comparable and train[-1] < 0.5)
+
+
+def test_remedies_of_a_tail_are_those_of_the_recipe_that_it_learns_by() -> None:
+    curve = [Point(0, None, 0.5, 0.5, 0.8), Point(1, 0.1, 0.1, 0.3, 0.9)]
+    tail = diagnose(curve, curve[1], math.log(2), "early_probe", "finetune")
+    assert tail.verdict == "overfit"
+    assert any("train.finetune" in remedy for remedy in tail.remedies)
+    assert "train.early_probe: truncate" in tail.remedies
+    head = diagnose(curve, curve[1], math.log(2), "early_probe")
+    assert not any("train.finetune" in remedy for remedy in head.remedies)
+    rising = [*curve, Point(2, 4.0, 3.0, 3.0, 0.5)]
+    leapt = diagnose(rising, rising[2], math.log(2), "early_probe", "finetune")
+    assert leapt.remedies[0].startswith("a lower rate in train.finetune")
+
+
 def test_independent_samples_lie_between_patients_and_tiles() -> None:
     strata = np.array([0, 0, 0, 0, 1, 1, -1])
     patients = np.array(list("aaabbbb"))
@@ -79,5 +125,5 @@ def test_a_rising_loss_is_told_with_what_became_of_the_score() -> None:
     points = [Point(n, None, 0.5 - n / 5, v, s) for n, v, s in ((0, 0.5, 0.8), (1, 0.4, 0.85))]
     for score, word in ((0.9, "rather than wrong"), (0.7, "train.patience")):
         last = Point(2, None, 0.05, 0.9, score)
-        found = diagnose([*points, last], last, math.log(2), "retrain", True)
+        found = diagnose([*points, last], last, math.log(2), "retrain", "retrain")
         assert found.verdict == "overfit" and word in found.reason

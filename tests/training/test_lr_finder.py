@@ -9,10 +9,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from histotile.backbones.build import head
 from histotile.config import Backbone, Train
 from histotile.tasks.registry import make_task
+from histotile.training.datamodule import TileDataModule
 from histotile.training.job import FoldSlide, Job, Machine, gather_tiles
 from histotile.training.lr_finder import (
     HIGHEST,
@@ -22,7 +24,8 @@ from histotile.training.lr_finder import (
     judge,
     range_test,
 )
-from histotile.training.start import Approach, begin, make_module
+from histotile.training.start import begin, make_module
+from histotile.training.strategies.approach import Approach
 
 TASK = make_task(("healthy", "tumour"))
 RATES = np.geomspace(LOWEST, HIGHEST, 100)
@@ -70,7 +73,7 @@ def sweep(
     """
     fold = gather_tiles(slides, TASK, 16, 0)
     job = Job(Path(), fold, backbone, settings, Machine(), "finetune", ())
-    approach = Approach(settings.finetune, lambda network: [])
+    approach = Approach("finetune", settings.finetune, lambda network: [])
     torch.manual_seed(0)
     module, data = make_module(job, approach)
     begin(module, data, job, approach)
@@ -107,3 +110,55 @@ def test_a_network_that_has_nothing_to_learn_gets_no_suggestion(
 ) -> None:
     found, _, _ = sweep(fold, tiny_backbone, make_settings(), blind=True)
     assert found.suggestion is None
+
+
+def test_the_order_and_the_changes_of_tiles_are_others_in_each_pass(
+    fold: list[FoldSlide], tiny_backbone: Backbone, make_settings: Callable[..., Train]
+) -> None:
+    tiles = gather_tiles(fold, TASK, 4, 0)
+    feeds = [TileDataModule(tiles, make_settings(), Machine()).train_dataloader() for _ in "ab"]
+    seen = [[batch for _ in range(2) for batch in feed] for feed in feeds]
+    numbers = [number for batch in seen[0] for number in batch[2].tolist()]
+    one, other = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
+    assert set(one) == set(other) and one != other
+    pixels: dict[int, list[torch.Tensor]] = {}
+    for batch in seen[0]:
+        for tile, number in zip(batch[0], batch[2].tolist(), strict=True):
+            pixels.setdefault(number, []).append(tile)
+    twice = [pair for pair in pixels.values() if len(pair) > 1]
+    assert twice and sum(torch.equal(*pair) for pair in twice) < len(twice) / 2
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(*seen, strict=True))  # and again the same
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_layers_keep_their_shares_of_the_rate_and_gradients_are_clipped(
+    fold: list[FoldSlide],
+    tiny_backbone: Backbone,
+    make_settings: Callable[..., Train],
+    optimizer: Any,
+) -> None:
+    settings = make_settings()
+    changes = {"optimizer": optimizer, "layer_decay": 0.5, "clip": 1e-3}
+    recipe = settings.finetune.model_copy(update=changes)
+    steps: list[tuple[list[tuple[int, float]], float]] = []
+
+    def note(stepped: torch.optim.Optimizer, *_: Any) -> None:
+        groups = stepped.param_groups
+        grads = [p.grad for group in groups for p in group["params"] if p.grad is not None]
+        norm = torch.stack([grad.norm() for grad in grads]).norm()
+        steps.append(([(group["layer"], group["lr"]) for group in groups], float(norm)))
+
+    hook = register_optimizer_step_pre_hook(note)
+    try:
+        sweep(fold, tiny_backbone, settings.model_copy(update={"finetune": recipe}))
+    finally:
+        hook.remove()
+    assert len(steps) > 20
+    for (rates, norm), peak in zip(steps, np.geomspace(LOWEST, HIGHEST, 60), strict=False):
+        deepest = max(layer for layer, _ in rates)
+        assert len({layer for layer, _ in rates}) > 3
+        assert [rate for _, rate in rates] == pytest.approx(
+            [peak * 0.5 ** (deepest - layer) for layer, _ in rates]
+        )
+        assert norm < 1.001e-3
+    assert steps[0][1] == pytest.approx(1e-3, rel=1e-3)

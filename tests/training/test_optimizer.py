@@ -158,3 +158,11 @@ def test_the_three_descents(
     if batch_size == "all":
         assert found.portions * batch >= 500
         assert plan(500, make_settings(batch_size="all", min_steps=70)).epochs >= 70
+
+
+@pytest.mark.parametrize(
+    ("tiles", "batch_size", "least"),
+    [(100, 1, 1), (3, 2, 1), (100, 10, 10), (9, 4, 3), (101, 10, 10), (3000, "all", 63)],
+)
+def test_the_smallest_batch(make_settings: Any, tiles: int, batch_size: Any, least: int) -> None:
+    assert plan(tiles, make_settings(batch_size=batch_size)).least(tiles) == least

@@ -21,6 +21,8 @@ from histotile.inference.ensemble import Ensemble, load_members
 from histotile.inference.predict import predict_slide
 from histotile.io.features import read_features
 from histotile.tasks.registry import make_task
+from histotile.tasks.task import Task
+from histotile.training.diagnosis import Diagnosis, diagnose
 from histotile.training.job import FoldSlide, Machine, Run
 from histotile.training.train_fold import train_fold
 
@@ -279,3 +281,39 @@ def test_fixed_never_imports_lightning() -> None:
     )
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
     assert not {"pytorch_lightning", "sklearn", "pandas", "matplotlib.pyplot"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("mixup", "options", "task", "comparable"),
+    [
+        (0.0, {}, TASK, True),
+        (0.4, {}, TASK, False),
+        (0.0, {"drop_path_rate": 0.1}, TASK, False),
+        (0.0, {}, make_task(TASK.names, options={"smoothing": 0.1}), False),
+        (0.0, {}, make_task(TASK.names, options={"focal_gamma": 2.0}), False),
+    ],
+)
+def test_a_loss_of_other_making_is_not_compared_with_that_on_unchanged_tiles(
+    tmp_path: Path,
+    fold: Slides,
+    make_settings: Settings,
+    tiny_backbone: Backbone,
+    monkeypatch: pytest.MonkeyPatch,
+    mixup: float,
+    options: dict[str, Any],
+    task: Task,
+    comparable: bool,
+) -> None:
+    told: list[tuple[Any, ...]] = []
+
+    def watched(*given: Any) -> Diagnosis:
+        told.append(given[-3:])
+        return diagnose(*given)
+
+    monkeypatch.setattr("histotile.training.train_fold.diagnose", watched)
+    settings = make_settings(strategy="finetune", epochs=1, max_tiles_per_slide=4)
+    recipe = settings.finetune.model_copy(update={"mixup": mixup})
+    settings = settings.model_copy(update={"finetune": recipe})
+    backbone = tiny_backbone.model_copy(update={"options": options})
+    train_fold(tmp_path / "f", fold, task, backbone, settings)
+    assert told == [("finetune", "finetune", comparable)]

@@ -34,12 +34,21 @@ class LowRank(nn.Module):
         return weight + self.up @ self.down
 
 
-def adapt_attention(network: nn.Module, rank: int) -> None:
+def adapt_attention(network: nn.Module, rank: int, weights: str) -> None:
     """Have low-rank additions to the attention projections learn, and the head; nothing else.
 
+    Args:
+        network: That is adapted.
+        rank: Of the additions.
+        weights: Where those of the network come from, as `backbone.weights` says.
+
     Raises:
-        HistotileError: The network has no attention.
+        HistotileError: The network has no attention, or its weights are random: they would stay so.
     """
+    if weights == "none":
+        fact = "asks for LoRA, which freezes what was learnt before; backbone.weights is none"
+        remedy = "name weights, or set lora_rank: 0 so that all layers learn"
+        raise HistotileError("train.finetune.lora_rank", fact, remedy)
     found = _projections(network)
     if not found:
         fact = f"asks for LoRA, and {type(network).__name__} has no attention projections"

@@ -7,7 +7,7 @@ from histotile.config import Config
 def check_network(config: Config) -> list[Problem]:
     """Whether the network is known, its weights fit, and it takes tiles of this size.
 
-    And whether it has attention, where additions to it shall learn.
+    And whether it has attention and was trained before, where additions to it shall learn.
     """
     from histotile.backbones.build import build_network
     from histotile.tasks.registry import config_task
@@ -18,5 +18,5 @@ def check_network(config: Config) -> list[Problem]:
     if built and (rank := config.train.finetune.lora_rank):
         from histotile.backbones.lora import adapt_attention
 
-        attempt(problems, adapt_attention, built[0], rank)
+        attempt(problems, adapt_attention, built[0], rank, config.backbone.weights)
     return problems

@@ -113,6 +113,22 @@ def export(
     stage.run(inputs, stage.Outputs(output), settings)
 
 
+@verb()
+@click.argument("features", type=FOLDER)
+@click.option("--tiles", type=FOLDER, required=True, help="Folder of their tile tables.")
+@click.option("--layout", type=click.Choice(["clam", "trident", "stamp"]), required=True)
+@click.option("--stage", type=click.IntRange(1), help="Depth, 1 is the shallowest; default: last.")
+@output_option("Folder that the other program reads.")
+def export_features(
+    features: Path, tiles: Path, layout: Any, stage: int | None, output: Path
+) -> None:
+    """Write the files of the folder FEATURES as CLAM, TRIDENT or STAMP read them, float32."""
+    from histotile.stages import export_features as stages
+
+    inputs = stages.Inputs(sorted(features.glob("*.h5")), tiles)
+    stages.run(inputs, stages.Outputs(output), layout, stage)
+
+
 @verb("pretrain")
 @click.argument("kind", type=click.Choice(["natural", "histology"]))
 @click.argument("output", type=PATH)
@@ -126,4 +142,4 @@ def pretrain(kind: Any, output: Path, settings: Pretrain) -> None:
 
 
 BEFORE_DECIDING = (split, backbone, embed)
-VERBS = (train, predict, export, pretrain)
+VERBS = (train, predict, export, export_features, pretrain)

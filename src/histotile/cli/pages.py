@@ -102,6 +102,38 @@ def report(results: Path, cohort: Path, configuration: str | None, settings: Rep
     stage.run(stage.Inputs(cohort, results), outputs, settings, whole_config(configuration))
 
 
+@verb()
+@click.argument("cohorts", type=FILE, nargs=-1, required=True, metavar="COHORT...")
+@click.option(
+    "--results",
+    type=FOLDER,
+    multiple=True,
+    help="Results of a run on each COHORT, for the guesses of its models; repeatable.",
+)
+@click.option("--healthy", default="Z", show_default=True, help="Label of the pictures shown left.")
+@click.option(
+    "--rounds", type=click.IntRange(2, 200), default=20, show_default=True, help="Per COHORT."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the pictures drawn.")
+@output_option("The page, HTML.")
+def game(
+    cohorts: tuple[Path, ...],
+    results: tuple[Path, ...],
+    healthy: str,
+    rounds: int,
+    seed: int,
+    output: Path,
+) -> None:
+    """Write a guess game of the ready-made tiles in COHORT, e.g. of easy ones and of hard ones.
+
+    A person guesses the labels, and sees what models say that have not learnt from them.
+    """
+    from histotile.stages import game as stage
+
+    inputs = stage.Inputs(cohorts, results)
+    stage.run(inputs, stage.Outputs(output), healthy, rounds, seed)
+
+
 VERBS = (
     report_slide,
     report_decision,
@@ -109,4 +141,5 @@ VERBS = (
     report_tuning,
     report_figures,
     report,
+    game,
 )

@@ -219,6 +219,11 @@ class Train(Section):
             )
         return self
 
+    def trains_layers(self, strategy: str) -> bool:
+        """Whether that strategy trains more than a head on cached features."""
+        tail = strategy == "early_probe" and self.early_probe == "retrain_tail"
+        return tail or strategy in {"finetune", "retrain"}
+
     @property
     def at_once(self) -> int:
         """Most tiles that pass through the network together."""

@@ -11,6 +11,7 @@ from histotile.tasks.task import UNKNOWN, Task
 
 _FEW_PATIENTS = 10  # per class; below it percentile intervals are known to be too narrow
 _NAMED = 10  # slides named in one sentence
+_MEASURES = {"auroc": "AUROC", "spearman": "Spearman"}
 _POOR_CALLS = 0.15  # how far balanced accuracy may lag behind AUROC before a word is due
 
 
@@ -137,10 +138,12 @@ def _about_folds(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _about_colour(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
-        f"At {row['level']} level the network is not clearly better than colour alone: AUROC "
-        f"differs by {row['value']:+.3f} [{row['lower']:+.3f}, {row['upper']:+.3f}]."
+        f"At {row['level']} level the network is not clearly better than colour alone: "
+        f"{_MEASURES.get(name, name)} differs by {row['value']:+.3f} "
+        f"[{row['lower']:+.3f}, {row['upper']:+.3f}]."
         for row in rows
-        if row["metric"] == "auroc_difference"
+        for name in [str(row["metric"]).removesuffix("_difference")]
+        if name != row["metric"]
         and row["fold"] == "mean"
         and row["lower"] is not None
         and row["lower"] <= 0
@@ -196,17 +199,4 @@ def value_caveats(
     if unlabelled:
         total = sum(len(t.labels) for t in slides)
         found.append(f"{unlabelled:,} of {total:,} tiles have no label.")
-    return [*found, *_colour_leads(rows)]
-
-
-def _colour_leads(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [
-        f"At {row['level']} level the network is not clearly better than colour alone: "
-        f"{str(row['metric']).removesuffix('_difference')} differs by {row['value']:+.3f} "
-        f"[{row['lower']:+.3f}, {row['upper']:+.3f}]."
-        for row in rows
-        if str(row["metric"]).endswith("_difference")
-        and row["fold"] == "mean"
-        and row["lower"] is not None
-        and row["lower"] <= 0
-    ]
+    return [*found, *_about_colour(rows)]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from histotile.aggregation.aggregate import HOLDOUT, aggregate_patient
 from histotile.config import Aggregate, Evaluate
 from histotile.evaluation.caveats import value_caveats
-from histotile.evaluation.colour_baseline import ENOUGH
+from histotile.evaluation.colour_baseline import predict_from_colour
 from histotile.evaluation.figures.scatter import Points
 from histotile.evaluation.figures.score_distribution import Lane
 from histotile.evaluation.figures.shown import Shown
@@ -38,7 +38,6 @@ from histotile.evaluation.units import (
 )
 from histotile.evaluation.value_measures import DECIDES, value_cells
 from histotile.stats.bootstrap import draw_weights
-from histotile.tasks.probe import Features
 from histotile.tasks.regression import Regression
 from histotile.tasks.task import Labels, Task
 
@@ -59,7 +58,7 @@ def measure_values(
     As `evaluate.evaluate` does for classes: within each fold, then the mean over folds; patients
     are resampled within their fold; colour alone beside it.
     """
-    colour, skipped = _from_colour(slides, folds, task)
+    colour, skipped = predict_from_colour(slides, folds, task)
     guesses: Probabilities = {NETWORK: [t.probabilities for t in slides], COLOUR_ONLY: colour}
     patients = list_patients(slides, task)
     levels = _levels(slides, patients, guesses, task, aggregate)
@@ -78,40 +77,6 @@ def measure_values(
         "warnings": [*warnings, *(f"Colour-only baseline: {why}." for why in skipped.values())],
     }
     return rows, summary, _shown(levels, names, task)
-
-
-def _from_colour(
-    slides: Sequence[SlideTiles], folds: Mapping[str, Sequence[Any]], task: Task
-) -> tuple[list[NDArray[np.float32]], dict[str, str]]:
-    """The task's own head on mean and SD of red, green and blue; see `colour_baseline`."""
-    heads, skipped = {}, {}
-    for fold in dict.fromkeys(map(str, folds["fold"])):
-        rows = zip(folds["fold"], folds["slide_id"], folds["role"], strict=True)
-        taught = {slide for number, slide, role in rows if str(number) == fold and role == "train"}
-        own = [t for t in slides if t.slide.slide_id in taught]
-        usable = [has_label(t.labels, task) & np.isfinite(t.colour).all(axis=1) for t in own]
-        labels = [t.labels[k] for t, k in zip(own, usable, strict=True)]
-        if not own or (lacking := task.lacking(np.concatenate(labels))):
-            what = f" ({', '.join(lacking)})" if own else ""
-            skipped[fold] = f"fold {fold} lacks training tiles{what}"
-            continue
-        colour = np.concatenate([t.colour[k] for t, k in zip(own, usable, strict=True)])
-        step = max(1, -(-len(colour) // ENOUGH))
-        seen = Features(colour, np.concatenate(labels), np.zeros(len(colour), np.str_))
-        seen = seen[np.arange(0, len(colour), step)]
-        strength = 1 / len(seen.labels)
-        heads[fold] = task.fit(seen, True, (strength,))[strength]
-    found = []
-    for tiles in slides:
-        fold = tiles.slide.fold
-        chosen = [head for name, head in heads.items() if fold in (name, HOLDOUT)]
-        values = np.full((len(tiles.labels), len(task.names)), np.nan, np.float32)
-        finite = np.isfinite(tiles.colour).all(axis=1)
-        if chosen and finite.any():
-            each = [task.activate(head.logits(tiles.colour[finite])) for head in chosen]
-            values[finite] = np.mean(each, axis=0)
-        found.append(values)
-    return found, skipped
 
 
 def _levels(

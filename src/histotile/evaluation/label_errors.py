@@ -12,7 +12,7 @@ from shapely.geometry import box
 from histotile.errors import HistotileError
 from histotile.io.palette import class_colours
 from histotile.io.text.qupath import Feature, feature
-from histotile.tasks.multiclass import PREFIX
+from histotile.tasks.named_probabilities import PREFIX
 from histotile.tasks.task import Task, missing_columns, read_values
 
 COLUMNS = (

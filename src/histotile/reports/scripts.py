@@ -21,13 +21,13 @@ class Script:
     source: str
 
 
-def read_script(file_name: str) -> Script:
-    """A script of the folder `viewer`, ready for a page.
+def read_script(file_name: str, folder: str = "viewer") -> Script:
+    """A script of that folder of this room, ready for a page.
 
     Raises:
         ValueError: It holds text that would end its element.
     """
-    text = files("histotile.reports").joinpath("viewer", file_name).read_text(encoding="utf-8")
+    text = files("histotile.reports").joinpath(folder, file_name).read_text(encoding="utf-8")
     if "</script" in text.lower() or "<!--" in text:
         raise ValueError(f"{file_name} holds text that would end its element in a page")
     digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

@@ -62,6 +62,7 @@ def run(
         found = compare(slides, task, body, settings, (strategy, stages), machine)
     footer: dict[str, Any] = {"fold": inputs.fold, "strategy": strategy, **task.metadata()}
     footer |= {"seconds": found.pop("seconds"), "gave_way": found.pop("gave_way", False)}
+    footer |= {"trains_layers": found.pop("trains_layers", False)}
     found.pop("kept", None)
     if found["label"].ndim > 1:
         found["label"] = task.texts(found["label"])

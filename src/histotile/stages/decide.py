@@ -11,7 +11,7 @@ from histotile.io.atomic import write_text
 from histotile.io.cohort import read_cohort
 from histotile.io.text.csv_file import write_columns
 from histotile.splitting.fold_table import fold_rows
-from histotile.strategy.cost import Beside, read_effort
+from histotile.strategy.cost import DecisionContext, read_effort
 from histotile.strategy.decide import decide
 from histotile.strategy.headline import tell_first
 from histotile.strategy.leakage.load_files import gather_alarm_files, gather_tiles
@@ -72,7 +72,9 @@ def run(inputs: Inputs, outputs: Outputs, settings: Decide, train: Train, task: 
     with threadpool_limits(1):  # matrices are small: more threads would wait for each other
         files = gather_alarm_files(inputs.features, inputs.inspections, rows, settings)
         by_fold = patients_of_folds(rows, evidence)
-        decision = decide(evidence, settings, train, by_fold, files, Beside(left_out, effort))
+        decision = decide(
+            evidence, settings, train, by_fold, files, DecisionContext(left_out, effort)
+        )
     tiles = gather_tiles(cohort, inputs.tiles, inputs.features)
     patients = {str(row["slide_id"]): str(row["patient_id"]) for row in rows}
     assert files.duplicates is not None, "sought above"

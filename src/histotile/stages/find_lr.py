@@ -17,7 +17,8 @@ from histotile.strategy.leakage.follow import follow
 from histotile.training.job import Job, Machine, gather_tiles
 from histotile.training.lr_finder import draw_range_test, range_test
 from histotile.training.optimizer import make_optimizer
-from histotile.training.start import Approach, begin, make_module
+from histotile.training.start import begin, make_module
+from histotile.training.strategies.approach import approach_of
 from histotile.training.train_fold import chosen_strategy
 
 
@@ -59,7 +60,10 @@ def run(
     slides, task = fold_slides(inputs, ("train", "val")), network.task
     fold = gather_tiles(slides, task, settings.max_tiles_per_slide, settings.seed)
     job = Job(outputs.folder, fold, network.backbone, settings, machine, strategy, stages)
-    approach, section = _approach(job)
+    approach = approach_of(job)
+    if approach is None:
+        fact = f"{job.strategy} has no learning rate: its head is fitted exactly"
+        raise HistotileError("train.strategy", fact, "--set strategy=finetune, or retrain")
     module, data = make_module(job, approach)
     begin(module, data, job, approach)
     tested = range_test(module, data.train_dataloader(), steps, data.plan.portions)
@@ -67,7 +71,7 @@ def run(
     facts = {
         "strategy": strategy,
         "optimizer": optimizer,
-        "setting": f"train.{section}.{'sgd' if optimizer == 'sgd' else 'adamw'}_lr",
+        "setting": f"train.{approach.section}.{'sgd' if optimizer == 'sgd' else 'adamw'}_lr",
         "in_force": make_optimizer(module.network, approach.recipe).param_groups[-1]["lr"],
         "batch_size": data.plan.batches.size * data.plan.portions,
         "seed": settings.seed,
@@ -77,24 +81,6 @@ def run(
     write_json(outputs.folder / "find_lr.json", {**facts, **asdict(tested)})
     draw_range_test(outputs.folder / "find_lr.svg", tested, facts["in_force"])
     _tell(inputs.fold, facts, asdict(tested))
-
-
-def _approach(job: Job) -> tuple[Approach, str]:
-    """How the job's strategy learns, and the section of its recipe."""
-    if job.strategy == "finetune":
-        from histotile.training.strategies import finetune
-
-        return finetune.approach(job), "finetune"
-    if job.strategy == "retrain":
-        from histotile.training.strategies import retrain
-
-        return retrain.approach(job), "retrain"
-    if job.strategy == "early_probe" and job.settings.early_probe == "retrain_tail":
-        from histotile.training.strategies import early_probe
-
-        return early_probe.tail_approach(job), "finetune"
-    fact = f"{job.strategy} has no learning rate: its head is fitted exactly"
-    raise HistotileError("train.strategy", fact, "--set strategy=finetune, or retrain")
 
 
 def _tell(fold: str, facts: Mapping[str, Any], tested: Mapping[str, Any]) -> None:

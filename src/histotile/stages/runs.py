@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from histotile.reports.wording import terminal_safe
 
 LEVELS = ("tile", "slide", "patient")
 _SUMMARIES, _EVALUATION = "train/fold*/summary.json", "evaluate/evaluation.json"
+_NAMED = 3  # settings in which folds differ
+_DECIDED = "stages"  # what a decision may have found for each fold
 
 Row = dict[str, Any]
 
@@ -41,7 +43,8 @@ def run(folder: Path, outputs: Outputs) -> str:
     if not places:
         fact = f"no {_SUMMARIES} nor {_EVALUATION} lies below it"
         raise HistotileError(folder, fact, "name the folder of results, or one above several")
-    rows = _differing([(_row(place, folder), _settings(place)) for place in places])
+    found = [_left_by(place) for place in places]
+    rows = _differing([(_row(result, folder), _settings(result)) for result in found])
     if outputs.table is not None and outputs.table.suffix == ".json":
         write_json(outputs.table, {"runs": rows})
     elif outputs.table is not None:
@@ -55,6 +58,21 @@ def _places(folder: Path) -> Iterator[Path]:
     yield from (path.parents[1] for path in folder.rglob(_EVALUATION))
 
 
+@dataclass(frozen=True)
+class _Results:
+    """What a run left: the summaries of its folds, and its evaluation; empty without one."""
+
+    place: Path
+    models: Sequence[Mapping[str, Any]]
+    evaluation: Mapping[str, Any]
+
+
+def _left_by(place: Path) -> _Results:
+    models = [_read(path) for path in sorted(place.glob(_SUMMARIES))]
+    scores = place / _EVALUATION
+    return _Results(place, models, _read(scores) if scores.is_file() else {})
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -66,14 +84,8 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _summaries(place: Path) -> list[dict[str, Any]]:
-    return [_read(path) for path in sorted(place.glob(_SUMMARIES))]
-
-
-def _row(place: Path, root: Path) -> Row:
-    models = _summaries(place)
-    scores = place / _EVALUATION
-    evaluation = _read(scores) if scores.is_file() else {}
+def _row(result: _Results, root: Path) -> Row:
+    models, place = result.models, result.place
     name = place.relative_to(root)
     row: Row = {
         "run": str(name) if name.parts else place.resolve().name,
@@ -82,12 +94,12 @@ def _row(place: Path, root: Path) -> Row:
         "fit": _joined((model.get("diagnosis") or {}).get("verdict") for model in models),
     }
     for level in LEVELS:
-        found = _score(evaluation.get("metrics", []), level)
+        found = _score(result.evaluation.get("metrics", []), level)
         row[f"{level}_metric"] = found.get("metric")
         row |= {f"{level}_{key}": found.get(key) for key in ("value", "lower", "upper")}
     row["train_seconds"] = sum(float(model.get("seconds", 0)) for model in models)
     row["models"] = _digest([model.get("model_id") for model in models]) if models else None
-    row["note"] = "; ".join(_notes(place, models, evaluation))
+    row["note"] = "; ".join(_notes(result))
     return row
 
 
@@ -101,33 +113,50 @@ def _score(metrics: Sequence[Mapping[str, Any]], level: str) -> Mapping[str, Any
     return next((r for r in of_level if r["metric"] == "auroc"), of_level[0] if of_level else {})
 
 
-def _notes(
-    place: Path, models: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any]
-) -> Iterator[str]:
+def _notes(result: _Results) -> Iterator[str]:
     """What a reader of the scores must know."""
-    if len({_digest(model.get("settings")) for model in models}) > 1:
-        yield "its folds were trained with different settings"
+    models, evaluation = result.models, result.evaluation
+    mixed = [key for key in _differ([_of_model(model) for model in models]) if key != _DECIDED]
+    if mixed:
+        told = ", ".join(mixed[:_NAMED]) + (" and more" if len(mixed) > _NAMED else "")
+        yield f"its folds were trained with different settings ({told})"
     if not evaluation:
         yield "not evaluated"
         return
     if models and len(models) != len(evaluation.get("folds", models)):
         yield f"scores are of {len(evaluation['folds'])} folds, and {len(models)} are trained"
-    trained = [path.stat().st_mtime for path in place.glob(_SUMMARIES)]
-    if trained and (place / _EVALUATION).stat().st_mtime < max(trained):
+    trained = [path.stat().st_mtime for path in result.place.glob(_SUMMARIES)]
+    if trained and (result.place / _EVALUATION).stat().st_mtime < max(trained):
         yield "trained again since it was evaluated"
 
 
-def _settings(place: Path) -> dict[str, Any]:
-    """What stands of its settings in what it left, by dotted key."""
-    models, scores = _summaries(place), place / _EVALUATION
-    evaluation = _read(scores) if scores.is_file() else {}
-    found: dict[str, Any] = dict(evaluation.get("settings", {}))
-    for model in models[:1]:
-        found |= {"train": model.get("settings", {}), "backbone": model.get("backbone", {})}
-        found["tile"] = {key: model.get(key) for key in ("tile_px", "tile_mpp")}
-        found["classes"] = model.get("classes")
-        found["histotile"] = model.get("histotile")
-    return dict(_flat(found, ""))
+def _settings(result: _Results) -> dict[str, Any]:
+    """What stands of its settings in what it left, by dotted key; of mixed folds each value."""
+    evaluated = result.evaluation
+    found = dict(_flat(evaluated.get("settings", {}) | _task_of(evaluated), ""))
+    of_folds = [_of_model(model) for model in result.models]
+    mixed = _differ(of_folds)
+    for values in of_folds[:1]:
+        found |= values
+    return found | {key: _each(values.get(key) for values in of_folds) for key in mixed}
+
+
+def _of_model(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in a fold's summary, by dotted key."""
+    sections = {"train": model.get("settings", {}), "backbone": model.get("backbone", {})}
+    sections |= {"tile": {key: model.get(key) for key in ("tile_px", "tile_mpp")}}
+    alone = {key: model.get(key) for key in ("histotile", _DECIDED)}
+    return dict(_flat(sections | _task_of(model) | alone, ""))
+
+
+def _task_of(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What is learnt, in a summary or an evaluation."""
+    task = {"kind": told.get("task"), "options": told.get("task_options")}
+    return {"task": task, "classes": told.get("classes")}
+
+
+def _each(values: Iterable[Any]) -> str:
+    return " | ".join(dict.fromkeys(str(_shown(value)) for value in values))
 
 
 def _flat(settings: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
@@ -140,8 +169,7 @@ def _flat(settings: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
 
 def _differing(runs: Sequence[tuple[Row, dict[str, Any]]]) -> list[Row]:
     """The rows with a column for each setting that is not the same in all of them."""
-    keys = dict.fromkeys(key for _, settings in runs for key in settings)
-    differ = [k for k in keys if len({_digest(settings.get(k)) for _, settings in runs}) > 1]
+    differ = _differ([settings for _, settings in runs])
     return [
         {
             **row,
@@ -150,6 +178,12 @@ def _differing(runs: Sequence[tuple[Row, dict[str, Any]]]) -> list[Row]:
         }
         for row, settings in runs
     ]
+
+
+def _differ(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Keys whose values are not the same in all of them."""
+    keys = dict.fromkeys(key for values in settings for key in values)
+    return [key for key in keys if len({_digest(values.get(key)) for values in settings}) > 1]
 
 
 def _shown(value: Any) -> Any:

@@ -80,6 +80,7 @@ def _comparison(path: Path) -> Comparison:
         task,
         np.char.add(np.char.add(slides, " "), table["tile_id"].to_numpy().astype(np.str_)),
         bool(footer.get("gave_way", False)),
+        bool(footer.get("trains_layers", footer["strategy"] in {"finetune", "retrain"})),
     )
 
 

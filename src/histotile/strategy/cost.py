@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from histotile.data.selection import read_labels
 from histotile.io import tables
-from histotile.strategy.beside import Cost, LeftOut
+from histotile.strategy.context import Cost, LeftOut
 from histotile.strategy.decision_table import Choice
 from histotile.strategy.record import STRATEGIES, Similarity, Strategy
 
@@ -67,7 +67,7 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Beside:
+class DecisionContext:
     """What a decision needs to know beyond the evidence."""
 
     left_out: LeftOut = field(default_factory=LeftOut)
@@ -129,10 +129,11 @@ def _cost(
 ) -> Cost:
     from histotile.training.optimizer import plan
 
-    cuts = strategy == "early_probe" and train.early_probe == "truncate"
+    trains = train.trains_layers(strategy)
+    cuts = strategy == "early_probe" and not trains
     width = sum(stages[n - 1].width for n in early) if cuts else stages[-1].width
     heads = sum(START_S + HEAD_S * taught * width for taught, _ in effort.drawn)
-    if strategy == "linear_probe" or cuts:
+    if not trains:
         return Cost(hours=heads / 3600, gpu_hours=heads / 3600)
     ways, read = 0.0, 0.0  # forward; tiles read
     for taught, validated in effort.drawn:

@@ -12,7 +12,7 @@ import numpy as np
 from histotile import __version__
 from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
-from histotile.strategy.cost import Beside, affordable, forecast, settle, tell_budget
+from histotile.strategy.cost import DecisionContext, affordable, forecast, settle, tell_budget
 from histotile.strategy.decision_table import Choice, choose
 from histotile.strategy.effective_sample_size import Groups, group_tiles, measure_size
 from histotile.strategy.feature_similarity import judge
@@ -47,7 +47,7 @@ def decide(
     train: Train,
     folds: Mapping[str, Collection[int]],
     files: AlarmFiles | None,
-    beside: Beside | None = None,
+    context: DecisionContext | None = None,
 ) -> Decision:
     """The strategy for a cohort and for each of its folds, with all that speaks for it.
 
@@ -57,7 +57,7 @@ def decide(
         train: Recipes, and the strategy if it is not `auto`.
         folds: Name -> numbers of the patients who train or validate in that fold.
         files: What alarms need to know of the slides beyond the evidence; None: none are sought.
-        beside: What the evidence lacks, and what training costs.
+        context: What the evidence lacks, and what training costs.
 
     Raises:
         HistotileError: There is no labelled tile, or none in some fold.
@@ -69,8 +69,8 @@ def decide(
     judgement = judge(evidence, settings, quick=False, size=size.verdict)
     size = size.model_copy(update={"counts_as": judgement.counts_as})
     choice = choose(judgement.counts_as, judgement.similarity)
-    beside = beside or Beside()
-    costs = forecast(beside.effort, evidence.stages, judgement.similarity.early_stages, train)
+    context = context or DecisionContext()
+    costs = forecast(context.effort, evidence.stages, judgement.similarity.early_stages, train)
     allowed = affordable(costs, settings.max_hours)
     training = _training(evidence, size, judgement.similarity, (choice, allowed), train)
     bootstrap = _resampled(evidence, groups, judgement, settings)
@@ -78,7 +78,7 @@ def decide(
     similarity = judgement.similarity
     return Decision(
         **_identity(evidence),
-        **beside.facts(costs, settings.max_hours),
+        **context.facts(costs, settings.max_hours),
         **training,
         size=size,
         similarity=similarity,

@@ -14,8 +14,7 @@ FAR = 0.05  # AUROC from the middle of the picture to its top or bottom
 FARTHEST = 100.0  # a size axis ends where a threshold is missed or exceeded a hundredfold
 KNOWN_OF_ALL = {
     "pathology": 1.0,
-    "foreign": -1.0,
-    "weak": -1.0,
+    "foreign": -1.5,
     "nothing": 0.0,
 }  # place where no resample moves it
 UNMEASURED = 0.25  # place above or below the middle where similarity was not measured
@@ -35,9 +34,9 @@ def choose(counts_as: str, similarity: Similarity) -> Choice:
     if similarity.basis in {"saturated", "pathology"}:
         return Choice("linear_probe", last)
     similar = similarity.verdict == "similar"
-    if similarity.basis in {"foreign", "weak"}:
-        return Choice("retrain", last)  # no head has anything to rest on
-    if counts_as == "large" and similarity.basis != "nothing":  # it trains no more than a head
+    if similarity.basis in {"foreign", "room"} or (similarity.basis == "nothing" and not similar):
+        return Choice("retrain", last)  # no head is enough, whatever the size
+    if counts_as == "large" and similarity.basis != "nothing":
         strategy: Strategy = "finetune" if similar else "retrain"
         return Choice(strategy, last)
     if similar:
@@ -77,6 +76,17 @@ def gain_margin(gain: Floats, min_gain: float) -> Floats:
     """
     scale = np.where(gain >= min_gain, max(1 - min_gain, 1e-9), 1.0)
     found: Floats = np.clip((gain - min_gain) / scale, -1, 1)
+    return found
+
+
+def room_margin(best: Floats, chance: float, enough: float) -> Floats:
+    """(B,) place where no head is enough, -1 to -2, of scores of the best stage; NaN if one is.
+
+    -1 where its skill all but suffices, -2 where it guesses.
+    """
+    skill = (best - chance) / (1 - chance)
+    share = np.clip(1 - skill / max(enough, 1e-9), 0, 1)
+    found: Floats = np.where(skill < enough, -1 - np.maximum(share, 1e-3), np.nan)
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from histotile.io import tables
 from histotile.io.ledger import WORDS, read_ledger
-from histotile.strategy.beside import ANY_LABEL, LeftOut
+from histotile.strategy.context import ANY_LABEL, LeftOut
 from histotile.tasks.task import UNKNOWN, Task
 
 Reasons = dict[str, Counter[str]]  # stratum -> why a tile is excluded -> tiles

@@ -12,11 +12,11 @@ from pydantic import Field
 
 from histotile.errors import HistotileError
 from histotile.io.findings import Finding
-from histotile.strategy.beside import Cost, LeftOut
+from histotile.strategy.context import Cost, LeftOut
 from histotile.strategy.entry import Entry, Estimate, read_record
 
 Strategy = Literal["linear_probe", "early_probe", "finetune", "retrain"]
-Basis = Literal["measured", "saturated", "prior", "pathology", "foreign", "weak", "nothing"]
+Basis = Literal["measured", "saturated", "prior", "pathology", "foreign", "room", "nothing"]
 STRATEGIES: tuple[Strategy, ...] = ("linear_probe", "early_probe", "finetune", "retrain")
 
 
@@ -85,8 +85,12 @@ class Similarity(Entry):
     @property
     def words(self) -> str:
         """The verdict, after "small cohort, "."""
-        known = self.basis != "nothing"
-        return f"features {self.verdict}" if known else "nothing learnable was measured"
+        told = {
+            "nothing": "nothing learnable was measured",
+            "foreign": "features foreign at every depth: a start, whatever the size",
+            "room": "features that leave room: a start, whatever the size",
+        }
+        return told.get(self.basis, f"features {self.verdict}")
 
 
 class Budget(Entry):
@@ -141,6 +145,7 @@ class Alarm(Entry):
 class Point(Entry):
     """A place on the table: x < 0 small, 0-1 borderline, from 1 large; y from 0 similar.
 
+    Below y = -1 no head is enough, whatever the size.
     Cohorts that are borderline and similar, but count as small, stand at x = -0.05.
     """
 
@@ -206,7 +211,7 @@ class Decision(Entry):
         if self.strategy != self.table_strategy:
             return f"within decide.max_hours; the table says {self.table_strategy}"
         known = self.similarity.basis != "nothing"
-        return "by the table" if known else "as the cheapest, so that a score is seen"
+        return "by the table" if known else "to see a score, since nothing speaks for a strategy"
 
     def of_fold(self, fold: str) -> FoldDecision:
         """The decision for a fold.

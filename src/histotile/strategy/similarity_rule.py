@@ -140,13 +140,13 @@ def _decide(
         return "different", "foreign", [why]
     top = depth.last + depth.shortfall.value
     skill = (top - evidence.chance) / (1 - evidence.chance)
-    if skill < rule.min_skill:
+    if skill < rule.head_skill:
         why = (
-            f"{evidence.score_name} {top:.3f} of the best stage is but {skill:.2f} of the way from "
-            f"guessing to perfect, less than {rule.min_skill:g}: too little for a head to rest on, "
-            "so all layers learn."
+            f"{evidence.score_name} {top:.3f} of the best stage is {skill:.2f} of the way from "
+            f"guessing to perfect, less than {rule.head_skill:g}: it leaves room, which training "
+            "all layers used on nearly all real tiles measured, so they learn."
         )
-        return "different", "weak", [why]
+        return "different", "room", [why]
     if doubts:
         return _without_measure(doubts)
     return ("similar" if asked else "different"), "measured", []

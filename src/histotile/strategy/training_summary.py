@@ -25,7 +25,7 @@ def describe_training(
         size: Classes and their effective tiles.
         train: Recipes.
     """
-    tail = budget.strategy == "early_probe" and train.early_probe == "retrain_tail"
+    tail = budget.strategy == "early_probe" and train.trains_layers("early_probe")
     width = stages[-1].width if tail else sum(stages[number - 1].width for number in seen)
     weights = head_weights(width, len(size.classes))
     deepest = stages[seen[0 if tail else -1] - 1]

@@ -2,23 +2,22 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histotile.stats.auroc import aurocs, judged_classes, mean_of_known
 from histotile.stats.linear_head import LinearHead, fit_heads, lesson_weights
+from histotile.tasks.named_probabilities import NamedProbabilities
 from histotile.tasks.probe import Features
-from histotile.tasks.task import UNKNOWN, Doubles, Floats, Layer
+from histotile.tasks.task import UNKNOWN, Doubles, Floats
 
 if TYPE_CHECKING:
     import torch
 
 Integers = NDArray[np.int64]
-
-PREFIX = "prob_"  # of columns of probabilities
 
 
 def class_loss(
@@ -44,26 +43,17 @@ def class_loss(
 
 
 @dataclass(frozen=True)
-class Multiclass:
+class Multiclass(NamedProbabilities):
     """The class of a tile, its number in the order of `names`; values are probabilities.
 
     The first class is the background. See `task.Task` for what the members mean.
     """
 
-    names: tuple[str, ...]
-    smoothing: float = field(default=0.0, compare=False)
-    focal_gamma: float = field(default=0.0, compare=False)
-
     kind: ClassVar[str] = "multiclass"
     label_type: ClassVar[str] = "int32"
     error_name: ClassVar[str] = "cross-entropy (nats)"
     score_name: ClassVar[str] = "tile AUROC"
-    chance: ClassVar[float] = 0.5
     is_exclusive: ClassVar[bool] = True
-
-    def __str__(self) -> str:
-        """E.g. "binary (healthy, tumour)"."""
-        return f"{self.kind} ({', '.join(self.names)})"
 
     def labels(self, texts: Iterable[str | None]) -> Integers:
         """(N,) class numbers."""
@@ -96,11 +86,6 @@ class Multiclass:
         """Classes without a tile."""
         there = set(np.unique(labels).tolist())
         return [name for number, name in enumerate(self.names) if number not in there]
-
-    @property
-    def outputs(self) -> int:
-        """One logit per class."""
-        return len(self.names)
 
     def weights(self, labels: Integers, balanced: bool) -> Doubles:
         """Per class: 1 / frequency, scaled to a mean of 1 over the tiles; else all 1."""
@@ -161,19 +146,3 @@ class Multiclass:
             for c in judged_classes(len(self.names))
         ]
         return mean_of_known(np.stack(each, axis=1))
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """`prob_<class>`."""
-        return tuple(PREFIX + name for name in self.names)
-
-    def layer(self, name: str) -> Layer:
-        """The probability of that class."""
-        return Layer(f"Probability of {name}", f"p({name})", "p", 0.0, 1.0)
-
-    def metadata(self) -> dict[str, Any]:
-        """Kind, classes, and how they are trained."""
-        given = {"smoothing": self.smoothing, "focal_gamma": self.focal_gamma}
-        options = {name: value for name, value in given.items() if value}
-        facts = {"task": self.kind, "classes": list(self.names)}
-        return facts | ({"task_options": options} if options else {})

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from histotile.config.task import NONE_OF_THEM, SEPARATOR
 from histotile.stats.auroc import aurocs, mean_of_known
 from histotile.stats.linear_head import LinearHead, fit_heads, lesson_weights
-from histotile.tasks.multiclass import PREFIX
+from histotile.tasks.named_probabilities import NamedProbabilities
 from histotile.tasks.probe import Features
-from histotile.tasks.task import UNKNOWN, Doubles, Floats, Layer
+from histotile.tasks.task import UNKNOWN, Doubles, Floats
 
 if TYPE_CHECKING:
     import torch
@@ -37,28 +37,19 @@ def split_labels(text: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Multilabel:
+class Multilabel(NamedProbabilities):
     """Which labels a tile bears: 0 or 1 for each of `names`; values are probabilities.
 
     A tile without a label in its table is unknown; `none` says that it bears none. See `task.Task`
     for what the members mean.
     """
 
-    names: tuple[str, ...]
-    smoothing: float = field(default=0.0, compare=False)
-    focal_gamma: float = field(default=0.0, compare=False)
-
     kind: ClassVar[str] = "multilabel"
     label_type: ClassVar[str] = "string"
     error_name: ClassVar[str] = "binary cross-entropy (nats)"
     score_name: ClassVar[str] = "mean tile AUROC over labels"
-    chance: ClassVar[float] = 0.5
     positive: ClassVar[str | None] = None
     is_exclusive: ClassVar[bool] = False
-
-    def __str__(self) -> str:
-        """E.g. "multilabel (necrosis, tumour)"."""
-        return f"{self.kind} ({', '.join(self.names)})"
 
     def labels(self, texts: Iterable[str | None]) -> Flags:
         """(N, names) 1 where a tile bears the label, else 0; UNKNOWN throughout without a text."""
@@ -115,11 +106,6 @@ class Multilabel:
             n for n, spares in zip(self.names, (known == 0).any(0), strict=True) if not spares
         ]
         return [*never, *(f"anything without {name}" for name in always)]
-
-    @property
-    def outputs(self) -> int:
-        """One logit per label."""
-        return len(self.names)
 
     def weights(self, labels: Flags, balanced: bool) -> Doubles:
         """(2, names): of tiles without and with each label; both sides weigh alike if balanced."""
@@ -190,22 +176,6 @@ class Multilabel:
             for c in range(len(self.names))
         ]
         return mean_of_known(np.stack(each, axis=1))
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """`prob_<label>`."""
-        return tuple(PREFIX + name for name in self.names)
-
-    def layer(self, name: str) -> Layer:
-        """The probability of that label."""
-        return Layer(f"Probability of {name}", f"p({name})", "p", 0.0, 1.0)
-
-    def metadata(self) -> dict[str, Any]:
-        """Kind, labels, and how they are trained."""
-        given = {"smoothing": self.smoothing, "focal_gamma": self.focal_gamma}
-        options = {name: value for name, value in given.items() if value}
-        facts = {"task": self.kind, "classes": list(self.names)}
-        return facts | ({"task_options": options} if options else {})
 
 
 def _of_labels(heads: list[LinearHead]) -> LinearHead:

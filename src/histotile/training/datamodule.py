@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ class TileDataModule(pl.LightningDataModule):
         self.measured = self._dataset(measured, "test")
         self.probed = self._dataset(probed, "test")
         self._training: Feed | None = None
+        self._begun = count()
 
     def train_dataloader(self) -> Feed:
         """Augmented training tiles of the current round, in its order; one feed for all rounds."""
@@ -105,7 +107,8 @@ class TileDataModule(pl.LightningDataModule):
         return TileDataset(selection, transform, kept, self.machine.packs, seed, self._pool)
 
     def _round(self) -> int:
-        return self.trainer.current_epoch if self.trainer is not None else 0
+        """Lightning's, or without a trainer the next one at each call."""
+        return next(self._begun) if self.trainer is None else self.trainer.current_epoch
 
     def _sampler(self, data: TileDataset, shuffle: bool) -> DistributedSampler[Any]:
         devices = self.trainer.world_size if self.trainer is not None else 1

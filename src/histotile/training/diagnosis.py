@@ -31,10 +31,10 @@ class _Finding(NamedTuple):
     after: tuple[str, ...] = ()
 
 
-_LONGER = "more train.epochs, or a higher rate in train.{strategy}: histotile find-lr"
+_LONGER = "more train.epochs, or a higher rate in train.{section}: histotile find-lr"
 _LIGHTER = "lighter train.augment"
-_STRONGER = "stronger train.augment, or mixup, dropout and weight decay in train.{strategy}"
-_SLOWER = "a lower rate in train.{strategy}: histotile find-lr suggests one"
+_STRONGER = "stronger train.augment, or mixup, dropout and weight decay in train.{section}"
+_SLOWER = "a lower rate in train.{section}: histotile find-lr suggests one"
 _LABELS = "check the labels: histotile label-errors, and whether tiles show what they are called"
 REMEDIES = {
     ("underfit", "linear_probe"): (
@@ -45,6 +45,12 @@ REMEDIES = {
         "a backbone trained on more similar images",
         "train.early_probe: retrain_tail",
         "train.strategy: retrain",
+    ),
+    ("underfit", "retrain_tail"): (
+        _LONGER,
+        "train.strategy: finetune or retrain",
+        _LIGHTER,
+        "a larger backbone",
     ),
     ("underfit", "finetune"): (_LONGER, "train.strategy: retrain", _LIGHTER, "a larger backbone"),
     ("underfit", "retrain"): (_LONGER, _LIGHTER, "a larger backbone"),
@@ -58,10 +64,16 @@ REMEDIES = {
         "embed.views: features of randomly changed copies",
         "an earlier stage",
     ),
+    ("overfit", "retrain_tail"): (
+        "more patients",
+        _STRONGER,
+        "a lower rate or layer_decay in train.{section}",
+        "train.early_probe: truncate",
+    ),
     ("overfit", "finetune"): (
         "more patients",
         _STRONGER,
-        "a lower rate or layer_decay in train.finetune",
+        "a lower rate or layer_decay in train.{section}",
         "train.strategy: linear_probe",
     ),
     ("overfit", "retrain"): (
@@ -73,7 +85,12 @@ REMEDIES = {
 
 
 def diagnose(
-    curve: Sequence[Point], best: Point, blind: float, strategy: str, over_epochs: bool
+    curve: Sequence[Point],
+    best: Point,
+    blind: float,
+    strategy: str,
+    section: str | None = None,
+    comparable: bool = True,
 ) -> Diagnosis:
     """Underfit, overfit or good fit, from losses measured without augmentation.
 
@@ -82,15 +99,20 @@ def diagnose(
         best: The point that was kept.
         blind: The loss of guessing.
         strategy: What was trained.
-        over_epochs: Whether the curve runs over epochs, so that its shape counts too.
+        section: That its recipe has below `train`, where layers learn: the curve then runs over
+            epochs, and its shape counts too. None: a head was fitted.
+        comparable: Whether the loss of the training steps differs from that on tiles as they are by
+            augmentation alone.
     """
-    gap = (best.val_loss - best.train_loss) / max(best.train_loss, 0.05)
+    over_epochs = section is not None
+    gap = (best.val_loss - best.train_loss) / max(best.train_loss, 0.07 * blind)
     found = _leaps(curve, blind) if over_epochs else None
     found = found or _by_heart(curve, blind)
-    found = found or _verdict(curve, best, blind, gap, over_epochs)
-    usual = REMEDIES.get((found.verdict, strategy), ())
-    remedies = (*found.remedies, *usual, *found.after)
-    named = dict.fromkeys(remedy.format(strategy=strategy) for remedy in remedies)
+    change = _price_of_change(best) if comparable else 0.0
+    found = found or _verdict(curve, best, blind, gap, change, over_epochs)
+    learnt = "retrain_tail" if strategy == "early_probe" and over_epochs else strategy
+    remedies = (*found.remedies, *REMEDIES.get((found.verdict, learnt), ()), *found.after)
+    named = dict.fromkeys(remedy.format(section=section) for remedy in remedies)
     return Diagnosis(found.verdict, gap, found.reason, tuple(named))
 
 
@@ -116,17 +138,21 @@ def _by_heart(curve: Sequence[Point], guessing: float) -> _Finding | None:
     learnt, judged = min(p.train_loss for p in curve), min(p.val_loss for p in curve)
     if learnt > 0.7 * guessing or judged < 0.97 * guessing:
         return None
-    fact = f"train was learnt by heart (loss {learnt:.3f}); on val no point betters guessing"
-    return _Finding("overfit", f"{fact} ({guessing:.3f})", (_LABELS,))
+    fact = f"train was learnt by heart (loss {learnt:.3g}); on val no point betters guessing"
+    return _Finding("overfit", f"{fact} ({guessing:.3g})", (_LABELS,))
 
 
 def _verdict(
-    curve: Sequence[Point], best: Point, guessing: float, gap: float, over_epochs: bool
+    curve: Sequence[Point],
+    best: Point,
+    guessing: float,
+    gap: float,
+    change: float,
+    over_epochs: bool,
 ) -> _Finding:
     last, least = curve[-1], min(curve, key=lambda point: point.val_loss)
-    change = _price_of_change(best)
     if best.train_loss > 0.9 * guessing:
-        fact = f"even the training loss ({best.train_loss:.3f}) is near guessing ({guessing:.3f})"
+        fact = f"even the training loss ({best.train_loss:.3g}) is near guessing ({guessing:.3g})"
         if change > 0.1 * guessing:
             return _Finding("underfit", fact, (_LIGHTER,))
         return _Finding("underfit", fact, after=(_LABELS,))
@@ -137,7 +163,7 @@ def _verdict(
     if gap > 0.5 and best.val_loss - best.train_loss > 0.1 * guessing:
         return _Finding("overfit", f"the loss on val is {gap:.0%} above that on train")
     if change > 0.25 * guessing and best.train_loss > 0.25 * guessing:
-        fact = f"changed tiles cost {change:.3f} more than the same tiles as they are"
+        fact = f"changed tiles cost {change:.3g} more than the same tiles as they are"
         return _Finding("underfit", f"augmentation is too heavy: {fact}", (_LIGHTER,))
     if over_epochs and best.step > 0 and _falls(curve, guessing) and gap < 0.1:
         return _Finding("underfit", "the loss on val was still falling when the epochs ended")

@@ -17,7 +17,8 @@ from histotile.training.learning_curve import X_OVER_EPOCHS, Point, kept_point
 from histotile.training.lightning_module import TileModule
 from histotile.training.optimizer import Plan, rates
 from histotile.training.resume import BEST, LAST, START, STATE, kept_state, same_inputs
-from histotile.training.start import Approach, begin, make_module
+from histotile.training.start import begin, make_module
+from histotile.training.strategies.approach import Approach
 
 
 def learn(job: Job, approach: Approach) -> Outcome:

@@ -138,13 +138,6 @@ class Job:
         """Whether the backbone comes with random weights: nothing in it is worth keeping."""
         return self.backbone.weights == "none"
 
-    @property
-    def recipe(self) -> Literal["finetune", "retrain"] | None:
-        """The recipe of the settings that it learns by; None: its head is fitted exactly."""
-        if self.strategy == "early_probe":
-            return "finetune" if self.settings.early_probe == "retrain_tail" else None
-        return None if self.strategy == "linear_probe" else self.strategy
-
 
 @dataclass(frozen=True)
 class Outcome:

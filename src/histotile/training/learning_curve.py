@@ -66,7 +66,7 @@ def curve_line(curve: Sequence[Point], xlabel: str, score_name: str) -> str:
         for way in ([p.train_loss for p in curve], [p.val_loss for p in curve])
     )
     score = "" if point.val_score is None else f"  {score_name} on val {point.val_score:.3f}"
-    losses_now = f"train {point.train_loss:.3f} {train}  val {point.val_loss:.3f} {val}"
+    losses_now = f"train {point.train_loss:#.3g} {train}  val {point.val_loss:#.3g} {val}"
     return f"{xlabel} {point.step:g}: loss on {losses_now}{score}"
 
 

@@ -44,6 +44,13 @@ class Plan:
         """Planned passes over the training tiles."""
         return self.passes * self.rounds
 
+    def least(self, tiles: int) -> int:
+        """Tiles of the smallest batch of a pass over so many."""
+        if self.portions > 1:
+            return tiles // self.portions
+        left = tiles * self.passes % self.batches.size
+        return self.batches.size if self.batches.drop_last or not left else left
+
 
 def deal(tiles: int, batch_size: int, passes: int = 1) -> Batches:
     """Batches of nearly equal size, at most `batch_size`; two at least where 4 tiles allow it.

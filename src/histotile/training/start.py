@@ -1,38 +1,29 @@
 """A network that is ready to learn: built, frozen where it must not move, its head begun."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from histotile.backbones.batch_norm import batch_norms
 from histotile.backbones.build import build_network, head
-from histotile.config import Backbone, Recipe
+from histotile.config import Backbone
 from histotile.errors import HistotileError
 from histotile.tasks.probe import Features, fit_probe
 from histotile.training.datamodule import TileDataModule
 from histotile.training.job import Job
 from histotile.training.lightning_module import Objective, TileModule
-
-
-@dataclass(frozen=True)
-class Approach:
-    """How one strategy has a network learn.
-
-    `freeze` takes `requires_grad` from what must not move and names the modules that stay in
-    evaluation; `prepare` readies the network before the linear probe; `finish` makes it one that
-    timm builds, where `freeze` put something in.
-    """
-
-    recipe: Recipe
-    freeze: Callable[[nn.Module], Sequence[nn.Module]]
-    prepare: Callable[[TileModule, TileDataModule], None] | None = None
-    finish: Callable[[nn.Module], None] = lambda network: None
+from histotile.training.strategies.approach import Approach
 
 
 def make_module(job: Job, approach: Approach) -> tuple[TileModule, TileDataModule]:
-    """The network as it comes, under a head of random weights, and its tiles."""
+    """The network as it comes, under a head of random weights, and its tiles.
+
+    Raises:
+        HistotileError: The network has no drop-out that is asked for, or cannot learn from batches
+            of one tile.
+    """
     backbone = _with_dropout(job.backbone, approach.recipe.dropout)
     network, architecture = build_network(backbone, job.task.outputs, job.fold.train.tile_px)
     _check_dropout(network, approach.recipe.dropout)
@@ -46,6 +37,8 @@ def make_module(job: Job, approach: Approach) -> tuple[TileModule, TileDataModul
         approach.freeze(network),
         data.plan.passes,
     )
+    if data.plan.least(len(job.fold.train)) == 1:
+        _check_norms(module, job.fold.train.tile_px)
     return module, data
 
 
@@ -73,6 +66,28 @@ def can_drop(job: Job) -> bool:
     except HistotileError:
         return False
     return True
+
+
+def _check_norms(module: TileModule, tile_px: int) -> None:
+    """Batch norm learns nothing from a batch that has one value of each channel."""
+    alone: list[nn.Module] = []
+
+    def see(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if inputs[0].numel() == inputs[0].shape[1]:
+            alone.append(layer)
+
+    learning = [layer for layer in batch_norms(module.network) if layer not in module.still]
+    hooks = [layer.register_forward_pre_hook(see) for layer in learning]
+    module.eval()
+    with torch.no_grad():
+        module(torch.zeros(1, 3, tile_px, tile_px, dtype=torch.uint8))
+    module.train()
+    for hook in hooks:
+        hook.remove()
+    if alone:
+        fact = f"gives a batch of 1 tile, of which {len(alone)} layers of batch norm see one value"
+        remedy = "set it to 2 or more, or choose a backbone without batch norm"
+        raise HistotileError("train.batch_size", fact, remedy)
 
 
 def begin(module: TileModule, data: TileDataModule, job: Job, approach: Approach) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from histotile.backbones.drop_out import drops
 from histotile.config import Backbone, Train
 from histotile.errors import HistotileError
 from histotile.inference.checkpoint import TrainedModel
@@ -29,6 +30,9 @@ from histotile.training.learning_curve import (
     write_tensorboard,
 )
 from histotile.training.probe_instead import probe_instead, told
+from histotile.training.strategies.approach import Approach, approach_of
+from histotile.training.strategies.early_probe import train_truncated
+from histotile.training.strategies.linear_probe import train_fixed
 from histotile.trust.taught import Taught
 
 
@@ -66,18 +70,18 @@ def train_fold(
     fold = gather_tiles(slides, task, settings.max_tiles_per_slide, settings.seed)
     job = Job(folder, fold, backbone, settings, run.machine, strategy, stages)
     _check_tensorboard(settings)
-    tried = _train(job)
+    approach = approach_of(job)
+    tried = _train(job, approach)
     if not tried.over_epochs and run.machine.show is not None:
         for number in range(1, len(tried.curve) + 1):
             run.machine.show(tried.curve[:number], X_OF_HEADS)
     seconds = time.monotonic() - start
     early = run.decided[1] if run.decided else ()
+    diagnosis = _diagnosis(job, tried, approach)
     job, outcome = probe_instead(job, tried, early) or (job, tried)
     kept = outcome.primary and run.portable
     taught, forgotten = remember(job, outcome) if kept else (None, "it was not asked for")
     model = _model(job, outcome, taught)
-    blind = task.blind_error(fold.train.label)
-    diagnosis = diagnose(tried.curve, tried.best, blind, strategy, tried.over_epochs)
     instead = None
     if outcome is not tried:
         diagnosis, instead = told(diagnosis, strategy, seconds)
@@ -90,6 +94,15 @@ def train_fold(
     if outcome.primary:
         _write(folder, model, tried, summary)
     return summary
+
+
+def _diagnosis(job: Job, tried: Outcome, approach: Approach | None) -> Diagnosis:
+    blind = job.task.blind_error(job.fold.train.label)
+    if approach is None:
+        return diagnose(tried.curve, tried.best, blind, job.strategy)
+    softened = options_of(job.task).keys() & {"smoothing", "focal_gamma"}
+    comparable = not (softened or drops(tried.network) or approach.recipe.mixup)
+    return diagnose(tried.curve, tried.best, blind, job.strategy, approach.section, comparable)
 
 
 def _check_tensorboard(settings: Train) -> None:
@@ -143,24 +156,13 @@ def _model(job: Job, outcome: Outcome, taught: Taught | None) -> TrainedModel:
     )
 
 
-def _train(job: Job) -> Outcome:
+def _train(job: Job, approach: Approach | None) -> Outcome:
     """By the job's strategy; those that learn heads alone do not wait for Lightning's import."""
-    if job.strategy == "linear_probe":
-        from histotile.training.strategies.linear_probe import train_fixed
+    if approach is not None:
+        from histotile.training.fit import learn
 
-        return train_fixed(job)
-    if job.strategy == "early_probe":
-        from histotile.training.strategies.early_probe import train_tail, train_truncated
-
-        retrain = job.settings.early_probe == "retrain_tail"
-        return train_tail(job) if retrain else train_truncated(job)
-    if job.strategy == "finetune":
-        from histotile.training.strategies.finetune import train_finetune
-
-        return train_finetune(job)
-    from histotile.training.strategies.retrain import train_retrain
-
-    return train_retrain(job)
+        return learn(job, approach)
+    return train_fixed(job) if job.strategy == "linear_probe" else train_truncated(job)
 
 
 def _write(folder: Path, model: TrainedModel, tried: Outcome, summary: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from histotile.checks.forecast.training_cost import (
     SPARE,
     tiles_passed,
     trained_strategy,
+    trains_layers,
 )
 from histotile.checks.forecast.wording import amount, duration, tell_forecast
 from histotile.cli import cli
@@ -109,6 +110,23 @@ def test_training_all_layers_is_forecast_to_its_last_epoch(config: Config, strat
     assert stages["train"].cpu_s == pytest.approx(SPARE * 0.05 * passes, rel=0.05)
     assert 950 < stages["train"].memory_mb <= 950 + CACHE_BYTES / 1e6
     assert stages["compare"].cpu_s < stages["train"].cpu_s and not _note(mine)
+
+
+def test_a_tail_that_verify_compares_is_forecast_as_a_training(config: Config) -> None:
+    train = config.train.model_copy(update={"early_probe": "retrain_tail"})
+    verify = config.verify.model_copy(update={"budget": "probe"})
+    mine = config.model_copy(update={"train": train, "verify": verify})
+    assert trained_strategy(mine) == "early_probe" and not trains_layers(mine)
+    found = points() | {"layers": [(100, Cost(9, 9, 900, 50)), (200, Cost(14, 9, 950, 50))]}
+    work = Work(50, 50, 20_000, 10_000.0, 10_000.0)
+    of_tail, of_heads = (
+        next(s for s in stages_of(found, work, each) if s.name == "compare")
+        for each in (mine, config.model_copy(update={"verify": verify}))
+    )
+    assert of_tail.cpu_s > 5 * of_heads.cpu_s and of_tail.jobs == of_heads.jobs
+    full = verify.model_copy(update={"budget": "full"})
+    named = config.train.model_copy(update={"strategy": "early_probe"})
+    assert not trains_layers(config.model_copy(update={"train": named, "verify": full}))
 
 
 def test_small_cohorts_take_the_passes_that_fill_their_steps(config: Config) -> None:

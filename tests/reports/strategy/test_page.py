@@ -57,6 +57,31 @@ def test_the_ring_stands_in_the_cell_the_table_chose(make_decision: Make) -> Non
         assert left < cx < left + width and top < cy < top + height
 
 
+@pytest.mark.parametrize("basis", ["room", "foreign"])
+def test_where_no_head_is_enough_the_ring_stands_below_the_table(
+    make_decision: Make, basis: str
+) -> None:
+    similarity = make_decision().similarity.model_dump() | {
+        "verdict": "different",
+        "basis": basis,
+    }
+    point = {"x": -1.0, "y": -1.4, "strategy": "retrain"}
+    cloud = [point, point, point | {"y": -0.5, "x": 1.5}, point | {"strategy": "early_probe"}]
+    svg = draw_decision(
+        make_decision(
+            similarity=similarity, table_strategy="retrain", position=point, bootstrap=cloud
+        )
+    )
+    tree = ElementTree.fromstring(svg)
+    (frame,) = tree.findall(".//s:rect[@stroke-width='3']", SVG)
+    top, height = float(frame.attrib["y"]), float(frame.attrib["height"])
+    assert top < ring(svg)[1] < top + height
+    assert float(frame.attrib["width"]) > 600, "small and large alike"
+    texts = [text.text for text in tree.findall(".//s:text", SVG)]
+    assert texts.count("25 % of resampled cohorts") == 1, "the cell of retraining"
+    assert texts.count("50 % of resampled cohorts") == 1, "the strip"
+
+
 def test_positions_far_outside_stay_on_the_picture(make_decision: Make) -> None:
     point = {"x": 40.0, "y": -3.0, "strategy": "retrain"}
     x, y = ring(draw_decision(make_decision(position=point)))

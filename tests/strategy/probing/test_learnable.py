@@ -27,20 +27,20 @@ def run(config: Config, quick_settings: Decide) -> Callable[..., Decision]:
 
 
 @pytest.mark.parametrize("patients", [6, 20, 80])
-def test_a_cohort_without_signal_gets_no_strategy_but_the_cheapest(
+def test_a_cohort_without_signal_gets_the_verdict_and_what_may_learn_all_the_same(
     make_evidence: Make, run: Callable[..., Decision], patients: int
 ) -> None:
     found = run(make_evidence(patients, 20, likeness=0.0, **NO_SIGNAL), {"0": range(patients - 2)})
     assert found.similarity.basis == "nothing"
-    assert found.strategy == "early_probe"  # whatever the size: no layer is trained
+    assert found.strategy == "retrain"  # whatever the size: frozen features have nothing
     assert found.bootstrap == [] and not any(found.frequencies.values())
     assert found.position.y == 0
-    assert found.folds[0].basis == "nothing" and found.folds[0].strategy == "early_probe"
-    assert "the cheapest" in found.chosen_by
+    assert found.folds[0].basis == "nothing" and found.folds[0].strategy == "retrain"
+    assert "nothing speaks for" in found.chosen_by
     text = " ".join(found.counterfactuals)
     for way in ("patients", "tile_px", "labels", "backbone"):
         assert way in text
-    assert "training all layers" in text
+    assert "early_probe shows a score in seconds" in text
 
 
 def test_pathology_backbones_are_not_believed_either(

@@ -110,6 +110,26 @@ def test_each_resample_answers_the_question_of_its_own_size(
         assert (point.y >= 0) == (point.strategy in {"linear_probe", "finetune"})
 
 
+def test_resamples_whose_best_stage_leaves_room_are_retrained_and_the_others_are_not(
+    make_evidence: Make, quick_settings: Decide
+) -> None:
+    evidence = make_evidence(30, 12, likeness=0.3, own=(1.0, 1.0), random=(0.2, 0.2))
+    sure = {"max_interval": 1.0}
+    weights = resample_patients(evidence.counts, 60, 0)
+    judgement = judge(evidence, quick_settings, True, "small")
+    last, lead, _ = judgement.resample(weights)
+    best = np.maximum(last, last - lead)
+    sure["head_skill"] = 2 * float(np.median(best)) - 1
+    rule = quick_settings.similarity.model_copy(update=sure)
+    rules = quick_settings.model_copy(update={"similarity": rule})
+    judgement = judge(evidence, rules, True, "small")
+    bootstrap = place(group_tiles(evidence), judgement, weights, rules)
+    roomy = 2 * best - 1 < rule.head_skill
+    assert 0.3 < roomy.mean() < 0.7
+    assert [p.strategy == "retrain" for p in bootstrap] == roomy.tolist()
+    assert [p.y < -1 for p in bootstrap] == roomy.tolist()
+
+
 def test_heights_of_large_resamples_are_gains_and_of_small_ones_depths(
     make_evidence: Make, quick_settings: Decide
 ) -> None:

@@ -1,6 +1,7 @@
 """What a reader must know of a decision: assumptions, thin evidence, near borders."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -57,3 +58,16 @@ def test_the_agreement_of_resamples_is_no_proof_of_foreign_features(
     found = notes(cohort, quick_settings, config, min_best_gain=-0.2)
     assert any(note.startswith(told) for note in found)
     assert not any(note.startswith(told) for note in notes(cohort, quick_settings, config))
+
+
+def test_a_network_far_larger_than_those_measured_is_told_where_training_is_for_its_room(
+    make_evidence: Make, quick_settings: Decide, config: Config
+) -> None:
+    cohort = make_evidence(30, 10)
+    large = replace(cohort.stages[-1], weights=86_000_000)
+    larger = replace(cohort, stages=(*cohort.stages[:-1], large))
+    told = "this one has 86 million"
+    assert any(told in note for note in notes(larger, quick_settings, config, head_skill=1.0))
+    assert not any(told in note for note in notes(larger, quick_settings, config))
+    small = notes(cohort, quick_settings, config, head_skill=1.0)
+    assert not any("million weights" in note for note in small)

@@ -97,6 +97,26 @@ def test_a_training_that_scikit_learn_equals_is_told() -> None:
     assert any("scikit-learn on the cached features may do as well" in r for r in found.reasons)
 
 
+def test_a_tail_that_learns_is_held_to_what_a_training_is() -> None:
+    """It may equal neither scikit-learn, nor a head on cached features, without a word."""
+    comparisons = [
+        replace(one, trains_layers=one.strategy == "early_probe", seconds=seconds)
+        for one, seconds in zip(
+            compared({"linear_probe": 0.9, "early_probe": 0.905, "sklearn": 0.9}),
+            [1.0, 100.0, 1.0] * 3,
+            strict=True,
+        )
+    ]
+    found = judge(comparisons)
+    (gap,) = found.gaps
+    assert (gap.strategy, gap.trains_layers, gap.is_open) == ("early_probe", True, True)
+    assert [s.trains_layers for s in found.strategies] == [False, True]
+    assert any("for 1/100 of the time" in reason for reason in found.reasons)
+    headed = judge([replace(one, trains_layers=False) for one in comparisons])
+    assert not headed.gaps[0].is_open
+    assert not any("of the time" in reason for reason in headed.reasons)
+
+
 def test_random_weights_are_paired_with_the_best_strategy_on_the_tiles_they_judged() -> None:
     """They judge a third of the tiles, in another order; there the strategy guesses."""
     quality = {"linear_probe": 0.5, "early_probe": 0.9, "random_weights": 0.9}

@@ -160,7 +160,10 @@ def test_a_head_as_good_as_trained_layers_is_told_with_its_share_of_the_time(
     def row(strategy: str, value: float, seconds: float) -> StrategyScore:
         score = {"value": value}
         return StrategyScore.model_validate(
-            {"strategy": strategy, "score": score, "folds": {}, "seconds": seconds}
+            {
+                **{"strategy": strategy, "score": score, "folds": {}, "seconds": seconds},
+                "trains_layers": strategy in ("finetune", "retrain"),
+            }
         )
 
     rows = [row("linear_probe", 0.7, 5.0), row("early_probe", head, seconds)]

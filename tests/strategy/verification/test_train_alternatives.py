@@ -37,7 +37,9 @@ def test_cached_features_and_pixels_give_the_same_probabilities(
     bare = [replace(slide, features=None) for slide in judged]
     slides, machine = [*taught, *bare], Machine(threads=1)
     read = compare(slides, TASK, tiny_backbone, settings, (strategy, (2,)), machine)
-    assert set(cached) == {*KEYS, "prob_healthy", "prob_tumour", "seconds", "kept", "gave_way"}
+    more = {"seconds", "kept", "gave_way", "trains_layers"}
+    assert set(cached) == {*KEYS, "prob_healthy", "prob_tumour", *more}
+    assert not cached["trains_layers"]
     for name in KEYS:
         assert np.array_equal(cached[name], read[name])
     assert np.abs(cached["prob_tumour"] - read["prob_tumour"]).max() < 5e-3  # 16-bit features
@@ -57,6 +59,9 @@ def test_a_trained_strategy_judges_the_same_tiles_as_colour(
         slides.append(FoldSlide(f"s{number}", f"p{number}", role, table))  # type: ignore[arg-type]
     settings = make_settings(epochs=1, max_tiles_per_slide=8)
     trained = compare(slides, TASK, tiny_backbone, settings, ("finetune", ()))
+    assert trained["trains_layers"]
+    tailed = settings.model_copy(update={"early_probe": "retrain_tail"})
+    assert compare(slides, TASK, tiny_backbone, tailed, ("early_probe", (2,)))["trains_layers"]
     colour = compare_colour(slides, TASK, settings)
     for name in KEYS:
         assert np.array_equal(trained[name], colour[name])

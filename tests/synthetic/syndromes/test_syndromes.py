@@ -73,6 +73,7 @@ def test_alterations_change_the_picture_and_are_listed() -> None:
         tiles = list(draw_tiles(settings(alteration=2.0, mode="hard"), (96, 128), 0))
         assert 0.25 < np.mean([kind in t.picture.alterations for t in tiles]) < 0.75
     plain = {t.name: t for t in draw_tiles(settings(), (96, 128), 0)}
+    assert not any(tile.picture.alterations for tile in plain.values())
     for tile in draw_tiles(settings(alteration=1.0), (96, 128), 0):
         same = np.array_equal(tile.picture.pixels, plain[tile.name].picture.pixels)
         assert same == (not tile.picture.alterations)

@@ -20,7 +20,9 @@ TASK = make_task(("healthy", "tumour"))
 def test_a_transformer_learns_by_additions_and_is_saved_as_it_was_built(
     tmp_path: Path, fold: list[FoldSlide], make_settings: Callable[..., Train]
 ) -> None:
-    backbone = Backbone(name="test_vit", weights="none", domain="auto", options={})
+    plain = Backbone(name="test_vit", weights="none", domain="auto", options={})
+    torch.save(build_network(plain, 5, 64)[0].state_dict(), tmp_path / "taught.pth")
+    backbone = plain.model_copy(update={"weights": str(tmp_path / "taught.pth")})
     settings = make_settings(rate=3e-3, strategy="finetune", epochs=6)
     recipe = settings.finetune.model_copy(update={"lora_rank": 8})
     settings = settings.model_copy(update={"finetune": recipe})
@@ -50,8 +52,13 @@ def test_a_network_without_attention_is_refused(
     settings = make_settings(strategy="finetune")
     recipe = settings.finetune.model_copy(update={"lora_rank": 8})
     settings = settings.model_copy(update={"finetune": recipe})
+    torch.save(build_network(tiny_backbone, 2, 64)[0].state_dict(), tmp_path / "taught.pth")
+    taught = tiny_backbone.model_copy(update={"weights": str(tmp_path / "taught.pth")})
     with pytest.raises(HistotileError, match="no attention"):
-        train_fold(tmp_path / "f", fold, TASK, tiny_backbone, settings)
+        train_fold(tmp_path / "f", fold, TASK, taught, settings)
+    random = tiny_backbone.model_copy(update={"name": "test_vit"})
+    with pytest.raises(HistotileError, match="weights is none"):
+        train_fold(tmp_path / "f", fold, TASK, random, settings)
 
 
 def test_a_tail_that_learns_whole_has_no_additions(make_settings: Callable[..., Train]) -> None:

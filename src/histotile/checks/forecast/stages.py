@@ -9,6 +9,7 @@ from histotile.checks.forecast.training_cost import (
     CACHE_BYTES,
     SPARE,
     passes,
+    tails_compared,
     tiles_passed,
     trains_layers,
 )
@@ -93,7 +94,7 @@ def _train(points: Points, work: Work, config: Config) -> Stage:
 
 def _compare(points: Points, work: Work, config: Config) -> Stage:
     """Cells start as they were measured, and grow as training does."""
-    folds, heads = config.split.folds, min(4, _cells(config))
+    folds, heads = config.split.folds, min(4, _cells(config)) - tails_compared(config)
     layers = _cells(config) - heads
     (tiles, first), (tested, each) = points["compare"]
     taught = work.taught * (folds - 1) / folds

@@ -13,20 +13,21 @@ _MOST_KEPT, _KEPT = 8192, 64  # tiles of all slides and of each that a training 
 
 def trained_strategy(config: Config) -> str | None:
     """A strategy by which this run surely trains layers; None where heads alone may be trained."""
-    train = config.train
-    if train.strategy in {"finetune", "retrain"}:
-        return train.strategy
-    if train.strategy == "early_probe" and train.early_probe == "retrain_tail":
+    if trains_layers(config):
+        return config.train.strategy
+    if tails_compared(config):
         return "early_probe"
     return "finetune" if config.verify.budget == "full" else None
 
 
 def trains_layers(config: Config) -> bool:
     """Whether the rule `train` itself does so."""
-    return trained_strategy(config) is not None and config.train.strategy not in {
-        "auto",
-        "linear_probe",
-    }
+    return config.train.trains_layers(config.train.strategy)
+
+
+def tails_compared(config: Config) -> int:
+    """How many of the strategies that `verify` compares in each fold are tails that learn anew."""
+    return int(config.verify.budget != "off" and config.train.trains_layers("early_probe"))
 
 
 def tiles_passed(taught: float, slides: float, config: Config) -> float:

@@ -15,6 +15,7 @@ TITLES: dict[Strategy, tuple[str, str, str]] = {
     "retrain": ("Retraining", "all layers learn,", "in large steps"),
 }
 LEFT, TOP, WIDTH, HEIGHT = 70, 58, 640, 500
+STRIP = 66  # px below the cells, where no head is enough: retraining at any size
 WORDS = 112  # px kept free for a cell's words, at the top of upper and the bottom of lower cells
 SMALL, LARGE = 0.42, 0.58  # where the borderline band begins and ends, share of the width
 REACH_SMALL, REACH_LARGE = 2.3, 2.0  # natural logarithms shown left and right of the band
@@ -55,10 +56,12 @@ def draw_decision(decision: Decision) -> str:
         "decision_table.svg",
         decision=decision,
         cells=[_cell(decision, strategy) for strategy in STRATEGIES],
+        strip=(TOP + HEIGHT, STRIP, _share(decision, below=True), _is_below(decision)),
         bootstrap=bootstrap,
         here=Dot(_x(decision.position.x), _y(decision.position.y)),
         band=(LEFT + SMALL * WIDTH, (LARGE - SMALL) * WIDTH),
         frame=(LEFT, TOP, WIDTH, HEIGHT),
+        foot=TOP + HEIGHT + STRIP,
         sentence=describe(decision),
         blind=is_blind(decision),
     ).strip()
@@ -82,6 +85,17 @@ def is_blind(decision: Decision) -> bool:
     return decision.similarity.basis == "nothing"
 
 
+def _is_below(decision: Decision) -> bool:
+    """Whether no head is enough for this cohort, whatever its size."""
+    return decision.similarity.basis in {"foreign", "room"}
+
+
+def _share(decision: Decision, below: bool) -> float:
+    """Share of resampled cohorts in the strip below the cells, or in the cell of retraining."""
+    there = [p.strategy == "retrain" and (p.y < -1) == below for p in decision.bootstrap]
+    return sum(there) / max(len(there), 1)
+
+
 def _cell(decision: Decision, strategy: Strategy) -> Cell:
     left = strategy in ("linear_probe", "early_probe")
     upper = strategy in ("linear_probe", "finetune")
@@ -95,8 +109,12 @@ def _cell(decision: Decision, strategy: Strategy) -> Cell:
         y=TOP + (0 if upper else HEIGHT / 2),
         width=WIDTH * (middle if left else 1 - middle),
         height=HEIGHT / 2,
-        share=decision.frequencies.get(strategy, 0.0),
-        chosen=strategy == decision.table_strategy and not is_blind(decision),
+        share=_share(decision, below=False)
+        if strategy == "retrain"
+        else decision.frequencies.get(strategy, 0.0),
+        chosen=strategy == decision.table_strategy
+        and not is_blind(decision)
+        and not _is_below(decision),
     )
 
 
@@ -111,4 +129,6 @@ def _x(value: float) -> float:
 
 
 def _y(value: float) -> float:
+    if value < -1:
+        return TOP + HEIGHT + STRIP * (0.15 + 0.7 * min(-1 - value, 1.0))
     return TOP + HEIGHT / 2 - (HEIGHT / 2 - WORDS) * min(max(value, -1.0), 1.0)

@@ -14,7 +14,7 @@ BASIS = {
     "pathology": "the backbone was taught on pathology",
     "nothing": "no stage of the backbone and no colour does better than guessing",
     "foreign": "random weights do better than any stage of the backbone",
-    "weak": "no stage of the backbone tells the labels well enough for a head",
+    "room": "measured on this cohort",
 }
 
 

@@ -22,7 +22,11 @@ def render_verification_page(verification: Verification) -> str:
     if tag == "good" and any(gap.is_open for gap in verification.gaps):
         tag = "warn"
     if verification.budget == "probe":
-        verdict += ", among the strategies that learn from cached features"
+        tried = " and ".join(names[score.strategy].lower() for score in verification.strategies)
+        trained = any(score.trains_layers for score in verification.strategies)
+        verdict += (
+            f", among {tried if trained else 'the strategies that learn from cached features'}"
+        )
     return render(
         "verification.html",
         verification=verification,

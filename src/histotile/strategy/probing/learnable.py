@@ -93,9 +93,9 @@ def ways_out(similarity: Similarity, tile: str) -> list[str]:
     ]
     return [
         *found,
-        "Another backbone, e.g. one pre-trained on pathology, or training all layers "
-        "(train.strategy: retrain): only frozen features were measured, and a network may learn "
-        "what they lack.",
+        "Another backbone, e.g. one pre-trained on pathology. Only frozen features were measured, "
+        "and all layers together may learn what these lack: that is what `auto` tries. "
+        "train.strategy: early_probe shows a score in seconds.",
     ]
 
 

@@ -16,6 +16,7 @@ from histotile.strategy.decision_table import (
     depth_margin,
     gain_margin,
     horizontal,
+    room_margin,
     unmeasured_vertical,
 )
 from histotile.strategy.effective_sample_size import ratios
@@ -37,9 +38,9 @@ def place(
     """Where cohorts made of the same patients stand on the table, and what it says to them.
 
     Nothing is fitted again: sizes and scores of left-out patients are weighed anew, and each
-    resample answers the question of its own size. A similarity that rests on
-    experience is the same for all small ones; foreign features and backbones pre-trained on
-    pathology are the same for all. Resamples without a score are left out.
+    resample answers the question of its own size, unless its best stage leaves room. A similarity
+    that rests on experience is the same for all small ones; foreign features and backbones
+    pre-trained on pathology are the same for all. Resamples without a score are left out.
 
     Args:
         groups: Tiles by patient and class.
@@ -63,10 +64,10 @@ def place(
         verdict = "similar" if y[b] >= 0 else "different"
         there = similarity.model_copy(update={"verdict": verdict})
         if similarity.basis not in KNOWN_OF_ALL:
-            basis = "saturated" if np.isposinf(y[b]) else "measured"
-            there = there.model_copy(update={"basis": basis})
+            known = "saturated" if np.isposinf(y[b]) else "measured"
+            there = there.model_copy(update={"basis": "room" if y[b] < -1 else known})
         strategy = choose("large" if is_large[b] else "small", there).strategy
-        height = float(np.clip(y[b], -1, 1))
+        height = float(np.clip(y[b], -2, 1))
         found.append(Point(x=float(x[b]), y=height, strategy=strategy))
     return found
 
@@ -89,8 +90,10 @@ def _heights(
         useful = gain_margin(gain, rule.min_gain)
     saturated = last >= rule.saturated
     y = np.where(saturated, np.inf, np.where(is_large, useful, depth))
-    # Doubts are for small cohorts.
-    return y if assumed is None else np.where(is_large, y, assumed)
+    if assumed is not None:
+        y = np.where(is_large, y, assumed)  # doubts are for small cohorts
+    room = room_margin(last + np.maximum(-lead, 0), similarity.chance, rule.head_skill)
+    return np.where(np.isnan(room) | saturated, y, room)
 
 
 def resample_patients(counts: NDArray[np.int64], bootstraps: int, seed: int) -> NDArray[np.float64]:

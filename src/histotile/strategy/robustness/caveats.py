@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from histotile.strategy.decision_table import Choice
     from histotile.strategy.evidence import Evidence
 
+MEASURED_WEIGHTS = 3_200_000  # of the largest network in benchmarks/transfer.csv
+FAR_LARGER = 4
+
 
 def take_notes(
     evidence: Evidence,
@@ -31,11 +34,26 @@ def take_notes(
         )
     if size.verdict == "borderline":
         found.append(_about_border(size, similarity, settings))
-    return found + _about_similarity(similarity) + _about_force(choice, train)
+    return [
+        *found,
+        *_about_similarity(similarity),
+        *_about_network(evidence.stages[-1].weights, similarity),
+        *_about_force(choice, train),
+    ]
+
+
+def _about_network(weights: int, similarity: Similarity) -> list[str]:
+    if similarity.basis != "room" or weights <= FAR_LARGER * MEASURED_WEIGHTS:
+        return []
+    return [
+        "That room pays for training was measured with convolutional networks of up to "
+        f"{MEASURED_WEIGHTS / 1e6:.1f} million weights; this one has {weights / 1e6:.0f} million. "
+        "verify.budget: full tells whether it holds here."
+    ]
 
 
 def _about_border(size: Size, similarity: Similarity, settings: Decide) -> str:
-    if similarity.basis in {"pathology", "foreign", "weak", "saturated", "nothing"}:
+    if similarity.basis in {"pathology", "foreign", "room", "saturated", "nothing"}:
         return "The size is borderline, which changes nothing here: the features alone decide."
     gain = similarity.gain
     if gain is None:
@@ -81,11 +99,10 @@ def _about_similarity(similarity: Similarity) -> list[str]:
             "Similarity rests on experience, not on measured transfer: resampled cohorts that are "
             "small all share it."
         )
-    if similarity.basis in {"foreign", "weak"}:
-        number = "gain" if similarity.basis == "foreign" else "best stage's score"
+    if similarity.basis == "foreign":
         found.append(
-            f"All resampled cohorts share the verdict that the features are {similarity.basis}: "
-            f"not their agreement but the interval of the {number} tells how sure it is."
+            "All resampled cohorts share the verdict that the features are foreign: "
+            "not their agreement but the interval of the gain tells how sure it is."
         )
     if similarity.basis == "pathology":
         found.append(

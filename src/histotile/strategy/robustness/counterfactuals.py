@@ -33,10 +33,15 @@ def find_counterfactuals(
             "A backbone of which some stage does better than random weights: size and similarity "
             "would decide. One pre-trained on pathology -> linear_probe."
         ]
-    if similarity.basis == "weak":
+    if similarity.basis == "room":
+        enough = settings.similarity.head_skill
+        score = similarity.chance + enough * (1 - similarity.chance)
+        top = max(stage.score.value for stage in similarity.stages)
         return [
-            "A backbone of which some stage tells the labels better (decide.similarity.min_skill): "
-            "size and similarity would decide. One pre-trained on pathology -> linear_probe."
+            f"A backbone of which some stage reaches {score:.3f} {similarity.score_name} (now "
+            f"{top:.3f}): size and similarity would decide. One pre-trained on pathology -> "
+            "linear_probe.",
+            "A budget that training exceeds (decide.max_hours) -> the head that suits the depth.",
         ]
     if similarity.basis == "saturated":
         limit = settings.similarity.saturated

@@ -11,6 +11,7 @@ from histotile.strategy.tuning.record import Parameter
 from histotile.training.job import Job
 from histotile.training.optimizer import ADAMW_LR
 from histotile.training.start import can_drop
+from histotile.training.strategies.approach import approach_of
 
 LEVELS = get_args(Strength)
 AUGMENT = "augment"
@@ -28,14 +29,15 @@ def make_space(job: Job) -> list[Parameter]:
     Raises:
         HistotileError: Its head is fitted exactly.
     """
-    if job.recipe is None:
+    approach = approach_of(job)
+    if approach is None:
         fact = (
             f"{job.strategy} fits its head exactly, and its one setting, the L2 strength, is "
             "chosen by cross-validation already: nothing is left to search"
         )
         remedy = '--train \'{"strategy": "finetune"}\', or train.strategy: finetune or retrain'
         raise HistotileError("tune", fact, remedy)
-    return [*_of_recipe(job, job.recipe), _strength(job.settings)]
+    return [*_of_recipe(job, approach.section), _strength(job.settings)]
 
 
 def _of_recipe(job: Job, section: str) -> Iterator[Parameter]:

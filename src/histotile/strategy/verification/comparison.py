@@ -28,6 +28,7 @@ class Comparison:
         task: What was learnt.
         tiles: (N,) by which tiles of other comparisons are found again; None: all are the same.
         gave_way: Whether it is a probe that says it, since training all layers did not better it.
+        trains_layers: Whether more than a head on cached features learnt.
     """
 
     fold: str
@@ -39,6 +40,7 @@ class Comparison:
     task: Task
     tiles: NDArray[np.str_] | None = None
     gave_way: bool = False
+    trains_layers: bool = False
 
     def common(self, other: "Comparison") -> "Comparison":
         """The tiles that another comparison judged too, in the order of their names."""

@@ -17,14 +17,7 @@ from histotile.errors import HistotileError
 from histotile.io.tables import RESEARCH_USE
 from histotile.strategy.entry import Entry, Estimate
 from histotile.strategy.similarity_rule import estimate
-from histotile.strategy.verification.baselines import (
-    HEADS,
-    NAMES,
-    RANDOM_WEIGHTS,
-    Gap,
-    gaps,
-    tell_gaps,
-)
+from histotile.strategy.verification.baselines import NAMES, RANDOM_WEIGHTS, Gap, gaps, tell_gaps
 from histotile.strategy.verification.comparison import Comparison, Scores, resample
 
 AGAIN = "run `histotile compare` for every strategy again"
@@ -39,6 +32,7 @@ class StrategyScore(Entry):
     score: Estimate = Field(description="The task's score per fold, mean over folds")
     folds: dict[str, float | None]
     seconds: float
+    trains_layers: bool = Field(default=False, description="Or fits a head on cached features")
 
 
 class Verification(Entry):
@@ -171,8 +165,8 @@ def tell_gave_way(table: Mapping[str, Mapping[str, Comparison]]) -> list[str]:
 
 def tell_cheaper(strategies: Sequence[StrategyScore]) -> list[str]:
     """Whether a head on cached features does as well as training layers, in a part of the time."""
-    heads = [s for s in strategies if s.strategy in HEADS]
-    layers = [s for s in strategies if s.strategy in {"finetune", "retrain"}]
+    heads = [s for s in strategies if not s.trains_layers]
+    layers = [s for s in strategies if s.trains_layers]
     if not heads or not layers:
         return []
     head, layer = (max(some, key=lambda s: s.score.value) for some in (heads, layers))
@@ -238,4 +232,5 @@ def _strategy_score(name: str, own: Mapping[str, Comparison], scores: Scores) ->
         score=estimate(scores.value, scores.inside),
         folds=scores.folds,
         seconds=sum(r.seconds for r in own.values()),
+        trains_layers=any(r.trains_layers for r in own.values()),
     )

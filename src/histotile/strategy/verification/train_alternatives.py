@@ -23,10 +23,6 @@ from histotile.tasks.task import Task, value_columns
 from histotile.training.job import FoldSlide, Machine, Run, places_of
 from histotile.training.train_fold import train_fold
 
-_TRUNCATED = (
-    "early_probe",
-    "truncate",
-)  # like `linear_probe`, no more than a head on cached features
 BATCH = 64
 
 
@@ -40,8 +36,9 @@ def compare(
 ) -> dict[str, Any]:
     """Columns slide_id, patient_id, tile_id, label and the task's own of the labelled test tiles.
 
-    Beside them `seconds`; `kept`: the epoch that was kept, or the L2 strength of a head; and
-    `gave_way`: whether a training that never bettered the probe it began with gave way to a probe.
+    Beside them `seconds`; `kept`: the epoch that was kept, or the L2 strength of a head;
+    `gave_way`: whether a training that never bettered the probe it began with gave way to a probe;
+    and `trains_layers`: whether more than a head learnt.
 
     At most `settings.max_tiles_per_slide` per slide and stratum, the same for every strategy.
 
@@ -65,8 +62,8 @@ def compare(
         run = Run(machine or Machine(), decided)
         summary = train_fold(Path(folder), taught, task, backbone, settings, run)
         model = load(Path(folder) / CHECKPOINT)
-    headed = decided[0] == "linear_probe" or (decided[0], settings.early_probe) == _TRUNCATED
-    if headed and all(s.features for s in tested):
+    trained = settings.trains_layers(decided[0])
+    if not trained and all(s.features for s in tested):
         values = _from_features(model, chosen, tested)
     else:
         values = _from_pixels(model, chosen, settings, machine)
@@ -74,6 +71,7 @@ def compare(
     return found | {
         "kept": summary["best"]["step"],
         "gave_way": summary["instead_of"] is not None,
+        "trains_layers": trained,
     }
 
 

@@ -98,7 +98,8 @@ def draw_picture(
         spread = difficulty.alteration * rng.uniform(2, 10)
         noise = rng.standard_normal(pixels.shape, np.float32)
         pixels = np.clip(pixels + np.float32(spread) * noise, 0, 255)
-    return Picture(pixels.astype(np.uint8), {s: counts.get(s, 0) for s in SIZES}, chosen)
+    told = chosen if difficulty.alteration else ()  # of no strength they alter nothing
+    return Picture(pixels.astype(np.uint8), {s: counts.get(s, 0) for s in SIZES}, told)
 
 
 def _tumours(rng: np.random.Generator, size: tuple[int, int], counts: dict[str, int]) -> Floats:

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
+from histotile.backbones.batch_norm import batch_norms
 from histotile.backbones.build import body_digest, build_network, head
 from histotile.backbones.stages import parameters_up_to, stages_of, truncate
 from histotile.training.job import Job, Outcome
+from histotile.training.strategies.approach import Approach
 from histotile.training.strategies.linear_probe import choose_head, train_fixed
-
-if TYPE_CHECKING:
-    from histotile.training.start import Approach
 
 
 def train_truncated(job: Job) -> Outcome:
@@ -35,33 +34,22 @@ def train_truncated(job: Job) -> Outcome:
     return fitted.outcome(cut.eval(), short, stages, dropped=whole - _body_weights(cut))
 
 
-def train_tail(job: Job) -> Outcome:
-    """The whole network; layers behind the job's first stage learn by the recipe of `finetune`.
+def approach(job: Job) -> Approach:
+    """Layers behind the job's first stage learn by the recipe of `finetune`.
 
     Layers up to that stage keep weights and statistics bit by bit. No gradient is computed in them:
     autograd records nothing before the first parameter that learns.
     """
-    from histotile.training.fit import learn
-
-    return learn(job, tail_approach(job))
-
-
-def tail_approach(job: Job) -> "Approach":
-    """Layers behind the job's first stage learn."""
-    from histotile.training.start import Approach
-
     stage = _stages(job)[0]
 
     def freeze(network: nn.Module) -> list[nn.Module]:
-        from histotile.backbones.batch_norm import batch_norms
-
         names = parameters_up_to(network, stage)
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(name not in names)
         statistics = [] if job.untaught else batch_norms(network)
         return [*fully_frozen(network), *statistics]
 
-    return Approach(job.settings.finetune, freeze)
+    return Approach("finetune", job.settings.finetune, freeze)
 
 
 def fully_frozen(network: nn.Module) -> Iterator[nn.Module]:

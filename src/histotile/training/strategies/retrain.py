@@ -1,29 +1,26 @@
 """The strategy `retrain`: pre-trained weights are a start only; all layers learn fully."""
 
+from typing import TYPE_CHECKING
+
 from histotile.backbones.batch_norm import adapt, are_folded, unfold
-from histotile.training.datamodule import TileDataModule
-from histotile.training.fit import learn
-from histotile.training.job import Job, Outcome
-from histotile.training.lightning_module import TileModule
-from histotile.training.start import Approach, passed_through
+from histotile.training.job import Job
+from histotile.training.strategies.approach import Approach
 
-
-def train_retrain(job: Job) -> Outcome:
-    """The network as training leaves it; batch norm learns with the rest.
-
-    Statistics of batch norm are first measured anew on training tiles, so that the first steps do
-    not have to undo those of other images; then a linear probe starts the head.
-
-    Raises:
-        HistotileError: Fewer devices came together than were asked for.
-    """
-    return learn(job, approach(job))
+if TYPE_CHECKING:
+    from histotile.training.datamodule import TileDataModule
+    from histotile.training.lightning_module import TileModule
 
 
 def approach(job: Job) -> Approach:
-    """All layers learn, after the statistics of batch norm have been measured."""
+    """All layers learn, batch norm with the rest.
 
-    def prepare(module: TileModule, data: TileDataModule) -> None:
+    Statistics of batch norm are first measured anew on training tiles, so that the first steps do
+    not have to undo those of other images; then a linear probe starts the head.
+    """
+
+    def prepare(module: "TileModule", data: "TileDataModule") -> None:
+        from histotile.training.start import passed_through
+
         def run() -> None:
             passed_through(module, data.mixed_dataloader())
 
@@ -32,4 +29,4 @@ def approach(job: Job) -> Approach:
         else:
             adapt(module.network, run)
 
-    return Approach(job.settings.retrain, lambda network: [], prepare)
+    return Approach("retrain", job.settings.retrain, lambda network: [], prepare)

@@ -1,4 +1,4 @@
-"""What stands beside a decision: what it does without, and what each strategy costs."""
+"""The context of a decision: what it does without, and what each strategy costs."""
 
 from pydantic import Field
 

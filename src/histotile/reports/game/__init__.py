@@ -1,0 +1,1 @@
+"""The guess game: a person against the model, on the same pictures."""
