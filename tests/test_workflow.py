@@ -349,17 +349,22 @@ def test_other_strategies_are_trained_and_held_against_the_choice(
 def test_settings_are_searched_only_when_asked_and_change_nothing_else(done: Project) -> None:
     page = "results/tune/index.html"
     assert done.planned() == {}
-    assert done.planned("report_tuning") == {"tune": 1, "report_tuning": 1}
-    assert done.planned(page) == {"tune": 1, "report_tuning": 1}
-    done.write({**SETTINGS, "tune": {"trials": 5}})
+    refused = done.snakemake("report_tuning", "--dry-run")  # the strategy is a linear probe
+    assert refused.returncode != 0
+    assert "linear_probe fits its head exactly" in refused.stdout + refused.stderr
     try:
+        done.write({**SETTINGS, "tune": {"trials": 5}})
         assert done.planned() == {}
-        refused = done.snakemake(page)  # a linear probe has nothing to search
+        done.write({**SETTINGS, "train": {**SETTINGS["train"], "strategy": "finetune"}})
+        for target in ("report_tuning", page):
+            assert done.planned(target) == {"decide": 1, "tune": 1, "report_tuning": 1}
+        done.write({**SETTINGS, "train": {**SETTINGS["train"], "strategy": "auto"}})
+        told = done.snakemake(page)  # by the decision, which is a probe of few patients
     finally:
         done.write(SETTINGS)
-    assert refused.returncode != 0
-    told = (done.folder / "results/logs/tune.log").read_text()
-    assert "linear_probe fits its head exactly" in told
+    assert told.returncode != 0
+    log = (done.folder / "results/logs/tune.log").read_text()
+    assert "fits its head exactly" in log and "Traceback" not in log
 
 
 def test_the_cluster_profile_plans_the_same_jobs(fresh: Project) -> None:

@@ -232,6 +232,7 @@ rule tune:
         slides=slide_files,
         features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
         packs=packs_of(CONFIG.train.strategy),
+        none=unless_fitted,
     output:
         "<results>/tune/tune.json",
     log:
