@@ -81,7 +81,7 @@ def test_it_shows_gain_trials_cost_and_lines(read: Read) -> None:
         ["3", "0.850", "0.850, none"],
     ]
     assert found[1][3] == "inner fold 1: <the loss> was nan"
-    assert "gave way to a probe: 1 of 2" in found[2][3]
+    assert found[2][3] == "best of the others; gave way to a probe: 1 of 2"
     assert [row[4:6] for row in found] == [["", ""], ["0.5", ""], ["0.25", ""], ["", "heavy"]]
     assert "dropout: 0.25" in "".join(page.words)
 
