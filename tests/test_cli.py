@@ -13,9 +13,9 @@ from histotile.errors import HistotileError
 from histotile.io import tables
 
 STAGES = """init check synthesize inspect triage mask tile collect tile-images split backbone
-embed baseline decide compare verify pack augment find-lr train predict export export-features
+embed baseline decide compare verify pack augment find-lr tune train predict export export-features
 pretrain aggregate evaluate heatmap label-errors report-slide report-decision
-report-verification report-figures report game runs apply"""
+report-verification report-tuning report-figures report game runs apply"""
 
 
 def run(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -152,6 +152,16 @@ def unless_doomed(stage):
     return given
 
 
+def unless_fitted(wildcards):
+    """An input: no file, but an end before the first job where a head alone is fitted."""
+    strategy = CONFIG.train.strategy
+    if strategy != "auto" and not CONFIG.train.trains_layers(strategy):
+        fact = f"{strategy} fits its head exactly, and `tune` has nothing to search"
+        remedy = "set it to finetune or retrain, or to auto"
+        raise SystemExit(f"\n{HistotileError('train.strategy', fact, remedy)}")
+    return []
+
+
 def settings(section):
     """The whole section as JSON for `--settings`: what the job does stands on its line."""
     return plain(getattr(CONFIG, section).model_dump_json())

@@ -6,11 +6,12 @@ OUTPUTS
     <results>/split/folds.csv, <results>/backbone/backbone.onnx, <results>/embed/{slide_id}.h5,
     <results>/embed/{slide_id}.timing.json, <results>/baseline/baseline.h5, <results>/decide/,
     <results>/train/{fold}/, <results>/compare/{fold}/{strategy}.parquet, <results>/verify/,
-    <results>/export/{fold}/, <results>/pack/{slide_id}.pack if asked for
+    <results>/export/{fold}/, <results>/pack/{slide_id}.pack if asked for, <results>/tune/ likewise
 STEPS
     split, backbone -> embed -> baseline -> decide -> train -> export
     compare (the other strategies, in every fold) -> verify
     pack (only if asked for) -> train, compare, where these read tiles
+    tune (only if asked for: snakemake report_tuning), which changes no setting
 """
 
 
@@ -215,6 +216,66 @@ rule report_decision:
     shell:
         "histotile report-decision {input:q} --picture {output.picture:q} --page {output.page:q}"
         " --accept {params.accept:q} > {log:q} 2>&1"
+
+
+rule tune:
+    """Search better settings on the training patients of the first fold; asked for by name only.
+
+    The journal beside the output is no output: it must outlive a job that is killed.
+    """
+    input:
+        weights=WEIGHTS,
+        folds="<results>/split/folds.csv",
+        decision="<results>/decide/decision.json",
+        tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        cohort=COHORT_FILE,
+        slides=slide_files,
+        features=expand("<results>/embed/{slide_id}.h5", slide_id=SLIDE_IDS),
+        packs=packs_of(CONFIG.train.strategy),
+        none=unless_fitted,
+    output:
+        "<results>/tune/tune.json",
+    log:
+        "<logs>/tune.log",
+    benchmark:
+        "<benchmarks>/tune.tsv"
+    threads: 2
+    params:
+        fold=FOLDS[0],
+        tiles=folder_of("tiles"),
+        prefix=prefix_of_all,
+        features=folder_of("features"),
+        packs=packs_option,
+        backbone=BACKBONE,
+        weights=weights_digest,
+        classes=TASK,
+        accept=accepted("alarm"),
+        train=settings("train"),
+        split=settings("split"),
+        settings=settings("tune"),
+        code=digest("histotile.stages.tune"),
+    shell:
+        "histotile tune {params.fold} --folds {input.folds:q} --decision {input.decision:q}"
+        " --tiles {params.tiles:q} --features {params.features:q} {params.packs:q}"
+        " --cohort {input.cohort:q} --prefix={params.prefix:q} --classes {params.classes:q}"
+        " --backbone {params.backbone:q} --threads {threads} --accept {params.accept:q}"
+        " --train {params.train:q} --split {params.split:q} --output {output:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule report_tuning:
+    """Show whether other settings are worth it, and what the search for them cost."""
+    input:
+        "<results>/tune/tune.json",
+    output:
+        "<results>/tune/index.html",
+    log:
+        "<logs>/report_tuning.log",
+    localrule: True
+    params:
+        code=digest("histotile.stages.report_tuning"),
+    shell:
+        "histotile report-tuning {input:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule train:

@@ -66,6 +66,16 @@ def report_verification(verification: Path, output: Path) -> None:
 
 
 @verb()
+@click.argument("tuning", type=FILE)
+@output_option("The page, HTML.")
+def report_tuning(tuning: Path, output: Path) -> None:
+    """Show what `tune` wrote: TUNING, a JSON file."""
+    from histotile.stages import report_tuning as stage
+
+    stage.run(stage.Inputs(tuning), stage.Outputs(output))
+
+
+@verb()
 @click.argument("evaluation", type=FILE)
 @click.argument("figures", type=FILE)
 @output_option("Folder to write roc.svg, pr.svg, reliability.svg and scores.svg in.")
@@ -124,4 +134,12 @@ def game(
     stage.run(inputs, stage.Outputs(output), healthy, rounds, seed)
 
 
-VERBS = (report_slide, report_decision, report_verification, report_figures, report, game)
+VERBS = (
+    report_slide,
+    report_decision,
+    report_verification,
+    report_tuning,
+    report_figures,
+    report,
+    game,
+)

@@ -1,4 +1,4 @@
-"""Verbs around a training: augment and find-lr before it, runs behind several."""
+"""Verbs around a training: augment, find-lr and tune before it, runs behind several."""
 
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from histotile.cli.options import (
     accept_option,
     backbone_option,
     output_option,
+    section_option,
     slide_option,
     slides_options,
     task_option,
     threads_option,
     verb,
 )
-from histotile.config import Backbone, Train
+from histotile.config import Backbone, Split, Train, Tune
 
 
 @verb("train")
@@ -63,6 +64,53 @@ def find_lr(
     stage.run(inputs, stage.Outputs(output), settings, network, machine, steps)
 
 
+@verb("tune")
+@click.argument("fold")
+@click.option("--folds", type=FILE, required=True, help="Fold table.")
+@click.option("--decision", type=FILE, help="decision.json, for strategy `auto`.")
+@click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables.")
+@click.option("--features", type=PATH, help="Folder of features, for trainings that give way.")
+@click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
+@slides_options
+@section_option("train", "Section `train`: what is tuned; default: that in force.")
+@section_option("split", "Section `split`: how patients are divided; default: that in force.")
+@click.option("--workers", type=click.IntRange(0), help="Processes that read tiles.")
+@output_option("JSON of trials, gain and verdict; trials.journal beside it, to go on from.")
+@task_option
+@backbone_option
+@accept_option
+@threads_option
+def tune(
+    fold: str,
+    folds: Path,
+    decision: Path | None,
+    tiles: Path,
+    features: Path | None,
+    packs: Path | None,
+    cohort: Path | None,
+    prefix: str,
+    train: Train,
+    split: Split,
+    workers: int | None,
+    output: Path,
+    task: Any,
+    backbone: Backbone,
+    accept: dict[str, str],
+    threads: int,
+    settings: Tune,
+) -> None:
+    """Search settings for FOLD on its own training patients, and say whether they are worth it."""
+    from histotile.stages import tune as stage
+    from histotile.stages.folds import Inputs, Network
+    from histotile.training.job import Machine
+
+    inputs = Inputs(folds, fold, tiles, decision, features, cohort, prefix, accept=accept)
+    outputs = stage.Outputs(output, output.with_name("trials.journal"))
+    machine = Machine(1, threads, workers, packs)
+    given, network = stage.Given(train, split), Network(backbone, task)
+    stage.run(inputs, outputs, settings, given, network, machine)
+
+
 @verb("train")
 @click.argument("tiles", type=FILE)
 @click.option("--tile", type=int, help="tile_id; default: a labelled one in the middle.")
@@ -87,5 +135,5 @@ def runs(folder: Path, output: Path | None) -> None:
     click.echo(stage.run(folder, stage.Outputs(output)))
 
 
-VERBS = (augment, find_lr)
+VERBS = (augment, find_lr, tune)
 COMPARING = (runs,)

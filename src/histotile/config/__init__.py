@@ -9,7 +9,15 @@ from histotile.config.models import Augment, Backbone, Embed, Engine, Finetune, 
 from histotile.config.results import Aggregate, Apply, Evaluate, Export, Heatmap, Report
 from histotile.config.sections import Config
 from histotile.config.slides import Inspect, Labels, Mask, Quality, Split, Tile
-from histotile.config.strategy import Alarms, Baseline, Decide, SimilarityRule, SizeRule, Verify
+from histotile.config.strategy import (
+    Alarms,
+    Baseline,
+    Decide,
+    SimilarityRule,
+    SizeRule,
+    Tune,
+    Verify,
+)
 from histotile.config.synthetic import Pretrain, SyndromeTiles, Synthesize, Synthetic
 from histotile.config.task import TaskSettings
 from histotile.config.values import Section, Strength
@@ -48,5 +56,6 @@ __all__ = [
     "TaskSettings",
     "Tile",
     "Train",
+    "Tune",
     "Verify",
 ]

@@ -5,7 +5,7 @@ from pydantic import Field, model_validator
 from histotile.config.models import Backbone, Embed, Engine, Pack, Train
 from histotile.config.results import Aggregate, Apply, Evaluate, Export, Heatmap, Report
 from histotile.config.slides import Inspect, Mask, Split, Tile
-from histotile.config.strategy import Baseline, Decide, Verify
+from histotile.config.strategy import Baseline, Decide, Tune, Verify
 from histotile.config.task import NONE_OF_THEM, TaskSettings
 from histotile.config.values import Place, Reasons, Section
 from histotile.io.names import nearest
@@ -36,6 +36,7 @@ class Config(Section):
     pack: Pack
     baseline: Baseline
     decide: Decide
+    tune: Tune
     train: Train
     verify: Verify
     aggregate: Aggregate

@@ -1,4 +1,4 @@
-"""Settings of the decision table and of its verification."""
+"""Settings of the decision table, of its verification, and of the search for settings."""
 
 from typing import Annotated, Literal
 
@@ -134,3 +134,28 @@ class Verify(Section):
         description="Resamples of patients behind the interval of the regret."
     )
     seed: int = Field(description="Seed of the resamples.")
+
+
+class Tune(Section):
+    """Searching better settings of a recipe on inner folds; only run when it is asked for."""
+
+    trials: Annotated[int, Field(ge=2)] = Field(
+        description="Trials, the first of which is the settings in force. Each trains `folds` "
+        "times. A finished search goes on when this is raised."
+    )
+    folds: Annotated[int, Field(ge=2, le=20)] = Field(
+        description="Inner folds that the training and validation patients of the fold are divided "
+        "into; each class needs at least as many patients, and three."
+    )
+    repeats: Annotated[int, Field(ge=1, le=20)] = Field(
+        description="Fresh divisions and seeds on which the best trial is held against the "
+        "settings in force. Each trains both `folds` times."
+    )
+    max_hours: Positive | None = Field(
+        description="Hours after which no further trial is begun; the comparison still follows. "
+        "null: no limit."
+    )
+    bootstraps: Annotated[int, Field(ge=100)] = Field(
+        description="Resamples of patients and repeats behind the interval of the gain."
+    )
+    seed: int = Field(description="Seed of the trials' settings, the divisions and the resamples.")

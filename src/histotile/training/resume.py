@@ -38,7 +38,7 @@ def same_inputs(state: Path, job: Job, network: nn.Module) -> bool:
         job: What is to be trained.
         network: As it is before training.
     """
-    inputs = _inputs(job, network)
+    inputs = training_inputs(job, network)
     path = state / "inputs.json"
     if path.is_file() and _read(path) == inputs:
         if not (state / LAST).is_file():
@@ -54,7 +54,8 @@ def same_inputs(state: Path, job: Job, network: nn.Module) -> bool:
     return False
 
 
-def _inputs(job: Job, network: nn.Module) -> dict[str, Any]:
+def training_inputs(job: Job, network: nn.Module) -> dict[str, Any]:
+    """All that a training's result hangs on, ready for JSON; large things by their digests."""
     parts = (job.fold.train, job.fold.val)
     return {
         "strategy": [job.strategy, *job.stages],

@@ -56,6 +56,18 @@ def _check_dropout(network: nn.Module, share: float) -> None:
         raise HistotileError("dropout", fact, "set it to 0, or choose another backbone.name")
 
 
+def can_drop(job: Job) -> bool:
+    """Whether the job's network can drop features out before its head."""
+    share = 0.5
+    try:
+        backbone = _with_dropout(job.backbone, share)
+        network, _ = build_network(backbone, job.task.outputs, job.fold.train.tile_px)
+        _check_dropout(network, share)
+    except HistotileError:
+        return False
+    return True
+
+
 def _check_norms(module: TileModule, tile_px: int) -> None:
     """Batch norm learns nothing from a batch that has one value of each channel."""
     alone: list[nn.Module] = []
