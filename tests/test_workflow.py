@@ -358,7 +358,8 @@ def test_settings_are_searched_only_when_asked_and_change_nothing_else(done: Pro
         done.write({**SETTINGS, "train": {**SETTINGS["train"], "strategy": "finetune"}})
         for target in ("report_tuning", page):
             assert done.planned(target) == {"decide": 1, "tune": 1, "report_tuning": 1}
-        done.write({**SETTINGS, "train": {**SETTINGS["train"], "strategy": "auto"}})
+        head = {"decide": {**SETTINGS.get("decide", {}), "similarity": {"head_skill": 0.0}}}
+        done.write({**SETTINGS, **head, "train": {**SETTINGS["train"], "strategy": "auto"}})
         told = done.snakemake(page)  # by the decision, which is a probe of few patients
     finally:
         done.write(SETTINGS)

@@ -71,6 +71,7 @@ def without_times(tuning: Tuning) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_it_finds_a_rate_that_learns_where_the_one_in_force_does_not(
     make_run: MakeRun, make_settings: Callable[..., Train], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,6 +93,7 @@ def test_it_finds_a_rate_that_learns_where_the_one_in_force_does_not(
     assert found.reasons[-2].startswith("no test patient of fold0 had a part in it")
 
 
+@pytest.mark.slow
 def test_a_second_run_repeats_nothing_and_more_trials_go_on(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +115,7 @@ def test_a_second_run_repeats_nothing_and_more_trials_go_on(
         make_run(rate=5e-4)  # what was found for other settings does not count
 
 
+@pytest.mark.slow
 def test_repeats_have_divisions_and_seeds_of_their_own(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +183,7 @@ def command(inputs: Inputs, backbone: Backbone, train: Train, output: Path) -> l
     ]
 
 
+@pytest.mark.slow
 def test_kill_9_of_the_command_loses_no_finished_trial(
     tmp_path: Path,
     inputs: Inputs,
@@ -230,6 +234,7 @@ def test_too_few_patients_and_a_missing_optuna_are_told_before_anything_is_train
         make_run()
 
 
+@pytest.mark.slow
 def test_an_error_that_no_setting_has_caused_ends_the_search_and_keeps_what_is_done(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
