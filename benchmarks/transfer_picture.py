@@ -226,6 +226,8 @@ def tell_trained(rows: pd.DataFrame) -> list[str]:
 
     def told(name: str, values: Floats) -> str:
         known = np.isfinite(values)
+        if not known.any():
+            return f"{name}: no setting"
         each = pd.Series(np.flatnonzero(known).astype(str))
         low, high = interval(values[known], each)
         span = f"95 % {low:+.3f} to {high:+.3f}, {known.sum()} settings"
