@@ -25,7 +25,13 @@ TASK = make_task(CLASSES)
 
 def settings(method: str, top_k: int = 2, quantile: float = 0.5) -> Aggregate:
     return Aggregate.model_validate(
-        {"method": method, "top_k": top_k, "quantile": quantile, "bootstraps": 50}
+        {
+            "method": method,
+            "top_k": top_k,
+            "quantile": quantile,
+            "calls": "highest",
+            "bootstraps": 50,
+        }
     )
 
 

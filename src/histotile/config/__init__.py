@@ -6,7 +6,17 @@ section as JSON on its command line.
 """
 
 from histotile.config.models import Augment, Backbone, Embed, Engine, Finetune, Pack, Recipe, Train
-from histotile.config.results import Aggregate, Apply, Evaluate, Export, Heatmap, Report
+from histotile.config.results import (
+    Aggregate,
+    Apply,
+    Attention,
+    Evaluate,
+    Export,
+    Heatmap,
+    LearnSlides,
+    Lesions,
+    Report,
+)
 from histotile.config.sections import Config
 from histotile.config.slides import Inspect, Labels, Mask, Quality, Split, Tile
 from histotile.config.strategy import Alarms, Baseline, Decide, SimilarityRule, SizeRule, Verify
@@ -18,6 +28,7 @@ __all__ = [
     "Aggregate",
     "Alarms",
     "Apply",
+    "Attention",
     "Augment",
     "Backbone",
     "Baseline",
@@ -31,6 +42,8 @@ __all__ = [
     "Heatmap",
     "Inspect",
     "Labels",
+    "LearnSlides",
+    "Lesions",
     "Mask",
     "Pack",
     "Pretrain",
