@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from histotile.aggregation.aggregate import (
     FoldSlide,
     PredictedTiles,
-    aggregate_cohort,
     aggregate_patient,
     aggregate_slide,
     fold_slides,
 )
+from histotile.aggregation.cohort import aggregate_cohort
 from histotile.config import Aggregate
 from histotile.errors import HistotileError
 from histotile.tasks.registry import make_task

@@ -11,6 +11,11 @@ SlideLearner = Literal["mean_features", "max_features", "quantile_features", "le
 SlideMethod = Literal[Pooling, SlideLearner]
 
 
+def reads_features(method: str) -> bool:
+    """Whether a method of `aggregate.method` learns of the features of tiles."""
+    return method.endswith("_features") or method == "attention"
+
+
 class Aggregate(Section):
     """From tiles to a slide score."""
 
@@ -105,6 +110,10 @@ class LearnSlides(Section):
         description="Resamples of patients behind the intervals of scores and regret."
     )
     seed: int = Field(description="Seed of inner folds, networks, forests and resamples.")
+
+    def methods(self, aggregate: Aggregate) -> tuple[SlideMethod, ...]:
+        """The method of that section, or for `auto` all candidates, the simplest first."""
+        return self.candidates if aggregate.method == "auto" else (aggregate.method,)
 
     @model_validator(mode="after")
     def _candidates_differ(self) -> "LearnSlides":

@@ -143,6 +143,14 @@ def map_features(path: Path, stage: int | None = None) -> Half:
         raise HistotileError(path, f"no features of histotile ({error})", remedy) from error
 
 
+def read_places(path: Path) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(N,) rows of the tile table, and (N, 2) top-left corners, of the tiles of `map_features`."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return file["tile_id"][:], file["coords"][:]
+
+
 @dataclass(frozen=True)
 class BaselineFile:
     """The baseline of a cohort's features: those of the same network with random weights.

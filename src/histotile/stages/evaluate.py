@@ -1,10 +1,13 @@
 """Measure held-out predictions of a cohort, with intervals, beside a colour-only baseline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from histotile.aggregation.aggregate import fold_slides
 from histotile.config import Aggregate, Evaluate
+from histotile.errors import HistotileError
 from histotile.evaluation.evaluate import evaluate, evaluate_values
 from histotile.evaluation.units import slide_tiles
 from histotile.io import tables
@@ -13,18 +16,28 @@ from histotile.io.cohort import read_cohort
 from histotile.io.text.csv_file import write_columns
 from histotile.io.tile_spec import read_spec
 from histotile.splitting.fold_table import read_folds
+from histotile.stages.aggregate import read_learnt
 from histotile.tasks.registry import check_task, check_values
 from histotile.tasks.task import Task
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The cohort file, the fold table, and the folders of tile tables and of predictions."""
+    """What is measured.
+
+    Attributes:
+        cohort: The cohort file.
+        folds: Fold table.
+        tiles: Folder of tile tables.
+        predictions: Folder of prediction tables.
+        learnt: Scores that `learn-slides` wrote, where slides are learnt.
+    """
 
     cohort: Path
     folds: Path
     tiles: Path
     predictions: Path
+    learnt: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,11 @@ def run(
 ) -> None:
     """Writes metrics, confusion, and what report and figures show."""
     table = read_folds(inputs.folds)
+    if aggregate.is_learnt and not inputs.learnt:
+        fact = f"{aggregate.method} learns slides, and no scores of it are given"
+        raise HistotileError("aggregate.method", fact, "give --learnt, or pool tiles")
+    learnt = read_learnt(inputs.learnt, task) if inputs.learnt else {}
+    nothing = np.full(len(task.names), np.nan) if aggregate.is_learnt else None
     slides = []
     for member in fold_slides(table):
         path = inputs.tiles / f"{member.slide_id}.parquet"
@@ -61,13 +79,13 @@ def run(
         predicted = inputs.predictions / f"{member.slide_id}.parquet"
         check_values(predicted, tables.read_footer(predicted), task)
         guesses = tables.read_table(predicted)
-        slides.append(
-            slide_tiles(member, tables.read_table(path), guesses, spec.labels_source or "", task)
-        )
+        tiles = tables.read_table(path)
+        found = slide_tiles(member, tiles, guesses, spec.labels_source or "", task)
+        slides.append(replace(found, learnt=learnt.get(member.slide_id, nothing)))
     has_patients = read_cohort(inputs.cohort).has_patients
     measure = evaluate if task.is_exclusive else evaluate_values
-    found = measure(slides, table, task, settings, aggregate, has_patients)
-    write_columns(outputs.metrics, found.metrics)
-    write_columns(outputs.confusion, found.confusion)
-    write_json(outputs.evaluation, found.summary)
-    write_json(outputs.figures, found.shown.to_json())
+    measured = measure(slides, table, task, settings, aggregate, has_patients)
+    write_columns(outputs.metrics, measured.metrics)
+    write_columns(outputs.confusion, measured.confusion)
+    write_json(outputs.evaluation, measured.summary)
+    write_json(outputs.figures, measured.shown.to_json())

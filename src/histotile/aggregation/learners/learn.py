@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from histotile.aggregation.learners.bags import Answer, Bags, Kept, Learner
 from histotile.aggregation.learners.choice import Choice, choose
-from histotile.aggregation.learners.methods import AUTO, asked_methods, make_learner
+from histotile.aggregation.learners.methods import make_learner
 from histotile.aggregation.learners.record import Learning, MethodScore, span
 from histotile.config import Aggregate, LearnSlides
 from histotile.errors import HistotileError
@@ -67,9 +67,9 @@ def learn_slides(
     """
     rows = {slide_id: row for row, slide_id in enumerate(bags.slide_ids)}
     kept = Kept()
-    learners = {
+    learners: dict[str, Learner] = {
         method: make_learner(method, bags, task, aggregate, settings, kept)
-        for method in asked_methods(aggregate, settings)
+        for method in settings.methods(aggregate)
     }
     found, tests = Progress(), {}
     for fold in dict.fromkeys(map(str, folds["fold"])):
@@ -79,10 +79,9 @@ def learn_slides(
         else:
             del tests[fold]
     chosen = {fold: choice.method for fold, choice in found.choices.items()}
-    values = {m: _gathered(found.answers[m], tests, bags, task) for m in learners}
-    values[AUTO] = _gathered({f: found.answers[m][f] for f, m in chosen.items()}, tests, bags, task)
-    record = _record(found, values, tests, bags, task, (aggregate.method, settings))
-    return Learnt(values[AUTO], _attention(found, chosen, tests), record)
+    own = {fold: found.answers[method][fold] for fold, method in chosen.items()}
+    record = _record(found, tests, bags, task, (aggregate.method, settings))
+    return Learnt(_gathered(own, tests, bags, task), _attention(own, tests), record)
 
 
 def _sides(
@@ -138,11 +137,11 @@ def _gathered(
 
 
 def _attention(
-    found: Progress, chosen: Mapping[str, str], tests: Mapping[str, Integers]
+    answers: Mapping[str, Answer], tests: Mapping[str, Integers]
 ) -> dict[int, NDArray[np.float32]]:
+    """Mean over the folds that test a slide and tell their attention."""
     each: dict[int, list[NDArray[np.float32]]] = {}
-    for fold, method in chosen.items():
-        answer = found.answers[method][fold]
+    for fold, answer in answers.items():
         for row, weights in zip(tests[fold], answer.attention, strict=False):
             each.setdefault(int(row), []).append(weights)
     return {row: np.mean(weights, axis=0) for row, weights in each.items()}
@@ -150,7 +149,6 @@ def _attention(
 
 def _record(
     found: Progress,
-    values: Mapping[str, Doubles],
     tests: Mapping[str, Integers],
     bags: Bags,
     task: Task,

@@ -13,18 +13,6 @@ from histotile.config.results import Pooling
 from histotile.stats.crossvalidation import Integers
 from histotile.tasks.task import Task
 
-AUTO = "auto"
-
-
-def asked_methods(aggregate: Aggregate, settings: LearnSlides) -> tuple[str, ...]:
-    """The method, or for `auto` all candidates, the simplest first."""
-    return settings.candidates if aggregate.method == AUTO else (aggregate.method,)
-
-
-def reads_features(method: str) -> bool:
-    """Whether it learns from the features of tiles."""
-    return method.endswith("_features") or method == "attention"
-
 
 def make_learner(
     method: str, bags: Bags, task: Task, aggregate: Aggregate, settings: LearnSlides, kept: Kept
