@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 import click
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from histotile.aggregation.aggregate import FoldSlide, fold_slides
 from histotile.aggregation.learners.bags import Bags
@@ -93,7 +92,7 @@ def run(
         torch.set_num_threads(threads)
     learnt = learn_slides(bags, table, task, aggregate, settings)
     _write_attention(inputs, outputs.attention, learnt, bags)
-    known: NDArray[np.bool_] = np.isfinite(learnt.values).all(axis=1)
+    known = np.asarray(np.isfinite(learnt.values).all(axis=1))
     columns = {"slide_id": [s for s, k in zip(bags.slide_ids, known, strict=True) if k]}
     scores = learnt.values[known].T.tolist()
     named = zip(task.names, scores, strict=True)

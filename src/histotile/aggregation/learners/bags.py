@@ -56,12 +56,13 @@ class Answer(NamedTuple):
         values: (S, names) of the task, one row per slide asked for.
         attention: Of each of them (N,) the weights of its tiles, which sum to 1; none where
             tiles have no weights.
-        importance: What the score loses without a feature that has a name; empty without any.
+        importance: What the score loses without a feature that has a name, worked out when asked
+            for; none where features have no names.
     """
 
     values: Doubles
     attention: Sequence[NDArray[np.float32]] = ()
-    importance: dict[str, float] = {}  # noqa: RUF012 - never changed
+    importance: Callable[[], dict[str, float]] | None = None
 
 
 # Taught by slides of these rows, asked about slides of those; the number seeds what is drawn.

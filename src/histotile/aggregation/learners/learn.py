@@ -220,7 +220,7 @@ def _measured(
 def _importance(found: Progress, chosen: Mapping[str, str]) -> dict[str, float]:
     """Mean over the folds that chose the method, the most important first."""
     each = [found.answers[method][fold].importance for fold, method in chosen.items()]
-    named = [one for one in each if one]
+    named = [tell() for tell in each if tell]
     if not named:
         return {}
     means = {word: float(np.mean([one[word] for one in named])) for word in named[0]}

@@ -95,10 +95,13 @@ def forest_learner(bags: Bags, task: Task, vectors: Doubles, settings: Lesions) 
     def learn(taught: Integers, asked: Integers, seed: int) -> Answer:
         forests = _planted(task, vectors[taught], bags.labels[taught], settings, seed)
         values = _told(task, forests, vectors[asked])
-        known = bags.labelled(task)[asked]
-        labels = bags.labels[asked[known]]
-        importance = _importance(task, forests, vectors[asked[known]], labels, seed)
-        return Answer(values, importance=dict(zip(words, importance, strict=True)))
+        known = asked[bags.labelled(task)[asked]]
+
+        def importance() -> dict[str, float]:
+            drops = _importance(task, forests, vectors[known], bags.labels[known], seed)
+            return dict(zip(words, drops, strict=True))
+
+        return Answer(values, importance=importance)
 
     return learn
 
