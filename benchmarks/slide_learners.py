@@ -5,7 +5,7 @@ Spearman's rho of a number; mean over folds) of each seed with its 95 % interval
 patients, and their mean over seeds with its interval; how often `auto` took the method, and what
 its choice cost (regret). One row a seed; seed `all` sums up.
 
-- `share 1`, `2`, `5`: 120 patients, a slide each, 200 to 400 tiles of 64 features; tiles are of six
+- `share 1`, `2`, `5`: 120 patients, a slide each, 100 to 300 tiles of 32 features; tiles are of six
   kinds of tissue, shifted by the patient; half of the slides hold 1, 2 or 5 % of a seventh kind.
   `attention_auroc` is how well attention tells these tiles from others.
 - `count`: two to three lesions against eight to twelve, of the same area in all.
@@ -68,25 +68,26 @@ Row = dict[str, Any]
 
 
 def settings(seed: int) -> LearnSlides:
-    """Section `learn_slides` with every method, one network an attention, and fewer resamples."""
+    """Section `learn_slides` with every method, one network a fold, half of the steps."""
     learn = CONFIG.learn_slides
-    attention = learn.attention.model_copy(update={"seeds": 1})
+    attention = learn.attention.model_copy(update={"seeds": 1, "min_steps": 150})
     changes = {"candidates": EVERY, "attention": attention, "bootstraps": 500, "seed": seed}
+    changes["folds"] = 2
     return learn.model_copy(update=changes)
 
 
 def drawn(share: float, seed: int, by_lot: bool = False) -> Cohort:
     """Slides of which every other one holds a share of a seventh kind of tissue, in one place."""
     rng = np.random.default_rng(seed)
-    kinds = 0.6 * rng.normal(size=(7, 64))
+    kinds = 0.6 * rng.normal(size=(7, 32))
     features, tiles, carriers = [], [], []
     for patient in range(PATIENTS):
-        count = int(rng.integers(200, 401))
+        count = int(rng.integers(100, 301))
         kind = rng.choice(6, count, p=rng.dirichlet(np.ones(6)))
         carries = np.arange(count) < (round(share * count) if patient % 2 else 0)
         carries = np.roll(carries, int(rng.integers(count)))
         kind[carries] = 6
-        values = kinds[kind] + rng.normal(size=(count, 64)) + 0.5 * rng.normal(size=64)
+        values = kinds[kind] + rng.normal(size=(count, 32)) + 0.5 * rng.normal(size=32)
         features.append(values.astype(np.float16))
         carriers.append(carries)
         place = np.arange(count)
@@ -101,7 +102,7 @@ def drawn(share: float, seed: int, by_lot: bool = False) -> Cohort:
 def counted(seed: int) -> Cohort:
     """Maps of 24 x 24 tiles: 2 to 3 large lesions, or 8 to 12 small ones, of 36 tiles in all."""
     rng = np.random.default_rng(seed)
-    kinds = 0.6 * rng.normal(size=(2, 64))
+    kinds = 0.6 * rng.normal(size=(2, 32))
     features, tiles, carriers = [], [], []
     for patient in range(PATIENTS):
         count = int(rng.integers(8, 13) if patient % 2 else rng.integers(2, 4))
@@ -115,7 +116,7 @@ def counted(seed: int) -> Cohort:
             top, left = row * side + 1, column * side + 1
             picture[top : top + width, left : left + width] |= block
         carries = picture.ravel()
-        values = kinds[carries.astype(int)] + rng.normal(size=(576, 64))
+        values = kinds[carries.astype(int)] + rng.normal(size=(576, 32))
         p = np.clip(np.where(carries, 0.8, 0.2) + 0.12 * rng.normal(size=576), 0.01, 0.99)
         place = np.arange(576)
         tiles.append(PredictedTiles(place % 24, place // 24, np.stack([1 - p, p], 1)))
@@ -287,7 +288,7 @@ def hours() -> Row:
 
 
 def run_hours() -> None:
-    """Prints seconds run, seconds of a fold (extrapolated), peak of resident memory, and a note."""
+    """Prints CPU seconds run, those of a fold (extrapolated), peak of resident memory, a note."""
     import torch
 
     from histotile.aggregation.learners.attention import BATCH, attention_learner
@@ -308,9 +309,9 @@ def run_hours() -> None:
         epochs = max(1, round(part * whole.epochs))
         short = whole.model_copy(update={"seeds": 1, "epochs": epochs, "min_steps": 1})
         taught, asked = np.arange(800), np.arange(800, 1000)
-        begun = time.perf_counter()
+        begun = time.process_time()
         attention_learner(bags, PRESENCE, short)(taught, asked, 0)
-        spent = time.perf_counter() - begun
+        spent = time.process_time() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     fold = spent * whole.epochs / epochs * whole.seeds
     ran = (

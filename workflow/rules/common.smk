@@ -98,7 +98,10 @@ CHEAP = ["linear_probe", "early_probe", "colour", "random_weights", "sklearn"]
 METHODS = CONFIG.learn_slides.methods(CONFIG.aggregate)
 OF_FEATURES = SLIDE_IDS if any(map(reads_features, METHODS)) else []
 OF_PREDICTIONS = [] if all(map(reads_features, METHODS)) else SLIDE_IDS
-LEARNT = "<results>/learn_slides/scores.csv" if CONFIG.aggregate.is_learnt else []
+LEARNT, LEARNING = (
+    [f"<results>/learn_slides/{name}"] if CONFIG.aggregate.is_learnt else []
+    for name in ("scores.csv", "learning.json")
+)
 COMPARED = {"off": [], "probe": CHEAP, "full": [*CHEAP, "finetune", "retrain"]}[
     CONFIG.verify.budget
 ]

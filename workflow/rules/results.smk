@@ -297,6 +297,7 @@ rule report:
         ),
         decision="<results>/decide/decision.json",
         verification="<results>/verify/verification.json" if COMPARED else [],
+        learning=LEARNING,
     output:
         "<results>/report/index.html",
         "<results>/report/model_card.html",

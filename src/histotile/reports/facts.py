@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histotile.aggregation.learners.record import Learning
 from histotile.reports.accepted import Accepted
 from histotile.reports.images import Picture, TopTile, thumbnail
 from histotile.reports.run_facts import RunFacts
@@ -209,6 +210,7 @@ class CohortFacts:
         labels_source: "annotation", "slide" or, of ready-made tiles in groups, "image"; or None.
         decision: Which strategy of transfer learning was chosen, and why.
         verification: What the other cells of the table achieve.
+        learning: How slides were learnt, where they were.
         run: Settings, models, folds and code of the run.
         accepted: Findings that the user accepts.
     """
@@ -233,6 +235,7 @@ class CohortFacts:
     labels_source: str | None = None
     decision: Decision | None = None
     verification: Verification | None = None
+    learning: Learning | None = None
     run: RunFacts = field(default_factory=RunFacts)
     accepted: Sequence[Accepted] = ()
 

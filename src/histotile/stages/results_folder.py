@@ -20,7 +20,7 @@ from histotile.reports.facts import CohortFacts, SlideFacts, SlideSummary
 from histotile.stages.accepted import find_accepted
 from histotile.stages.files import read_bytes, read_familiarity, read_json, read_rows, read_text
 from histotile.stages.provenance import gather_run, list_versions
-from histotile.stages.scores import read_score, scale_of, spelt
+from histotile.stages.scores import find_learning, read_score, scale_of, spelt
 from histotile.strategy.entry import read_record
 from histotile.strategy.record import Alarm, Decision, read_decision
 from histotile.strategy.verification.regret import Verification
@@ -157,6 +157,7 @@ class Gathered:
             labels_source="image" if of_images else labels_source,
             decision=self._decision,
             verification=self._verification,
+            learning=find_learning(self.results) if self.config.aggregate.is_learnt else None,
             run=gather_run(self.results, self.config),
             accepted=self._accepted(slide.slide_id for slide in self.cohort.slides),
         )
