@@ -98,9 +98,9 @@ CHEAP = ["linear_probe", "early_probe", "colour", "random_weights", "sklearn"]
 METHODS = CONFIG.learn_slides.methods(CONFIG.aggregate)
 OF_FEATURES = SLIDE_IDS if any(map(reads_features, METHODS)) else []
 OF_PREDICTIONS = [] if all(map(reads_features, METHODS)) else SLIDE_IDS
-LEARNT, LEARNING = (
+LEARNT, LEARNING, LOOKED = (
     [f"<results>/learn_slides/{name}"] if CONFIG.aggregate.is_learnt else []
-    for name in ("scores.csv", "learning.json")
+    for name in ("scores.csv", "learning.json", "attention")
 )
 COMPARED = {"off": [], "probe": CHEAP, "full": [*CHEAP, "finetune", "retrain"]}[
     CONFIG.verify.budget

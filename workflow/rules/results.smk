@@ -117,6 +117,7 @@ rule evaluate:
         tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
         scores="<results>/aggregate/slides.csv",
         learnt=LEARNT,
+        attention=LOOKED,
     output:
         metrics=report(
             "<results>/evaluate/metrics.csv",
@@ -132,7 +133,8 @@ rule evaluate:
     params:
         tiles=folder_of("tiles"),
         predictions=folder_of("predictions"),
-        learnt=lambda wildcards, input: each("--learnt", as_list(input.learnt)),
+        learnt=lambda wildcards, input: each("--learnt", as_list(input.learnt))
+        + each("--attention", as_list(input.attention)),
         classes=CLASSES,
         aggregate=settings("aggregate"),
         settings=settings("evaluate"),

@@ -82,6 +82,7 @@ def aggregate(
 @click.option("--predictions", type=FOLDER, required=True, help="Folder of prediction tables.")
 @click.option("--aggregate", "pooling", metavar="JSON", help="Section `aggregate`.")
 @click.option("--learnt", type=FILE, help="Scores that `learn-slides` wrote, if slides are learnt.")
+@click.option("--attention", type=FOLDER, help="Attention tables that it wrote.")
 @click.option("--metrics", type=PATH, required=True, help="CSV to write.")
 @click.option("--confusion", type=PATH, required=True, help="CSV of counts to write.")
 @click.option("--evaluation", type=PATH, required=True, help="JSON to write, for the report.")
@@ -94,6 +95,7 @@ def evaluate(
     predictions: Path,
     pooling: str | None,
     learnt: Path | None,
+    attention: Path | None,
     metrics: Path,
     confusion: Path,
     evaluation: Path,
@@ -104,7 +106,7 @@ def evaluate(
     """Measure held-out predictions of COHORT, with intervals, beside a colour-only baseline."""
     from histotile.stages import evaluate as stage
 
-    inputs = stage.Inputs(cohort, folds, tiles, predictions, learnt)
+    inputs = stage.Inputs(cohort, folds, tiles, predictions, learnt, attention)
     outputs = stage.Outputs(metrics, confusion, evaluation, figures)
     stage.run(inputs, outputs, settings, section_settings("aggregate", pooling), task)
 

@@ -60,17 +60,14 @@ class Attention(Section):
         "predicted are seen whole."
     )
     epochs: Annotated[int, Field(ge=1)] = Field(
-        description="Passes over the slides, unless `min_steps` asks for more. Left-out training "
-        "patients choose the best one."
+        description="Passes over the slides, unless `min_steps` asks for more."
     )
     min_steps: Annotated[int, Field(ge=1)] = Field(
         description="Passes are added until this many steps of eight slides are planned."
     )
     lr: Positive = Field(description="Peak learning rate (AdamW).")
     weight_decay: Annotated[float, Field(ge=0)] = Field(description="Weight decay of AdamW.")
-    seeds: Annotated[int, Field(ge=1)] = Field(
-        description="Networks whose mean is taken; each leaves out other patients."
-    )
+    seeds: Annotated[int, Field(ge=1)] = Field(description="Networks whose mean is taken.")
 
 
 class Lesions(Section):

@@ -211,6 +211,7 @@ class CohortFacts:
         decision: Which strategy of transfer learning was chosen, and why.
         verification: What the other cells of the table achieve.
         learning: How slides were learnt, where they were.
+        attention: Rows of what attention was held against, as the evaluation gives them.
         run: Settings, models, folds and code of the run.
         accepted: Findings that the user accepts.
     """
@@ -236,6 +237,7 @@ class CohortFacts:
     decision: Decision | None = None
     verification: Verification | None = None
     learning: Learning | None = None
+    attention: Sequence[Mapping[str, Any]] = ()
     run: RunFacts = field(default_factory=RunFacts)
     accepted: Sequence[Accepted] = ()
 

@@ -4,10 +4,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
-from histotile.aggregation.aggregate import fold_slides
+from histotile.aggregation.aggregate import FoldSlide, fold_slides
 from histotile.config import Aggregate, Evaluate
 from histotile.errors import HistotileError
+from histotile.evaluation.attention import Looked, attention_rows
 from histotile.evaluation.evaluate import evaluate, evaluate_values
 from histotile.evaluation.units import slide_tiles
 from histotile.io import tables
@@ -31,6 +33,7 @@ class Inputs:
         tiles: Folder of tile tables.
         predictions: Folder of prediction tables.
         learnt: Scores that `learn-slides` wrote, where slides are learnt.
+        attention: Folder of attention tables that it wrote.
     """
 
     cohort: Path
@@ -38,6 +41,7 @@ class Inputs:
     tiles: Path
     predictions: Path
     learnt: Path | None = None
+    attention: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def run(
         raise HistotileError("aggregate.method", fact, "give --learnt, or pool tiles")
     learnt = read_learnt(inputs.learnt, task) if inputs.learnt else {}
     nothing = np.full(len(task.names), np.nan) if aggregate.is_learnt else None
-    slides = []
+    slides, looked = [], []
     for member in fold_slides(table):
         path = inputs.tiles / f"{member.slide_id}.parquet"
         spec = read_spec(path)
@@ -80,6 +84,8 @@ def run(
         check_values(predicted, tables.read_footer(predicted), task)
         guesses = tables.read_table(predicted)
         tiles = tables.read_table(path)
+        if inputs.attention:
+            looked += _looked(inputs.attention, member, tiles, spec.labels_source, task)
         found = slide_tiles(member, tiles, guesses, spec.labels_source or "", task)
         slides.append(replace(found, learnt=learnt.get(member.slide_id, nothing)))
     has_patients = read_cohort(inputs.cohort).has_patients
@@ -87,5 +93,20 @@ def run(
     measured = measure(slides, table, task, settings, aggregate, has_patients)
     write_columns(outputs.metrics, measured.metrics)
     write_columns(outputs.confusion, measured.confusion)
-    write_json(outputs.evaluation, measured.summary)
+    seen = {"attention": attention_rows(looked, task, settings)} if inputs.attention else {}
+    write_json(outputs.evaluation, measured.summary | seen)
     write_json(outputs.figures, measured.shown.to_json())
+
+
+def _looked(
+    folder: Path, slide: FoldSlide, tiles: pa.Table, labels_source: str | None, task: Task
+) -> list[Looked]:
+    """The tiles of a slide that attention scored; none of others."""
+    path = folder / f"{slide.slide_id}.parquet"
+    if not path.is_file():
+        return []
+    table = tables.read_table(path)
+    own = tiles.take(table["tile_id"])
+    labels = task.labels(own["label"].to_pylist()) if labels_source != "slide" else None
+    marked = np.logical_or.reduce([own[mark].to_numpy() for mark in ("blur", "pen", "fold")])
+    return [Looked(slide.patient_id, table["attention"].to_numpy(), labels, marked)]

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 
 import numpy as np
 import torch
@@ -11,12 +10,10 @@ from torch import Tensor, nn
 
 from histotile.aggregation.learners.bags import Answer, Bags, Learner
 from histotile.config import Attention
-from histotile.stats.crossvalidation import Integers, divide
-from histotile.tasks.groups import group_labels
+from histotile.stats.crossvalidation import Integers
 from histotile.tasks.task import Task
 
 BATCH = 8  # slides of an optimisation step
-HELD_OUT = 5  # one patient in so many chooses the epoch
 
 
 class GatedAttention(nn.Module):
@@ -51,8 +48,8 @@ class GatedAttention(nn.Module):
 def attention_learner(bags: Bags, task: Task, settings: Attention) -> Learner:
     """Gated attention, the mean of networks from several seeds.
 
-    Each network learns from four fifths of the patients taught, others for each seed; the rest
-    choose the epoch it stops at. So every patient teaches, and none of those asked about is seen.
+    They run their planned course. Stopped at the least loss of left-out patients, a network on few
+    slides stops before it has found rare tiles: until then its loss only rises (docs/slides.md).
     """
 
     def learn(taught: Integers, asked: Integers, seed: int) -> Answer:
@@ -73,44 +70,24 @@ def _train(
 ) -> GatedAttention:
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
-    lessons, judges = _parted(bags, task, taught, seed)
-    weights = torch.from_numpy(task.weights(bags.labels[lessons], True)).float()
-    shift, scale = _spread([bags.features[row] for row in lessons])
+    weights = torch.from_numpy(task.weights(bags.labels[taught], True)).float()
+    shift, scale = _spread([bags.features[row] for row in taught])
     network = GatedAttention(shift, scale, task.outputs, settings)
-    steps = math.ceil(len(lessons) / BATCH)
+    steps = math.ceil(len(taught) / BATCH)
     epochs = max(settings.epochs, math.ceil(settings.min_steps / steps))
     optimizer = torch.optim.AdamW(
         network.parameters(), settings.lr, weight_decay=settings.weight_decay
     )
     course = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, epochs * steps)
-    best, state = math.inf, deepcopy(network.state_dict())
     for _ in range(epochs):
-        network.train()
-        for rows in _batches(generator.permutation(lessons)):
+        for rows in _batches(generator.permutation(taught)):
             logits, _ = network(*_stacked(bags, rows, settings.instances, generator))
             loss = task.loss(logits, torch.from_numpy(bags.labels[rows]), weights)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             course.step()
-        if len(judges):
-            logits, _ = _apply(network, bags, judges, settings.instances)
-            error = task.error(logits, bags.labels[judges], weights.double().numpy())
-            if error < best:
-                best, state = error, deepcopy(network.state_dict())
-    if len(judges):
-        network.load_state_dict(state)
     return network
-
-
-def _parted(bags: Bags, task: Task, taught: Integers, seed: int) -> tuple[Integers, Integers]:
-    """Slides that teach, and slides of other patients that choose the epoch; none if too few."""
-    _, patients = np.unique(bags.patients[taught], return_inverse=True)
-    names, strata = group_labels(task, bags.labels[taught], patients)
-    plan = divide(strata, patients, len(names), (HELD_OUT, 1), seed)
-    if plan is None or task.lacking(bags.labels[taught[plan.train[0, 0]]]):
-        return taught, taught[:0]
-    return taught[plan.train[0, 0]], taught[~plan.train[0, 0]]
 
 
 def _spread(features: Sequence[NDArray[np.floating]]) -> tuple[Tensor, Tensor]:
@@ -131,13 +108,13 @@ def _batches(rows: Integers) -> Iterator[Integers]:
 
 
 def _stacked(
-    bags: Bags, rows: Integers, most: int | None, generator: np.random.Generator
+    bags: Bags, rows: Integers, most: int = 0, generator: np.random.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Tiles (B, N, D) of bags, at most so many drawn of each, and (B, N) which are there."""
+    """Tiles (B, N, D) of bags, all or at most so many drawn, and (B, N) which are there."""
     drawn = []
     for row in rows:
         tiles = bags.features[row]
-        if most is not None and len(tiles) > most:
+        if generator and len(tiles) > most:
             tiles = tiles[np.sort(generator.choice(len(tiles), most, replace=False))]
         drawn.append(torch.from_numpy(np.array(tiles, np.float32)))
     there = [torch.ones(len(tiles), dtype=torch.bool) for tiles in drawn]
@@ -146,15 +123,14 @@ def _stacked(
 
 
 def _apply(
-    network: GatedAttention, bags: Bags, rows: Integers, most: int | None = None
+    network: GatedAttention, bags: Bags, rows: Integers
 ) -> tuple[NDArray[np.float64], list[NDArray[np.float32]]]:
     """Logits (S, outputs) of slides, and the attention of each to all its tiles."""
     network.eval()
-    generator = np.random.default_rng(0)  # the same tiles at every epoch
     logits, attention = [], []
     with torch.inference_mode():
         for row in rows:
-            tiles, there = _stacked(bags, np.array([row]), most, generator)
+            tiles, there = _stacked(bags, np.array([row]))
             told, weights = network(tiles, there)
             logits.append(told[0].double().numpy())
             attention.append(weights[0].numpy())
