@@ -130,7 +130,8 @@ def counted(seed: int) -> Cohort:
 def real(case: str, seed: int, colour: bool = False) -> tuple[Bags, Task]:
     """Patients of idc_ps50 as bags with a weak label; features of MobileNetV2, or colour."""
     folder, rng = PLACE / "idc_ps50" / "64", np.random.default_rng(seed)
-    features, tiles, shares, names = [], [], [], []
+    features, tiles, names = [], [], []
+    shares: list[float] = []
     for path in sorted((folder / "tile").glob("*.parquet")):
         table = read_table(path)
         cancer = np.array(table["label"].to_pylist()) == "1"
@@ -176,12 +177,12 @@ def with_predictions(bags: Bags, task: Task) -> Bags:
     found = list(bags.tiles)
     for fold in range(FOLDS):
         taught = np.flatnonzero(dealt != fold)
-        values = np.concatenate([bags.features[row] for row in taught]).astype(np.float32)
-        counts = [len(bags.features[row]) for row in taught]
+        own = [bags.features[row] for row in taught.tolist()]
+        values, counts = np.concatenate(own).astype(np.float32), [len(tiles) for tiles in own]
         labels = np.repeat(bags.labels[taught], counts)
         lessons = Features(values, labels, np.repeat(taught.astype(str), counts))
         head = fit_head(task, lessons, True, 0.01)
-        for row in np.flatnonzero(dealt == fold):
+        for row in np.flatnonzero(dealt == fold).tolist():
             p = task.activate(head.logits(bags.features[row].astype(np.float32)))
             found[row] = replace(found[row], probabilities=p.astype(np.float32))
     return replace(bags, tiles=found)
@@ -326,8 +327,8 @@ def main() -> None:
     if sys.argv[1:] == ["--hours"]:
         run_hours()
         return
-    cases = ("share 1", "share 2", "share 5", "count", "none")
-    cases += ("idc amount", "idc presence", "idc share", "hours")
+    planted = ("share 1", "share 2", "share 5", "count", "none")
+    cases = (*planted, "idc amount", "idc presence", "idc share", "hours")
     for case in sys.argv[1:] or cases:
         begun = time.perf_counter()
         rows = list(rows_of(case))

@@ -56,7 +56,7 @@ def desk(tmp_path: Path) -> Path:
         ids, stages = np.arange(20, dtype=np.int32) + 5, (Stage(1, "last", 8, 10),)
         file = FeatureFile(features, (), places, ids, None, stages, {"backbone": {}})
         file.write(tmp_path / "embed" / f"{name}.h5")
-        columns = {"tile_id": ids, "x": places[:, 0], "y": places[:, 1]}
+        columns: dict[str, Any] = {"tile_id": ids, "x": places[:, 0], "y": places[:, 1]}
         columns |= dict.fromkeys(TASK.columns, np.full(20, 0.5, np.float32))
         columns |= {"distance": np.full(20, 0.1), "familiarity": ["familiar"] * 20}
         footer = {"models": ["m"], **TASK.metadata()}

@@ -250,6 +250,7 @@ rule report_slide:
         ],
         scores="<results>/aggregate/slides.csv",
         heatmap="<results>/heatmap/{slide_id}.png",
+        attention=LOOKED,
     output:
         **PICTURES,
         page="<results>/report/slides/{slide_id}.html",

@@ -61,6 +61,7 @@ class SlideFacts:
         threshold: Probability at which the heatmap's contour is drawn; of a number, its share of
             the scale.
         heatmap: Over the overview of the slide; for print, and where scripts are off.
+        attention: Where the model looked, in a frame; None: the score is of no attention.
         mask_overlay: Outline of the tissue mask on the overview of the slide.
         thumbnail: A small JPEG made with the page of the slide; None: made from the heatmap.
         top_tiles: Most probable tiles of the shown class, first the most probable.
@@ -89,6 +90,7 @@ class SlideFacts:
     scale: Layer | None = None
     threshold: float | None = None
     heatmap: Picture | None = None
+    attention: Picture | None = None
     mask_overlay: Picture | None = None
     thumbnail: bytes | None = None
     top_tiles: Sequence[TopTile] = ()
