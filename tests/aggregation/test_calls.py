@@ -88,3 +88,16 @@ def test_scores_that_rank_backwards_keep_their_calls_and_nan_stays() -> None:
     found = fold_offsets(scores, 1 - labels, folds, np.arange(120), task)
     assert not any(offset.any() for offset in found.values())
     assert np.isnan(shifted(np.array([[np.nan, np.nan]]), np.array([1.0, -1.0]))).all()
+
+
+def test_folds_scored_by_other_methods_teach_no_offsets() -> None:
+    scores, labels = skewed(180, 3, 5)
+    task = make_task(("a", "b", "c"))
+    folds = [str(row // 3 % 3) for row in range(180)]
+    args = (scores, labels, folds, np.arange(180), task)
+    mixed = fold_offsets(*args, {"0": "mean", "1": "attention", "2": "attention"})
+    assert not mixed["0"].any()
+    other = np.array(folds) != "0"
+    alone = [fold for fold in folds if fold != "0"]
+    expected = fold_offsets(scores[other], labels[other], alone, np.arange(180)[other], task)
+    np.testing.assert_allclose(mixed["1"], expected["1"])

@@ -122,7 +122,7 @@ def test_what_cannot_be_learnt_or_scored_is_said(desk: Path, quick: LearnSlides)
     with pytest.raises(HistotileError, match="has nothing to read"):
         learn(desk, "auto", quick, predictions=None)
     outputs = learn(desk, "mean_features", quick, predictions=None)
-    with pytest.raises(HistotileError, match="no scores of c"):
+    with pytest.raises(HistotileError, match="no columns score_c"):
         scored(desk, outputs, make_task(("healthy", "tumour", "c")))
     inputs = aggregate.Inputs(desk / "predict", desk / "folds.csv")
     with pytest.raises(HistotileError, match="learns the slides of a fold table"):

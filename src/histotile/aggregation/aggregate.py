@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,18 @@ class PredictedTiles:
     probabilities: Floats
     distance: float | None = None
     familiarity: str = "unknown"
+
+
+class LearntScore(NamedTuple):
+    """What was learnt of a slide: (names,) values, and the method that gave them."""
+
+    values: NDArray[np.float64]
+    method: str
+
+
+def fold_methods(slides: Sequence[FoldSlide], learnt: Mapping[str, LearntScore]) -> dict[str, str]:
+    """Fold -> the method that scored the slides it tests."""
+    return {s.fold: learnt[s.slide_id].method for s in slides if s.slide_id in learnt}
 
 
 def fold_slides(folds: Mapping[str, Sequence[Any]]) -> list[FoldSlide]:
@@ -143,7 +155,7 @@ def aggregate_patient(
         settings: The settings the slides were aggregated with.
         has_background: Whether the first class is the background.
     """
-    known = n_tiles > 0
+    known = (n_tiles > 0) & ~np.isnan(scores).any(axis=1)
     if not known.any():
         return np.full(scores.shape[1], np.nan)
     if settings.is_learnt:

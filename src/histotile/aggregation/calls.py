@@ -15,7 +15,12 @@ _DRAG = 0.01  # pull of slope towards 1 and offsets towards 0, so that both are 
 
 
 def fold_offsets(
-    scores: Doubles, labels: Labels, folds: Sequence[str], patients: Integers, task: Task
+    scores: Doubles,
+    labels: Labels,
+    folds: Sequence[str],
+    patients: Integers,
+    task: Task,
+    methods: Mapping[str, str] | None = None,
 ) -> Mapping[str, Doubles]:
     """Offsets (names,) by fold, each learnt from the held-out scores that other folds test.
 
@@ -29,13 +34,15 @@ def fold_offsets(
         folds: (N,) fold that tests each, as `FoldSlide` says it.
         patients: (N,) patient numbers.
         task: What was learnt.
+        methods: Fold -> what scored it, where folds differ; of different scales none is learnt.
     """
     names = np.array([str(fold) for fold in folds])
     usable = ~np.isnan(scores).any(axis=1) & (task.stratum(labels) != UNKNOWN)
     usable &= ~np.isin(names, [HOLDOUT, UNTESTED])
-    found = {}
+    scales, found = {**dict.fromkeys(names.tolist(), ""), **(methods or {})}, {}
+    of_rows = np.array([scales[name] for name in names.tolist()])
     for fold in dict.fromkeys(names.tolist()):
-        rows = usable & (names != fold)
+        rows = usable & (names != fold) & (of_rows == scales[fold])
         found[fold] = _offsets(scores[rows], labels[rows], patients[rows], task)
     return found
 

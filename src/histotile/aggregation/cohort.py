@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from histotile.aggregation.aggregate import (
     Columns,
-    Floats,
     FoldSlide,
+    LearntScore,
     PredictedTiles,
     aggregate_patient,
     aggregate_slide,
+    fold_methods,
 )
 from histotile.aggregation.block_bootstrap import score_interval
 from histotile.aggregation.calls import fold_offsets, shifted_by_fold
@@ -25,7 +26,7 @@ def aggregate_cohort(
     predictions: Iterable[tuple[str, PredictedTiles]],
     task: Task,
     settings: Aggregate,
-    learnt: Mapping[str, Floats] | None = None,
+    learnt: Mapping[str, LearntScore] | None = None,
 ) -> tuple[Columns, Columns]:
     """Columns of the slide table and of the patient table.
 
@@ -64,7 +65,7 @@ def aggregate_cohort(
             scores[row] = aggregate_slide(p, settings, whole)
             bounds[:, row] = score_interval(tiles.x, tiles.y, p, settings, whole)
         else:
-            scores[row] = learnt.get(slide_id, np.nan)
+            scores[row] = learnt[slide_id].values if slide_id in learnt else np.nan
         n_tiles[row] = int((~np.isnan(tiles.probabilities).any(axis=1)).sum())
     slides: Columns = {
         name: [getattr(slide, name) for slide in facts]
@@ -74,29 +75,33 @@ def aggregate_cohort(
     for name, values in zip(("low", "high"), bounds, strict=True):
         slides |= _score_columns(name, values, classes)
     labels = task.labels(slide.label for slide in facts)
-    slides |= _calls(slides, scores, labels, task, settings)
+    methods = fold_methods(facts, learnt or {})
+    slides |= _calls(slides, scores, labels, task, settings, methods)
     slides |= {"distance": distances, "familiarity": flags}
-    return slides, _patient_columns(facts, scores, n_tiles, task, settings)
+    return slides, _patient_columns(facts, scores, n_tiles, task, settings, methods)
 
 
-def _check_learnt(settings: Aggregate, learnt: Mapping[str, Floats] | None) -> None:
+def _check_learnt(settings: Aggregate, learnt: Mapping[str, LearntScore] | None) -> None:
     if settings.is_learnt and learnt is None:
         fact = f"{settings.method} learns the slides of a fold table; new slides have no learner"
-        remedy = (
-            "pool their tiles, e.g. with `--set method=top_k`, or method in section `aggregate`"
-        )
+        remedy = "pool their tiles: set a method such as top_k for them"
         raise HistotileError("aggregate.method", fact, remedy)
 
 
 def _calls(
-    columns: Columns, scores: NDArray[np.float64], labels: Labels, task: Task, settings: Aggregate
+    columns: Columns,
+    scores: NDArray[np.float64],
+    labels: Labels,
+    task: Task,
+    settings: Aggregate,
+    methods: Mapping[str, str],
 ) -> Columns:
     """Preds, and by which offsets they are called."""
     if settings.calls == "highest" or task.kind == "regression":
         return {"pred": task.preds(scores)}
     _, patients = np.unique(columns["patient_id"], return_inverse=True)
     folds = columns["fold"]
-    found = fold_offsets(scores, labels, folds, patients, task)
+    found = fold_offsets(scores, labels, folds, patients, task, methods)
     offsets = np.array([found[str(fold)] for fold in folds]).reshape(scores.shape)
     told = _score_columns("offset", offsets, task.names)
     return told | {"pred": task.preds(shifted_by_fold(scores, folds, found))}
@@ -108,6 +113,7 @@ def _patient_columns(
     n_tiles: NDArray[np.int64],
     task: Task,
     settings: Aggregate,
+    methods: Mapping[str, str],
 ) -> Columns:
     classes = task.names
     members: dict[str, list[int]] = {}
@@ -129,7 +135,8 @@ def _patient_columns(
     }
     patients = np.array(pooled).reshape(-1, len(classes))
     columns |= _score_columns("score", patients, classes)
-    return columns | _calls(columns, patients, task.labels(columns["label"]), task, settings)
+    labels = task.labels(columns["label"])
+    return columns | _calls(columns, patients, labels, task, settings, methods)
 
 
 def _joined(sites: Iterable[str | None]) -> str | None:

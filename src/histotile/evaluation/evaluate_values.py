@@ -24,7 +24,7 @@ from histotile.evaluation.per_fold import (
     cells_by_fold,
     fold_rows,
 )
-from histotile.evaluation.pooled import count_predicted, learnt_scores, pool_scores
+from histotile.evaluation.pooled import count_predicted, learnt_methods, learnt_scores, pool_scores
 from histotile.evaluation.units import (
     Patients,
     Probabilities,
@@ -123,7 +123,8 @@ def _levels(
     """Labelled tiles; all slides and all patients, scored as `aggregate` scores them."""
     of_slides, n_tiles = _slide_labels(slides, task, aggregate), count_predicted(guesses)
     members = [_compared(np.array(rows), of_slides, task) for rows in patients.members]
-    learnt = learnt_scores(slides, task)
+    methods = learnt_methods(slides)
+    learnt = learnt_scores(slides, task, aggregate)
     scores, pooled = pool_scores(guesses, learnt, members, aggregate, has_background=False)
     if isinstance(task, Regression):  # pooled as its predictions are, over the same slides
         tiles, truth = n_tiles[NETWORK], of_slides[:, None]
@@ -136,10 +137,10 @@ def _levels(
     folds = np.array([t.slide.fold for t in slides])
     return [
         tile_units(slides, patients, guesses, task),
-        Units("slide", of_slides, whole, owner, folds, scores).with_calls(task, aggregate),
+        Units("slide", of_slides, whole, owner, folds, scores).with_calls(task, aggregate, methods),
         Units(
             "patient", of_patients, firsts, owner[firsts], np.array(patients.folds), pooled
-        ).with_calls(task, aggregate),
+        ).with_calls(task, aggregate, methods),
     ]
 
 

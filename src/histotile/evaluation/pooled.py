@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.aggregation.aggregate import aggregate_patient, aggregate_slide
+from histotile.aggregation.aggregate import aggregate_patient, aggregate_slide, fold_methods
 from histotile.config import Aggregate
 from histotile.evaluation.units import (
     NETWORK,
@@ -30,7 +30,8 @@ def pooled_units(
     settings: Aggregate,
 ) -> tuple[Units, Units]:
     """All slides, and all patients, scored as `aggregate` scores them; labelled or not."""
-    classes, learnt = task.names, learnt_scores(slides, task)
+    classes, methods = task.names, learnt_methods(slides)
+    learnt = learnt_scores(slides, task, settings)
     scores, pooled = pool_scores(probabilities, learnt, patients.members, settings)
     owner = owners(patients, len(slides))
     firsts = np.array([members[0] for members in patients.members], dtype=np.int64)
@@ -39,19 +40,25 @@ def pooled_units(
     places = np.arange(len(slides)), owner, folds
     of_patients = firsts, owner[firsts], np.array(patients.folds)
     return (
-        Units("slide", labels, *places, scores).with_calls(task, settings),
+        Units("slide", labels, *places, scores).with_calls(task, settings, methods),
         Units("patient", _indices(patients.labels, classes), *of_patients, pooled).with_calls(
-            task, settings
+            task, settings, methods
         ),
     )
 
 
-def learnt_scores(slides: Sequence[SlideTiles], task: Task) -> Learnt:
+def learnt_scores(slides: Sequence[SlideTiles], task: Task, settings: Aggregate) -> Learnt:
     """By the network's name (slides, names) of what is learnt; empty where tiles are pooled."""
-    if all(tiles.learnt is None for tiles in slides):
+    if not settings.is_learnt:
         return {}
     nothing = np.full(len(task.names), np.nan)
-    return {NETWORK: np.array([nothing if t.learnt is None else t.learnt for t in slides])}
+    return {NETWORK: np.array([t.learnt.values if t.learnt else nothing for t in slides])}
+
+
+def learnt_methods(slides: Sequence[SlideTiles]) -> dict[str, str]:
+    """Fold -> the method that scored its slides; empty where tiles are pooled."""
+    learnt = {t.slide.slide_id: t.learnt for t in slides if t.learnt}
+    return fold_methods([t.slide for t in slides], learnt)
 
 
 def count_predicted(probabilities: Probabilities) -> dict[str, NDArray[np.int64]]:

@@ -1,6 +1,6 @@
 """What is evaluated: tiles, slides and patients, with truth and guesses as aligned arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from histotile.aggregation.aggregate import FoldSlide
+from histotile.aggregation.aggregate import FoldSlide, LearntScore
 from histotile.aggregation.calls import fold_offsets, shifted_by_fold
 from histotile.config import Aggregate
 from histotile.errors import HistotileError
@@ -34,7 +34,7 @@ class SlideTiles:
         probabilities: (N, C) values of the network; NaN where it predicted nothing.
         labels_source: `annotation`, `slide`, or `image`: ready-made tiles, in groups that stand
             where slides stand.
-        learnt: (names,) score of the slide where slides are learnt, else None.
+        learnt: Score of the slide where slides are learnt and some fold tests it.
     """
 
     slide: FoldSlide
@@ -42,7 +42,7 @@ class SlideTiles:
     colour: NDArray[np.float32]
     probabilities: NDArray[np.float32]
     labels_source: str
-    learnt: NDArray[np.float64] | None = None
+    learnt: LearntScore | None = None
 
 
 def slide_tiles(
@@ -121,14 +121,18 @@ class Units:
         """(N, C) scores whose highest is the call."""
         return self.shifted.get(model, self.scores[model])
 
-    def with_calls(self, task: Task, settings: Aggregate) -> "Units":
-        """The same, called by offsets that other folds' patients teach, if calls are learnt."""
+    def with_calls(self, task: Task, settings: Aggregate, methods: Mapping[str, str]) -> "Units":
+        """The same, called by offsets that other folds' patients teach, if calls are learnt.
+
+        `methods`: fold -> what gave the network's score of a slide, where slides are learnt.
+        """
         if settings.calls == "highest":
             return self
         found = {}
         for model, scores in self.scores.items():
-            offsets = fold_offsets(scores, self.labels, self.folds.tolist(), self.patients, task)
-            found[model] = shifted_by_fold(scores, self.folds.tolist(), offsets)
+            folds, used = self.folds.tolist(), methods if model == NETWORK else None
+            offsets = fold_offsets(scores, self.labels, folds, self.patients, task, used)
+            found[model] = shifted_by_fold(scores, folds, offsets)
         return replace(self, shifted=found)
 
     def of_fold(self, fold: str) -> "Units":

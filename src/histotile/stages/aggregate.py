@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
-from histotile.aggregation.aggregate import FoldSlide, PredictedTiles, fold_slides
+from histotile.aggregation.aggregate import FoldSlide, LearntScore, PredictedTiles, fold_slides
 from histotile.aggregation.cohort import aggregate_cohort
 from histotile.config import Aggregate
 from histotile.errors import HistotileError
@@ -66,18 +65,23 @@ def _members(inputs: Inputs) -> list[FoldSlide]:
     return [FoldSlide(s.slide_id, s.patient_id, s.label, s.site, "new") for s in slides]
 
 
-def read_learnt(path: Path, task: Task) -> dict[str, NDArray[np.float64]]:
-    """slide_id -> (names,) its learnt score, from what `learn-slides` wrote.
+def read_learnt(path: Path, task: Task) -> dict[str, LearntScore]:
+    """slide_id -> its learnt score, from what `learn-slides` wrote.
 
     Raises:
         HistotileError: It was written for other names.
     """
-    found = read_csv_file(path, {"slide_id": (), **{f"score_{name}": () for name in task.names}})
-    if missing := [name for name in task.names if f"score_{name}" not in found.columns]:
-        fact = f"has no scores of {', '.join(missing)}"
+    found = read_csv_file(
+        path, {"slide_id": (), "method": (), **{f"score_{name}": () for name in task.names}}
+    )
+    names = ["method", *(f"score_{name}" for name in task.names)]
+    if missing := [name for name in names if name not in found.columns]:
+        fact = f"has no columns {', '.join(missing)}"
         raise HistotileError(path, fact, "run `histotile learn-slides` again")
     return {
-        row["slide_id"]: np.array([float(row[f"score_{name}"]) for name in task.names])
+        row["slide_id"]: LearntScore(
+            np.array([float(row[f"score_{name}"]) for name in task.names]), row["method"]
+        )
         for row in found.rows
     }
 

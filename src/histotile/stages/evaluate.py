@@ -74,7 +74,6 @@ def run(
         fact = f"{aggregate.method} learns slides, and no scores of it are given"
         raise HistotileError("aggregate.method", fact, "give --learnt, or pool tiles")
     learnt = read_learnt(inputs.learnt, task) if inputs.learnt else {}
-    nothing = np.full(len(task.names), np.nan) if aggregate.is_learnt else None
     slides, looked = [], []
     for member in fold_slides(table):
         path = inputs.tiles / f"{member.slide_id}.parquet"
@@ -87,7 +86,7 @@ def run(
         if inputs.attention:
             looked += _looked(inputs.attention, member, tiles, spec.labels_source, task)
         found = slide_tiles(member, tiles, guesses, spec.labels_source or "", task)
-        slides.append(replace(found, learnt=learnt.get(member.slide_id, nothing)))
+        slides.append(replace(found, learnt=learnt.get(member.slide_id)))
     has_patients = read_cohort(inputs.cohort).has_patients
     measure = evaluate if task.is_exclusive else evaluate_values
     measured = measure(slides, table, task, settings, aggregate, has_patients)

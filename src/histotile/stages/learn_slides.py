@@ -1,9 +1,10 @@
 """Learn slides of the features or held-out predictions of their tiles, fold by fold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 import numpy as np
@@ -23,6 +24,7 @@ from histotile.splitting.fold_table import read_folds
 from histotile.stages.aggregate import read_tiles
 from histotile.tasks.task import Task
 
+SEVERAL = "several"  # methods, whose mean is a score
 ATTENTION = pa.schema(
     [
         ("tile_id", pa.int32()),
@@ -53,7 +55,7 @@ class Outputs:
     """What was learnt.
 
     Attributes:
-        scores: CSV of slide_id and score_<class>, of slides that some fold tests.
+        scores: CSV of slide_id, method and score_<class>, of slides that some fold tests.
         learning: JSON of methods, choices and their regret.
         attention: Folder of {slide_id}.parquet, of slides that `attention` scores.
     """
@@ -93,14 +95,24 @@ def run(
     learnt = learn_slides(bags, table, task, aggregate, settings)
     _write_attention(inputs, outputs.attention, learnt, bags)
     known = np.asarray(np.isfinite(learnt.values).all(axis=1))
-    columns = {"slide_id": [s for s, k in zip(bags.slide_ids, known, strict=True) if k]}
+    scored = [slide for slide, k in zip(slides, known, strict=True) if k]
+    columns: dict[str, list[Any]] = {"slide_id": [slide.slide_id for slide in scored]}
+    columns["method"] = [_method(slide, learnt.record.chosen) for slide in scored]
     scores = learnt.values[known].T.tolist()
     named = zip(task.names, scores, strict=True)
     write_columns(outputs.scores, columns | {f"score_{name}": values for name, values in named})
     write_text(outputs.learning, learnt.record.model_dump_json(indent=2) + "\n")
     own = learnt.record.own
     reached = "" if own.value is None else f"; {learnt.record.score_name} {own.value:.3f}"
-    click.echo(f"{int(known.sum())} of {len(bags)} slides have a learnt score{reached}")
+    blank = int((~bags.labelled(task)).sum())
+    taught = f"; {blank} without a label teach nothing" if blank else ""
+    click.echo(f"{len(scored)} of {len(bags)} slides have a learnt score{reached}{taught}")
+
+
+def _method(slide: FoldSlide, chosen: Mapping[str, str]) -> str:
+    """What scored a slide: of the fixed test set `several` where folds chose differently."""
+    methods = {chosen[slide.fold]} if slide.fold in chosen else set(chosen.values())
+    return methods.pop() if len(methods) == 1 else SEVERAL
 
 
 def _bags(
