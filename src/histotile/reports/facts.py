@@ -32,7 +32,7 @@ class SlideScore:
 
     Args:
         scores: Class -> score.
-        pred: The class chosen.
+        pred: The class chosen, of scores whose logits `offsets` were added to.
         fold: Name of the fold whose model predicted the slide; any other word, or None, stands for
             the ensemble ("holdout": slide of the fixed test set; "new": none of the cohort).
         intervals: Class -> range of the score over resampled blocks of the slide's tissue; only
@@ -45,6 +45,7 @@ class SlideScore:
     fold: str | None = None
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     calibrated: Mapping[str, float] = field(default_factory=dict)
+    offsets: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

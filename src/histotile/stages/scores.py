@@ -26,6 +26,7 @@ def read_score(row: Mapping[str, str], task: Task) -> SlideScore:
         fold=row["fold"] or None,
         intervals={name: (low[name], high[name]) for name in low if name in high},
         calibrated=by_class("calibrated"),
+        offsets=by_class("offset"),
     )
 
 
