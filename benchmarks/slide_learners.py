@@ -2,8 +2,8 @@
 
 Writes benchmarks/slide_learners.csv: per case and method the score on left-out patients (AUROC, or
 Spearman's rho of a number; mean over folds) of each seed with its 95 % interval of resampled
-patients, and their mean over seeds with its interval; how often `auto` took the method, and what
-its choice cost (regret). One row a seed; seed `all` sums up.
+patients, and of the first seed what `auto` took and what its choice cost (regret). Seed `all`: the
+mean over seeds with its interval.
 
 - `share 1`, `2`, `5`: 120 patients, a slide each, 100 to 300 tiles of 32 features; tiles are of six
   kinds of tissue, shifted by the patient; half of the slides hold 1, 2 or 5 % of a seventh kind.
@@ -55,7 +55,7 @@ FILE = Path(__file__).with_suffix(".csv")
 CONFIG = read_config(ROOT / "config" / "config.yaml")
 FIELDS = (
     *("case", "seed", "method", "score", "low", "high"),
-    *("chosen", "regret", "regret_low", "regret_high", "attention_auroc", "seconds", "note"),
+    *("regret", "regret_low", "regret_high", "attention_auroc", "seconds", "note"),
 )
 EVERY = (
     *("mean", "top_k"),
@@ -189,25 +189,33 @@ def with_predictions(bags: Bags, task: Task) -> Bags:
 
 
 def measured(case: str, seed: int, bags: Bags, task: Task, carriers: Any) -> Iterator[Row]:
-    """A row for each method, and one for `auto`."""
-    aggregate = CONFIG.aggregate.model_copy(update={"method": "auto"})
-    found = learn_slides(bags, fold_table(bags), task, aggregate, settings(seed))
+    """A row for each method; of the first seed one for `auto`, too."""
+    for method in EVERY:
+        found = learnt(method, bags, task, seed)
+        (one,) = found.record.methods
+        row = {"case": case, "seed": seed, "method": method, "seconds": one.seconds}
+        row |= {"score": one.score.value, "low": one.score.low, "high": one.score.high}
+        if carriers is not None and found.attention:
+            each = [auroc(carriers[r], a) for r, a in found.attention.items() if carriers[r].any()]
+            row["attention_auroc"] = float(np.mean(each))
+        yield row
+    if seed == 0:
+        yield chosen(case, learnt("auto", bags, task, seed))
+
+
+def learnt(method: str, bags: Bags, task: Task, seed: int) -> Learnt:
+    """Slides scored by the folds that test them."""
+    aggregate = CONFIG.aggregate.model_copy(update={"method": method})
+    return learn_slides(bags, fold_table(bags), task, aggregate, settings(seed))
+
+
+def chosen(case: str, found: Learnt) -> Row:
+    """What `auto` reached, what it took, and its regret."""
     record = found.record
-    for one in record.methods:
-        yield {
-            "case": case,
-            "seed": seed,
-            "method": one.method,
-            "score": one.score.value,
-            "low": one.score.low,
-            "high": one.score.high,
-            "chosen": list(record.chosen.values()).count(one.method),
-            "seconds": one.seconds,
-        }
     regret = record.regret
-    yield {
+    return {
         "case": case,
-        "seed": seed,
+        "seed": 0,
         "method": "auto",
         "score": record.own.value,
         "low": record.own.low,
@@ -215,26 +223,14 @@ def measured(case: str, seed: int, bags: Bags, task: Task, carriers: Any) -> Ite
         "regret": regret and regret.value,
         "regret_low": regret and regret.low,
         "regret_high": regret and regret.high,
-        "note": f"rival {record.rival}",
+        "note": f"took {record.words}; rival {record.rival}",
     }
-    if carriers is not None:
-        yield looked(case, seed, bags, carriers)
-
-
-def looked(case: str, seed: int, bags: Bags, carriers: list[NDArray[np.bool_]]) -> Row:
-    """How well attention finds the carrying tiles of slides it has not seen."""
-    aggregate = CONFIG.aggregate.model_copy(update={"method": "attention"})
-    found: Learnt = learn_slides(bags, fold_table(bags), PRESENCE, aggregate, settings(seed))
-    each = [auroc(carriers[r], a) for r, a in found.attention.items() if carriers[r].any()]
-    found_auroc = float(np.mean(each))
-    return {"case": case, "seed": seed, "method": "where", "attention_auroc": found_auroc}
 
 
 def coloured(case: str, seed: int) -> Row:
     """The mean colour of a slide's tiles below the same head."""
     bags, task = real(case, seed, colour=True)
-    aggregate = CONFIG.aggregate.model_copy(update={"method": "mean_features"})
-    (one,) = learn_slides(bags, fold_table(bags), task, aggregate, settings(seed)).record.methods
+    (one,) = learnt("mean_features", bags, task, seed).record.methods
     span = one.score
     told = {"score": span.value, "low": span.low, "high": span.high, "seconds": one.seconds}
     return {"case": f"idc {case}", "seed": seed, "method": "colour", **told}
@@ -261,18 +257,17 @@ def rows_of(case: str) -> Iterator[Row]:
 
 def summed(rows: list[Row]) -> Iterator[Row]:
     """Per method the mean over seeds, with the interval of that mean."""
-    for method in dict.fromkeys(row["method"] for row in rows):
+    for method in dict.fromkeys(row["method"] for row in rows if row["method"] != "auto"):
         own = [row for row in rows if row["method"] == method]
-        scores = np.array([row.get("score", np.nan) for row in own], float)
+        scores = np.array([row["score"] for row in own], float)
         half = 4.3 * scores.std(ddof=1) / np.sqrt(len(scores))  # t of two degrees of freedom
         means = {
             key: float(np.mean([row[key] for row in own]))
-            for key in ("chosen", "regret", "attention_auroc", "seconds")
+            for key in ("attention_auroc", "seconds")
             if all(row.get(key) is not None for row in own)
         }
         score = float(scores.mean())
         span = {"score": score, "low": score - half, "high": min(score + half, 1.0)}
-        span = span if np.isfinite(score) else {}
         yield {"case": own[0]["case"], "seed": "all", "method": method, **span, **means}
 
 
