@@ -14,7 +14,7 @@ from histotile.tasks.regression import Regression
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NAME = "attention (where the model looked), rank within the slide"
+NAME, UNIT = "attention (where the model looked)", "rank"
 COLOURS = "inferno"  # no probability has these
 MOST = 0.9  # rank of the contour: the tenth of the tiles that was looked at most
 
@@ -38,7 +38,7 @@ def paint_attention(table: "pa.Table", spec: TileSpec, settings: Heatmap) -> Rgb
     _, same, counts = np.unique(weights, return_inverse=True, return_counts=True)
     ranks = (np.bincount(same, weights=ranks) / counts)[same]  # equal weights, one rank
     x, y = table["x"].to_numpy(), table["y"].to_numpy()
-    found = probability_map(x, y, ranks[:, None], Regression((NAME,)), layout)
+    found = probability_map(x, y, ranks[:, None], Regression((NAME,), unit=UNIT), layout)
     changes = {"colormap": COLOURS, "threshold": MOST, "class_name": None}
     caption = Caption(spec.slide_id, None, spec.mpp, spec.reason)
     return paint_map(found, settings.model_copy(update=changes), caption)
