@@ -315,7 +315,7 @@ def run_hours() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     fold = spent * whole.epochs / epochs * whole.seeds
     ran = (
-        f"one network, {epochs} of {whole.epochs} epochs of 640 slides, batches of {BATCH}, 1 core"
+        f"one network, {epochs} of {whole.epochs} epochs of 800 slides, batches of {BATCH}, 1 core"
     )
     print(f"{spent:.1f}|{fold:.1f}|{peak:.2f}|{ran}, with all 2,000,000 tiles on disk")
 
