@@ -9,7 +9,7 @@ mean over seeds with its interval.
   kinds of tissue, shifted by the patient; half of the slides hold 1, 2 or 5 % of a seventh kind.
   `attention_auroc` is how well attention tells these tiles from others.
 - `count`: two to three lesions against eight to twelve, of the same area in all.
-- `shipped 1`, `5`: `share 1` and `5` by attention as it is shipped, the mean of three networks instead of one.
+- `shipped 1`, `5`: `share 1` and `5` by attention as it is shipped, the mean of three networks.
 - `none`: as `share 5`, with labels drawn by lot, twelve times, for what reads predictions: a leak
   from other folds' tile models would show here; 0.5 is right.
 - `idc ...`: patients of idc_ps50 as bags of up to 119 real tiles, features of MobileNetV2.
