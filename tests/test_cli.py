@@ -14,7 +14,7 @@ from histotile.io import tables
 
 STAGES = """init check synthesize inspect triage mask tile collect tile-images split backbone
 embed baseline decide compare verify pack augment find-lr tune train predict export export-features
-pretrain aggregate evaluate heatmap label-errors report-slide report-decision
+pretrain learn-slides aggregate evaluate heatmap label-errors report-slide report-decision
 report-verification report-tuning report-figures report game runs apply"""
 
 

@@ -221,6 +221,8 @@ def test_a_changed_setting_runs_its_rule_and_those_after_it_again(done: Project)
         for section, (change, expected) in changes.items():
             done.write({**SETTINGS, section: {**SETTINGS.get(section, {}), **change}})
             assert set(done.planned()) == expected, section
+        done.write({**SETTINGS, "aggregate": {"method": "attention"}})
+        assert set(done.planned()) == {"learn_slides", *changes["aggregate"][1]}
     finally:
         done.write(SETTINGS)
     assert done.planned() == {}

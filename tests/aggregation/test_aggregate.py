@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from histotile.aggregation.aggregate import (
     FoldSlide,
     PredictedTiles,
-    aggregate_cohort,
     aggregate_patient,
     aggregate_slide,
     fold_slides,
 )
+from histotile.aggregation.cohort import aggregate_cohort
 from histotile.config import Aggregate
 from histotile.errors import HistotileError
 from histotile.tasks.registry import make_task
@@ -25,7 +25,13 @@ TASK = make_task(CLASSES)
 
 def settings(method: str, top_k: int = 2, quantile: float = 0.5) -> Aggregate:
     return Aggregate.model_validate(
-        {"method": method, "top_k": top_k, "quantile": quantile, "bootstraps": 50}
+        {
+            "method": method,
+            "top_k": top_k,
+            "quantile": quantile,
+            "calls": "highest",
+            "bootstraps": 50,
+        }
     )
 
 

@@ -15,7 +15,13 @@ METHODS = ("mean", "top_k", "quantile", "noisy_or")
 
 def settings(method: str, bootstraps: int = 200) -> Aggregate:
     return Aggregate.model_validate(
-        {"method": method, "top_k": 20, "quantile": 0.9, "bootstraps": bootstraps}
+        {
+            "method": method,
+            "top_k": 20,
+            "quantile": 0.9,
+            "calls": "highest",
+            "bootstraps": bootstraps,
+        }
     )
 
 

@@ -24,7 +24,13 @@ def test_resamples_are_what_tiles_repeated_one_by_one_give(
 ) -> None:
     rng = np.random.default_rng(seed)
     settings = Aggregate.model_validate(
-        {"method": method, "top_k": top_k, "quantile": quantile, "bootstraps": 5}
+        {
+            "method": method,
+            "top_k": top_k,
+            "quantile": quantile,
+            "calls": "highest",
+            "bootstraps": 5,
+        }
     )
     _, groups = np.unique(rng.integers(0, n_groups, n), return_inverse=True)
     tiles = rng.dirichlet([0.3, 0.3, 0.3], n).round(2)
@@ -37,7 +43,7 @@ def test_resamples_are_what_tiles_repeated_one_by_one_give(
 
 
 def test_background_is_what_the_others_leave_in_one_row_as_in_many() -> None:
-    top = Aggregate(method="top_k", top_k=1, quantile=0.5, bootstraps=0)
+    top = Aggregate(method="top_k", top_k=1, quantile=0.5, calls="highest", bootstraps=0)
     scores = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]])
     found = with_background(scores, top)
     assert found == pytest.approx(np.array([[0.8, 0.2, 0.1], [0.2, 0.1, 0.8]]))

@@ -21,7 +21,7 @@ from histotile.tasks.registry import make_task
 from histotile.tasks.task import Task
 
 SETTINGS = Evaluate(bootstraps=100, confidence=0.95, seed=0)
-MEAN = Aggregate(method="mean", top_k=5, quantile=0.9, bootstraps=0)
+MEAN = Aggregate(method="mean", top_k=5, quantile=0.9, calls="highest", bootstraps=0)
 SEVERAL = make_task(("a", "b"), "multilabel")
 PERCENT = make_task(("marked",), "regression", {"low": 0, "high": 100, "unit": "%"})
 TILES, PATIENTS, FOLDS = 30, 12, 3
@@ -87,7 +87,7 @@ def test_perfect_predictions_are_perfect_of_patients_with_unequal_slides(method:
         table = tile_table(PERCENT.texts(numbers), rng.normal(size=(len(numbers), 6)))
         values = guesses(PERCENT, numbers[:, None])
         slides.append(slide_tiles(slide, table, values, "annotation", PERCENT))
-    how = Aggregate(method=method, top_k=5, quantile=0.9, bootstraps=0)
+    how = Aggregate(method=method, top_k=5, quantile=0.9, calls="highest", bootstraps=0)
     found = evaluate_values(slides, folds, PERCENT, SETTINGS, how, True)
     for level in ("slide", "patient"):
         assert row(found, level, "r2")["value"] == pytest.approx(1, abs=1e-4)

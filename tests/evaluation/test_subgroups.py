@@ -14,7 +14,7 @@ from histotile.tasks.registry import make_task
 CLASSES = ("healthy", "tumour")
 TASK = make_task(CLASSES)
 SETTINGS = Evaluate(bootstraps=100, confidence=0.95, seed=0)
-TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
+TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, calls="highest", bootstraps=0)
 
 
 def at(tiles: SlideTiles, site: str | None) -> SlideTiles:

@@ -14,6 +14,7 @@ from histotile.checks.problem import attempt, errors, tell
 from histotile.checks.start import look
 from histotile.io.cohort import read_cohort
 from histotile.io.cohort_checks import check_cohort
+from histotile.config.results import reads_features
 from histotile.config.yaml_file import as_written
 from histotile.inference.model_metadata import CHECKPOINT, ONNX, find_models
 from histotile.io.digests import digest, digest_files, digest_weights, weight_files
@@ -93,6 +94,14 @@ FEATURE_ENGINE = CONFIG.engine.model_copy(
 # Slides whose labelled tiles are kept in packs; images are files of their own already.
 PACKED = [] if LISTING or CONFIG.pack.use == "never" else SLIDE_IDS
 CHEAP = ["linear_probe", "early_probe", "colour", "random_weights", "sklearn"]
+# Slides are learnt of the features of their tiles, or of held-out predictions.
+METHODS = CONFIG.learn_slides.methods(CONFIG.aggregate)
+OF_FEATURES = SLIDE_IDS if any(map(reads_features, METHODS)) else []
+OF_PREDICTIONS = [] if all(map(reads_features, METHODS)) else SLIDE_IDS
+LEARNT, LEARNING, LOOKED = (
+    [f"<results>/learn_slides/{name}"] if CONFIG.aggregate.is_learnt else []
+    for name in ("scores.csv", "learning.json", "attention")
+)
 COMPARED = {"off": [], "probe": CHEAP, "full": [*CHEAP, "finetune", "retrain"]}[
     CONFIG.verify.budget
 ]
@@ -223,6 +232,16 @@ def folder_of(name, ancestor=1):
     return lambda wildcards, input: str(
         Path(as_list(input[name])[0]).parents[ancestor - 1]
     )
+
+
+def folder_option(name):
+    """A param: `--name` and the folder that these inputs stand in; nothing without inputs."""
+
+    def option(wildcards, input):
+        files = as_list(input[name])
+        return [f"--{name}", str(Path(files[0]).parent)] if files else []
+
+    return option
 
 
 def place_of(name):

@@ -48,11 +48,47 @@ for suffix, job, ids in PORTIONS:
             " --output {params.predictions:q} --timing {params.timings:q} > {log:q} 2>&1"
 
 
+if CONFIG.aggregate.is_learnt:
+
+    rule learn_slides:
+        """Learn slides of the features or held-out predictions of their tiles, fold by fold."""
+        input:
+            folds="<results>/split/folds.csv",
+            features=expand("<results>/embed/{slide_id}.h5", slide_id=OF_FEATURES),
+            predictions=expand(
+                "<results>/predict/{slide_id}.parquet", slide_id=OF_PREDICTIONS
+            ),
+        output:
+            scores="<results>/learn_slides/scores.csv",
+            learning="<results>/learn_slides/learning.json",
+            attention=directory("<results>/learn_slides/attention"),
+        log:
+            "<logs>/learn_slides.log",
+        benchmark:
+            "<benchmarks>/learn_slides.tsv"
+        threads: 2
+        params:
+            features=folder_option("features"),
+            predictions=folder_option("predictions"),
+            folder=subpath(output.scores, parent=True),
+            classes=TASK,
+            aggregate=CONFIG.aggregate.model_copy(
+                update={"calls": "highest", "bootstraps": 0}
+            ).model_dump_json(),
+            settings=settings("learn_slides"),
+            code=digest("histotile.stages.learn_slides"),
+        shell:
+            "histotile learn-slides {input.folds:q} {params.features:q} {params.predictions:q}"
+            " --aggregate {params.aggregate:q} --classes {params.classes:q} --threads {threads}"
+            " --output {params.folder:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
 rule aggregate:
     """Turn tile probabilities into a score per slide and per patient."""
     input:
         folds="<results>/split/folds.csv",
         predictions=expand("<results>/predict/{slide_id}.parquet", slide_id=SLIDE_IDS),
+        learnt=LEARNT,
     output:
         slides="<results>/aggregate/slides.csv",
         patients="<results>/aggregate/patients.csv",
@@ -61,11 +97,13 @@ rule aggregate:
     localrule: True
     params:
         folder=folder_of("predictions"),
+        learnt=lambda wildcards, input: each("--learnt", as_list(input.learnt)),
         classes=CLASSES,
         settings=settings("aggregate"),
         code=digest("histotile.stages.aggregate"),
     shell:
-        "histotile aggregate {params.folder:q} --folds {input.folds:q} --classes {params.classes:q}"
+        "histotile aggregate {params.folder:q} --folds {input.folds:q} {params.learnt:q}"
+        " --classes {params.classes:q}"
         " --slides {output.slides:q} --patients {output.patients:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
@@ -78,6 +116,8 @@ rule evaluate:
         predictions=expand("<results>/predict/{slide_id}.parquet", slide_id=SLIDE_IDS),
         tiles=expand("<results>/tile/{slide_id}.parquet", slide_id=SLIDE_IDS),
         scores="<results>/aggregate/slides.csv",
+        learnt=LEARNT,
+        attention=LOOKED,
     output:
         metrics=report(
             "<results>/evaluate/metrics.csv",
@@ -93,13 +133,15 @@ rule evaluate:
     params:
         tiles=folder_of("tiles"),
         predictions=folder_of("predictions"),
+        learnt=lambda wildcards, input: each("--learnt", as_list(input.learnt))
+        + each("--attention", as_list(input.attention)),
         classes=CLASSES,
         aggregate=settings("aggregate"),
         settings=settings("evaluate"),
         code=digest("histotile.stages.evaluate"),
     shell:
         "histotile evaluate {input.cohort:q} --folds {input.folds:q} --tiles {params.tiles:q}"
-        " --predictions {params.predictions:q} --classes {params.classes:q}"
+        " --predictions {params.predictions:q} {params.learnt:q} --classes {params.classes:q}"
         " --aggregate {params.aggregate:q} --metrics {output.metrics:q}"
         " --confusion {output.confusion:q} --evaluation {output.evaluation:q}"
         " --figures {output.figures:q} --settings {params.settings:q} > {log:q} 2>&1"
@@ -208,6 +250,7 @@ rule report_slide:
         ],
         scores="<results>/aggregate/slides.csv",
         heatmap="<results>/heatmap/{slide_id}.png",
+        attention=LOOKED,
     output:
         **PICTURES,
         page="<results>/report/slides/{slide_id}.html",
@@ -257,6 +300,7 @@ rule report:
         ),
         decision="<results>/decide/decision.json",
         verification="<results>/verify/verification.json" if COMPARED else [],
+        learning=LEARNING,
     output:
         "<results>/report/index.html",
         "<results>/report/model_card.html",

@@ -1,17 +1,15 @@
-"""From tile probabilities to slide and patient scores."""
+"""From tile probabilities to the score of a slide, and from slides to that of a patient."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.aggregation.block_bootstrap import score_interval
 from histotile.aggregation.pooling import pool, with_background
 from histotile.config import Aggregate
 from histotile.errors import HistotileError
-from histotile.tasks.task import Task
 
 Floats = NDArray[np.floating[Any]]
 Columns = dict[str, list[Any]]
@@ -52,6 +50,18 @@ class PredictedTiles:
     probabilities: Floats
     distance: float | None = None
     familiarity: str = "unknown"
+
+
+class LearntScore(NamedTuple):
+    """What was learnt of a slide: (names,) values, and the method that gave them."""
+
+    values: NDArray[np.float64]
+    method: str
+
+
+def fold_methods(slides: Sequence[FoldSlide], learnt: Mapping[str, LearntScore]) -> dict[str, str]:
+    """Fold -> the method that scored the slides it tests."""
+    return {s.fold: learnt[s.slide_id].method for s in slides if s.slide_id in learnt}
 
 
 def fold_slides(folds: Mapping[str, Sequence[Any]]) -> list[FoldSlide]:
@@ -136,7 +146,8 @@ def aggregate_patient(
     """The score of each class for one patient; NaN where no slide has a tile.
 
     For `mean`, the mean over all tiles of the patient; for the lesion methods, the highest score
-    over the slides, since a lesion on one of them makes the patient positive.
+    over the slides, since a lesion on one of them makes the patient positive; where slides are
+    learnt, the mean over the slides.
 
     Args:
         scores: (S, C), one row per slide, as `aggregate_slide` gives them.
@@ -144,102 +155,12 @@ def aggregate_patient(
         settings: The settings the slides were aggregated with.
         has_background: Whether the first class is the background.
     """
-    known = n_tiles > 0
+    known = (n_tiles > 0) & ~np.isnan(scores).any(axis=1)
     if not known.any():
         return np.full(scores.shape[1], np.nan)
+    if settings.is_learnt:
+        return np.asarray(scores[known].mean(axis=0, dtype=np.float64))
     if settings.method == "mean":
         return np.asarray(np.average(scores[known], axis=0, weights=n_tiles[known]))
     highest = scores[known].max(axis=0).astype(np.float64)
     return with_background(highest, settings, has_background)
-
-
-def aggregate_cohort(
-    facts: Sequence[FoldSlide],
-    predictions: Iterable[tuple[str, PredictedTiles]],
-    task: Task,
-    settings: Aggregate,
-) -> tuple[Columns, Columns]:
-    """Columns of the slide table and of the patient table.
-
-    A slide without tiles keeps its row: `n_tiles` 0, scores and `pred` None. Columns: slide_id,
-    patient_id, label, site, fold, n_tiles, score_<class>..., low_<class>..., high_<class>...
-    (`block_bootstrap.score_interval`; None where there is none), pred, distance and familiarity (of
-    the slide from those taught on; None without tiles); and patient_id, label, site,
-    fold, n_slides, n_slides_without_tiles, n_tiles, score_<class>..., pred.
-
-    Args:
-        facts: The slides, in the order of the table.
-        predictions: slide_id and its tiles; read one at a time, any order; slides that do not
-            occur count as without tiles.
-        task: What was learnt.
-        settings: How tiles become scores, and the number of resamples behind an interval.
-    """
-    classes = task.names
-    scores = np.full((len(facts), len(classes)), np.nan)
-    bounds = np.full((2, len(facts), len(classes)), np.nan)
-    n_tiles = np.zeros(len(facts), dtype=np.int64)
-    rows = {slide.slide_id: row for row, slide in enumerate(facts)}
-    distances: list[float | None] = [None] * len(facts)
-    flags: list[str | None] = [None] * len(facts)
-    for slide_id, tiles in predictions:
-        row = rows[slide_id]
-        if len(tiles.probabilities):
-            distances[row], flags[row] = tiles.distance, tiles.familiarity
-        p, whole = tiles.probabilities, task.is_exclusive
-        scores[row] = aggregate_slide(p, settings, whole)
-        bounds[:, row] = score_interval(tiles.x, tiles.y, p, settings, whole)
-        n_tiles[row] = int((~np.isnan(tiles.probabilities).any(axis=1)).sum())
-    slides: Columns = {
-        name: [getattr(slide, name) for slide in facts]
-        for name in ("slide_id", "patient_id", "label", "site", "fold")
-    }
-    slides |= {"n_tiles": n_tiles.tolist(), **_score_columns("score", scores, classes)}
-    for name, values in zip(("low", "high"), bounds, strict=True):
-        slides |= _score_columns(name, values, classes)
-    slides |= {"pred": task.preds(scores), "distance": distances, "familiarity": flags}
-    return slides, _patient_columns(facts, scores, n_tiles, task, settings)
-
-
-def _patient_columns(
-    facts: Sequence[FoldSlide],
-    scores: NDArray[np.float64],
-    n_tiles: NDArray[np.int64],
-    task: Task,
-    settings: Aggregate,
-) -> Columns:
-    classes = task.names
-    members: dict[str, list[int]] = {}
-    for row, slide in enumerate(facts):
-        members.setdefault(slide.patient_id, []).append(row)
-    groups = list(members.values())
-    pooled = [
-        aggregate_patient(scores[rows], n_tiles[rows], settings, task.is_exclusive)
-        for rows in groups
-    ]
-    columns: Columns = {
-        "patient_id": list(members),
-        "label": [task.merged(facts[r].label for r in rows) for rows in groups],
-        "site": [_joined(facts[r].site for r in rows) for rows in groups],
-        "fold": [facts[rows[0]].fold for rows in groups],
-        "n_slides": [len(rows) for rows in groups],
-        "n_slides_without_tiles": [int((n_tiles[rows] == 0).sum()) for rows in groups],
-        "n_tiles": [int(n_tiles[rows].sum()) for rows in groups],
-    }
-    patients = np.array(pooled).reshape(-1, len(classes))
-    columns |= _score_columns("score", patients, classes)
-    return columns | {"pred": task.preds(patients)}
-
-
-def _joined(sites: Iterable[str | None]) -> str | None:
-    return ";".join(sorted({site for site in sites if site})) or None
-
-
-def _score_columns(name: str, values: NDArray[np.float64], classes: Sequence[str]) -> Columns:
-    return {
-        f"{name}_{class_name}": [None if np.isnan(v) else _rounded(v) for v in values[:, c]]
-        for c, class_name in enumerate(classes)
-    }
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), 6) + 0.0  # 0.0 turns -0.0, as 1 - 1.0000000000000002 gives, into 0.0

@@ -52,6 +52,17 @@ def score_interval(
 def tissue_blocks(x: Ints, y: Ints) -> tuple[NDArray[np.int64], int]:
     """The block of each tile, 0 .. G - 1, and G; every block holds a tile.
 
+    Args:
+        x: (N,) left edges of tiles, level-0 px.
+        y: (N,) top edges.
+    """
+    _, blocks = np.unique(tile_cells(x, y) // BLOCK, axis=1, return_inverse=True)
+    return blocks.reshape(-1).astype(np.int64), int(blocks.max(initial=-1)) + 1
+
+
+def tile_cells(x: Ints, y: Ints) -> NDArray[np.int64]:
+    """(2, N): column and row of each tile, counted in strides from the first.
+
     The stride is the smallest distance between columns or rows that hold tiles; columns are
     counted from one to the next, so that strides which are no whole number of px add no error.
     Where columns or rows lie closer than neighbours in one row or column mostly do, the tiles lie
@@ -64,11 +75,8 @@ def tissue_blocks(x: Ints, y: Ints) -> tuple[NDArray[np.int64], int]:
     """
     least, common = min(_least_gap(x), _least_gap(y)), _common_gap(x, y)
     if least < common - 1:  # more than rounding to whole px
-        cells = np.stack([(edges - edges.min()) // common for edges in (x, y)]) // BLOCK
-    else:
-        cells = np.stack([_cells(x, least), _cells(y, least)]) // BLOCK
-    _, blocks = np.unique(cells, axis=1, return_inverse=True)
-    return blocks.reshape(-1).astype(np.int64), int(blocks.max(initial=-1)) + 1
+        return np.stack([(edges - edges.min()) // common for edges in (x, y)]).astype(np.int64)
+    return np.stack([_cells(x, least), _cells(y, least)])
 
 
 def _least_gap(edges: Ints) -> float:

@@ -19,14 +19,14 @@ def pool(known: Doubles, settings: Aggregate) -> Doubles:
     """(C,): the tiles (N, C), at least one, pooled as `aggregation.aggregate_slide` says."""
     k = min(settings.top_k, len(known))
     match settings.method:
-        case "mean":
-            pooled = known.mean(axis=0)
         case "top_k":
             pooled = np.partition(known, len(known) - k, axis=0)[len(known) - k :].mean(axis=0)
         case "quantile":
             pooled = np.quantile(known, settings.quantile, axis=0)
         case "noisy_or":
             pooled = -np.expm1(k * _log_absent(known).mean(axis=0))
+        case _:  # also where slides are learnt, of what is no learner: colour
+            pooled = known.mean(axis=0)
     return np.asarray(pooled)
 
 
@@ -44,8 +44,6 @@ def pool_resamples(
     sizes = np.bincount(groups, minlength=weights.shape[1])
     n_tiles = weights @ sizes
     match settings.method:
-        case "mean":
-            return weights @ _sums(known, groups, len(sizes)) / n_tiles[:, None]
         case "noisy_or":
             absent = weights @ _sums(_log_absent(known), groups, len(sizes)) / n_tiles[:, None]
             return np.asarray(-np.expm1(np.minimum(settings.top_k, n_tiles)[:, None] * absent))
@@ -53,6 +51,8 @@ def pool_resamples(
             each = [_top(p, groups, weights, settings.top_k) for p in known.T]
         case "quantile":
             each = [_quantile(p, groups, weights, settings.quantile) for p in known.T]
+        case _:
+            return weights @ _sums(known, groups, len(sizes)) / n_tiles[:, None]
     return np.stack(each, axis=1)
 
 
@@ -61,7 +61,7 @@ def with_background(scores: Doubles, settings: Aggregate, has_background: bool =
 
     Where the first name is no background, nothing changes.
     """
-    if settings.method == "mean" or not has_background:
+    if settings.method == "mean" or settings.is_learnt or not has_background:
         return scores
     background = 1 - scores[..., 1:].max(axis=-1, keepdims=True)
     return np.concatenate([background, scores[..., 1:]], axis=-1)

@@ -1,22 +1,58 @@
-"""Verbs that turn predictions into results: aggregate, evaluate, heatmap, label-errors."""
+"""Verbs that turn predictions into results: learn-slides, aggregate, evaluate, heatmap, ..."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from histotile.cli.options import FILE, FOLDER, PATH, output_option, slide_option, task_option, verb
+from histotile.cli.options import (
+    FILE,
+    FOLDER,
+    PATH,
+    output_option,
+    section_option,
+    slide_option,
+    task_option,
+    verb,
+)
 from histotile.cli.settings import section_settings
-from histotile.config import Aggregate, Evaluate, Heatmap
+from histotile.config import Aggregate, Evaluate, Heatmap, LearnSlides
 
 if TYPE_CHECKING:
     from histotile.tasks.task import Task
+
+
+@verb("learn_slides")
+@click.argument("folds", type=FILE)
+@click.option("--features", type=FOLDER, help="Folder of feature files, for methods on features.")
+@click.option("--predictions", type=FOLDER, help="Folder of held-out predictions, for others.")
+@section_option("aggregate", "Section `aggregate`: the method, and parameters of pooling.")
+@click.option("--threads", type=click.IntRange(1), default=1, help="Threads of attention.")
+@output_option("Folder: scores.csv, learning.json, attention/{slide_id}.parquet.")
+@task_option
+def learn_slides(
+    folds: Path,
+    features: Path | None,
+    predictions: Path | None,
+    aggregate: Aggregate,
+    threads: int,
+    output: Path,
+    task: "Task",
+    settings: LearnSlides,
+) -> None:
+    """Learn the slides of the fold table FOLDS of their tiles, and score those each fold tests."""
+    from histotile.stages import learn_slides as stage
+
+    outputs = stage.Outputs(output / "scores.csv", output / "learning.json", output / "attention")
+    inputs = stage.Inputs(folds, features, predictions)
+    stage.run(inputs, outputs, settings, aggregate, task, threads)
 
 
 @verb("aggregate")
 @click.argument("predictions", type=FOLDER)
 @click.option("--folds", type=FILE, help="Fold table of trained slides.")
 @click.option("--cohort", type=FILE, help="Instead of folds: cohort file of new slides.")
+@click.option("--learnt", type=FILE, help="Scores that `learn-slides` wrote, if slides are learnt.")
 @click.option("--slides", type=PATH, required=True, help="CSV of slide scores to write.")
 @click.option("--patients", type=PATH, help="CSV of patient scores to write.")
 @task_option
@@ -24,6 +60,7 @@ def aggregate(
     predictions: Path,
     folds: Path | None,
     cohort: Path | None,
+    learnt: Path | None,
     slides: Path,
     patients: Path | None,
     task: "Task",
@@ -34,7 +71,7 @@ def aggregate(
 
     if not folds and not cohort:
         raise click.UsageError("give --folds (trained slides) or --cohort (new slides)")
-    inputs = stage.Inputs(predictions, folds, cohort)
+    inputs = stage.Inputs(predictions, folds, cohort, learnt)
     stage.run(inputs, stage.Outputs(slides, patients), settings, task)
 
 
@@ -44,6 +81,8 @@ def aggregate(
 @click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables.")
 @click.option("--predictions", type=FOLDER, required=True, help="Folder of prediction tables.")
 @click.option("--aggregate", "pooling", metavar="JSON", help="Section `aggregate`.")
+@click.option("--learnt", type=FILE, help="Scores that `learn-slides` wrote, if slides are learnt.")
+@click.option("--attention", type=FOLDER, help="Attention tables that it wrote.")
 @click.option("--metrics", type=PATH, required=True, help="CSV to write.")
 @click.option("--confusion", type=PATH, required=True, help="CSV of counts to write.")
 @click.option("--evaluation", type=PATH, required=True, help="JSON to write, for the report.")
@@ -55,6 +94,8 @@ def evaluate(
     tiles: Path,
     predictions: Path,
     pooling: str | None,
+    learnt: Path | None,
+    attention: Path | None,
     metrics: Path,
     confusion: Path,
     evaluation: Path,
@@ -65,7 +106,7 @@ def evaluate(
     """Measure held-out predictions of COHORT, with intervals, beside a colour-only baseline."""
     from histotile.stages import evaluate as stage
 
-    inputs = stage.Inputs(cohort, folds, tiles, predictions)
+    inputs = stage.Inputs(cohort, folds, tiles, predictions, learnt, attention)
     outputs = stage.Outputs(metrics, confusion, evaluation, figures)
     stage.run(inputs, outputs, settings, section_settings("aggregate", pooling), task)
 
@@ -115,4 +156,4 @@ def label_errors(results: Path, cohort: Path, output: Path, most: int, least: fl
     stage.run(stage.Inputs(cohort, *found), stage.Outputs(output), most, least)
 
 
-VERBS = (aggregate, evaluate, heatmap, label_errors)
+VERBS = (learn_slides, aggregate, evaluate, heatmap, label_errors)

@@ -6,7 +6,17 @@ section as JSON on its command line.
 """
 
 from histotile.config.models import Augment, Backbone, Embed, Engine, Finetune, Pack, Recipe, Train
-from histotile.config.results import Aggregate, Apply, Evaluate, Export, Heatmap, Report
+from histotile.config.results import (
+    Aggregate,
+    Apply,
+    Attention,
+    Evaluate,
+    Export,
+    Heatmap,
+    LearnSlides,
+    Lesions,
+    Report,
+)
 from histotile.config.sections import Config
 from histotile.config.slides import Inspect, Labels, Mask, Quality, Split, Tile
 from histotile.config.strategy import (
@@ -26,6 +36,7 @@ __all__ = [
     "Aggregate",
     "Alarms",
     "Apply",
+    "Attention",
     "Augment",
     "Backbone",
     "Baseline",
@@ -39,6 +50,8 @@ __all__ = [
     "Heatmap",
     "Inspect",
     "Labels",
+    "LearnSlides",
+    "Lesions",
     "Mask",
     "Pack",
     "Pretrain",

@@ -22,6 +22,7 @@ def explain(model: type[BaseModel], error: ValidationError) -> list[tuple[Key, s
     ...     for _, sentence in explain(Aggregate, error):
     ...         print(sentence)
     `quantile`: '0,9' is no number; write a decimal point: 0.9
+    `calls` is missing
     `bootstraps` is missing
     unknown key `boots`; did you mean `bootstraps`?
     """

@@ -3,7 +3,15 @@
 from pydantic import Field, model_validator
 
 from histotile.config.models import Backbone, Embed, Engine, Pack, Train
-from histotile.config.results import Aggregate, Apply, Evaluate, Export, Heatmap, Report
+from histotile.config.results import (
+    Aggregate,
+    Apply,
+    Evaluate,
+    Export,
+    Heatmap,
+    LearnSlides,
+    Report,
+)
 from histotile.config.slides import Inspect, Mask, Split, Tile
 from histotile.config.strategy import Baseline, Decide, Tune, Verify
 from histotile.config.task import NONE_OF_THEM, TaskSettings
@@ -39,6 +47,7 @@ class Config(Section):
     tune: Tune
     train: Train
     verify: Verify
+    learn_slides: LearnSlides
     aggregate: Aggregate
     evaluate: Evaluate
     heatmap: Heatmap

@@ -82,10 +82,10 @@ class TaskSettings(Section):
                     "multilabel task: tissue outside all outlines bears no label"
                 )
         if self.kind == "regression":
-            if pooled not in ("mean", "quantile"):
+            if pooled in ("top_k", "noisy_or"):
                 found.append(
-                    f"`aggregate.method`: {pooled} looks for lesions; say mean, or quantile, of a "
-                    "regression"
+                    f"`aggregate.method`: {pooled} looks for lesions; say mean, quantile, or what "
+                    "learns slides, of a regression"
                 )
             if outside is not None:
                 found.append("`tile.labels.outside`: say null: a regression has no class")

@@ -19,6 +19,7 @@ from histotile.evaluation.figures.score_distribution import score_lanes
 from histotile.evaluation.figures.shown import Shown
 from histotile.evaluation.metrics import confusion
 from histotile.evaluation.per_fold import COLOUR_ONLY, NETWORK, Row, level_rows
+from histotile.evaluation.pooled import pooled_units
 from histotile.evaluation.screening import screening_rows
 from histotile.evaluation.subgroups import patient_rows, site_rows
 from histotile.evaluation.units import (
@@ -27,7 +28,6 @@ from histotile.evaluation.units import (
     SlideTiles,
     Units,
     list_patients,
-    pooled_units,
     tile_units,
 )
 from histotile.stats.bootstrap import draw_weights
@@ -91,7 +91,7 @@ def evaluate(
     colour, skipped = predict_from_colour(slides, folds, task)
     guesses: Probabilities = {NETWORK: [t.probabilities for t in slides], COLOUR_ONLY: colour}
     patients = list_patients(slides, task)
-    by_slide, by_patient = pooled_units(slides, patients, guesses, classes, aggregate)
+    by_slide, by_patient = pooled_units(slides, patients, guesses, task, aggregate)
     levels = _levels(slides, tile_units(slides, patients, guesses, task), by_slide, by_patient)
     screened = levels[1:] if task.positive else []
     names = sorted({str(fold) for fold in folds["fold"]}, key=lambda f: (len(f), f))
@@ -198,7 +198,7 @@ def _confusion_rows(units: Units, folds: Sequence[str], classes: Sequence[str]) 
         scored = units.scored_by(NETWORK, model)
         for name, members in (("all", list(folds)), (HOLDOUT, [HOLDOUT])):
             chosen = scored.where(np.isin(scored.folds, members))
-            preds = chosen.scores[model].argmax(axis=1)
+            preds = chosen.called(model).argmax(axis=1)
             counts = confusion(chosen.labels, preds, len(classes))[0]
             key = {"level": units.level, "model": model, "fold": name}
             rows += [

@@ -24,16 +24,15 @@ from histotile.evaluation.per_fold import (
     cells_by_fold,
     fold_rows,
 )
+from histotile.evaluation.pooled import count_predicted, learnt_methods, learnt_scores, pool_scores
 from histotile.evaluation.units import (
     Patients,
     Probabilities,
     SlideTiles,
     Units,
-    count_predicted,
     has_label,
     list_patients,
     owners,
-    pool_scores,
     tile_units,
 )
 from histotile.evaluation.value_measures import DECIDES, value_cells
@@ -89,7 +88,9 @@ def _levels(
     """Labelled tiles; all slides and all patients, scored as `aggregate` scores them."""
     of_slides, n_tiles = _slide_labels(slides, task, aggregate), count_predicted(guesses)
     members = [_compared(np.array(rows), of_slides, task) for rows in patients.members]
-    scores, pooled = pool_scores(guesses, n_tiles, members, aggregate, has_background=False)
+    methods = learnt_methods(slides)
+    learnt = learnt_scores(slides, task, aggregate)
+    scores, pooled = pool_scores(guesses, learnt, members, aggregate, has_background=False)
     if isinstance(task, Regression):  # pooled as its predictions are, over the same slides
         tiles, truth = n_tiles[NETWORK], of_slides[:, None]
         pooled_truth = [aggregate_patient(truth[m], tiles[m], aggregate, False) for m in members]
@@ -101,8 +102,10 @@ def _levels(
     folds = np.array([t.slide.fold for t in slides])
     return [
         tile_units(slides, patients, guesses, task),
-        Units("slide", of_slides, whole, owner, folds, scores),
-        Units("patient", of_patients, firsts, owner[firsts], np.array(patients.folds), pooled),
+        Units("slide", of_slides, whole, owner, folds, scores).with_calls(task, aggregate, methods),
+        Units(
+            "patient", of_patients, firsts, owner[firsts], np.array(patients.folds), pooled
+        ).with_calls(task, aggregate, methods),
     ]
 
 
@@ -159,7 +162,7 @@ def _patient_rows(
     slides: Sequence[SlideTiles], patients: Patients, units: Units, task: Task
 ) -> list[Row]:
     """As `subgroups.patient_rows`; `score` is the number, None where there are several labels."""
-    preds, is_number = task.preds(units.scores[NETWORK]), isinstance(task, Regression)
+    preds, is_number = task.preds(units.called(NETWORK)), isinstance(task, Regression)
     labels = task.texts(units.labels)
     return [
         {

@@ -27,22 +27,24 @@ def average(measurements: Sequence[Measurement]) -> Measurement:
 
 
 def measure(
-    labels: Ints, scores: Floats, patients: Ints, weights: Floats
+    labels: Ints, scores: Floats, patients: Ints, weights: Floats, called: Floats | None = None
 ) -> dict[str, Measurement]:
     """Every metric of tiles, slides or patients, on the cohort as it is and on each resample.
 
     For more than two classes auroc and auprc are the mean over the classes (one against the rest)
-    that occur beside others. The pred is the class of the highest score.
+    that occur beside others.
 
     Args:
         labels: (N,) class index.
         scores: (N, C) finite.
         patients: (N,) index of the patient.
         weights: (B, G) as from `draw_weights`.
+        called: (N, C) whose highest is the call; None: the scores themselves.
     """
     n_classes, n_patients = scores.shape[1], weights.shape[1]
     found = _ranking(labels, scores, patients, weights)
-    counts = confusion(labels, scores.argmax(axis=1), n_classes, patients, n_patients)
+    preds = (scores if called is None else called).argmax(axis=1)
+    counts = confusion(labels, preds, n_classes, patients, n_patients)
     values = call_metrics(counts.sum(axis=0))
     drawn = (weights @ counts.reshape(n_patients, -1)).reshape(-1, n_classes, n_classes)
     draws = call_metrics(drawn)

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from histotile.aggregation.aggregate import HOLDOUT
 from histotile.config import Evaluate
 from histotile.evaluation.patient_bootstrap import average, measure
+from histotile.evaluation.units import NETWORK as NETWORK
 from histotile.evaluation.units import Units
 from histotile.stats.bootstrap import Measurement, interval
 from histotile.stats.calibration import calibrate, confidences, equal_mass_bins
 
 Row = dict[str, Any]
 
-NETWORK, COLOUR_ONLY, DIFFERENCE = "network", "colour", "network-colour"
+COLOUR_ONLY, DIFFERENCE = "colour", "network-colour"
 MEAN = "mean"
 
 
@@ -116,7 +117,8 @@ def agreement_cells(
     Colour is measured on what the network scored, so that both answer the same question.
     """
     labels = chosen.labels
-    found = measure(labels, chosen.scores[model], chosen.patients, weights)
+    scores, called = chosen.scores[model], chosen.called(model)
+    found = measure(labels, scores, chosen.patients, weights, called)
     positive, present = int((labels > 0).sum()), [classes[c] for c in np.unique(labels)]
     reason = f"no labelled {chosen.level} with a score"
     if present:

@@ -110,10 +110,12 @@ def patient_rows(
         classes: Names in order.
     """
     rows: list[Row] = []
-    for row, scores in enumerate(units.scores[NETWORK]):
+    for row, (scores, called) in enumerate(
+        zip(units.scores[NETWORK], units.called(NETWORK), strict=True)
+    ):
         own = [slides[i] for i in patients.members[row]]
         mixed = patients.labels[row] is None and any(t.labels_source == "image" for t in own)
-        pred = None if mixed or np.isnan(scores).any() else int(scores.argmax())
+        pred = None if mixed or np.isnan(scores).any() else int(called.argmax())
         shown = 1 if len(classes) == 2 else pred
         rows.append(
             {

@@ -1,7 +1,7 @@
 """What is evaluated: tiles, slides and patients, with truth and guesses as aligned arrays."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from histotile.aggregation.aggregate import FoldSlide, aggregate_patient, aggregate_slide
+from histotile.aggregation.aggregate import FoldSlide, LearntScore
+from histotile.aggregation.calls import fold_offsets, shifted_by_fold
 from histotile.config import Aggregate
 from histotile.errors import HistotileError
 from histotile.io.tables import COLOUR
@@ -19,6 +20,7 @@ Floats = NDArray[np.floating[Any]]
 Probabilities = dict[str, list[NDArray[np.float32]]]  # model -> (N, C) per slide
 
 UNLABELLED = UNKNOWN
+NETWORK = "network"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class SlideTiles:
         probabilities: (N, C) values of the network; NaN where it predicted nothing.
         labels_source: `annotation`, `slide`, or `image`: ready-made tiles, in groups that stand
             where slides stand.
+        learnt: Score of the slide where slides are learnt and some fold tests it.
     """
 
     slide: FoldSlide
@@ -39,6 +42,7 @@ class SlideTiles:
     colour: NDArray[np.float32]
     probabilities: NDArray[np.float32]
     labels_source: str
+    learnt: LearntScore | None = None
 
 
 def slide_tiles(
@@ -102,6 +106,7 @@ class Units:
         patients: (N,) index of the patient.
         folds: (N,) fold that tests it, as text.
         scores: Model -> (N, C); NaN rows where the model says nothing.
+        shifted: Model -> the same with learnt offsets, to call by; empty where scores are.
     """
 
     level: str
@@ -110,6 +115,25 @@ class Units:
     patients: NDArray[np.int64]
     folds: NDArray[np.str_]
     scores: dict[str, NDArray[np.float64]]
+    shifted: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def called(self, model: str) -> NDArray[np.float64]:
+        """(N, C) scores whose highest is the call."""
+        return self.shifted.get(model, self.scores[model])
+
+    def with_calls(self, task: Task, settings: Aggregate, methods: Mapping[str, str]) -> "Units":
+        """The same, called by offsets that other folds' patients teach, if calls are learnt.
+
+        `methods`: fold -> what gave the network's score of a slide, where slides are learnt.
+        """
+        if settings.calls == "highest":
+            return self
+        found = {}
+        for model, scores in self.scores.items():
+            folds, used = self.folds.tolist(), methods if model == NETWORK else None
+            offsets = fold_offsets(scores, self.labels, folds, self.patients, task, used)
+            found[model] = shifted_by_fold(scores, folds, offsets)
+        return replace(self, shifted=found)
 
     def of_fold(self, fold: str) -> "Units":
         """Those tested by that fold."""
@@ -126,9 +150,12 @@ class Units:
 
     def where(self, chosen: NDArray[np.bool_]) -> "Units":
         """Those that a mask of shape (N,) marks."""
-        scores = {model: values[chosen] for model, values in self.scores.items()}
+        scores, shifted = (
+            {model: values[chosen] for model, values in found.items()}
+            for found in (self.scores, self.shifted)
+        )
         places = self.slides[chosen], self.patients[chosen], self.folds[chosen]
-        return Units(self.level, self.labels[chosen], *places, scores)
+        return Units(self.level, self.labels[chosen], *places, scores, shifted)
 
 
 @dataclass(frozen=True)
@@ -175,61 +202,6 @@ def tile_units(
         np.repeat(np.array([t.slide.fold for t in slides]), counts),
         scores,
     )
-
-
-def pooled_units(
-    slides: Sequence[SlideTiles],
-    patients: Patients,
-    probabilities: Probabilities,
-    classes: Sequence[str],
-    settings: Aggregate,
-) -> tuple[Units, Units]:
-    """All slides, and all patients, scored as `aggregate` scores them; labelled or not."""
-    n_tiles = count_predicted(probabilities)
-    scores, pooled = pool_scores(probabilities, n_tiles, patients.members, settings)
-    owner = owners(patients, len(slides))
-    firsts = np.array([members[0] for members in patients.members], dtype=np.int64)
-    labels = _indices([tiles.slide.label for tiles in slides], classes)
-    folds = np.array([tiles.slide.fold for tiles in slides])
-    places = np.arange(len(slides)), owner, folds
-    of_patients = firsts, owner[firsts], np.array(patients.folds)
-    return (
-        Units("slide", labels, *places, scores),
-        Units("patient", _indices(patients.labels, classes), *of_patients, pooled),
-    )
-
-
-def count_predicted(probabilities: Probabilities) -> dict[str, NDArray[np.int64]]:
-    """Model -> (slides,) tiles it said something of."""
-    return {
-        model: np.array([int((~np.isnan(p).any(axis=1)).sum()) for p in values], np.int64)
-        for model, values in probabilities.items()
-    }
-
-
-def pool_scores(
-    probabilities: Probabilities,
-    n_tiles: Mapping[str, NDArray[np.int64]],
-    members: Sequence[Any],
-    settings: Aggregate,
-    has_background: bool = True,
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """Model -> (slides, C) and (patients, C) scores; `members`: per patient, rows of its slides."""
-    scores = {
-        model: np.array([aggregate_slide(p, settings, has_background) for p in values])
-        for model, values in probabilities.items()
-    }
-    pooled = {
-        model: np.array(
-            [aggregate_patient(s[m], n_tiles[model][m], settings, has_background) for m in members]
-        )
-        for model, s in scores.items()
-    }
-    return scores, pooled
-
-
-def _indices(labels: Sequence[str | None], classes: Sequence[str]) -> NDArray[np.int64]:
-    return np.array([UNLABELLED if name is None else classes.index(name) for name in labels])
 
 
 def owners(patients: Patients, n_slides: int) -> NDArray[np.int64]:

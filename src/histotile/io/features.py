@@ -119,6 +119,38 @@ def read_features(path: Path, views: bool = False) -> FeatureFile:
         raise HistotileError(path, f"no features of histotile ({error})", remedy) from error
 
 
+def map_features(path: Path, stage: int | None = None) -> Half:
+    """(N, width) of one stage, read from disk where it is asked for; None: the last stage.
+
+    Raises:
+        HistotileError: The file is missing, cut short, of another make, or has no such stage.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            depth = len(json.loads(file.attrs["stages"])) if "stages" in file.attrs else 1
+            if stage is not None and not 1 <= stage <= depth:
+                raise HistotileError(path, f"has stages 1 to {depth}, not {stage}", "name another")
+            name = "features" if stage in (None, depth) else f"features_stage{stage}"
+            values = file[name]
+            place = values.id.get_offset()  # None: in chunks, packed, or empty
+            if place is None or values.dtype != np.float16:
+                return np.asarray(values[:], np.float16)
+            return np.memmap(path, np.float16, "r", place, values.shape)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        remedy = "make it again with `histotile embed`"
+        raise HistotileError(path, f"no features of histotile ({error})", remedy) from error
+
+
+def read_places(path: Path) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(N,) rows of the tile table, and (N, 2) top-left corners, of the tiles of `map_features`."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return file["tile_id"][:], file["coords"][:]
+
+
 @dataclass(frozen=True)
 class BaselineFile:
     """The baseline of a cohort's features: those of the same network with random weights.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histotile.aggregation.learners.record import Learning
 from histotile.reports.accepted import Accepted
 from histotile.reports.images import Picture, TopTile, thumbnail
 from histotile.reports.run_facts import RunFacts
@@ -31,7 +32,7 @@ class SlideScore:
 
     Args:
         scores: Class -> score.
-        pred: The class chosen.
+        pred: The class chosen, of scores whose logits `offsets` were added to.
         fold: Name of the fold whose model predicted the slide; any other word, or None, stands for
             the ensemble ("holdout": slide of the fixed test set; "new": none of the cohort).
         intervals: Class -> range of the score over resampled blocks of the slide's tissue; only
@@ -44,6 +45,7 @@ class SlideScore:
     fold: str | None = None
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     calibrated: Mapping[str, float] = field(default_factory=dict)
+    offsets: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class SlideFacts:
         threshold: Probability at which the heatmap's contour is drawn; of a number, its share of
             the scale.
         heatmap: Over the overview of the slide; for print, and where scripts are off.
+        attention: Where the model looked, in a frame; None: the score is of no attention.
         mask_overlay: Outline of the tissue mask on the overview of the slide.
         thumbnail: A small JPEG made with the page of the slide; None: made from the heatmap.
         top_tiles: Most probable tiles of the shown class, first the most probable.
@@ -88,6 +91,7 @@ class SlideFacts:
     scale: Layer | None = None
     threshold: float | None = None
     heatmap: Picture | None = None
+    attention: Picture | None = None
     mask_overlay: Picture | None = None
     thumbnail: bytes | None = None
     top_tiles: Sequence[TopTile] = ()
@@ -209,6 +213,8 @@ class CohortFacts:
         labels_source: "annotation", "slide" or, of ready-made tiles in groups, "image"; or None.
         decision: Which strategy of transfer learning was chosen, and why.
         verification: What the other cells of the table achieve.
+        learning: How slides were learnt, where they were.
+        attention: Rows of what attention was held against, as the evaluation gives them.
         run: Settings, models, folds and code of the run.
         accepted: Findings that the user accepts.
     """
@@ -233,6 +239,8 @@ class CohortFacts:
     labels_source: str | None = None
     decision: Decision | None = None
     verification: Verification | None = None
+    learning: Learning | None = None
+    attention: Sequence[Mapping[str, Any]] = ()
     run: RunFacts = field(default_factory=RunFacts)
     accepted: Sequence[Accepted] = ()
 

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import numpy as np
 
-from histotile.aggregation.aggregate import FoldSlide, PredictedTiles, aggregate_cohort, fold_slides
+from histotile.aggregation.aggregate import FoldSlide, LearntScore, PredictedTiles, fold_slides
+from histotile.aggregation.cohort import aggregate_cohort
 from histotile.config import Aggregate
+from histotile.errors import HistotileError
 from histotile.io.cohort import read_cohort
 from histotile.io.tables import read_footer, read_table
-from histotile.io.text.csv_file import write_columns
+from histotile.io.text.csv_file import read_csv_file, write_columns
 from histotile.splitting.fold_table import read_folds
 from histotile.stages.files import read_familiarity
 from histotile.tasks.registry import check_values
@@ -24,11 +27,13 @@ class Inputs:
         predictions: Folder of prediction tables.
         folds: Fold table, for slides of the cohort.
         cohort: Or the cohort file, for new slides.
+        learnt: Scores that `learn-slides` wrote, where slides are learnt.
     """
 
     predictions: Path
     folds: Path | None = None
     cohort: Path | None = None
+    learnt: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ def run(inputs: Inputs, outputs: Outputs, settings: Aggregate, task: Task) -> No
     """Writes the scores."""
     members = _members(inputs)
     tiles = ((m.slide_id, read_tiles(inputs.predictions, m.slide_id, task)) for m in members)
-    by_slide, by_patient = aggregate_cohort(members, tiles, task, settings)
+    learnt = read_learnt(inputs.learnt, task) if inputs.learnt else None
+    by_slide, by_patient = aggregate_cohort(members, tiles, task, settings, learnt)
     write_columns(outputs.slides, by_slide)
     if outputs.patients:
         write_columns(outputs.patients, by_patient)
@@ -57,6 +63,27 @@ def _members(inputs: Inputs) -> list[FoldSlide]:
     assert inputs.cohort is not None, "one of the two is given"
     slides = read_cohort(inputs.cohort).slides
     return [FoldSlide(s.slide_id, s.patient_id, s.label, s.site, "new") for s in slides]
+
+
+def read_learnt(path: Path, task: Task) -> dict[str, LearntScore]:
+    """slide_id -> its learnt score, from what `learn-slides` wrote.
+
+    Raises:
+        HistotileError: It was written for other names.
+    """
+    found = read_csv_file(
+        path, {"slide_id": (), "method": (), **{f"score_{name}": () for name in task.names}}
+    )
+    names = ["method", *(f"score_{name}" for name in task.names)]
+    if missing := [name for name in names if name not in found.columns]:
+        fact = f"has no columns {', '.join(missing)}"
+        raise HistotileError(path, fact, "run `histotile learn-slides` again")
+    return {
+        row["slide_id"]: LearntScore(
+            np.array([float(row[f"score_{name}"]) for name in task.names]), row["method"]
+        )
+        for row in found.rows
+    }
 
 
 def read_tiles(folder: Path, slide_id: str, task: Task) -> PredictedTiles:

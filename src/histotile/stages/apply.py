@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
-from histotile.aggregation.aggregate import FoldSlide, aggregate_cohort
+from histotile.aggregation.aggregate import FoldSlide
+from histotile.aggregation.cohort import aggregate_cohort
 from histotile.config import Config
 from histotile.config.yaml_file import validate
 from histotile.data.profiling.profiler import process_age_s
+from histotile.errors import HistotileError
 from histotile.inference.ensemble import load_members
 from histotile.inference.model_metadata import MOST_LOST, ModelMetadata
 from histotile.io.cohort import Cohort, CohortSlide
@@ -88,6 +90,10 @@ def run(
     Returns:
         Whether the slide has a score that stands for nearly all of its tiles.
     """
+    if config.aggregate.is_learnt:
+        fact = f"{config.aggregate.method} learns the slides of a cohort, and keeps no learner"
+        remedy = "set a method that pools tiles for new slides, e.g. top_k"
+        raise HistotileError("aggregate.method", fact, remedy)
     ensemble = load_members([inputs.model], machine.engine, machine.threads)
     ensemble.prepare()
     start_s = process_age_s()  # before the work on the slide, which is no start

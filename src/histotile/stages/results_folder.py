@@ -20,7 +20,7 @@ from histotile.reports.facts import CohortFacts, SlideFacts, SlideSummary
 from histotile.stages.accepted import find_accepted
 from histotile.stages.files import read_bytes, read_familiarity, read_json, read_rows, read_text
 from histotile.stages.provenance import gather_run, list_versions
-from histotile.stages.scores import read_score, scale_of, spelt
+from histotile.stages.scores import find_learning, read_score, scale_of, spelt
 from histotile.strategy.entry import read_record
 from histotile.strategy.record import Alarm, Decision, read_decision
 from histotile.strategy.verification.regret import Verification
@@ -35,8 +35,8 @@ LIBRARIES = (
     "opencv-python-headless openvino onnxruntime torch timm albumentations"
 )
 MARKS = ("blur", "pen", "fold")
-TILE_SECTIONS = ("inspect", "mask", "tile", "aggregate", "heatmap")
 _PLACES = ("x", "y", *MARKS, "excluded")
+TILE_SECTIONS = ("inspect", "mask", "tile", "aggregate", "heatmap")
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Gathered:
         )
 
     def tiles(self, slide_id: str) -> SlideTiles | None:
-        """The tile table of a slide; None if it was not tiled."""
+        """Its tile table; None if it was not tiled."""
         path = self.results / "tile" / f"{slide_id}.parquet"
         if not path.is_file():
             return None
@@ -143,13 +143,12 @@ class Gathered:
             warnings=[*losses, *evaluation.get("warnings", ()), *remarks],
             confidence=self.config.evaluate.confidence,
             pictures=self._pictures(),
-            curves={
-                p.parent.name.removeprefix("fold"): p.read_text() for p in self._folds("curves.svg")
-            },
+            curves={p.parent.name[len("fold") :]: p.read_text() for p in self._folds("curves.svg")},
             confusion=evaluation.get("confusion", ()),
             screening=evaluation.get("screening", ()),
             sites=evaluation.get("sites", ()),
             patients=evaluation.get("patients", ()),
+            attention=evaluation.get("attention", ()),
             ledger=ledger,
             config_yaml=self._config_yaml(),
             versions=list_versions(),
@@ -157,6 +156,7 @@ class Gathered:
             labels_source="image" if of_images else labels_source,
             decision=self._decision,
             verification=self._verification,
+            learning=find_learning(self.results) if self.config.aggregate.is_learnt else None,
             run=gather_run(self.results, self.config),
             accepted=self._accepted(slide.slide_id for slide in self.cohort.slides),
         )

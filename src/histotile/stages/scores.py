@@ -1,7 +1,9 @@
 """Rows of the table of slide scores, as the pages take them."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from histotile.aggregation.learners.record import Learning, read_learning
 from histotile.reports.facts import SlideScore
 from histotile.tasks.task import Layer, Task
 
@@ -24,7 +26,14 @@ def read_score(row: Mapping[str, str], task: Task) -> SlideScore:
         fold=row["fold"] or None,
         intervals={name: (low[name], high[name]) for name in low if name in high},
         calibrated=by_class("calibrated"),
+        offsets=by_class("offset"),
     )
+
+
+def find_learning(results: Path) -> Learning | None:
+    """How slides were learnt, in a folder of results; None where tiles are pooled."""
+    path = results / "learn_slides/learning.json"
+    return read_learning(path) if path.is_file() else None
 
 
 def spelt(label: str | None, task: Task) -> str | None:

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histotile.errors import HistotileError
+from histotile.heatmaps.attention_map import paint_attention
 from histotile.heatmaps.probability_map import slide_map
 from histotile.heatmaps.regions import find_regions
 from histotile.io.cohort import CohortSlide
 from histotile.io.progress import Progress
+from histotile.io.tables import read_table
 from histotile.reports.facts import SlideFacts
 from histotile.reports.images import TopTile, fit_jpeg
 from histotile.reports.slide.deepzoom import TILE_PX, Pyramid, Read, write_pyramid
@@ -48,6 +50,8 @@ def slide_facts(gathered: Gathered, slide: CohortSlide, folder: Path | None = No
     if facts.heatmap is not None:
         facts = replace(facts, heatmap=fit_jpeg(facts.heatmap, _HEATMAP_BYTES))
     known, table = gathered.tiles(slide.slide_id), gathered.predictions(slide.slide_id)
+    if known is not None:
+        facts = replace(facts, attention=_attention(gathered, known))
     if known is None or table is None or known.spec.verdict != "ok":
         return facts
     scene = _scene(gathered, slide, known, table)
@@ -65,6 +69,14 @@ def slide_facts(gathered: Gathered, slide: CohortSlide, folder: Path | None = No
             top_tiles=_tiles(opened, scene, known, top),
             uncertain_tiles=_tiles(opened, scene, known, uncertain),
         )
+
+
+def _attention(gathered: Gathered, known: SlideTiles) -> NDArray[np.uint8] | None:
+    """Where the model looked; None where another method scores the slide."""
+    path = gathered.results / "learn_slides/attention" / f"{known.spec.slide_id}.parquet"
+    if not gathered.config.aggregate.is_learnt or not path.is_file():
+        return None
+    return paint_attention(read_table(path), known.spec, gathered.config.heatmap)
 
 
 def _scene(gathered: Gathered, slide: CohortSlide, known: SlideTiles, table: "pa.Table") -> Scene:

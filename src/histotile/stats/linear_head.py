@@ -37,13 +37,21 @@ def fit_heads(
     shift, scale = values.mean(0), values.std(0)
     scale[scale < 1e-6] = 1.0  # dead features stay dead
     values = ((values - shift) / scale).astype(np.float32)
-    spread = (values.T @ values).astype(np.float64)
-    turn = np.linalg.eigh(spread)[1][:, ::-1][:, : len(values)]
+    turn = principal_axes(values)
     told = np.arange(1, 2) if labels.max() == 1 else np.arange(labels.max() + 1)
     targets = labels == told[:, None]
     paths = fit_path(values @ turn.astype(np.float32), targets, weights, strengths)
     turn = turn.astype(np.float32).astype(np.float64)
     return [[_unfolded(head, turn, shift, scale) for head in path] for path in paths]
+
+
+def principal_axes(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(D, min(N, D)) axes of centred points (N, D), the widest first; few points cost little."""
+    if len(values) >= values.shape[1]:
+        spread = (values.T @ values).astype(np.float64)
+        return np.asarray(np.linalg.eigh(spread)[1][:, ::-1])
+    axes = np.linalg.svd(values.astype(np.float64), full_matrices=False)[2]
+    return np.asarray(axes.T)
 
 
 def _unfolded(

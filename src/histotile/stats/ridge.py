@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from histotile.stats.linear_head import LinearHead
+from histotile.stats.linear_head import LinearHead, principal_axes
 
 
 def fit_ridge(
@@ -23,8 +23,10 @@ def fit_ridge(
     scale[scale < 1e-6] = 1.0  # dead features stay dead
     values = (values - shift) / scale
     mean = float(np.mean(truth))
-    squares, turn = np.linalg.eigh(values.T @ values / len(values))
-    along = turn.T @ (values.T @ (truth - mean)) / len(values)
+    turn = principal_axes(values)
+    along_axes = values @ turn
+    squares = np.square(along_axes).mean(0)
+    along = along_axes.T @ (truth - mean) / len(values)
     heads = {}
     for strength in strengths:
         weight = (turn @ (along / (np.maximum(squares, 0) + strength)) / scale)[None]

@@ -26,7 +26,7 @@ def test_four_pictures_come_out_whatever_was_measured(
     if kind == "images":
         slides = [replace(t, labels_source="image") for t in slides]
     settings = Evaluate(bootstraps=100, confidence=0.95, seed=0)
-    top = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
+    top = Aggregate(method="top_k", top_k=5, quantile=0.9, calls="highest", bootstraps=0)
     found = evaluate(slides, folds, make_task(("healthy", "tumour")), settings, top, True)
     pictures = draw_pictures(found.shown, found.summary)
     assert list(pictures) == NAMES

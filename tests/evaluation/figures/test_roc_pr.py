@@ -12,7 +12,7 @@ from histotile.evaluation.metrics import precision_recall
 from histotile.tasks.registry import make_task
 
 SETTINGS = Evaluate(bootstraps=100, confidence=0.95, seed=0)
-TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
+TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, calls="highest", bootstraps=0)
 
 
 def run(cohort: Any) -> Evaluation:

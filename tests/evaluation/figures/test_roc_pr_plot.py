@@ -11,7 +11,7 @@ from histotile.evaluation.figures.roc_pr_plot import draw_precision_recall, draw
 from histotile.tasks.registry import make_task
 
 SETTINGS = Evaluate(bootstraps=100, confidence=0.9, seed=0)
-TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, bootstraps=0)
+TOP = Aggregate(method="top_k", top_k=5, quantile=0.9, calls="highest", bootstraps=0)
 
 
 def run(cohort: Any, classes: tuple[str, ...] = ("healthy", "tumour")) -> Evaluation:

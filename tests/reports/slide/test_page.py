@@ -234,3 +234,15 @@ def test_regions_are_numbered_in_their_order(make_slide: Make, scene: Scene, rea
     text = read(render_slide_page(facts)).text
     for shown in ("0.987", "0.654", "12,345", "67,890"):
         assert shown in text
+
+
+def test_offsets_behind_a_call_are_told(make_slide: Make, read: Read) -> None:
+    moved = SlideScore(
+        {"healthy": 0.6, "lesion": 0.4}, "lesion", "0", offsets={"healthy": -0.5, "lesion": 0.5}
+    )
+    text = " ".join(read(render_slide_page(make_slide(score=moved))).text.split())
+    assert "healthy -0.5, lesion 0.5" in text
+    still = SlideScore(
+        {"healthy": 0.6, "lesion": 0.4}, "healthy", "0", offsets={"healthy": 0.0, "lesion": 0.0}
+    )
+    assert "Called after" not in render_slide_page(make_slide(score=still))

@@ -203,12 +203,14 @@ class Trial(SlideTrial):
     def _evaluate(self) -> None:
         given, slides = ("--folds", "folds.csv", *self.classes), len(self.patients)
         outs = ("--slides", "aggregate/slides.csv", "--patients", "aggregate/patients.csv")
-        settings = self.settings("aggregate")
+        pooled = {"method": "mean"} if self.config.aggregate.is_learnt else {}
+        settings = self.settings("aggregate", **pooled)
         self.do("aggregate", slides, "predict", *given, *outs, *settings, wrote=["aggregate"])
         files = ["--tiles", "few", "--predictions", "predict"]
         kinds = {"metrics": "csv", "confusion": "csv", "evaluation": "json", "figures": "json"}
         for name, kind in kinds.items():
             files += [f"--{name}", f"evaluate/{name}.{kind}"]
-        more = ("--aggregate", self.config.aggregate.model_dump_json())
+        aggregate = self.config.aggregate.model_copy(update=pooled)
+        more = ("--aggregate", aggregate.model_dump_json())
         words = ("cohort.csv", *given, *files, *more, *self.settings("evaluate"))
         self.do("evaluate", self.tiles, *words, wrote=["evaluate"])

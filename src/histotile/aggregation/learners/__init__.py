@@ -1,0 +1,1 @@
+"""What learns slides, or patients, of the features and predictions of their tiles."""
