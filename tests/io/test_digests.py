@@ -103,7 +103,7 @@ def test_which_slides_train_runs_trainings_again(
     roles = 'slides = fold_slides(inputs, ("train", "val"))'
     assert changed("stages/train.py", roles, roles.replace('("tr', '("test", "tr')) == {"train"}
     rows = '== inputs.fold and row["role"] in roles'
-    assert changed("stages/folds.py", rows, "== inputs.fold") == {"train", "compare"}
+    assert changed("stages/folds.py", rows, "== inputs.fold") == {"train", "compare", "tune"}
     verdict = 'choose(row["verdict"], VERDICTS)'
     assert changed("stages/split.py", verdict, 'row["verdict"]') == {"split"}
 
