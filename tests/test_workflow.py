@@ -257,6 +257,28 @@ def test_packs_are_made_for_trainings_that_read_tiles_even_of_broken_slides(done
     assert len(whole) > len(broken) == 0
 
 
+def test_settings_are_searched_only_when_asked_and_change_nothing_else(done: Project) -> None:
+    page = "results/tune/index.html"
+    assert done.planned() == {}
+    refused = done.snakemake("report_tuning", "--dry-run")  # the strategy is a linear probe
+    assert refused.returncode != 0
+    assert "linear_probe fits its head exactly" in refused.stdout + refused.stderr
+    try:
+        done.write({**SETTINGS, "tune": {"trials": 5}})
+        assert set(done.planned()) == {"report", "all"}  # the page shows all settings
+        done.write({**SETTINGS, "train": {**SETTINGS["train"], "strategy": "finetune"}})
+        for target in ("report_tuning", page):
+            assert done.planned(target) == {"decide": 1, "tune": 1, "report_tuning": 1}
+        head = {"decide": {**SETTINGS.get("decide", {}), "similarity": {"head_skill": 0.0}}}
+        done.write({**SETTINGS, **head, "train": {**SETTINGS["train"], "strategy": "auto"}})
+        told = done.snakemake(page)  # by the decision, which is a probe of few patients
+    finally:
+        done.write(SETTINGS)
+    assert told.returncode != 0
+    log = (done.folder / "results/logs/tune.log").read_text()
+    assert "fits its head exactly" in log and "Traceback" not in log
+
+
 def test_one_more_slide_does_not_tile_the_others_again(done: Project) -> None:
     cohort = done.folder / "slides.csv"
     before = cohort.read_text()
@@ -346,28 +368,6 @@ def test_other_strategies_are_trained_and_held_against_the_choice(
     assert all(0 <= one["score"]["value"] <= 1 for one in found["strategies"])
     assert found["verdict"] in {"confirmed", "not contradicted", "contradicted"}
     assert found["verdict"] in page
-
-
-def test_settings_are_searched_only_when_asked_and_change_nothing_else(done: Project) -> None:
-    page = "results/tune/index.html"
-    assert done.planned() == {}
-    refused = done.snakemake("report_tuning", "--dry-run")  # the strategy is a linear probe
-    assert refused.returncode != 0
-    assert "linear_probe fits its head exactly" in refused.stdout + refused.stderr
-    try:
-        done.write({**SETTINGS, "tune": {"trials": 5}})
-        assert set(done.planned()) == {"report", "all"}  # the page shows all settings
-        done.write({**SETTINGS, "train": {**SETTINGS["train"], "strategy": "finetune"}})
-        for target in ("report_tuning", page):
-            assert done.planned(target) == {"decide": 1, "tune": 1, "report_tuning": 1}
-        head = {"decide": {**SETTINGS.get("decide", {}), "similarity": {"head_skill": 0.0}}}
-        done.write({**SETTINGS, **head, "train": {**SETTINGS["train"], "strategy": "auto"}})
-        told = done.snakemake(page)  # by the decision, which is a probe of few patients
-    finally:
-        done.write(SETTINGS)
-    assert told.returncode != 0
-    log = (done.folder / "results/logs/tune.log").read_text()
-    assert "fits its head exactly" in log and "Traceback" not in log
 
 
 def test_the_cluster_profile_plans_the_same_jobs(fresh: Project) -> None:
