@@ -137,7 +137,7 @@ def train_through(job: Any) -> float:
     from histotile.data.augmentation.augmentation import unchanged
     from histotile.data.dataset import TileDataset
 
-    network, architecture = build_network(job.backbone, job.classes, TILE_PX)
+    network, architecture = build_network(job.backbone, job.task.outputs, TILE_PX)
     data = TileDataset(job.fold.train, unchanged)
     tiles = torch.stack([data[n][0] for n in range(len(data))])
     labels = torch.from_numpy(job.fold.train.label)
