@@ -79,6 +79,19 @@ TRAINED = (
     Case("idc_ps50", 96, "imagenet_035", 84, 0),
     Case("idc_ps50", 96, "imagenet_035", 24, 0),
     Case("idc_ps50", 96, "natural", 84, 0),
+    Case("ebhi_seg", 224, "imagenet_035", 60, 1),
+    *(  # by backbones that no rule was set by
+        Case(dataset, 96, backbone, groups, 0)
+        for dataset, backbone, groups in (
+            ("ebhi_seg", "imagenet_100", 24),
+            ("idc_ps50", "imagenet_100", 24),
+            ("ebhi_seg", "histology", 24),
+            ("idc_ps50", "histology", 84),
+            ("colorectal5_flagy", "imagenet_v1", 12),
+            ("ebhi_seg", "imagenet_v1", 106),
+            ("colorectal5_flagy", "histology", 12),
+        )
+    ),
 )
 PROBED = tuple(
     Case(dataset, px, backbone, size, seed)

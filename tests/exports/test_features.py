@@ -83,6 +83,16 @@ def test_stamp_reads_features_and_places_in_um(file: FeatureFile, tmp_path: Path
         assert "stamp_version" not in read.attrs  # a newer one than its own is refused
 
 
+@pytest.mark.parametrize("made", [{"tile_px": 112}, {"mpp": 0.5}])
+def test_features_of_an_earlier_tiling_are_refused(
+    file: FeatureFile, tmp_path: Path, made: dict[str, float]
+) -> None:
+    same = {"tile_px": PX, "mpp": 1.0}
+    assert write_features(tmp_path, "clam", replace(file, facts=file.facts | same), SPEC, None)
+    with pytest.raises(HistotileError, match="its tile table is not"):
+        write_features(tmp_path, "clam", replace(file, facts=file.facts | same | made), SPEC, None)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_an_earlier_stage_may_be_written_and_a_missing_one_is_told(
     file: FeatureFile, tmp_path: Path, layout: str

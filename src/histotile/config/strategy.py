@@ -61,7 +61,8 @@ class SimilarityRule(Section):
     head_skill: Fraction = Field(
         description="Skill of the best stage from which a head may be enough: the way of its score "
         "from guessing to perfect, 0.97 for an AUROC of 0.985. Below it all layers are retrained, "
-        "in cohorts of any size, as paid on real tiles. Lower it where hours are dear."
+        "in cohorts of any size, which on real tiles was better on average. Lower it where hours "
+        "are dear."
     )
     saturated: Fraction = Field(
         description="AUROC of the last stage from which there is nothing to gain: similar, and "

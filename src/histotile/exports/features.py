@@ -40,9 +40,13 @@ def write_features(
         stage: Depth of the network, 1 is the shallowest; None: the last.
 
     Raises:
-        HistotileError: No such stage, or tiles without place on a slide, where the layout asks for
-            one.
+        HistotileError: No such stage, a tile table made anew since, or tiles without place on a
+            slide, where the layout asks for one.
     """
+    made = file.facts.get("tile_px", spec.tile_px), file.facts.get("mpp", spec.tile_mpp)
+    if made != (spec.tile_px, spec.tile_mpp):
+        fact = f"its features are of {made[0]} px at {made[1]} um/px, its tile table is not"
+        raise HistotileError(spec.slide_id, fact, "run `histotile embed` again")
     numbers = [known.number for known in file.stages]
     if stage is not None and stage not in numbers:
         fact = f"{stage} is none of the stages 1 to {numbers[-1]}"

@@ -34,7 +34,7 @@ def choose(counts_as: str, similarity: Similarity) -> Choice:
     if similarity.basis in {"saturated", "pathology"}:
         return Choice("linear_probe", last)
     similar = similarity.verdict == "similar"
-    if similarity.basis in {"foreign", "room"} or (similarity.basis == "nothing" and not similar):
+    if similarity.is_start_only or (similarity.basis == "nothing" and not similar):
         return Choice("retrain", last)  # no head is enough, whatever the size
     if counts_as == "large" and similarity.basis != "nothing":
         strategy: Strategy = "finetune" if similar else "retrain"

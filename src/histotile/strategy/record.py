@@ -83,6 +83,11 @@ class Similarity(Entry):
         return max(scored, default=(0.0, self.stages[-1].stage))[1]
 
     @property
+    def is_start_only(self) -> bool:
+        """Whether no head is enough, whatever the size: weights are where training begins."""
+        return self.basis in {"foreign", "room"}
+
+    @property
     def words(self) -> str:
         """The verdict, after "small cohort, "."""
         told = {
@@ -211,7 +216,7 @@ class Decision(Entry):
         if self.strategy != self.table_strategy:
             return f"within decide.max_hours; the table says {self.table_strategy}"
         known = self.similarity.basis != "nothing"
-        return "by the table" if known else "to see a score, since nothing speaks for a strategy"
+        return "by the table" if known else "though nothing speaks for a strategy"
 
     def of_fold(self, fold: str) -> FoldDecision:
         """The decision for a fold.

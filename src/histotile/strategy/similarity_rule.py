@@ -143,8 +143,8 @@ def _decide(
     if skill < rule.head_skill:
         why = (
             f"{evidence.score_name} {top:.3f} of the best stage is {skill:.2f} of the way from "
-            f"guessing to perfect, less than {rule.head_skill:g}: it leaves room, which training "
-            "all layers used on nearly all real tiles measured, so they learn."
+            f"guessing to perfect, less than {rule.head_skill:g}: it leaves room. On real tiles "
+            "that left room, training all layers was better than a head on average, so they learn."
         )
         return "different", "room", [why]
     if doubts:

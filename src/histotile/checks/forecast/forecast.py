@@ -117,6 +117,6 @@ def _note(config: Config) -> str:
     if trains_layers(config) or config.train.strategy != "auto":
         return ""
     return (
-        "training is forecast for heads on cached features. Where the table chooses `finetune` or "
-        "`retrain`, hours more are not included: set train.strategy to see their forecast"
+        "training is forecast for heads on cached features. Most cohorts are retrained, and hours "
+        "more of that are not included: set train.strategy: retrain to see them"
     )

@@ -56,7 +56,12 @@ def draw_decision(decision: Decision) -> str:
         "decision_table.svg",
         decision=decision,
         cells=[_cell(decision, strategy) for strategy in STRATEGIES],
-        strip=(TOP + HEIGHT, STRIP, _share(decision, below=True), _is_below(decision)),
+        strip=(
+            TOP + HEIGHT,
+            STRIP,
+            _share(decision, below=True),
+            decision.similarity.is_start_only,
+        ),
         bootstrap=bootstrap,
         here=Dot(_x(decision.position.x), _y(decision.position.y)),
         band=(LEFT + SMALL * WIDTH, (LARGE - SMALL) * WIDTH),
@@ -85,11 +90,6 @@ def is_blind(decision: Decision) -> bool:
     return decision.similarity.basis == "nothing"
 
 
-def _is_below(decision: Decision) -> bool:
-    """Whether no head is enough for this cohort, whatever its size."""
-    return decision.similarity.basis in {"foreign", "room"}
-
-
 def _share(decision: Decision, below: bool) -> float:
     """Share of resampled cohorts in the strip below the cells, or in the cell of retraining."""
     there = [p.strategy == "retrain" and (p.y < -1) == below for p in decision.bootstrap]
@@ -114,7 +114,7 @@ def _cell(decision: Decision, strategy: Strategy) -> Cell:
         else decision.frequencies.get(strategy, 0.0),
         chosen=strategy == decision.table_strategy
         and not is_blind(decision)
-        and not _is_below(decision),
+        and not decision.similarity.is_start_only,
     )
 
 
