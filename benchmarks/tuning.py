@@ -37,6 +37,17 @@ def main() -> None:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(("patients", "seed_sd", "true_gain", *VERDICTS))
         writer.writerows(found)
+    tell(found)
+
+
+def tell(found: list[tuple[float, ...]]) -> None:
+    """The ranges that docs/training.md names."""
+    none = [row for row in found if row[2] == 0]
+    large = [row[3] for row in found if row[2] == max(TRUE_GAINS)]
+    plain = [row[3] + row[4] for row in none]
+    print(f"no gain: plain interval above zero {min(plain):.3f} to {max(plain):.3f}")
+    print(f"no gain: worth it at most {max(row[3] for row in none):.4f}")
+    print(f"the largest gain: worth it {min(large):.4f} to {max(large):.4f}")
 
 
 def search(patients: int, seed_sd: float, true: float, number: int) -> str:

@@ -37,3 +37,5 @@ def test_additions_to_attention_need_attention_that_was_trained(
     found = check_network(config.model_copy(update=changes))
     assert len(found) == bool(told)
     assert told in " ".join(map(str, found))
+    retrained = train.model_copy(update={"strategy": "retrain"})  # asks for no additions
+    assert not check_network(config.model_copy(update=changes | {"train": retrained}))

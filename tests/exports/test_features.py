@@ -88,9 +88,11 @@ def test_features_of_an_earlier_tiling_are_refused(
     file: FeatureFile, tmp_path: Path, made: dict[str, float]
 ) -> None:
     same = {"tile_px": PX, "mpp": 1.0}
-    assert write_features(tmp_path, "clam", replace(file, facts=file.facts | same), SPEC, None)
+    assert write_features(tmp_path, "clam", replace(file, facts={**file.facts, **same}), SPEC, None)
     with pytest.raises(HistotileError, match="its tile table is not"):
-        write_features(tmp_path, "clam", replace(file, facts=file.facts | same | made), SPEC, None)
+        write_features(
+            tmp_path, "clam", replace(file, facts={**file.facts, **same, **made}), SPEC, None
+        )
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -73,7 +73,7 @@ def test_too_few_patients_are_told_with_the_key_to_change() -> None:
     rows, texts = cohort(6)
     with pytest.raises(HistotileError, match="'tumour' has 3 patients") as told:
         inner_folds(rows, texts, TASK, split(5))
-    assert told.value.subject == "tune.folds" and "tune.folds below 5" in told.value.remedy
+    assert told.value.subject == "tune.folds" and "tune.folds to 3" in told.value.remedy
 
 
 def test_numbers_are_divided_by_patients_means() -> None:

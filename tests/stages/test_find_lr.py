@@ -14,6 +14,7 @@ from histotile.stages import find_lr
 from histotile.stages.folds import Inputs, Network
 from histotile.tasks.registry import make_task
 from histotile.training.job import FoldSlide, Machine
+from histotile.training.lr_finder import RangeTest
 
 
 @pytest.fixture
@@ -50,6 +51,23 @@ def test_it_writes_the_curve_and_says_where_the_rate_goes(
     assert (found["in_force"], found["batch_size"], found["seed"]) == (1e-3, 16, 0)
     assert len(found["lr"]) == len(found["loss"]) == len(found["smoothed"]) <= 60
     assert f"{found['suggestion']:.2g}" in capsys.readouterr().out
+
+
+def test_a_loss_that_explodes_is_kept_as_none(
+    tmp_path: Path,
+    inputs: Inputs,
+    network: Network,
+    make_settings: Callable[..., Train],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def exploded(*_: object) -> RangeTest:
+        return RangeTest((1e-6, 1e-5), (0.7, float("nan")), (0.7, 0.7), None, None, "it exploded")
+
+    monkeypatch.setattr(find_lr, "range_test", exploded)
+    outputs = find_lr.Outputs(tmp_path / "out")
+    find_lr.run(inputs, outputs, make_settings(strategy="finetune"), network, Machine(), 60)
+    found = json.loads((outputs.folder / "find_lr.json").read_text())
+    assert found["loss"] == [0.7, None]
 
 
 def test_a_head_that_is_fitted_exactly_has_no_rate(

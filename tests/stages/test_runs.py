@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,19 @@ def test_tasks_and_stages_that_differ_are_columns(tmp_path: Path) -> None:
     assert [row["stages"] for row in found] == ["[2] | [3]", "[2]", "[2]"]
     assert len({row["settings"] for row in found}) == 3
     assert {row["note"] for row in found} == {""}  # stages are decided fold by fold
+
+
+def test_folds_of_the_same_stages_in_another_number_differ(tmp_path: Path) -> None:
+    for name, stages in (("a", [[2], [3], [2]]), ("b", [[2], [3], [3]])):
+        write_run(tmp_path / name, 0.003, 0.8)
+        more = tmp_path / name / "train/fold2"
+        shutil.copytree(tmp_path / name / "train/fold0", more)
+        for fold in (0, 1, 2):
+            change(tmp_path / name / f"train/fold{fold}/summary.json", stages=stages[fold])
+    runs.run(tmp_path, runs.Outputs(tmp_path / "runs.json"))
+    found = json.loads((tmp_path / "runs.json").read_text())["runs"]
+    assert [row["stages"] for row in found] == ["[2] | [3] | [2]", "[2] | [3] | [3]"]
+    assert len({row["settings"] for row in found}) == 2
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:

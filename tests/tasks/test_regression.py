@@ -33,6 +33,8 @@ def test_the_ends_of_the_range_survive_being_written(high: float) -> None:
 def test_a_number_that_may_be_two_is_refused() -> None:
     task = make_task(("size",), "regression", {"low": 0.0, "high": 2000.0})
     assert task.foreign(["1,250", "1.250", "1,25", "1250", "0,250"]) == ["1,250"]
+    signed = make_task(("size",), "regression", {"low": -2000.0, "high": 2000.0})
+    assert signed.foreign(["-1,250", "+1,250", "-1,25", "-0,250"]) == ["+1,250", "-1,250"]
     narrow = make_task(("size",), "regression", {"low": 0.0, "high": 100.0})
     assert narrow.foreign(["1,250"]) == [], "1250 is beyond the range"
 

@@ -64,6 +64,13 @@ def test_a_loss_that_ends_as_no_number_is_read_up_to_there() -> None:
     assert np.isfinite(found.smoothed).all()
 
 
+def test_a_loss_that_is_no_number_from_the_start_is_told(tmp_path: Path) -> None:
+    found = judge(RATES[:3], [math.nan] * 3)
+    assert found.suggestion is None and "no number at the lowest rates" in found.reason
+    draw_range_test(tmp_path / "drawn.svg", found, 1e-3)
+    assert (tmp_path / "drawn.svg").stat().st_size > 1000
+
+
 def sweep(
     slides: list[FoldSlide], backbone: Backbone, settings: Train, blind: bool = False
 ) -> tuple[RangeTest, dict[str, Any], dict[str, Any]]:

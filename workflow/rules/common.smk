@@ -116,10 +116,6 @@ APPLIED_PICTURES = (
     if CONFIG.report.full_resolution
     else {}
 )
-# What learns from features, or tables of colours, and reads no tile.
-CACHED = {"linear_probe", "colour", "random_weights", "sklearn"} | (
-    {"early_probe"} if CONFIG.train.early_probe == "truncate" else set()
-)
 # Weights that are files of the user, or of a rule of a workflow that uses this one.
 WEIGHTS = [local(str(file)) for file in checked(weight_files, CONFIG.backbone.weights)]
 
@@ -291,9 +287,14 @@ def augment_option():
     return ["--augment", changes] if CONFIG.embed.views else []
 
 
+def reads_tiles(strategy):
+    """Whether it may learn from tiles rather than from features, or tables of colours."""
+    return strategy == "auto" or CONFIG.train.trains_layers(strategy)
+
+
 def packs_of(strategy):
     """The packs a training may read; none where it learns from cached features."""
-    ids = [] if strategy in CACHED else PACKED
+    ids = PACKED if reads_tiles(strategy) else []
     return [f"{CONFIG.results}/pack/{slide_id}.pack" for slide_id in ids]
 
 

@@ -344,7 +344,7 @@ rule compare:
         "<logs>/compare/{fold}/{strategy}.log",
     benchmark:
         "<benchmarks>/compare/{fold}.{strategy}.tsv"
-    threads: lambda wildcards: 1 if wildcards.strategy in CACHED else 2
+    threads: lambda wildcards: 2 if reads_tiles(wildcards.strategy) else 1
     params:
         tiles=folder_of("tiles"),
         prefix=prefix_of_all,

@@ -15,7 +15,8 @@ def check_network(config: Config) -> list[Problem]:
     problems: list[Problem] = []
     outputs = config_task(config).outputs
     built = attempt(problems, build_network, config.backbone, outputs, config.tile.tile_px)
-    if built and (rank := config.train.finetune.lora_rank):
+    finetunes = config.train.strategy in {"auto", "finetune"} or config.verify.budget == "full"
+    if built and finetunes and (rank := config.train.finetune.lora_rank):
         from histotile.backbones.lora import adapt_attention
 
         attempt(problems, adapt_attention, built[0], rank, config.backbone.weights)

@@ -11,11 +11,10 @@ from histotile.cli.options import (
     FOLDER,
     PATH,
     accept_option,
-    backbone_option,
     output_option,
     slides_options,
     task_option,
-    threads_option,
+    training_options,
     verb,
 )
 from histotile.config import Backbone, Export, Pretrain, Split, Train
@@ -47,23 +46,10 @@ def split(
 
 @verb("train")
 @click.argument("fold")
-@click.option("--folds", type=FILE, required=True, help="Fold table.")
-@click.option("--decision", type=FILE, help="decision.json, for strategy `auto`.")
-@click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables.")
+@training_options
 @click.option("--features", type=PATH, help="Folder of features (frozen strategies).")
-@click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
-@slides_options
 @click.option("--devices", type=click.IntRange(1), default=1, help="GPUs, or CPU processes.")
-@click.option(
-    "--workers",
-    type=click.IntRange(0),
-    help="Processes that read tiles, per device; default: all cores but one beside a GPU, else 0.",
-)
 @output_option("Folder: model.ckpt, model.onnx, curves.csv, curves.svg, summary.json.")
-@task_option
-@backbone_option
-@accept_option
-@threads_option
 def train(
     fold: str,
     folds: Path,

@@ -158,6 +158,25 @@ def accept_option(function: F) -> F:
     )(function)
 
 
+def training_options(function: F) -> F:
+    """What every verb reads that trains a fold, or looks ahead of its training; see its Inputs."""
+    words = "Processes that read tiles; default: all cores but one beside a GPU, else 0."
+    for decorate in (
+        threads_option,
+        accept_option,
+        backbone_option,
+        task_option,
+        click.option("--workers", type=click.IntRange(0), help=words),
+        slides_options,
+        click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides."),
+        click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables."),
+        click.option("--decision", type=FILE, help="decision.json, for strategy `auto`."),
+        click.option("--folds", type=FILE, required=True, help="Fold table."),
+    ):
+        function = decorate(function)
+    return function
+
+
 def output_option(what: str) -> Callable[[F], F]:
     """The required `-o/--output PATH`."""
     return click.option("-o", "--output", type=PATH, required=True, help=what)

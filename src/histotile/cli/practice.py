@@ -9,14 +9,10 @@ from histotile.cli.options import (
     FILE,
     FOLDER,
     PATH,
-    accept_option,
-    backbone_option,
     output_option,
     section_option,
     slide_option,
-    slides_options,
-    task_option,
-    threads_option,
+    training_options,
     verb,
 )
 from histotile.config import Backbone, Split, Train, Tune
@@ -24,18 +20,9 @@ from histotile.config import Backbone, Split, Train, Tune
 
 @verb("train")
 @click.argument("fold")
-@click.option("--folds", type=FILE, required=True, help="Fold table.")
-@click.option("--decision", type=FILE, help="decision.json, for strategy `auto`.")
-@click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables.")
-@click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
-@slides_options
+@training_options
 @click.option("--steps", type=click.IntRange(30), default=100, help="From lowest to highest rate.")
-@click.option("--workers", type=click.IntRange(0), help="Processes that read tiles.")
 @output_option("Folder: find_lr.json, find_lr.svg.")
-@task_option
-@backbone_option
-@accept_option
-@threads_option
 def find_lr(
     fold: str,
     folds: Path,
@@ -66,20 +53,11 @@ def find_lr(
 
 @verb("tune")
 @click.argument("fold")
-@click.option("--folds", type=FILE, required=True, help="Fold table.")
-@click.option("--decision", type=FILE, help="decision.json, for strategy `auto`.")
-@click.option("--tiles", type=FOLDER, required=True, help="Folder of tile tables.")
+@training_options
 @click.option("--features", type=PATH, help="Folder of features, for trainings that give way.")
-@click.option("--packs", type=PATH, help="Folder of packs, to read instead of the slides.")
-@slides_options
 @section_option("train", "Section `train`: what is tuned; default: that in force.")
 @section_option("split", "Section `split`: how patients are divided; default: that in force.")
-@click.option("--workers", type=click.IntRange(0), help="Processes that read tiles.")
 @output_option("JSON of trials, gain and verdict; trials.journal beside it, to go on from.")
-@task_option
-@backbone_option
-@accept_option
-@threads_option
 def tune(
     fold: str,
     folds: Path,

@@ -146,7 +146,7 @@ class Tune(Section):
     )
     folds: Annotated[int, Field(ge=2, le=20)] = Field(
         description="Inner folds that the training and validation patients of the fold are divided "
-        "into; each class needs at least as many patients, and three."
+        "into; each class needs at least as many patients, and three; four for two folds."
     )
     repeats: Annotated[int, Field(ge=1, le=20)] = Field(
         description="Fresh divisions and seeds on which the best trial is held against the "

@@ -49,7 +49,7 @@ def inner_folds(
         columns = make_folds(slides, settings, classes, has_patients=True)
     except HistotileError as error:
         fact = f"its training and validation patients cannot be divided again: {error.fact}"
-        remedy = f"set tune.folds below {settings.folds}, or add patients"
+        remedy = error.remedy.replace("split.folds", "tune.folds")
         raise HistotileError("tune.folds", fact, remedy) from error
     found: list[dict[str, str]] = [{} for _ in range(settings.folds)]
     for fold, slide_id, role in zip(

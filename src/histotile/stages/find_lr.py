@@ -1,5 +1,6 @@
 """Find the learning rate of a strategy on a fold's training tiles, before hours are spent."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,13 +14,12 @@ from histotile.config import Train
 from histotile.errors import HistotileError
 from histotile.io.atomic import write_json
 from histotile.stages.folds import Inputs, Network, fold_slides
-from histotile.strategy.leakage.follow import follow
-from histotile.training.job import Job, Machine, gather_tiles
+from histotile.stages.planned_training import planned_job
+from histotile.training.job import Machine
 from histotile.training.lr_finder import draw_range_test, range_test
 from histotile.training.optimizer import make_optimizer
 from histotile.training.start import begin, make_module
 from histotile.training.strategies.approach import approach_of
-from histotile.training.train_fold import chosen_strategy
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,8 @@ def run(
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)
     torch.manual_seed(settings.seed)
-    found = follow(inputs.decision, inputs.accept).of_fold(inputs.fold) if inputs.decision else None
-    decided = (found.strategy, tuple(found.early_stages)) if found else None
-    strategy, stages = chosen_strategy(settings, decided)
-    slides, task = fold_slides(inputs, ("train", "val")), network.task
-    fold = gather_tiles(slides, task, settings.max_tiles_per_slide, settings.seed)
-    job = Job(outputs.folder, fold, network.backbone, settings, machine, strategy, stages)
+    slides = fold_slides(inputs, ("train", "val"))
+    job = planned_job(inputs, settings, network, machine, slides, outputs.folder)
     approach = approach_of(job)
     if approach is None:
         fact = f"{job.strategy} has no learning rate: its head is fitted exactly"
@@ -69,7 +65,7 @@ def run(
     tested = range_test(module, data.train_dataloader(), steps, data.plan.portions)
     optimizer = approach.recipe.optimizer
     facts = {
-        "strategy": strategy,
+        "strategy": job.strategy,
         "optimizer": optimizer,
         "setting": f"train.{approach.section}.{'sgd' if optimizer == 'sgd' else 'adamw'}_lr",
         "in_force": make_optimizer(module.network, approach.recipe).param_groups[-1]["lr"],
@@ -78,7 +74,10 @@ def run(
         "seconds": time.monotonic() - start,
     }
     outputs.folder.mkdir(parents=True, exist_ok=True)
-    write_json(outputs.folder / "find_lr.json", {**facts, **asdict(tested)})
+    told = asdict(tested)  # JSON has no number for a loss that is none
+    told |= {"loss": [loss if math.isfinite(loss) else None for loss in tested.loss]}
+    told |= {"smoothed": [loss if math.isfinite(loss) else None for loss in tested.smoothed]}
+    write_json(outputs.folder / "find_lr.json", {**facts, **told})
     draw_range_test(outputs.folder / "find_lr.svg", tested, facts["in_force"])
     _tell(inputs.fold, facts, asdict(tested))
 

@@ -156,7 +156,7 @@ def _task_of(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _each(values: Iterable[Any]) -> str:
-    return " | ".join(dict.fromkeys(str(_shown(value)) for value in values))
+    return " | ".join(str(_shown(value)) for value in values)
 
 
 def _flat(settings: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:

@@ -16,8 +16,8 @@ from histotile.io.tables import RESEARCH_USE, read_table
 from histotile.splitting.fold_table import fold_rows
 from histotile.splitting.inner_folds import inner_folds
 from histotile.stages.folds import Inputs, Network, fold_slides
-from histotile.strategy.leakage.follow import follow
-from histotile.strategy.tuning.fresh import compare_fresh
+from histotile.stages.planned_training import planned_job
+from histotile.strategy.tuning.fresh import compare_fresh, same_parts
 from histotile.strategy.tuning.gain import judge
 from histotile.strategy.tuning.journal import check_optuna, opened
 from histotile.strategy.tuning.measure import Trainings, measure, name_search
@@ -25,8 +25,7 @@ from histotile.strategy.tuning.record import Parameter, Trial, Tuning
 from histotile.strategy.tuning.search import importance, search
 from histotile.strategy.tuning.space import changes, make_space, nested
 from histotile.tasks.task import Task
-from histotile.training.job import FoldSlide, Job, Machine, gather_tiles
-from histotile.training.train_fold import chosen_strategy
+from histotile.training.job import FoldSlide, Job, Machine
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def run(
     """
     check_optuna()
     slides = fold_slides(inputs, ("train", "val"))
-    job = _job(inputs, given.train, network, machine, slides)
+    job = planned_job(inputs, given.train, network, machine, slides)
     space = make_space(job)
     trainings = _trainings(inputs, settings, given, job, slides)
     name = name_search(job, trainings, space, settings.seed)
@@ -98,7 +97,7 @@ def run(
         repeats=repeats,
         gain=gain,
         verdict=verdict,
-        reasons=[*reasons, *_caveats(inputs, slides)],
+        reasons=[*reasons, *same_parts(trainings), *_caveats(inputs, slides)],
         lines=_lines(trials[best].settings) if best else "",
     )
     write_text(outputs.tuning, found.model_dump_json(indent=2) + "\n")
@@ -135,22 +134,6 @@ def _announce(
         f"folds; {settings.trials} trials of {', '.join(p.key for p in space)}; {number} trainings "
         "in all"
     )
-
-
-def _job(
-    inputs: Inputs,
-    train: Train,
-    network: Network,
-    machine: Machine,
-    slides: Sequence[FoldSlide],
-) -> Job:
-    """The training whose settings are searched, as `train` would do it."""
-    found = follow(inputs.decision, inputs.accept).of_fold(inputs.fold) if inputs.decision else None
-    decided = (found.strategy, tuple(found.early_stages)) if found else None
-    strategy, stages = chosen_strategy(train, decided)
-    fold = gather_tiles(slides, network.task, train.max_tiles_per_slide, train.seed)
-    early = tuple(found.early_stages) if found else stages
-    return Job(Path(), fold, network.backbone, train, machine, strategy, early)
 
 
 def _trainings(

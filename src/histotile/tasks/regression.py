@@ -24,7 +24,7 @@ Loss = Literal["huber", "mean_absolute", "mean_square"]
 
 PARTS = 10  # strata: equal parts of the range
 HUBER_DELTA = 0.1  # of the range: beyond it errors count as they are, not squared
-_THOUSANDS = re.compile(r"[1-9]\d{0,2},\d{3}")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 EDGE = 0.02  # shares nearer to 0 or 1 than this have no logit that a linear head should chase
 
 

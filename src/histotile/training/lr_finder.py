@@ -116,6 +116,10 @@ def judge(rates: Floats, losses: Sequence[float]) -> RangeTest:
     raw = np.asarray(losses, np.float64)
     calm = raw[rates <= 10 * LOWEST]
     start = float(calm.mean())
+    if not np.isfinite(start):
+        reason = "the loss is no number at the lowest rates already"
+        told = (tuple(rates.tolist()), tuple(raw.tolist()), tuple(raw.tolist()))
+        return RangeTest(*told, None, None, reason)
     bounded = np.minimum(np.where(np.isfinite(raw), raw, np.inf), 2 * start)
     smooth = gaussian_filter1d(bounded, _SPREAD, mode="nearest")
     least = int(smooth.argmin())
@@ -158,7 +162,9 @@ def draw_range_test(path: Path, found: RangeTest, current: float) -> None:
             axes.axvline(rate, color=colour, linestyle=line, label=f"{label}: {rate:.2g}")
     top = 2 * max(found.smoothed[0], min(found.smoothed))
     axes.set(xscale="log", xlabel="learning rate of the head", ylabel="loss of a step")
-    axes.set(ylim=(0, top), title=found.reason)
+    axes.set(title=found.reason)
+    if np.isfinite(top):
+        axes.set(ylim=(0, top))
     axes.legend(frameon=False)
     with rc_context({"svg.hashsalt": "histotile"}), replacing(path) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None})

@@ -118,6 +118,11 @@ def test_what_the_numbers_hide_is_said() -> None:
     assert any("no trial of the search had a better score" in reason for reason in worse)
 
 
+def test_a_search_without_another_trial_compared_nothing() -> None:
+    verdict, reasons = judge([trial(0.8)], None, [], None)
+    assert verdict == "not known" and "max_hours" in reasons[0]
+
+
 def test_failures_leave_the_question_open_and_are_named() -> None:
     failed = [Repeat(in_force=trial(None), best=trial(0.8))]
     verdict, reasons = judge([trial(None), trial(0.8)], 1, failed, None)

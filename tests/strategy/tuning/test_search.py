@@ -50,9 +50,16 @@ def run(
     trials: int = 8,
     hours: float | None = None,
     name: str = "one",
+    seed: int = 0,
 ) -> list[Trial]:
     with opened(journal) as storage:
-        return search(storage, name, SPACE, (trials, hours, 0), attempt, silent)[1]
+        return search(storage, name, SPACE, (trials, hours, seed), attempt, silent)[1]
+
+
+def test_a_date_is_a_seed(tmp_path: Path) -> None:
+    found = run(tmp_path / "a.journal", trials=3, seed=20261129)
+    assert found == run(tmp_path / "b.journal", trials=3, seed=20261129)
+    assert found != run(tmp_path / "c.journal", trials=3)
 
 
 def test_the_first_trial_is_the_settings_in_force_and_all_are_within_their_ranges(
@@ -154,6 +161,10 @@ def test_a_journal_has_one_writer_and_no_other_file_is_taken_for_one(tmp_path: P
     with pytest.raises(HistotileError, match="is no journal of trials"), opened(other):
         pass
     assert other.read_text() == "buy milk\nand bread\n"
+    other.write_text("buy milk")
+    with pytest.raises(HistotileError, match="is no journal of trials"), opened(other):
+        pass
+    assert other.read_text() == "buy milk"
 
 
 _KILLED = """

@@ -79,6 +79,8 @@ def test_a_setting_out_of_the_usual_range_widens_it(make_job: MakeJob) -> None:
     found = {p.key: p for p in make_space(job)}
     decay = found["finetune.adamw_weight_decay"]
     assert (decay.low, decay.scale) == (0.0, "linear")  # there is no logarithm of 0
+    values = {key: p.default for key, p in found.items()} | {decay.key: 0.00123}
+    assert changes(list(found.values()), values, job.settings) == {decay.key: 0.0012}
     assert found["finetune.layer_decay"].low == 0.3
     assert found["finetune.dropout"].high == 0.7
 

@@ -82,3 +82,18 @@ def _key(trainings: Trainings, found: Any, repeat: int, resamples: Any) -> str:
     roles = [[s.slide_id, s.role] for fold in trainings.divisions[repeat] for s in fold]
     text = json.dumps([found, repeat, roles, resamples], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def same_parts(trainings: Trainings) -> list[str]:
+    """The sentence on repeats whose division is no other than that of the search, if any is so."""
+    search, *repeats = (
+        {frozenset(s.slide_id for s in part if s.role == "test") for part in division}
+        for division in trainings.divisions
+    )
+    same = sum(parts == search for parts in repeats)
+    if not same:
+        return []
+    return [
+        f"{same} of {len(repeats)} repeats test the same parts as the search, since these patients "
+        "can hardly be divided otherwise: of them the seeds alone are fresh"
+    ]

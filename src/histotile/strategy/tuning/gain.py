@@ -64,6 +64,8 @@ def judge(
         repeats: The comparison.
         gain: What it says; None: some of its trainings failed.
     """
+    if len(trials) == 1:
+        return "not known", ["tune.max_hours ended the search before another trial was made"]
     if chosen is None:
         return "not worth it", ["every trial but the settings in force failed"]
     if gain is None:

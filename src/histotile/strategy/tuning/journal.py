@@ -50,8 +50,8 @@ def opened(path: Path) -> "Iterator[JournalStorage]":
             remedy = "name an output on another disk"
             raise HistotileError(path, f"cannot be locked: {error}", remedy) from error
         path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
-        handle.truncate(_end_of_lines(path))
         try:
+            handle.truncate(_end_of_lines(path))
             storage = JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path))))
         except (ValueError, KeyError, TypeError) as error:
             fact = f"is no journal of trials ({error})"
@@ -61,8 +61,14 @@ def opened(path: Path) -> "Iterator[JournalStorage]":
 
 
 def _end_of_lines(path: Path) -> int:
-    """Bytes up to the end of the last whole line."""
+    """Bytes up to the end of the last whole line.
+
+    Raises:
+        ValueError: Its first line is no entry of a journal, not even one cut short.
+    """
     with path.open("rb") as handle:
+        if handle.read(1) not in {b"", b"{"}:
+            raise ValueError("its first line is no entry")
         end = handle.seek(0, 2)
         while end:
             start = max(0, end - _CHUNK)

@@ -54,7 +54,8 @@ def search(
     done = [_outcome(one) for one in _finished(study)]
     tell(done, False)
     while (counted := _enough(done, trials, max_hours)) is None:
-        study.sampler = optuna.samplers.TPESampler(seed=seed * 100_003 + len(done))
+        own = (seed * 100_003 + len(done)) % 2**32
+        study.sampler = optuna.samplers.TPESampler(seed=own)
         waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
         if not done and not waiting:
             study.enqueue_trial({p.key: _default(p) for p in space})

@@ -93,8 +93,7 @@ def changes(parameters: list[Parameter], values: Values, train: Train) -> dict[s
         if value == parameter.default:
             continue
         if parameter.key != AUGMENT:
-            is_log = parameter.scale == "log"
-            found[parameter.key] = float(f"{value:.2g}") if is_log else round(value, 2)
+            found[parameter.key] = float(f"{value:.2g}")
             continue
         for name in _changed(train):
             now = LEVELS.index(getattr(train.augment, name))
