@@ -116,7 +116,7 @@ def main() -> None:
                 writer.writerows(rows)
             known = scores(through_all_stages(name, Path(place), listed, groups, sections))
         facts = {"set": dataset, "patients": len(groups)}
-        found += tell(f"{name}", known, facts, time.monotonic() - begun)
+        found += tell(name, known, facts, time.monotonic() - begun)
         write_rows(HERE.with_suffix(".csv"), found)
 
 

@@ -19,6 +19,7 @@ GONE = {
     "duplicate_cosine": "is now `duplicate_likeness`, of pictures in register, by default 0.85",
     "depth_tolerance": "is now `stage_tolerance`, which asks what stages a head sees, by default "
     "0.03",
+    "min_skill": "is now `head_skill`, from which a head may be enough, by default 0.97",
     "synthesize": "now stands in config/synthetic.yaml",
     "pretrain": "now stands in config/synthetic.yaml",
 }
